@@ -7,6 +7,7 @@ set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 
 option(COHORT_WERROR "Warnings are errors (set by the presets)" OFF)
 set(COHORT_SANITIZE "" CACHE STRING "Value of -fsanitize=, or empty")
+option(COHORT_TESTS "Build the tests (needs cmocka)" ON)
 option(COHORT_FUZZ "Build the fuzz targets (clang only)" OFF)
 
 if(NOT CMAKE_BUILD_TYPE)
@@ -16,7 +17,8 @@ endif()
 add_library(co_flags INTERFACE)
 target_include_directories(co_flags INTERFACE ${PROJECT_SOURCE_DIR})
 target_compile_definitions(co_flags INTERFACE _GNU_SOURCE)
-# Rows must not depend on how a compiler contracts floating point.
+# Libraries come as imported targets, whose headers are system headers: our
+# warnings are for our code. Rows must not depend on how a compiler contracts floating point.
 target_compile_options(co_flags INTERFACE
   -ffp-contract=off -fno-strict-aliasing
   -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes
@@ -30,15 +32,29 @@ target_compile_options(co_flags INTERFACE
     -fstack-protector-strong -fstack-clash-protection>)
 target_link_options(co_flags INTERFACE
   $<$<CONFIG:Release>:-Wl,-z,relro,-z,now>)
+# No configuration defines NDEBUG: co_assert and assert are on everywhere.
+# Sanitizer and fuzz builds are RelWithDebInfo; -O1 keeps their traces true.
 set(CMAKE_C_FLAGS_RELEASE "")
+set(CMAKE_C_FLAGS_RELWITHDEBINFO "-O1 -g")
 if(COHORT_SANITIZE)
   target_compile_options(co_flags INTERFACE -fsanitize=${COHORT_SANITIZE}
     -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_link_options(co_flags INTERFACE -fsanitize=${COHORT_SANITIZE})
 endif()
+if(COHORT_FUZZ)
+  if(NOT CMAKE_C_COMPILER_ID MATCHES "Clang")
+    message(FATAL_ERROR "COHORT_FUZZ needs clang: cmake --preset fuzz")
+  endif()
+  # Every library counts its branches; only the targets bring a main().
+  target_compile_options(co_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
 
 include(CheckPIESupported)
 check_pie_supported(LANGUAGES C)
+
+# `programs` is what a user runs and nothing else: the launcher builds it.
+# The programs, plus (cmake/Package.cmake) the data that they read.
+add_custom_target(programs)
 
 # co_library(NAME SOURCES... LIBS...) and co_program: one folder, one target.
 function(co_library name)
@@ -53,5 +69,6 @@ function(co_program name)
   target_link_libraries(${name} PRIVATE co_flags ${A_LIBS})
   set_target_properties(${name} PROPERTIES
     RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
+  add_dependencies(programs ${name})
   install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endfunction()
