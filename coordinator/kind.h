@@ -1,0 +1,127 @@
+/* kind.h - what a kind of job tells the job engine.
+ * A kind knows its items, what to publish next and what a result means; the
+ * engine knows attempts, credit, losses and the journal, and no persona.
+ * Everything here is pure: no I/O, no clock, called from the engine only.
+ * Task ids: item index << 8 | step. The kind gives them out and is the only
+ * one who looks inside.
+ *
+ * Life of an item, as the kind sees it:
+ *   next/adopt -> (split ->) take -> place        the result is committed
+ *                            dead                 given up, committed
+ *   unwanted                                      no longer needed */
+#pragma once
+#include "common/buf.h"
+#include "proto/msg.h"
+
+/* Where a committed result lies. */
+struct kind_place {
+    uint64_t segment; /* owner << 32 | sequence of the journal segment */
+    uint32_t record;  /* offset of the record in that file */
+    uint32_t inside;  /* bytes from there to the payload */
+    uint32_t len;     /* bytes of the payload */
+};
+
+/* drawn = accepted + rejected + dead + surplus + pending, always. For jobs
+ * over given items drawn counts the items, accepted those done. */
+struct kind_ledger {
+    uint64_t requested; /* rows or items asked for */
+    uint64_t drawn;
+    uint64_t accepted; /* never more than requested */
+    uint64_t rejected;
+    uint64_t dead;
+    uint64_t surplus; /* good, but beyond the last row asked for */
+    uint64_t pending; /* undecided, or an earlier one is */
+};
+
+static inline bool
+kind_ledger_holds(const struct kind_ledger *l)
+{
+    return l->drawn ==
+               l->accepted + l->rejected + l->dead + l->surplus + l->pending &&
+           l->accepted <= l->requested;
+}
+
+/* What next() answers: a task, or why there is none. X(name, text) */
+#define KIND_NEXT_LIST(X)                                                      \
+    X(TASK, "there is a task")                                                 \
+    X(ALL_OUT, "everything needed is published or decided")                    \
+    X(UNDECIDED, "65,536 candidates are undecided")                            \
+    X(SHARDS, "256 shards are open and wait for their last rows or sealing")   \
+    X(RATE, "the rate asked for is reached")                                   \
+    X(BUDGET, "the candidate budget is spent")                                 \
+    X(OVER, "the job is over")
+
+enum kind_next {
+#define X(name, text) KIND_NEXT_##name,
+    KIND_NEXT_LIST(X)
+#undef X
+        KIND_NEXT_COUNT
+};
+
+/* What take() says about a result. */
+enum kind_take {
+    KIND_ACCEPTED,  /* counts once it is committed: journal it */
+    KIND_DUPLICATE, /* decided (or being committed) already */
+    KIND_LATE,      /* not wanted any more: halved since, beyond the cut */
+    KIND_INVALID,   /* malformed or not what was asked: counts as a failure */
+};
+
+enum kind_state {
+    KIND_RUNNING,
+    KIND_DONE,    /* everything asked for is there, and sealed */
+    KIND_PARTIAL, /* over, but not everything: why() says what is missing */
+};
+
+enum {
+    KIND_UNDECIDED_MAX = 65536, /* candidates */
+    KIND_SHARDS_MAX = 256,      /* open shards */
+};
+
+/* One kind. `kind` is the kind's own state. Times: microseconds, monotonic. */
+struct job_kind {
+    const char *name;
+    bool paid; /* a second execution costs money */
+
+    /* Service that runs the tasks, e.g. "persona.compose". */
+    const char *(*service)(const void *kind);
+    /* Gives out the next task and marks it as out. *ret_due_us (RATE only):
+     * when to ask again. */
+    enum kind_next (*next)(void *kind, int64_t now_us, uint64_t *ret_task,
+                           int64_t *ret_due_us);
+    /* Appends the payload of a task that is out; called at each publishing.
+     * False: the task is not wanted any more (nothing appended). */
+    bool (*payload)(void *kind, uint64_t task, struct co_buf *body);
+    /* Somebody holds this task from an earlier time; mark it as out.
+     * False: not wanted (decided, unknown, beyond the limits). */
+    bool (*adopt)(void *kind, uint64_t task);
+    /* Judges a result. ACCEPTED marks the task as taken: place() or a crash
+     * follows. data is borrowed for the call. The task need not be out: a
+     * result may outlive the owner who asked for it. */
+    enum kind_take (*take)(void *kind, uint64_t task, const uint8_t *data,
+                           uint32_t len);
+    /* The taken result is committed there. Called again for a placed task
+     * when its record was copied to another segment. */
+    void (*place)(void *kind, uint64_t task, int64_t now_us,
+                  const struct kind_place *place);
+    /* Halves an out task. Returns 0 (cannot be) or 2 and the halves' ids,
+     * which are then out in its place. */
+    unsigned (*split)(void *kind, uint64_t task, uint64_t ret_halves[2]);
+    /* The task is given up, and that is committed. In a replay the task may
+     * never have been out. */
+    void (*dead)(void *kind, uint64_t task);
+    /* A task that was out and is not needed any more; false: none (left). */
+    bool (*unwanted)(void *kind, uint64_t *ret_task);
+    /* Does the committed result of task still have to be read one day? */
+    bool (*live)(const void *kind, uint64_t task);
+    enum kind_state (*done)(const void *kind);
+    void (*ledger)(const void *kind, struct kind_ledger *ret_ledger);
+    /* Appends one JSON object about the job, without a newline. */
+    void (*summary)(const void *kind, struct co_buf *out);
+    /* Appends lines for a person: why the job is not further. */
+    void (*why)(const void *kind, int64_t now_us, struct co_buf *out);
+    /* NULL, or a text that says which invariant is broken. */
+    const char *(*check)(const void *kind);
+};
+
+/* The text of the list above. */
+const char *kind_next_text(enum kind_next next);
