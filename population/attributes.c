@@ -1,0 +1,132 @@
+/* attributes.c - see attributes.h. */
+#include "population/attributes.h"
+
+#include <string.h>
+#include <strings.h>
+
+static const struct attribute attributes[ATTR_COUNT] = {
+    [ATTR_STATE] = {"state", ATTR_LABELS, true, "USPS code or name"},
+    [ATTR_SEX] = {"sex", ATTR_LABELS, true, "Male or Female"},
+    [ATTR_AGE] = {"age", ATTR_INTEGER, true, "years; 99 is 99 and over"},
+    [ATTR_RACE] = {"race_ethnicity", ATTR_LABELS, true, "seven races"},
+    [ATTR_HISPANIC] = {"hispanic", ATTR_LABELS, false, "No or Yes"},
+    [ATTR_EDUCATION] = {"education_level", ATTR_LABELS, false,
+                        "highest level, or the school attended"},
+    [ATTR_MARITAL] = {"marital_status", ATTR_LABELS, false, "six statuses"},
+    [ATTR_EMPLOYMENT] = {"employment_status", ATTR_LABELS, false,
+                         "seven statuses"},
+    [ATTR_OCCUPATION] = {"occupation", ATTR_LABELS, false,
+                         "detailed Census title of who works"},
+    [ATTR_FIRST_NAME] = {"first_name", ATTR_LABELS, false, "given name"},
+    [ATTR_LAST_NAME] = {"last_name", ATTR_LABELS, false, "surname"},
+    [ATTR_CITY] = {"city", ATTR_LABELS, false, "place of 1,000 or more"},
+};
+
+static const struct model_text sexes[] = {{"Male", 4}, {"Female", 6}};
+static const struct model_text yes_no[] = {{"No", 2}, {"Yes", 3}};
+
+const struct attribute *
+attribute_get(enum attribute_id id)
+{
+    co_assert(id < ATTR_COUNT);
+    return &attributes[id];
+}
+
+enum co_err
+attribute_find(const char *name, enum attribute_id *ret_id)
+{
+    for (unsigned i = 0; i < ATTR_COUNT; i++) {
+        if (strcmp(attributes[i].name, name) != 0) continue;
+        *ret_id = (enum attribute_id)i;
+        return CO_OK;
+    }
+    return CO_NOTFOUND;
+}
+
+/* The pool behind the labels; NULL for integers and constant labels. */
+static const struct model_pool *
+pool_of(const struct model *m, enum attribute_id id)
+{
+    const struct model_pool *const pools[ATTR_COUNT] = {
+        [ATTR_STATE] = &m->state_code,
+        [ATTR_RACE] = &m->race,
+        [ATTR_EDUCATION] = &m->education,
+        [ATTR_MARITAL] = &m->marital,
+        [ATTR_EMPLOYMENT] = &m->employment,
+        [ATTR_OCCUPATION] = &m->occ_title,
+        [ATTR_FIRST_NAME] = &m->first,
+        [ATTR_LAST_NAME] = &m->last,
+        [ATTR_CITY] = &m->city,
+    };
+
+    return pools[id];
+}
+
+uint32_t
+attribute_values(const struct model *m, enum attribute_id id)
+{
+    if (id == ATTR_AGE) return MODEL_AGES;
+    if (id == ATTR_SEX || id == ATTR_HISPANIC) return 2;
+    return pool_of(m, id)->count;
+}
+
+struct model_text
+attribute_label(const struct model *m, enum attribute_id id, uint32_t value)
+{
+    co_assert(value < attribute_values(m, id));
+    if (id == ATTR_AGE) return (struct model_text){NULL, 0};
+    if (id == ATTR_SEX) return sexes[value];
+    if (id == ATTR_HISPANIC) return yes_no[value];
+    return model_text(pool_of(m, id), value);
+}
+
+static bool
+same_text(struct model_text label, const char *text)
+{
+    return strlen(text) == label.len &&
+           strncasecmp(text, label.data, label.len) == 0;
+}
+
+bool
+attribute_matches(const struct model *m, enum attribute_id id, uint32_t value,
+                  const char *text)
+{
+    if (id == ATTR_STATE && same_text(model_text(&m->state_name, value), text))
+        return true;
+    return same_text(attribute_label(m, id, value), text);
+}
+
+uint32_t
+attribute_of(const struct person *p, enum attribute_id id)
+{
+    switch (id) {
+    case ATTR_STATE:
+        return p->state;
+    case ATTR_SEX:
+        return p->sex;
+    case ATTR_AGE:
+        return p->age;
+    case ATTR_RACE:
+        return p->race;
+    case ATTR_HISPANIC:
+        return p->hispanic;
+    case ATTR_EDUCATION:
+        return p->education;
+    case ATTR_MARITAL:
+        return p->marital;
+    case ATTR_EMPLOYMENT:
+        return p->employment;
+    case ATTR_OCCUPATION:
+        return p->occupation == PERSON_NO_OCCUPATION ? UINT32_MAX
+                                                     : p->occupation;
+    case ATTR_FIRST_NAME:
+        return p->first;
+    case ATTR_LAST_NAME:
+        return p->last;
+    case ATTR_CITY:
+        return p->city;
+    case ATTR_COUNT:
+        break;
+    }
+    return UINT32_MAX;
+}

@@ -1,0 +1,326 @@
+/* condition.c - `where` conditions: names to sets of values, and whether
+ * anybody fulfils them all. Messages name what is allowed, because a person
+ * wrote the condition by hand. */
+#include "population/sampler_impl.h"
+
+#include "common/buf.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Pools up to this size are listed whole in a message. */
+enum { LIST_MAX = 60, NEAR_MAX = 3, WORD_MAX = 48 };
+
+static enum co_err
+fail_attribute(struct co_diag *diag, const char *name)
+{
+    struct co_buf list;
+    enum co_err err;
+
+    co_buf_init(&list, 4096);
+    for (unsigned i = 0; i < ATTR_COUNT; i++)
+        co_buf_printf(&list, "%s%s", i ? ", " : "",
+                      attribute_get((enum attribute_id)i)->name);
+    err = co_fail(diag, CO_INVALID,
+                  "where: there is no attribute \"%.60s\"; allowed: %s", name,
+                  co_buf_text(&list));
+    co_buf_fini(&list);
+    return err;
+}
+
+static char
+lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+}
+
+/* Edit distance of two short words, case apart. */
+static unsigned
+distance(const char *a, size_t an, const char *b, size_t bn)
+{
+    unsigned row[WORD_MAX + 1];
+
+    if (an > WORD_MAX) an = WORD_MAX;
+    if (bn > WORD_MAX) bn = WORD_MAX;
+    for (size_t j = 0; j <= bn; j++)
+        row[j] = (unsigned)j;
+    for (size_t i = 1; i <= an; i++) {
+        unsigned diagonal = row[0];
+
+        row[0] = (unsigned)i;
+        for (size_t j = 1; j <= bn; j++) {
+            unsigned up = row[j];
+            unsigned change = diagonal + (lower(a[i - 1]) != lower(b[j - 1]));
+            unsigned step = (row[j - 1] < up ? row[j - 1] : up) + 1;
+
+            row[j] = change < step ? change : step;
+            diagonal = up;
+        }
+    }
+    return row[bn];
+}
+
+/* Appends the labels nearest to text, best first. */
+static void
+list_near(const struct model *m, enum attribute_id id, const char *text,
+          struct co_buf *out)
+{
+    uint32_t best[NEAR_MAX] = {0}, n = attribute_values(m, id);
+    unsigned far[NEAR_MAX] = {UINT32_MAX, UINT32_MAX, UINT32_MAX};
+
+    for (uint32_t v = 0; v < n; v++) {
+        struct model_text t = attribute_label(m, id, v);
+        unsigned d = distance(text, strlen(text), t.data, t.len);
+        int k = NEAR_MAX;
+
+        while (k > 0 && far[k - 1] > d)
+            k--;
+        for (int j = NEAR_MAX - 1; j > k; j--) {
+            far[j] = far[j - 1];
+            best[j] = best[j - 1];
+        }
+        if (k == NEAR_MAX) continue;
+        far[k] = d;
+        best[k] = v;
+    }
+    for (int k = 0; k < NEAR_MAX && far[k] != UINT32_MAX; k++) {
+        struct model_text t = attribute_label(m, id, best[k]);
+
+        co_buf_printf(out, "%s\"%.*s\"", k ? ", " : "", (int)t.len, t.data);
+    }
+}
+
+static enum co_err
+fail_value(const struct model *m, enum attribute_id id, const char *text,
+           struct co_diag *diag)
+{
+    uint32_t n = attribute_values(m, id);
+    struct co_buf list;
+    enum co_err err;
+
+    co_buf_init(&list, 8192);
+    if (n > LIST_MAX) list_near(m, id, text, &list);
+    for (uint32_t v = 0; v < n && n <= LIST_MAX; v++) {
+        struct model_text t = attribute_label(m, id, v);
+
+        co_buf_printf(&list, "%s%.*s", v ? "; " : "", (int)t.len, t.data);
+    }
+    err = co_fail(diag, CO_INVALID, "where: %s has no value \"%.60s\"; %s: %s",
+                  attribute_get(id)->name, text,
+                  n > LIST_MAX ? "nearest" : "allowed", co_buf_text(&list));
+    co_buf_fini(&list);
+    return err;
+}
+
+static enum co_err
+allow_values(const struct model *m, enum attribute_id id,
+             const struct condition *c, uint8_t *here, struct co_diag *diag)
+{
+    uint32_t n = attribute_values(m, id);
+
+    for (size_t i = 0; i < c->n_values; i++) {
+        bool found = false;
+
+        for (uint32_t v = 0; v < n; v++)
+            if (attribute_matches(m, id, v, c->values[i])) {
+                here[v] = 1;
+                found = true;
+            }
+        if (!found) return fail_value(m, id, c->values[i], diag);
+    }
+    return CO_OK;
+}
+
+static enum co_err
+allow_range(uint32_t n, const char *name, const struct condition *c,
+            uint8_t *here, struct co_diag *diag)
+{
+    int64_t low = c->has_min ? c->min : 0, high = c->has_max ? c->max : n - 1;
+
+    if (low > high || high < 0 || low >= n)
+        return co_fail(diag, CO_INVALID,
+                       "where: %s from %lld to %lld holds nothing; it runs "
+                       "from 0 to %u",
+                       name, (long long)low, (long long)high, n - 1);
+    for (int64_t v = low < 0 ? 0 : low; v <= high && v < n; v++)
+        here[v] = 1;
+    return CO_OK;
+}
+
+/* Fills here[value] with what one condition allows. */
+static enum co_err
+allow_one(const struct model *m, enum attribute_id id,
+          const struct condition *c, uint8_t *here, struct co_diag *diag)
+{
+    const char *name = attribute_get(id)->name;
+    bool range = c->has_min || c->has_max;
+
+    if (attribute_get(id)->kind == ATTR_INTEGER) {
+        if (!range || c->n_values)
+            return co_fail(diag, CO_INVALID,
+                           "where: %s is a number: give min and/or max", name);
+        return allow_range(attribute_values(m, id), name, c, here, diag);
+    }
+    if (range || !c->n_values)
+        return co_fail(diag, CO_INVALID,
+                       "where: %s takes a list of at least one value, no min "
+                       "or max",
+                       name);
+    return allow_values(m, id, c, here, diag);
+}
+
+/* Intersects what a condition allows with the attribute's earlier ones. */
+static enum co_err
+add_limit(struct sampler *s, const struct condition *c, struct co_diag *diag)
+{
+    enum attribute_id id;
+    struct limit *l;
+    uint8_t *here;
+    uint32_t n;
+    enum co_err err;
+
+    if (attribute_find(c->attribute, &id))
+        return fail_attribute(diag, c->attribute);
+    n = attribute_values(s->m, id);
+    here = calloc(n, 1);
+    if (!here) return co_fail(diag, CO_NOMEM, "no memory for conditions");
+    err = allow_one(s->m, id, c, here, diag);
+    if (err) {
+        free(here);
+        return err;
+    }
+    l = &s->limits[id];
+    for (uint32_t v = 0; l->on && v < n; v++)
+        here[v] &= l->allowed[v];
+    free(l->allowed);
+    *l = (struct limit){true, here, n};
+    if (!attribute_get(id)->root) s->tested |= 1U << id;
+    return CO_OK;
+}
+
+enum co_err
+condition_compile(struct sampler *s, const struct condition *c, size_t n,
+                  struct co_diag *diag)
+{
+    for (size_t i = 0; i < n; i++) {
+        enum co_err err = add_limit(s, &c[i], diag);
+
+        if (err) return err;
+    }
+    return CO_OK;
+}
+
+/* --- is it possible at all? ------------------------------------------- */
+
+static bool
+table_possible(const struct sampler *s, enum attribute_id id,
+               const struct person *p)
+{
+    uint32_t n = attribute_values(s->m, id);
+
+    for (uint32_t v = 0; v < n; v++)
+        if (sampler_share(s, p, id, v)) return true;
+    return false;
+}
+
+/* An allowed occupation with weight for this person's level. */
+static bool
+level_possible(const struct sampler *s, const struct person *p)
+{
+    const struct limit *l = &s->limits[ATTR_OCCUPATION];
+    uint32_t level = sampler_level(p->education), class = sampler_class(p->age);
+    const uint32_t *groups =
+        s->group_end + sampler_group_at(s, p->state, p->sex, level, class);
+    const uint64_t *end = s->occ_end + sampler_occ_at(s, p->sex, level, class);
+
+    for (uint32_t k = 0; k < s->m->occupations; k++) {
+        uint32_t o = s->occ_order[k], g = s->m->occ_of[o];
+
+        if (end[k] > (k ? end[k - 1] : 0) && limit_allows(l, o) &&
+            groups[g] > (g ? groups[g - 1] : 0))
+            return true;
+    }
+    return false;
+}
+
+static bool
+occupation_possible(const struct sampler *s, const struct person *cell)
+{
+    struct person p = *cell;
+
+    if (!s->limits[ATTR_OCCUPATION].on) return true;
+    if (limit_allows(&s->limits[ATTR_OCCUPATION], s->m->occupations) &&
+        sampler_share(s, cell, ATTR_EMPLOYMENT, EMPLOY_ARMED))
+        return true;
+    if (!sampler_share(s, cell, ATTR_EMPLOYMENT, EMPLOY_EMPLOYED)) return false;
+    for (p.education = 0; p.education < EDU_COUNT; p.education++)
+        if (sampler_share(s, cell, ATTR_EDUCATION, p.education) &&
+            level_possible(s, &p))
+            return true;
+    return false;
+}
+
+static bool
+names_possible(const struct sampler *s, const struct person *p, uint32_t group)
+{
+    const struct model *m = s->m;
+    uint32_t row = (uint32_t)p->sex * MODEL_AGES + p->age, k;
+    const uint32_t *counts = m->last_n + (size_t)group * m->last.count;
+
+    if (s->limits[ATTR_FIRST_NAME].on) {
+        for (k = m->first_row[row]; k < m->first_row[row + 1]; k++)
+            if (limit_allows(&s->limits[ATTR_FIRST_NAME], m->first_id[k]))
+                break;
+        if (k == m->first_row[row + 1]) return false;
+    }
+    if (!s->limits[ATTR_LAST_NAME].on) return true;
+    for (k = 0; k < m->last.count; k++)
+        if (counts[k] && limit_allows(&s->limits[ATTR_LAST_NAME], k))
+            return true;
+    return false;
+}
+
+static bool
+origin_possible(const struct sampler *s, const struct person *p)
+{
+    const struct model *m = s->m;
+    size_t row = (size_t)(p->state * MODEL_SEXES + p->sex) * m->hispanic_rows +
+                 m->hispanic_age[p->age];
+    bool can = m->hispanic[row * MODEL_RACES + p->race] > 0;
+
+    for (uint32_t h = 0; h <= (can ? 1U : 0U); h++)
+        if (limit_allows(&s->limits[ATTR_HISPANIC], h) &&
+            names_possible(s, p, sampler_name_group(p->race, h)))
+            return true;
+    return false;
+}
+
+static bool
+city_possible(const struct sampler *s, const struct person *p)
+{
+    if (!s->limits[ATTR_CITY].on) return true;
+    for (uint32_t k = s->m->city_row[p->state];
+         k < s->m->city_row[p->state + 1]; k++)
+        if (limit_allows(&s->limits[ATTR_CITY], k)) return true;
+    return false;
+}
+
+/* Given the cell these are independent of each other (but for occupation,
+ * which looks at its parents itself), so one cell that passes each test
+ * proves that such people exist. */
+bool
+condition_possible(const struct sampler *s)
+{
+    struct person p;
+
+    if (!s->tested) return s->cells > 0;
+    for (size_t i = 0; i < s->cells; i++) {
+        (void)sampler_cell(s, i, &p);
+        if (table_possible(s, ATTR_EDUCATION, &p) &&
+            table_possible(s, ATTR_MARITAL, &p) &&
+            table_possible(s, ATTR_EMPLOYMENT, &p) && city_possible(s, &p) &&
+            origin_possible(s, &p) && occupation_possible(s, &p))
+            return true;
+    }
+    return false;
+}

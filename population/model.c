@@ -1,0 +1,421 @@
+/* model.c - see model.h.
+ * Everything that the sampler indexes by is checked here once (counts,
+ * offsets, ids inside their pools), so that drawing needs no checks. The
+ * hash guards against a damaged disk, not against an attacker. */
+#include "population/model.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { HEADER_BYTES = 48, ENTRY_BYTES = 40, MAX_BYTES = 64 << 20 };
+enum { TABLE_SUM = 1 << 24 };
+
+#define REBUILD "install Cohort's data again, or rebuild it (data/README.md)"
+
+/* What a section must look like for the loader to take it. */
+struct want {
+    const char *name;
+    uint32_t element_bytes;
+    const void **to;
+    uint32_t *ret_count;
+};
+
+static uint64_t
+model_content_hash(const uint8_t *data, size_t len)
+{
+    uint64_t h = UINT64_C(0xcbf29ce484222325), word;
+
+    for (size_t i = 0; i + 8 <= len; i += 8) {
+        memcpy(&word, data + i, 8);
+        h = (h ^ word) * UINT64_C(0x100000001b3);
+        h ^= h >> 32;
+    }
+    return h;
+}
+
+static uint64_t
+get_u64(const uint8_t *p)
+{
+    uint64_t v;
+
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+static uint32_t
+get_u32(const uint8_t *p)
+{
+    uint32_t v;
+
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+/* Maps the whole file; refuses what cannot be a model. */
+static enum co_err
+model_map(const char *path, struct co_diag *diag, struct model *m)
+{
+    struct stat st;
+    void *map;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        return co_fail(diag, co_err_from_errno(errno),
+                       "cannot open the population model %s: %s; %s", path,
+                       strerror(errno), REBUILD);
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) ||
+        st.st_size < HEADER_BYTES || st.st_size > MAX_BYTES) {
+        (void)close(fd);
+        return co_fail(diag, CO_DAMAGED,
+                       "%s is not a population model (a regular file of %d "
+                       "bytes to 64 MiB); %s",
+                       path, HEADER_BYTES, REBUILD);
+    }
+    map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    (void)close(fd);
+    if (map == MAP_FAILED)
+        return co_fail(diag, CO_IO, "cannot map %s: %s", path, strerror(errno));
+    m->file = map;
+    m->file_bytes = (size_t)st.st_size;
+    return CO_OK;
+}
+
+static enum co_err
+model_check_header(const char *path, struct co_diag *diag, struct model *m)
+{
+    const uint8_t *f = m->file;
+    uint64_t bytes = get_u64(f + 16);
+    uint32_t version = get_u32(f + 8);
+
+    if (memcmp(f, "COHORTMD", 8) != 0)
+        return co_fail(diag, CO_DAMAGED,
+                       "%s is not a population model (wrong first bytes); %s",
+                       path, REBUILD);
+    if (version != MODEL_VERSION)
+        return co_fail(diag, CO_VERSION,
+                       "%s has model version %u, this program reads %d; %s",
+                       path, version, MODEL_VERSION, REBUILD);
+    if (bytes != m->file_bytes || bytes % 8 != 0)
+        return co_fail(diag, CO_TORN,
+                       "%s has %zu bytes, its header says %llu: it is cut "
+                       "off or grown; %s",
+                       path, m->file_bytes, (unsigned long long)bytes, REBUILD);
+    m->hash = get_u64(f + 24);
+    m->year = (uint32_t)get_u64(f + 32);
+    if (model_content_hash(f + HEADER_BYTES, m->file_bytes - HEADER_BYTES) !=
+        m->hash)
+        return co_fail(diag, CO_DAMAGED,
+                       "%s is damaged: its content does not have the hash in "
+                       "its header; %s",
+                       path, REBUILD);
+    return CO_OK;
+}
+
+/* The entry of a section, or NULL. */
+static const uint8_t *
+find_section(const struct model *m, const char *name)
+{
+    uint32_t n = get_u32(m->file + 12);
+
+    if (n > (m->file_bytes - HEADER_BYTES) / ENTRY_BYTES) return NULL;
+    for (uint32_t i = 0; i < n; i++) {
+        const uint8_t *e = m->file + HEADER_BYTES + (size_t)i * ENTRY_BYTES;
+
+        if (strncmp((const char *)e, name, 16) == 0) return e;
+    }
+    return NULL;
+}
+
+static enum co_err
+take_section(const char *path, struct co_diag *diag, const struct model *m,
+             const struct want *w)
+{
+    const uint8_t *e = find_section(m, w->name);
+    uint64_t at, bytes;
+
+    if (!e)
+        return co_fail(diag, CO_DAMAGED, "%s lacks the section %s; %s", path,
+                       w->name, REBUILD);
+    at = get_u64(e + 16);
+    bytes = get_u64(e + 24);
+    if (at > m->file_bytes || bytes > m->file_bytes - at || at % 8 != 0 ||
+        get_u32(e + 32) != w->element_bytes ||
+        bytes != (uint64_t)w->element_bytes * get_u32(e + 36))
+        return co_fail(diag, CO_DAMAGED,
+                       "%s: section %s lies outside the file or has the "
+                       "wrong shape; %s",
+                       path, w->name, REBUILD);
+    *w->to = m->file + at;
+    if (w->ret_count) *w->ret_count = get_u32(e + 36);
+    return CO_OK;
+}
+
+static enum co_err
+take_pool(const char *path, struct co_diag *diag, const struct model *m,
+          const char *name, struct model_pool *pool)
+{
+    char at_name[17];
+    uint32_t bytes = 0, count = 0;
+    const struct want text = {name, 1, (const void **)&pool->data, &bytes};
+    const struct want at = {at_name, 4, (const void **)&pool->at, &count};
+    enum co_err err;
+    bool good;
+
+    (void)strcpy(stpcpy(at_name, name), ".at");
+    err = take_section(path, diag, m, &text);
+    if (!err) err = take_section(path, diag, m, &at);
+    if (err) return err;
+    good = count >= 2 && pool->at[0] == 0 && pool->at[count - 1] == bytes;
+    for (uint32_t i = 1; good && i < count; i++)
+        good = pool->at[i] > pool->at[i - 1];
+    if (!good)
+        return co_fail(diag, CO_DAMAGED, "%s: the texts of %s are damaged; %s",
+                       path, name, REBUILD);
+    pool->count = count - 1;
+    return CO_OK;
+}
+
+static enum co_err
+model_take_pools(const char *path, struct co_diag *diag, struct model *m)
+{
+    const struct {
+        const char *name;
+        struct model_pool *pool;
+    } pools[] = {
+        {"state.code", &m->state_code},
+        {"state.name", &m->state_name},
+        {"race", &m->race},
+        {"education", &m->education},
+        {"marital", &m->marital},
+        {"employment", &m->employment},
+        {"occ.title", &m->occ_title},
+        {"occ.role", &m->occ_role},
+        {"occ.group", &m->occ_group},
+        {"first", &m->first},
+        {"last", &m->last},
+        {"city", &m->city},
+    };
+
+    for (size_t i = 0; i < co_countof(pools); i++) {
+        enum co_err err =
+            take_pool(path, diag, m, pools[i].name, pools[i].pool);
+
+        if (err) return err;
+    }
+    m->states = m->state_code.count;
+    return CO_OK;
+}
+
+/* Element counts of the sections, for the checks below. */
+struct counts {
+    uint32_t groups, joint, hisp, hisp_age, edu, edu_age, mar, mar_age, emp,
+        emp_age, of, sex, oedu, oage, ostate, frow, fid, fn, tilt, last, crow,
+        cn;
+};
+
+static enum co_err
+model_take_tables(const char *path, struct co_diag *diag, struct model *m,
+                  struct counts *c)
+{
+    const struct want wants[] = {
+        {"age.groups", 1, (const void **)&m->age_groups, &c->groups},
+        {"joint", 4, (const void **)&m->joint, &c->joint},
+        {"hispanic", 2, (const void **)&m->hispanic, &c->hisp},
+        {"hispanic.age", 1, (const void **)&m->hispanic_age, &c->hisp_age},
+        {"edu.p", 4, (const void **)&m->edu.p, &c->edu},
+        {"edu.age", 1, (const void **)&m->edu.row, &c->edu_age},
+        {"marital.p", 4, (const void **)&m->mar.p, &c->mar},
+        {"marital.age", 1, (const void **)&m->mar.row, &c->mar_age},
+        {"employ.p", 4, (const void **)&m->emp.p, &c->emp},
+        {"employ.age", 1, (const void **)&m->emp.row, &c->emp_age},
+        {"occ.of", 1, (const void **)&m->occ_of, &c->of},
+        {"occ.sex", 4, (const void **)&m->occ_sex, &c->sex},
+        {"occ.edu", 2, (const void **)&m->occ_edu, &c->oedu},
+        {"occ.age", 1, (const void **)&m->occ_age, &c->oage},
+        {"occ.state", 4, (const void **)&m->occ_state, &c->ostate},
+        {"first.row", 4, (const void **)&m->first_row, &c->frow},
+        {"first.id", 2, (const void **)&m->first_id, &c->fid},
+        {"first.n", 4, (const void **)&m->first_n, &c->fn},
+        {"first.tilt", 1, (const void **)&m->first_tilt, &c->tilt},
+        {"last.n", 4, (const void **)&m->last_n, &c->last},
+        {"city.row", 4, (const void **)&m->city_row, &c->crow},
+        {"city.n", 4, (const void **)&m->city_n, &c->cn},
+    };
+
+    for (size_t i = 0; i < co_countof(wants); i++) {
+        enum co_err err = take_section(path, diag, m, &wants[i]);
+
+        if (err) return err;
+    }
+    return CO_OK;
+}
+
+/* Conditional table: every age has a row, every row sums to TABLE_SUM. */
+static bool
+table_good(struct model_table *t, uint32_t count, uint32_t ages,
+           uint32_t states, uint32_t values)
+{
+    uint32_t rows = 0, all;
+
+    if (ages != MODEL_AGES) return false;
+    for (uint32_t a = 0; a < ages; a++)
+        rows = t->row[a] + 1U > rows ? t->row[a] + 1U : rows;
+    t->rows = rows;
+    t->values = values;
+    all = states * MODEL_SEXES * rows;
+    if (count != all * values) return false;
+    for (uint32_t r = 0; r < all; r++) {
+        uint64_t sum = 0;
+
+        for (uint32_t v = 0; v < values; v++)
+            sum += t->p[r * values + v];
+        if (sum != TABLE_SUM) return false;
+    }
+    return true;
+}
+
+/* Age groups cover 0..99 in order, without gap or overlap. */
+static bool
+groups_good(struct model *m, uint32_t bytes)
+{
+    uint32_t next = 0;
+
+    m->age_group_count = bytes / 2;
+    for (uint32_t g = 0; g < m->age_group_count; g++) {
+        uint32_t low = m->age_groups[2 * g], high = m->age_groups[2 * g + 1];
+
+        if (low != next || high < low || high >= MODEL_AGES) return false;
+        for (; next <= high; next++)
+            m->age_group_of[next] = (uint8_t)g;
+    }
+    return next == MODEL_AGES;
+}
+
+/* Row starts rise from 0 to total. Empty rows are not allowed. */
+static bool
+starts_good(const uint32_t *at, uint32_t count, uint32_t want, uint32_t total)
+{
+    if (count != want + 1 || at[0] != 0 || at[want] != total) return false;
+    for (uint32_t i = 0; i < want; i++)
+        if (at[i + 1] <= at[i]) return false;
+    return true;
+}
+
+static bool
+occupations_good(const struct model *m, const struct counts *c)
+{
+    uint32_t n = m->occupations;
+
+    if (c->of != n || c->sex != n * MODEL_SEXES || c->oage != n ||
+        c->oedu != n * MODEL_OCC_LEVELS || m->occ_role.count != n + 1 ||
+        c->ostate != m->states * MODEL_SEXES * m->occ_groups)
+        return false;
+    for (uint32_t i = 0; i < n; i++)
+        if (m->occ_of[i] >= m->occ_groups) return false;
+    return true;
+}
+
+static bool
+names_good(const struct model *m, const struct counts *c)
+{
+    if (c->fid != c->fn || c->tilt != m->first.count * MODEL_NAME_GROUPS ||
+        c->last != m->last.count * MODEL_NAME_GROUPS || c->cn != m->city.count)
+        return false;
+    for (uint32_t i = 0; i < c->fid; i++)
+        if (m->first_id[i] >= m->first.count) return false;
+    return starts_good(m->first_row, c->frow, MODEL_SEXES * MODEL_AGES,
+                       c->fid) &&
+           starts_good(m->city_row, c->crow, m->states, c->cn);
+}
+
+static enum co_err
+model_check_tables(const char *path, struct co_diag *diag, struct model *m,
+                   const struct counts *c)
+{
+    uint32_t s = m->states, hisp_rows = 0;
+    bool good;
+
+    m->joint_slots = MODEL_RACES * MODEL_AGES;
+    m->occupations = m->occ_title.count - 1;
+    m->occ_groups = m->occ_group.count;
+    m->first_rows = MODEL_SEXES * MODEL_AGES;
+    good = s >= 1 && s <= 255 && m->state_name.count == s &&
+           m->race.count == MODEL_RACES && m->education.count == EDU_COUNT &&
+           m->marital.count == MARITAL_COUNT &&
+           m->employment.count == EMPLOY_COUNT && groups_good(m, c->groups) &&
+           c->joint == s * MODEL_SEXES * m->joint_slots &&
+           c->hisp_age == MODEL_AGES;
+    for (uint32_t a = 0; good && a < MODEL_AGES; a++)
+        if (m->hispanic_age[a] + 1U > hisp_rows)
+            hisp_rows = m->hispanic_age[a] + 1U;
+    m->hispanic_rows = hisp_rows;
+    good = good && c->hisp == s * MODEL_SEXES * hisp_rows * MODEL_RACES &&
+           table_good(&m->edu, c->edu, c->edu_age, s, EDU_COUNT) &&
+           table_good(&m->mar, c->mar, c->mar_age, s, MARITAL_COUNT) &&
+           table_good(&m->emp, c->emp, c->emp_age, s, EMPLOY_COUNT) &&
+           occupations_good(m, c) && names_good(m, c);
+    if (good) return CO_OK;
+    return co_fail(diag, CO_DAMAGED,
+                   "%s: its tables do not fit together (made by another "
+                   "version of the tool?); %s",
+                   path, REBUILD);
+}
+
+enum co_err
+model_open(const char *path, struct co_diag *diag, struct model **ret_model)
+{
+    co_auto(model_freep) struct model *m = calloc(1, sizeof *m);
+    struct counts counts = {0};
+    enum co_err err;
+
+    if (!m) return co_fail(diag, CO_NOMEM, "no memory for %s", path);
+    err = model_map(path, diag, m);
+    if (!err) err = model_check_header(path, diag, m);
+    if (!err) err = model_take_pools(path, diag, m);
+    if (!err) err = model_take_tables(path, diag, m, &counts);
+    if (!err) err = model_check_tables(path, diag, m, &counts);
+    if (err) return err;
+    *ret_model = co_take(&m);
+    return CO_OK;
+}
+
+void
+model_free(struct model *model)
+{
+    if (!model) return;
+    if (model->file) {
+        /* The map is only ever read; munmap wants it without const. */
+        void *map = (void *)(uintptr_t)model->file;
+
+        (void)munmap(map, model->file_bytes);
+    }
+    free(model);
+}
+
+uint64_t
+model_hash(const struct model *model)
+{
+    return model->hash;
+}
+
+struct model_text
+model_text(const struct model_pool *pool, uint32_t i)
+{
+    co_assert(i < pool->count);
+    return (struct model_text){pool->data + pool->at[i],
+                               pool->at[i + 1] - pool->at[i]};
+}
+
+const uint32_t *
+model_row(const struct model_table *t, uint32_t state, uint32_t sex,
+          uint32_t age)
+{
+    return t->p +
+           ((size_t)(state * MODEL_SEXES + sex) * t->rows + t->row[age]) *
+               t->values;
+}

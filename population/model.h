@@ -1,0 +1,153 @@
+/* model.h - the compiled population tables, mapped read-only.
+ * The file is made by tools/compile_us.py. Layout, little-endian:
+ *
+ *   0  "COHORTMD"   8  version u32   12  sections u32   16  file bytes u64
+ *  24  hash u64 of everything from byte 48 on   32  year u64   40  zero u64
+ *  48  sections x { name[16], offset u64, bytes u64, element bytes u32,
+ *                   elements u32 }, then their contents, each at 8 n
+ *
+ * Rule for changing it: a section that is added keeps the version, one whose
+ * meaning changes gets a new name; anything else raises MODEL_VERSION.
+ * A pool is a list of texts: section X with the bytes, X.at with offsets.
+ * No text in a pool needs escaping in JSON.
+ * Thread-safe once open: nothing is written. */
+#pragma once
+#include "common/err.h"
+
+enum { MODEL_VERSION = 1, MODEL_AGES = 100, MODEL_NAME_GROUPS = 6 };
+enum { MODEL_SEXES = 2, MODEL_RACES = 7, MODEL_OCC_LEVELS = 6 };
+
+/* Where the education levels of the file stand. */
+enum model_education {
+    EDU_NOT_YET,
+    EDU_PRESCHOOL,
+    EDU_ELEMENTARY,
+    EDU_MIDDLE,
+    EDU_HIGH_NOW,
+    EDU_UNDER_9,
+    EDU_NO_DIPLOMA,
+    EDU_HIGH,
+    EDU_SOME_COLLEGE,
+    EDU_ASSOCIATE,
+    EDU_BACHELOR,
+    EDU_GRADUATE,
+    EDU_COUNT
+};
+enum model_marital {
+    MARITAL_NEVER,
+    MARITAL_MARRIED,
+    MARITAL_ABSENT,
+    MARITAL_SEPARATED,
+    MARITAL_WIDOWED,
+    MARITAL_DIVORCED,
+    MARITAL_COUNT
+};
+enum model_employment {
+    EMPLOY_UNDER_16,
+    EMPLOY_EMPLOYED,
+    EMPLOY_UNEMPLOYED,
+    EMPLOY_ARMED,
+    EMPLOY_STUDENT,
+    EMPLOY_RETIRED,
+    EMPLOY_OUTSIDE,
+    EMPLOY_COUNT
+};
+enum model_race {
+    RACE_WHITE,
+    RACE_BLACK,
+    RACE_AIAN,
+    RACE_ASIAN,
+    RACE_NHPI,
+    RACE_OTHER,
+    RACE_TWO
+};
+enum model_name_group {
+    NAMES_WHITE,
+    NAMES_BLACK,
+    NAMES_ASIAN,
+    NAMES_AIAN,
+    NAMES_MIXED,
+    NAMES_HISPANIC
+};
+
+struct model_text {
+    const char *data; /* not NUL-terminated, lives as long as the model */
+    uint32_t len;
+};
+
+struct model_pool {
+    const uint32_t *at; /* count + 1 offsets */
+    const char *data;
+    uint32_t count;
+};
+
+/* A table of conditional weights: rows by state, sex and age row. */
+struct model_table {
+    const uint32_t *p;  /* [state][sex][row][value], a row sums to 2^24 */
+    const uint8_t *row; /* age -> row */
+    uint32_t rows;      /* age rows of one state and sex */
+    uint32_t values;
+};
+
+struct model {
+    const uint8_t *file;
+    size_t file_bytes;
+    uint64_t hash;
+    uint32_t year; /* the year that the tables describe */
+
+    struct model_pool state_code, state_name, race, education, marital,
+        employment, occ_title, occ_role, occ_group, first, last, city;
+    uint32_t states;
+
+    const uint8_t *age_groups; /* min, max of each */
+    uint32_t age_group_count;
+    uint8_t age_group_of[MODEL_AGES];
+
+    /* People: [state][sex][age group][race][single age of the group]. */
+    const uint32_t *joint;
+    uint32_t joint_slots; /* cells of one state and sex (7 x 100) */
+
+    const uint16_t *hispanic; /* [state][sex][hisp. age row][race] / 65536 */
+    const uint8_t *hispanic_age;
+    uint32_t hispanic_rows;
+
+    struct model_table edu, mar, emp;
+
+    uint32_t occupations; /* without the armed forces, which is last */
+    uint32_t occ_groups;
+    const uint8_t *occ_of;     /* occupation -> group */
+    const uint32_t *occ_sex;   /* [occupation][sex] people */
+    const uint16_t *occ_edu;   /* [occupation][level] in 1/1000 */
+    const uint8_t *occ_age;    /* youngest age */
+    const uint32_t *occ_state; /* [state][sex][group] people */
+
+    const uint32_t *first_row; /* [sex][age] -> start, one more at the end */
+    const uint16_t *first_id;
+    const uint32_t *first_n;
+    const uint8_t *first_tilt; /* [name][name group], 32 = average */
+    uint32_t first_rows;
+
+    const uint32_t *last_n;   /* [name group][surname] */
+    const uint32_t *city_row; /* [state] -> start, one more at the end */
+    const uint32_t *city_n;
+};
+
+/* Maps and checks the model at path. On failure diag says what is wrong
+ * where and what to do.
+ *
+ * CO_NOTFOUND, CO_IO  cannot be read     CO_TORN     shorter than it says
+ * CO_DAMAGED  content or structure bad   CO_VERSION  made for another one */
+co_must_use enum co_err model_open(const char *path, struct co_diag *diag,
+                                   struct model **ret_model);
+void model_free(struct model *model);
+CO_DEFINE_FREEP(struct model, model_free)
+
+/* Hash of the content, as in the header; part of population_fingerprint. */
+uint64_t model_hash(const struct model *model);
+
+/* Text number i of a pool; i must be below its count (asserted). */
+struct model_text model_text(const struct model_pool *pool, uint32_t i);
+
+/* The weights of one row of a conditional table. */
+const uint32_t *model_row(const struct model_table *t, uint32_t state,
+                          uint32_t sex, uint32_t age);

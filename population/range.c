@@ -1,0 +1,219 @@
+/* range.c - see range.h. Making ranges; the payload is in range_codec.c. */
+#include "population/range.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+#include <zstd.h>
+
+struct range_maker {
+    const struct sampler *s;
+    const struct model *model; /* the audit's */
+    uint64_t start;
+    uint32_t count, take, done, accepted, rows;
+    enum row_level level;
+    uint8_t *bitmap;
+    struct audit *audit;
+    struct audit_delta *deltas;
+    size_t n_deltas, cap_deltas;
+    struct co_buf raw, frame;
+    ZSTD_CCtx *zstd;
+};
+
+/* The parameters are part of the bytes: never change them without
+ * GENERATOR_VERSION. */
+static enum co_err
+maker_init_zstd(struct range_maker *r)
+{
+    r->zstd = ZSTD_createCCtx();
+    if (!r->zstd) return CO_NOMEM;
+    if (ZSTD_isError(
+            ZSTD_CCtx_setParameter(r->zstd, ZSTD_c_compressionLevel, 1)) ||
+        ZSTD_isError(
+            ZSTD_CCtx_setParameter(r->zstd, ZSTD_c_contentSizeFlag, 1)) ||
+        ZSTD_isError(ZSTD_CCtx_setParameter(r->zstd, ZSTD_c_checksumFlag, 0)))
+        return CO_STATE;
+    return CO_OK;
+}
+
+enum co_err
+range_maker_new(struct range_maker **ret_maker)
+{
+    co_auto(range_maker_freep) struct range_maker *r = calloc(1, sizeof *r);
+    enum co_err err;
+
+    if (!r) return CO_NOMEM;
+    co_buf_init(&r->raw, RANGE_RAW_MAX);
+    co_buf_init(&r->frame, RANGE_FRAME_MAX);
+    err = maker_init_zstd(r);
+    if (err) return err;
+    r->bitmap = malloc(RANGE_COUNT_MAX / 8);
+    if (!r->bitmap) return CO_NOMEM;
+    *ret_maker = co_take(&r);
+    return CO_OK;
+}
+
+void
+range_maker_free(struct range_maker *r)
+{
+    if (!r) return;
+    audit_free(r->audit);
+    free(r->deltas);
+    free(r->bitmap);
+    co_buf_fini(&r->raw);
+    co_buf_fini(&r->frame);
+    (void)ZSTD_freeCCtx(r->zstd);
+    free(r);
+}
+
+/* One audit is kept as long as ranges come from the same model. */
+static enum co_err
+maker_ready_audit(struct range_maker *r, const struct model *m)
+{
+    enum co_err err;
+
+    if (r->audit && r->model == m) {
+        audit_clear(r->audit);
+        return CO_OK;
+    }
+    audit_free(r->audit);
+    r->audit = NULL;
+    err = audit_new(m, &r->audit);
+    if (!err) r->model = m;
+    return err;
+}
+
+enum co_err
+range_begin(struct range_maker *r, const struct sampler *s, uint64_t start,
+            uint32_t count, uint32_t take, enum row_level level)
+{
+    enum co_err err;
+
+    if (count == 0 || count > RANGE_COUNT_MAX || start > UINT64_MAX - count)
+        return CO_RANGE;
+    err = maker_ready_audit(r, sampler_model(s));
+    if (err) return err;
+    r->s = s;
+    r->start = start;
+    r->count = count;
+    r->take = take;
+    r->level = level;
+    r->done = r->accepted = r->rows = 0;
+    memset(r->bitmap, 0, (count + 7) / 8);
+    co_buf_clear(&r->raw);
+    co_buf_clear(&r->frame);
+    return CO_OK;
+}
+
+static void
+range_one(struct range_maker *r, uint32_t i)
+{
+    struct person p;
+
+    sampler_draw(r->s, r->start + i, &p);
+    if (!sampler_accepts(r->s, &p)) return;
+    r->accepted++;
+    r->bitmap[i / 8] = (uint8_t)(r->bitmap[i / 8] | 1U << i % 8);
+    if (r->rows == r->take) return;
+    r->rows++;
+    audit_count(r->audit, &p);
+    row_write(r->s, &p, r->level, &r->raw);
+}
+
+enum co_err
+range_step(struct range_maker *r, uint32_t n, uint32_t *ret_left)
+{
+    uint32_t to = n > r->count - r->done ? r->count : r->done + n;
+
+    co_assert(r->s);
+    for (; r->done < to; r->done++)
+        range_one(r, r->done);
+    if (r->raw.err) return r->raw.err;
+    *ret_left = r->count - r->done;
+    return CO_OK;
+}
+
+static enum co_err
+deltas_push(struct range_maker *r, struct audit_delta d)
+{
+    if (r->n_deltas == r->cap_deltas) {
+        size_t cap = r->cap_deltas ? 2 * r->cap_deltas : 1024;
+        struct audit_delta *more = realloc(r->deltas, cap * sizeof *more);
+
+        if (!more) return CO_NOMEM;
+        r->deltas = more;
+        r->cap_deltas = cap;
+    }
+    r->deltas[r->n_deltas++] = d;
+    return CO_OK;
+}
+
+static enum co_err
+collect_deltas(struct range_maker *r)
+{
+    enum co_err err = CO_OK;
+
+    r->n_deltas = 0;
+    for (uint32_t t = 0; t < AUDIT_TABLE_COUNT; t++)
+        for (uint32_t c = 0; c < audit_cells(r->audit, t) && !err; c++) {
+            uint32_t n = (uint32_t)audit_get(r->audit, t, c);
+
+            if (n) err = deltas_push(r, (struct audit_delta){t, c, n});
+        }
+    return err;
+}
+
+static enum co_err
+compress_rows(struct range_maker *r)
+{
+    size_t bound = ZSTD_compressBound(r->raw.len), n;
+    uint8_t *to;
+
+    r->frame.limit = bound; /* what exceeds the payload is refused below */
+    to = co_buf_reserve(&r->frame, bound);
+    if (!to) return r->frame.err;
+    n = ZSTD_compress2(r->zstd, to, bound, r->raw.data, r->raw.len);
+    if (ZSTD_isError(n)) return CO_NOMEM;
+    if (n > RANGE_FRAME_MAX) return CO_FULL;
+    co_buf_commit(&r->frame, n);
+    return CO_OK;
+}
+
+enum co_err
+range_end(struct range_maker *r, struct range_result *ret)
+{
+    enum co_err err;
+
+    co_assert(r->s && r->done == r->count);
+    err = compress_rows(r);
+    if (!err) err = collect_deltas(r);
+    if (err) return err;
+    *ret = (struct range_result){
+        .start = r->start,
+        .count = r->count,
+        .drawn = r->count,
+        .accepted = r->accepted,
+        .rows = r->rows,
+        .bitmap = r->bitmap,
+        .raw_bytes = r->raw.len,
+        .raw_crc32 = (uint32_t)crc32_z(0, r->raw.data, r->raw.len),
+        .deltas = r->deltas,
+        .n_deltas = r->n_deltas,
+        .frame = r->frame.data,
+        .frame_bytes = r->frame.len,
+    };
+    return CO_OK;
+}
+
+enum co_err
+range_make(struct range_maker *r, const struct sampler *s, uint64_t start,
+           uint32_t count, uint32_t take, enum row_level level,
+           struct range_result *ret)
+{
+    uint32_t left = 0;
+    enum co_err err = range_begin(r, s, start, count, take, level);
+
+    if (!err) err = range_step(r, count, &left);
+    if (!err) err = range_end(r, ret);
+    return err;
+}

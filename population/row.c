@@ -1,0 +1,105 @@
+/* row.c - see row.h. No value needs escaping: the model file and the phrase
+ * tables hold no quote, backslash or control character (checked when they
+ * are made and by tests). */
+#include "population/row.h"
+
+#include "common/hash.h"
+#include "population/out.h"
+#include "population/prose.h"
+
+static const char hex[] = "0123456789abcdef";
+
+void
+row_uuid(uint64_t recipe_hash, uint64_t seed, uint64_t row, char to[36])
+{
+    uint64_t key[3] = {recipe_hash, seed, row};
+    struct co_hash128 h = co_hash128(key, sizeof key, 0);
+    uint8_t raw[16];
+
+    memcpy(raw, &h.low, 8);
+    memcpy(raw + 8, &h.high, 8);
+    raw[6] = (uint8_t)((raw[6] & 0x0f) | 0x80); /* version 8 */
+    raw[8] = (uint8_t)((raw[8] & 0x3f) | 0x80); /* RFC 9562 variant */
+    for (size_t i = 0; i < 16; i++) {
+        if (i == 4 || i == 6 || i == 8 || i == 10) *to++ = '-';
+        *to++ = hex[raw[i] >> 4];
+        *to++ = hex[raw[i] & 15];
+    }
+}
+
+static void
+write_label(struct out *o, const struct model *m, const struct person *p,
+            enum attribute_id id)
+{
+    uint32_t v = attribute_of(p, id);
+
+    if (v == UINT32_MAX) {
+        out_lit(o, "null");
+        return;
+    }
+    *o->at++ = '"';
+    out_text(o, attribute_label(m, id, v));
+    *o->at++ = '"';
+}
+
+static void
+write_provenance(struct out *o, const struct sampler *s, const struct person *p)
+{
+    uint64_t recipe = sampler_recipe(s);
+
+    out_lit(o, ",\"provenance\":{\"row\":");
+    out_u64(o, p->row);
+    out_lit(o, ",\"seed\":");
+    out_u64(o, sampler_seed(s));
+    out_lit(o, ",\"recipe_hash\":\"");
+    for (int shift = 60; shift >= 0; shift -= 4)
+        *o->at++ = hex[recipe >> shift & 15];
+    out_lit(o, "\",\"draw\":");
+    out_u64(o, p->draw);
+    out_lit(o, "}}\n");
+}
+
+void
+row_write(const struct sampler *s, const struct person *p, enum row_level level,
+          struct co_buf *buf)
+{
+    const struct model *m = sampler_model(s);
+    char *start = (char *)co_buf_reserve(buf, ROW_MAX_BYTES);
+    struct out o = {start};
+
+    if (!start) return;
+    out_lit(&o, "{\"uuid\":\"");
+    row_uuid(sampler_recipe(s), sampler_seed(s), p->row, o.at);
+    o.at += 36;
+    if (level == ROW_TEXTS) {
+        out_lit(&o, "\",\"persona\":\"");
+        prose_persona(s, p, &o);
+        out_lit(&o, "\",\"cultural_background\":\"");
+        prose_background(s, p, &o);
+    }
+    out_lit(&o, "\",\"sex\":");
+    write_label(&o, m, p, ATTR_SEX);
+    out_lit(&o, ",\"age\":");
+    out_u64(&o, p->age);
+    out_lit(&o, ",\"marital_status\":");
+    write_label(&o, m, p, ATTR_MARITAL);
+    out_lit(&o, ",\"education_level\":");
+    write_label(&o, m, p, ATTR_EDUCATION);
+    out_lit(&o, ",\"occupation\":");
+    write_label(&o, m, p, ATTR_OCCUPATION);
+    out_lit(&o, ",\"city\":");
+    write_label(&o, m, p, ATTR_CITY);
+    out_lit(&o, ",\"state\":");
+    write_label(&o, m, p, ATTR_STATE);
+    out_lit(&o, ",\"zipcode\":null,\"country\":\"USA\",\"first_name\":");
+    write_label(&o, m, p, ATTR_FIRST_NAME);
+    out_lit(&o, ",\"last_name\":");
+    write_label(&o, m, p, ATTR_LAST_NAME);
+    out_lit(&o, ",\"race_ethnicity\":");
+    write_label(&o, m, p, ATTR_RACE);
+    out_lit(&o, ",\"employment_status\":");
+    write_label(&o, m, p, ATTR_EMPLOYMENT);
+    write_provenance(&o, s, p);
+    co_assert((size_t)(o.at - start) <= ROW_MAX_BYTES);
+    co_buf_commit(buf, (size_t)(o.at - start));
+}

@@ -1,0 +1,24 @@
+/* row.h - a person as one canonical line of JSON.
+ * Compact, keys in a fixed order, raw UTF-8, integers only, '\n' at the
+ * end: the same person gives the same bytes everywhere. Columns of the deep
+ * graph (household, income, languages, OCEAN, further texts) go between the
+ * existing ones in row.c; generator.h says what else such a change needs.
+ * Thread-safe: no state. */
+#pragma once
+#include "common/buf.h"
+#include "population/sampler.h"
+
+enum row_level {
+    ROW_ATTRIBUTES, /* persona.corpus: no texts */
+    ROW_TEXTS,      /* persona.compose */
+};
+
+/* The longest line there can be, in bytes. */
+enum { ROW_MAX_BYTES = 8192 };
+
+/* Appends the person's line. Fails only as buf does (see buf->err). */
+void row_write(const struct sampler *s, const struct person *p,
+               enum row_level level, struct co_buf *buf);
+
+/* UUIDv8 of (recipe hash, seed, row), 36 characters, no NUL. */
+void row_uuid(uint64_t recipe_hash, uint64_t seed, uint64_t row, char to[36]);

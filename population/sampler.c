@@ -1,0 +1,363 @@
+/* sampler.c - see sampler.h. Here are the draws; tables are made in
+ * sampler_build.c, conditions in condition.c.
+ *
+ * The main joint: candidate i uses u = offset + perm(i) * PHI mod 2^64, PHI
+ * the golden ratio's odd 64-bit fraction, so that any run of candidates is
+ * spread evenly over the CDF; perm shuffles inside fixed blocks of 4,096, so
+ * that neighbours do not resemble each other, and still each row stands
+ * alone. Independent draws have thirty times the total variation. */
+#include "population/sampler_impl.h"
+
+#include "common/hash.h"
+#include "population/random.h"
+
+#include <stdlib.h>
+
+enum { BLOCK_BITS = 12, BLOCK_MASK = (1 << BLOCK_BITS) - 1 };
+enum { PROBE_ROWS = 65536 };
+#define PHI UINT64_C(0x9e3779b97f4a7c15)
+
+/* A keyed bijection of 0..4095: multiply by odd, add, fold, three times. */
+static uint64_t
+permute(uint64_t j, uint64_t key)
+{
+    for (int round = 0; round < 3; round++) {
+        j = (j * (key | 1) + (key >> 12)) & BLOCK_MASK;
+        j ^= j >> 5;
+        key = key >> 20 | key << 44;
+    }
+    return j;
+}
+
+static uint64_t
+sequence(const struct sampler *s, uint64_t row)
+{
+    uint64_t block = row >> BLOCK_BITS;
+    uint64_t j = permute(row & BLOCK_MASK, co_mix64(s->key ^ (block * PHI)));
+
+    return s->offset + (block << BLOCK_BITS | j) * PHI;
+}
+
+/* First k in [from, to) with end[k] > x; one exists (asserted by sums). */
+static uint32_t
+search32(const uint32_t *end, uint32_t from, uint32_t to, uint64_t x)
+{
+    while (from < to) {
+        uint32_t mid = from + (to - from) / 2;
+
+        if (end[mid] > x)
+            to = mid;
+        else
+            from = mid + 1;
+    }
+    return from;
+}
+
+static uint64_t
+bits(const struct sampler *s, const struct person *p, uint32_t stream)
+{
+    return random_pair(s->key, p->row, p->draw, stream).a;
+}
+
+static uint8_t
+draw_row(const uint32_t *weights, uint64_t u)
+{
+    uint32_t x = (uint32_t)(u >> 40); /* 24 bits, as the rows sum to 2^24 */
+    uint8_t v = 0;
+
+    while (x >= weights[v])
+        x -= weights[v++];
+    return v;
+}
+
+static void
+cell_person(const struct sampler *s, uint32_t id, struct person *p)
+{
+    uint32_t row = id / s->m->joint_slots, slot = id % s->m->joint_slots;
+
+    p->state = (uint8_t)(row / MODEL_SEXES);
+    p->sex = row % MODEL_SEXES;
+    p->age_group = s->slot[slot].group;
+    p->race = s->slot[slot].race;
+    p->age = s->slot[slot].age;
+}
+
+static void
+draw_cell(const struct sampler *s, struct person *p)
+{
+    uint64_t u = sequence(s, p->row), x = random_scale(u, s->total);
+    uint32_t k = s->guide[u >> (64 - GUIDE_BITS)];
+
+    while (s->cell_end[k] <= x)
+        k++;
+    cell_person(s, s->cell_id[k], p);
+}
+
+static void
+draw_hispanic(const struct sampler *s, struct person *p)
+{
+    const struct model *m = s->m;
+    size_t row = (size_t)(p->state * MODEL_SEXES + p->sex) * m->hispanic_rows +
+                 m->hispanic_age[p->age];
+
+    p->hispanic = bits(s, p, STREAM_HISPANIC) >> 48 <
+                  m->hispanic[row * MODEL_RACES + p->race];
+}
+
+/* Occupation by group | state, sex, then title | group, sex; both weighted
+ * by the level of education and closed below the title's youngest age. */
+static uint16_t
+draw_occupation(const struct sampler *s, const struct person *p)
+{
+    const struct model *m = s->m;
+    uint32_t level = sampler_level(p->education), class = sampler_class(p->age);
+    const uint32_t *groups =
+        s->group_end + sampler_group_at(s, p->state, p->sex, level, class);
+    const uint64_t *end = s->occ_end + sampler_occ_at(s, p->sex, level, class);
+    uint64_t total = groups[m->occ_groups - 1], base, x;
+    uint32_t g, from, to;
+
+    if (total == 0) return PERSON_NO_OCCUPATION;
+    g = search32(groups, 0, m->occ_groups,
+                 random_scale(bits(s, p, STREAM_GROUP), total));
+    from = s->group_start[g];
+    to = s->group_start[g + 1];
+    base = from ? end[from - 1] : 0;
+    x = base + random_scale(bits(s, p, STREAM_OCCUPATION), end[to - 1] - base);
+    while (end[from] <= x)
+        from++;
+    return s->occ_order[from];
+}
+
+/* Who is out of school is no student at 16 or 17, and the other way round;
+ * who never finished the ninth grade does not count as one later. */
+static void
+settle_student(struct person *p)
+{
+    if (p->employment != EMPLOY_STUDENT) return;
+    if (p->education == EDU_UNDER_9 ||
+        (p->education == EDU_NO_DIPLOMA && (p->age < 18 || p->age > 20)))
+        p->employment = EMPLOY_OUTSIDE;
+}
+
+static void
+draw_work(const struct sampler *s, struct person *p)
+{
+    p->employment = draw_row(model_row(&s->m->emp, p->state, p->sex, p->age),
+                             bits(s, p, STREAM_EMPLOYMENT));
+    settle_student(p);
+    p->occupation = p->former = PERSON_NO_OCCUPATION;
+    switch ((enum model_employment)p->employment) {
+    case EMPLOY_EMPLOYED:
+        p->occupation = draw_occupation(s, p);
+        break;
+    case EMPLOY_ARMED:
+        p->occupation = (uint16_t)s->m->occupations;
+        break;
+    case EMPLOY_RETIRED:
+    case EMPLOY_UNEMPLOYED:
+        p->former = draw_occupation(s, p);
+        break;
+    case EMPLOY_UNDER_16:
+    case EMPLOY_STUDENT:
+    case EMPLOY_OUTSIDE:
+    case EMPLOY_COUNT:
+        break;
+    }
+}
+
+static void
+draw_names(const struct sampler *s, struct person *p)
+{
+    const struct model *m = s->m;
+    uint32_t group = sampler_name_group(p->race, p->hispanic);
+    uint32_t row = (uint32_t)p->sex * MODEL_AGES + p->age;
+    uint32_t from = m->first_row[row], to = m->first_row[row + 1], k;
+    const uint32_t *end =
+        s->first_end + (size_t)group * m->first_row[m->first_rows];
+
+    k = search32(end, from, to,
+                 random_scale(bits(s, p, STREAM_FIRST), end[to - 1]));
+    p->first = m->first_id[k];
+    end = s->last_end + (size_t)group * m->last.count;
+    k = search32(end, 0, m->last.count,
+                 random_scale(bits(s, p, STREAM_LAST), end[m->last.count - 1]));
+    p->last = (uint16_t)k;
+}
+
+static void
+draw_city(const struct sampler *s, struct person *p)
+{
+    uint32_t from = s->m->city_row[p->state], to = s->m->city_row[p->state + 1];
+    uint64_t x = random_scale(bits(s, p, STREAM_CITY), s->city_end[to - 1]);
+
+    p->city = (uint16_t)search32(s->city_end, from, to, x);
+}
+
+void
+sampler_redraw(const struct sampler *s, uint64_t row, uint32_t draw,
+               struct person *ret)
+{
+    struct person p = {.row = row, .draw = draw};
+
+    draw_cell(s, &p);
+    draw_hispanic(s, &p);
+    p.education = draw_row(model_row(&s->m->edu, p.state, p.sex, p.age),
+                           bits(s, &p, STREAM_EDUCATION));
+    p.marital = draw_row(model_row(&s->m->mar, p.state, p.sex, p.age),
+                         bits(s, &p, STREAM_MARITAL));
+    draw_work(s, &p);
+    draw_names(s, &p);
+    draw_city(s, &p);
+    *ret = p;
+}
+
+void
+sampler_draw(const struct sampler *s, uint64_t row, struct person *ret)
+{
+    sampler_redraw(s, row, 0, ret);
+}
+
+bool
+sampler_accepts(const struct sampler *s, const struct person *p)
+{
+    uint32_t left = s->tested;
+
+    while (left) {
+        unsigned id = (unsigned)__builtin_ctz(left);
+
+        if (!limit_allows(&s->limits[id],
+                          attribute_of(p, (enum attribute_id)id)))
+            return false;
+        left &= left - 1;
+    }
+    return true;
+}
+
+static uint32_t
+probe_rate(const struct sampler *s)
+{
+    uint64_t hits = 0;
+    struct person p;
+
+    if (!s->tested) return 1000000;
+    for (uint64_t row = 0; row < PROBE_ROWS; row++) {
+        sampler_draw(s, row, &p);
+        hits += sampler_accepts(s, &p);
+    }
+    return (uint32_t)(hits * 1000000 / PROBE_ROWS);
+}
+
+enum co_err
+sampler_new(const struct model *m, uint64_t seed,
+            const struct condition *conditions, size_t n_conditions,
+            struct co_diag *diag, struct sampler **ret_sampler)
+{
+    co_auto(sampler_freep) struct sampler *s = calloc(1, sizeof *s);
+    enum co_err err;
+
+    if (!s) return co_fail(diag, CO_NOMEM, "no memory for the sampler");
+    s->m = m;
+    s->seed = seed;
+    s->key = co_mix64(seed + PHI);
+    s->offset = co_mix64(s->key ^ UINT64_C(0x6a09e667f3bcc908));
+    err = condition_compile(s, conditions, n_conditions, diag);
+    if (err) return err;
+    err = sampler_build_joint(s);
+    if (!err) err = sampler_build(s);
+    if (err) return co_fail(diag, err, "no memory for the sampler's tables");
+    if (s->total == 0 || !condition_possible(s))
+        return co_fail(diag, CO_INVALID,
+                       "where: nobody in the population fulfils all of these "
+                       "conditions; loosen one of them");
+    s->rate_ppm = probe_rate(s);
+    *ret_sampler = co_take(&s);
+    return CO_OK;
+}
+
+void
+sampler_free(struct sampler *s)
+{
+    if (!s) return;
+    for (size_t i = 0; i < ATTR_COUNT; i++)
+        free(s->limits[i].allowed);
+    free(s->cell_id);
+    free(s->cell_end);
+    free(s->occ_order);
+    free(s->group_start);
+    free(s->occ_end);
+    free(s->group_end);
+    free(s->first_end);
+    free(s->last_end);
+    free(s->city_end);
+    free(s);
+}
+
+void
+sampler_set_recipe(struct sampler *s, uint64_t recipe_hash)
+{
+    s->recipe = recipe_hash;
+}
+
+uint64_t
+sampler_recipe(const struct sampler *s)
+{
+    return s->recipe;
+}
+
+uint64_t
+sampler_seed(const struct sampler *s)
+{
+    return s->seed;
+}
+
+const struct model *
+sampler_model(const struct sampler *s)
+{
+    return s->m;
+}
+
+uint32_t
+sampler_rate_ppm(const struct sampler *s)
+{
+    return s->rate_ppm;
+}
+
+uint32_t
+sampler_tested(const struct sampler *s)
+{
+    return s->tested;
+}
+
+size_t
+sampler_cells(const struct sampler *s)
+{
+    return s->cells;
+}
+
+uint64_t
+sampler_cell(const struct sampler *s, size_t i, struct person *ret)
+{
+    co_assert(i < s->cells);
+    *ret = (struct person){0};
+    cell_person(s, s->cell_id[i], ret);
+    return s->cell_end[i] - (i ? s->cell_end[i - 1] : 0);
+}
+
+uint64_t
+sampler_share(const struct sampler *s, const struct person *cell,
+              enum attribute_id id, uint32_t value)
+{
+    const struct model_table *t = id == ATTR_EDUCATION ? &s->m->edu
+                                  : id == ATTR_MARITAL ? &s->m->mar
+                                                       : &s->m->emp;
+
+    if (value >= t->values || !limit_allows(&s->limits[id], value)) return 0;
+    return model_row(t, cell->state, cell->sex, cell->age)[value];
+}
+
+uint64_t
+sampler_bits(const struct sampler *s, const struct person *p, uint32_t stream)
+{
+    return bits(s, p, STREAM_PROSE + stream);
+}
