@@ -1,0 +1,88 @@
+/* redis_client.c - the blocking client of redis.h. */
+#include "common/buf.h"
+#include "common/redis_conn.h"
+
+#include <signal.h>
+#include <stdlib.h>
+
+enum { COMMAND_BYTES_MAX = 16 << 20 };
+
+struct co_redis_client {
+    struct co_redis_conn *conn;
+    struct co_redis_server server;
+};
+
+/* hiredis writes with write(2), so a peer that is gone would kill us. */
+static void
+ignore_sigpipe(void)
+{
+    struct sigaction old;
+
+    if (sigaction(SIGPIPE, NULL, &old) == 0 && old.sa_handler == SIG_DFL)
+        (void)signal(SIGPIPE, SIG_IGN);
+}
+
+enum co_err
+co_redis_connect(const char *url_text, bool allow_insecure, int64_t timeout_ms,
+                 struct co_redis_client **ret_client, struct co_diag *diag)
+{
+    co_auto(co_redis_closep) struct co_redis_client *client = NULL;
+    struct co_redis_url url;
+    enum co_err err;
+
+    err = co_redis_url_parse(url_text, &url, diag);
+    if (!err) err = co_redis_url_allowed(&url, allow_insecure, diag);
+    if (err) return err;
+    client = calloc(1, sizeof *client);
+    if (!client) return co_fail(diag, CO_NOMEM, "out of memory");
+    ignore_sigpipe();
+    err = co_redis_conn_open(&url, CO_PROGRAM, timeout_ms, NULL, &client->conn,
+                             &client->server, diag);
+    if (err) return err;
+    *ret_client = co_take(&client);
+    return CO_OK;
+}
+
+void
+co_redis_close(struct co_redis_client *client)
+{
+    if (!client) return;
+    co_redis_conn_close(client->conn);
+    free(client);
+}
+
+static void
+keep_reply(void *arg, struct co_redis_reply *reply)
+{
+    struct co_redis_reply **kept = arg;
+
+    *kept = reply;
+}
+
+enum co_err
+co_redis_call(struct co_redis_client *client, int argc, const char *const *argv,
+              const size_t *lens, int64_t timeout_ms,
+              struct co_redis_reply **ret_reply, struct co_diag *diag)
+{
+    co_auto(co_redis_reply_freep) struct co_redis_reply *reply = NULL;
+    co_auto(co_buf_fini) struct co_buf buf;
+    enum co_err err;
+
+    co_buf_init(&buf, COMMAND_BYTES_MAX);
+    co_redis_encode(&buf, argc, argv, lens);
+    err = buf.err;
+    if (!err) err = co_redis_conn_append(client->conn, buf.data, buf.len);
+    if (err) return co_fail(diag, err, "Redis command: %s", co_err_text(err));
+    err = co_redis_conn_exchange(client->conn, 1, timeout_ms, keep_reply,
+                                 &reply, diag);
+    if (err) return err;
+    if (!reply) return co_fail(diag, CO_NOMEM, "out of memory");
+    *ret_reply = co_take(&reply);
+    return CO_OK;
+}
+
+const char *
+co_redis_version(const struct co_redis_client *client)
+{
+    return client->server.version;
+}
