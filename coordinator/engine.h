@@ -177,6 +177,7 @@ void engine_on_credit(struct engine *e, unsigned link,
 /* Answered with RECLAIMED. */
 void engine_on_reclaim(struct engine *e, unsigned link,
                        const struct msg_reclaim *reclaim);
+/* A task that the broker had already, or refused FULL, uses up no grant. */
 void engine_on_have(struct engine *e, unsigned link,
                     const struct msg_have *have);
 /* FULL: its tasks are published again a little later. STALE: this owner is
@@ -194,7 +195,8 @@ uint32_t engine_results_room(const struct engine *e);
  * head and body. A message with nothing new is acknowledged at once, or as
  * soon as the commit it doubles is done.
  * CO_PROTOCOL  broken batch rules, other job or fingerprint: counted, dropped
- * CO_FULL      engine_results_room() was 0: nothing changed */
+ * CO_FULL      engine_results_room() was 0: nothing changed
+ * CO_STALE     another owner is in force: nothing changed */
 co_must_use enum co_err engine_on_results(struct engine *e, unsigned link,
                                           const struct msg_results *r,
                                           struct co_bytes head,

@@ -1,0 +1,86 @@
+/* engine_core.h - the engine's inside, shared by engine*.c only.
+ * engine.c: life, links, questions. engine_results.c: results, commits, ACKs,
+ * replay. engine_retry.c: what a loss, failure or return means.
+ * engine_publish.c: what goes out. engine_why.c: texts and the checker. */
+#pragma once
+#include "coordinator/engine.h"
+#include "coordinator/engine_tasks.h"
+
+enum {
+    BATCH_DEFAULT = 64,
+    WINDOW_DEFAULT = 16384,
+    ACK_WORKERS = 64, /* workers whose acknowledgements are gathered at once */
+    ACK_SEQS = 256,   /* and batches each */
+};
+
+struct link {
+    bool attached;
+    bool settling;
+    uint32_t epoch; /* counts attachments: tasks of older ones are in doubt */
+    uint32_t out;   /* tasks OUT on it */
+    uint64_t granted, returned, published; /* since WELCOME */
+    int64_t settle_us;                     /* INT64_MAX: not settling */
+    int64_t adrift_us; /* when its tasks go elsewhere; INT64_MAX: never */
+    int64_t hold_us;   /* publish nothing before: it said FULL */
+};
+
+/* A result message between arrival and ACK, in order of arrival. */
+struct pending {
+    uint64_t worker, seq; /* worker 0: nobody to acknowledge */
+    uint32_t first;       /* its tasks, through task.next */
+    uint8_t link;
+    bool order; /* goes to the journal; else waits for the one before */
+    struct co_bytes head, body; /* until fetched */
+};
+
+/* Acknowledgements of one turn for one worker. */
+struct ack_group {
+    uint64_t worker;
+    uint32_t count;
+    uint8_t link;
+    uint64_t seqs[ACK_SEQS];
+};
+
+struct engine {
+    struct engine_options options;
+    const struct job_kind *kind;
+    void *state;
+    struct outbox *out;
+    struct tasks tasks;
+    struct link links[ENGINE_LINKS_MAX];
+    /* ring of pending messages: [done, fetched) are with the journal,
+     * [fetched, made) wait to be fetched; numbers only grow */
+    struct pending *pending;
+    uint64_t done, fetched, made;
+    struct ack_group *acks; /* ACK_WORKERS, by hash of the worker */
+    struct co_buf body;     /* payloads of the batch being made */
+    struct msg_reader *reader;
+    struct engine_counters n;
+    int64_t kind_due_us; /* RATE: when the kind has more */
+    enum engine_why why;
+    enum kind_next next;
+    bool stale;
+};
+
+#define PENDING(e, number) (&(e)->pending[(number) % ENGINE_PENDING_MAX])
+
+/* -- engine.c */
+/* Takes an OUT task off its link and puts it into another state. */
+void engine_move(struct engine *e, uint32_t i, enum task_state state);
+/* Makes the task OUT on the link. */
+void engine_put_out(struct engine *e, uint32_t i, unsigned link);
+uint64_t engine_link_credit(const struct link *l);
+/* Tells the link's broker to stop these. */
+void engine_cancel(struct engine *e, unsigned link, const uint64_t *ids,
+                   uint32_t n);
+
+/* -- engine_results.c */
+/* Orders that the task's death be journaled. CO_FULL, CO_NOMEM: not now. */
+co_must_use enum co_err engine_order_death(struct engine *e, uint32_t i);
+void engine_flush_acks(struct engine *e);
+
+/* -- engine_retry.c */
+/* Publish again: at once, or at due_us when that is later than now. */
+void engine_again(struct engine *e, uint32_t i, int64_t now_us, int64_t due_us);
+/* An attempt failed (or its result was invalid). */
+void engine_task_failed(struct engine *e, uint32_t i, int64_t now_us);
