@@ -1,9 +1,16 @@
 /* The mailbox: order, refusal when full, and an honest descriptor. */
-#include "common/mailbox.h"
-#include "tests/co_test.h"
-
 #include <poll.h>
 #include <pthread.h>
+#include <stdlib.h>
+
+/* The module is compiled in here with an allocator that can fail. */
+static int calls_left = -1; /* -1: never fails */
+#define calloc(n, size)                                                        \
+    (calls_left >= 0 && calls_left-- == 0 ? NULL : calloc(n, size))
+#include "common/mailbox.c"
+#undef calloc
+
+#include "tests/co_test.h"
 
 enum { MANY = 20000 };
 
@@ -111,6 +118,20 @@ two_threads_put_and_a_third_takes_each_item_once(void **state)
     assert_null(co_mailbox_take(box));
 }
 
+static void
+no_mailbox_is_made_without_memory(void **state)
+{
+    struct co_mailbox *box = NULL;
+
+    (void)state;
+    for (int n = 0; n < 2; n++) {
+        calls_left = n;
+        assert_int_equal(co_mailbox_new(5, &box), CO_NOMEM);
+        assert_null(box);
+    }
+    calls_left = -1;
+}
+
 int
 main(void)
 {
@@ -120,6 +141,7 @@ main(void)
         cmocka_unit_test(the_descriptor_is_readable_exactly_while_items_wait),
         cmocka_unit_test(waiting_on_an_empty_mailbox_ends_at_the_deadline),
         cmocka_unit_test(two_threads_put_and_a_third_takes_each_item_once),
+        cmocka_unit_test(no_mailbox_is_made_without_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

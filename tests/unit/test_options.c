@@ -1,11 +1,32 @@
 /* Options: the order of sources, every type, and messages that help. */
-#include "common/options.h"
-#include "tests/co_test.h"
-
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+/* The module is compiled in here with an allocator that can fail. */
+static int calls_left = -1; /* -1: never fails */
+
+static bool
+allocation_fails(void)
+{
+    if (calls_left > 0) calls_left--;
+    return calls_left == 0;
+}
+
+#define calloc(n, size) (allocation_fails() ? NULL : calloc(n, size))
+#define realloc(p, size) (allocation_fails() ? NULL : realloc(p, size))
+#define reallocarray(p, n, size)                                               \
+    (allocation_fails() ? NULL : reallocarray(p, n, size))
+#define strndup(s, n) (allocation_fails() ? NULL : strndup(s, n))
+#include "common/options.c"
+#undef calloc
+#undef realloc
+#undef reallocarray
+#undef strndup
+
+#include "tests/co_test.h"
 
 struct config {
     const char *broker;
@@ -329,6 +350,24 @@ the_printed_config_reads_back_the_same_and_keeps_secrets(void **state)
     assert_int_equal(config->ttl_ms, 5000);
 }
 
+static void
+each_failing_allocation_is_reported_and_leaks_nothing(void **state)
+{
+    struct fixture *f = *state;
+    enum co_err err = CO_NOMEM;
+    int n;
+
+    for (n = 1; err && n < 100; n++) {
+        calls_left = n;
+        err = parse(f, "--broker b -t a -t b -t c argument");
+        if (err) assert_int_equal(err, CO_NOMEM);
+        if (err) assert_null(f->options);
+    }
+    calls_left = -1;
+    assert_int_equal(err, CO_OK);
+    assert_true(n > 10); /* it did fail on the way */
+}
+
 int
 main(void)
 {
@@ -344,6 +383,7 @@ main(void)
         TEST(what_is_no_option_is_an_argument),
         TEST(help_and_version_answer_without_looking_further),
         TEST(the_printed_config_reads_back_the_same_and_keeps_secrets),
+        TEST(each_failing_allocation_is_reported_and_leaks_nothing),
     };
     int fd = mkstemp(file_path);
     int failed;
