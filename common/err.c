@@ -1,4 +1,5 @@
 /* err.c - see err.h. */
+#define CO_ERR_C /* the functions themselves, see the end of err.h */
 #include "common/err.h"
 
 #include <errno.h>
