@@ -11,10 +11,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/hash.h"
 
 enum {
@@ -202,18 +202,6 @@ commit_disk_full(struct commit *c)
 
 /* ---- segments ---- */
 
-static enum co_err
-segment_id_new(uint64_t *ret)
-{
-    uint64_t id;
-
-    do {
-        if (getrandom(&id, sizeof id, 0) != (ssize_t)sizeof id) return CO_IO;
-    } while (id == 0);
-    *ret = id;
-    return CO_OK;
-}
-
 /* Creates the file with its header. Not synced. */
 static enum co_err
 segment_create(int dir_fd, const struct segment_header *header, int *ret_fd)
@@ -286,7 +274,7 @@ commit_roll(struct commit *c)
                                                  c->header.id});
 
     next.name.sequence++;
-    if (!err) err = segment_id_new(&next.id);
+    next.id = co_random_u64();
     if (!err) err = segment_create(c->dir_fd, &next, &fd);
     if (err)
         return commit_fail(c, err, "creating the next segment",
@@ -433,8 +421,8 @@ commit_claim(const char *dir, uint64_t job, uint32_t owner,
 
     if (!err) err = folder_open(dir, &dir_fd, diag);
     if (err) return err;
-    err = segment_id_new(&header.id);
-    if (!err) err = segment_create(dir_fd, &header, &fd);
+    header.id = co_random_u64();
+    err = segment_create(dir_fd, &header, &fd);
     if (!err && (fsync(fd) < 0 || fsync(dir_fd) < 0)) err = CO_IO;
     folder_close(&fd);
     folder_close(&dir_fd);

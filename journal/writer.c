@@ -8,8 +8,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "common/clock.h"
 #include "common/mailbox.h"
 
 struct batch {
@@ -281,15 +281,6 @@ journal_error(struct journal *j, struct co_diag *diag)
 
 /* ---- the thread's side ---- */
 
-static uint64_t
-now_us(void)
-{
-    struct timespec t;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_nsec / 1000u;
-}
-
 /* NULL without memory. */
 static struct journal_answer *
 answer_new(const struct commit_entry *entries, const struct journal_pos *pos,
@@ -354,7 +345,7 @@ journal_set_error(struct journal *j, enum co_err err)
 static size_t
 work_step(struct journal *j, const struct commit_entry *entries, size_t count)
 {
-    uint64_t start = now_us();
+    int64_t start = co_clock_us();
     size_t used = count;
     struct journal_answer *a;
     enum co_err err;
@@ -375,7 +366,8 @@ work_step(struct journal *j, const struct commit_entry *entries, size_t count)
     (void)pthread_mutex_unlock(&j->core);
     if (err) journal_set_error(j, err);
     if (a) {
-        a->commit_us = (uint32_t)co_min_u64(now_us() - start, UINT32_MAX);
+        a->commit_us =
+            (uint32_t)co_min_u64((uint64_t)(co_clock_us() - start), UINT32_MAX);
         answer_send(j, a, entries_bytes(entries, used));
     }
     return used;
