@@ -1,0 +1,159 @@
+/* config.c - see config.h. */
+#include "worker/config.h"
+
+#include "common/lifeline.h"
+#include "proto/msg.h"
+#include "worker/slots.h"
+
+#include <fcntl.h>
+
+#define FIELD(f) offsetof(struct worker_config, f)
+
+static const char *const log_levels[] = {"error", "warn", "info", "debug",
+                                         NULL};
+
+static const struct co_option table[] = {
+    {.name = "broker",
+     .type = CO_OPTION_LIST,
+     .offset = FIELD(brokers),
+     .max = SLOTS_LINKS_MAX,
+     .placeholder = "ENDPOINT",
+     .help = "a broker's back address (repeat for several)"},
+    {.name = "redis",
+     .type = CO_OPTION_STRING,
+     .offset = FIELD(redis),
+     .placeholder = "URL",
+     .help = "where to tell that this worker lives"},
+    {.name = "redis-insecure",
+     .type = CO_OPTION_FLAG,
+     .offset = FIELD(redis_insecure),
+     .help = "allow a Redis beyond this host in the clear"},
+    {.name = "namespace",
+     .type = CO_OPTION_STRING,
+     .offset = FIELD(ns),
+     .def = "default",
+     .min = 1,
+     .max = 64,
+     .placeholder = "NAME",
+     .help = "part of every Redis key"},
+    {.name = "processes",
+     .letter = 'n',
+     .type = CO_OPTION_U64,
+     .offset = FIELD(processes),
+     .def = "1",
+     .max = WORKER_PROCESSES_MAX,
+     .placeholder = "N",
+     .help = "worker processes; 0: one a core"},
+    {.name = "slots",
+     .type = CO_OPTION_U64,
+     .offset = FIELD(slots),
+     .def = "1",
+     .min = 1,
+     .max = WORKER_SLOTS_MAX,
+     .placeholder = "N",
+     .help = "tasks that run at once in a process"},
+    {.name = "services",
+     .type = CO_OPTION_LIST,
+     .offset = FIELD(services),
+     .max = SLOTS_SERVICES_MAX,
+     .placeholder = "NAME",
+     .help = "serve only these (default: all that can be served)"},
+    {.name = "tags",
+     .type = CO_OPTION_LIST,
+     .offset = FIELD(tags),
+     .max = NAMES_MAX,
+     .placeholder = "TAG",
+     .help = "offered to jobs that ask for them"},
+    {.name = "data",
+     .type = CO_OPTION_STRING,
+     .offset = FIELD(data),
+     .placeholder = "DIR",
+     .help = "folder of the population model"},
+    {.name = "spill",
+     .type = CO_OPTION_STRING,
+     .offset = FIELD(spill),
+     .placeholder = "DIR",
+     .help = "where results go that do not fit in memory"},
+    {.name = "spill-max",
+     .type = CO_OPTION_SIZE,
+     .offset = FIELD(spill_bytes),
+     .def = "4GiB",
+     .min = 1024 * 1024,
+     .help = "most bytes on disk there"},
+    {.name = "result-memory",
+     .type = CO_OPTION_SIZE,
+     .offset = FIELD(result_memory),
+     .def = "64MiB",
+     .min = 4096,
+     .help = "results kept in memory until acknowledged"},
+    {.name = "drain-timeout",
+     .type = CO_OPTION_DURATION,
+     .offset = FIELD(drain_ms),
+     .def = "30s",
+     .help = "after this a drain hands everything back"},
+    {.name = "name",
+     .type = CO_OPTION_STRING,
+     .offset = FIELD(name),
+     .min = 1,
+     .max = NAME_BYTES_MAX - 16,
+     .placeholder = "NAME",
+     .help = "name for people (default: host-pid)",
+     .no_env = true},
+    {.name = "lifeline",
+     .type = CO_OPTION_U64,
+     .offset = FIELD(lifeline),
+     .max = 1024 * 1024,
+     .placeholder = "FD",
+     .help = "end when this descriptor is closed at the other end",
+     .no_env = true},
+    {.name = "log",
+     .type = CO_OPTION_STRING,
+     .offset = FIELD(log),
+     .placeholder = "FILE",
+     .help = "write the log there (default: stderr)"},
+    {.name = "log-level",
+     .type = CO_OPTION_ENUM,
+     .offset = FIELD(log_level),
+     .def = "info",
+     .choices = log_levels,
+     .help = "how much to log"},
+};
+
+static const struct co_options_spec spec = {
+    .program = CO_PROGRAM "-worker",
+    .usage = "[OPTIONS]",
+    .about = "Takes tasks from brokers, runs them, and keeps each result "
+             "until it is on disk at its owner. SIGTERM drains, a second "
+             "SIGTERM or SIGINT hands everything back at once.",
+    .version = CO_PROGRAM "-worker " COHORT_VERSION,
+    .table = table,
+    .count = co_countof(table),
+};
+
+enum co_err
+config_load(int argc, char *const *argv, struct worker_config *config,
+            struct co_options **ret_options, struct co_diag *diag)
+{
+    return co_options_parse(&spec, argc, argv, config, ret_options, diag);
+}
+
+enum co_err
+config_check(const struct worker_config *config, struct co_diag *diag)
+{
+    if (config->brokers.count > 0) return CO_OK;
+    return co_fail(diag, CO_USAGE,
+                   "no broker given: pass --broker ENDPOINT, the back address "
+                   "that the broker prints at start");
+}
+
+int
+config_lifeline(const struct worker_config *config)
+{
+    int inherited = co_lifeline_adopt();
+    int fd = (int)config->lifeline;
+
+    if (fd == 0) return inherited;
+    /* Children get a lifeline of their own. */
+    (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+    return fd;
+}

@@ -1,0 +1,37 @@
+/* config.h - the options of cohort-worker, from one table. Read once. */
+#pragma once
+#include "common/options.h"
+
+enum { WORKER_PROCESSES_MAX = 1024, WORKER_SLOTS_MAX = 1024 };
+
+struct worker_config {
+    struct co_option_list brokers;  /* endpoints */
+    struct co_option_list services; /* empty: all that can be served */
+    struct co_option_list tags;
+    const char *redis; /* URL, NULL: no heartbeat there */
+    bool redis_insecure;
+    const char *ns;    /* of the Redis keys */
+    const char *name;  /* NULL: host-pid */
+    const char *data;  /* folder of the model, NULL: search */
+    const char *spill; /* folder, NULL: results are not spilled */
+    uint64_t spill_bytes;
+    uint64_t processes; /* 0: one a core */
+    uint64_t slots;
+    uint64_t result_memory; /* bytes */
+    uint64_t drain_ms;      /* patience of a drain */
+    uint64_t lifeline;      /* descriptor, 0: none given */
+    const char *log;        /* file, NULL: stderr */
+    int log_level;
+};
+
+/* CO_USAGE with a message. *ret_options owns the strings of config. */
+co_must_use enum co_err config_load(int argc, char *const *argv,
+                                    struct worker_config *config,
+                                    struct co_options **ret_options,
+                                    struct co_diag *diag);
+/* What the parser cannot check: CO_USAGE without a broker. */
+co_must_use enum co_err config_check(const struct worker_config *config,
+                                     struct co_diag *diag);
+/* The descriptor that tells when the starter is gone: --lifeline, else the
+ * one of the environment (common/lifeline.h), else -1. Call once. */
+int config_lifeline(const struct worker_config *config);

@@ -1,0 +1,172 @@
+/* heartbeat.c - see heartbeat.h. One script call instead of HSET + EXPIRE +
+ * ZADD would use the clock of Redis for the score, but scripts are often not
+ * permitted to a restricted user; wall time is exact enough for a list whose
+ * readers allow 15 s. */
+#include "worker/heartbeat.h"
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/redis.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { TTL_S = 15, GONE_MS = 200, FIELDS_MAX = 40, VALUE_BYTES = 32 };
+
+struct heartbeat {
+    struct heartbeat_self self;
+    struct co_redis *redis;
+    char key[256], list[256], id[17], host[65], pid[16], started[24];
+};
+
+enum co_err
+heartbeat_new(const struct heartbeat_self *self,
+              struct heartbeat **ret_heartbeat, struct co_diag *diag)
+{
+    co_auto(heartbeat_freep) struct heartbeat *h = calloc(1, sizeof *h);
+    const struct co_redis_options options = {
+        .url = self->url,
+        .allow_insecure = self->insecure,
+        .name = CO_PROGRAM "-worker",
+    };
+    enum co_err err;
+
+    if (!h) return CO_NOMEM;
+    h->self = *self;
+    (void)snprintf(h->id, sizeof h->id, "%016" PRIx64, self->incarnation);
+    (void)snprintf(h->key, sizeof h->key, CO_PROGRAM ":{%s}:worker:%s",
+                   self->ns, h->id);
+    (void)snprintf(h->list, sizeof h->list, CO_PROGRAM ":{%s}:workers",
+                   self->ns);
+    (void)snprintf(h->pid, sizeof h->pid, "%ld", (long)getpid());
+    (void)snprintf(h->started, sizeof h->started, "%" PRId64,
+                   co_clock_wall_ms());
+    if (gethostname(h->host, sizeof h->host - 1) != 0) h->host[0] = '\0';
+    err = co_redis_start(&options, &h->redis, diag);
+    if (err) return err;
+    *ret_heartbeat = co_take(&h);
+    return CO_OK;
+}
+
+void
+heartbeat_free(struct heartbeat *h)
+{
+    if (!h) return;
+    if (h->redis) {
+        const char *const del[] = {"DEL", h->key};
+        const char *const rem[] = {"ZREM", h->list, h->id};
+
+        /* Refused when its queue is full: then the TTL does it. */
+        if (!co_redis_send(h->redis, 2, del, NULL) &&
+            !co_redis_send(h->redis, 3, rem, NULL)) {
+            co_redis_stop(h->redis, GONE_MS);
+        }
+        co_redis_free(h->redis);
+    }
+    free(h);
+}
+
+int
+heartbeat_fd(const struct heartbeat *h)
+{
+    return co_redis_fd(h->redis);
+}
+
+void
+heartbeat_read(struct heartbeat *h)
+{
+    struct co_redis_item *item;
+
+    while ((item = co_redis_poll(h->redis))) {
+        if (item->kind == CO_REDIS_UP) {
+            co_log(CO_LOG_INFO, "redis.up", "version=%s",
+                   co_log_quote(item->version).text);
+        } else if (item->kind == CO_REDIS_DOWN) {
+            co_log(CO_LOG_WARN, "redis.down", "why=%s",
+                   co_log_quote(item->why).text);
+        }
+        co_redis_item_free(item);
+    }
+}
+
+/* The arguments of one HSET; numbers are written into values. */
+struct fields {
+    const char *argv[FIELDS_MAX];
+    char values[FIELDS_MAX / 2][VALUE_BYTES];
+    int n, numbers;
+};
+
+static void
+add_text(struct fields *f, const char *name, const char *value)
+{
+    co_assert(f->n + 2 <= FIELDS_MAX);
+    f->argv[f->n++] = name;
+    f->argv[f->n++] = value;
+}
+
+static void
+add_number(struct fields *f, const char *name, uint64_t value)
+{
+    char *text = f->values[f->numbers++];
+
+    (void)snprintf(text, VALUE_BYTES, "%" PRIu64, value);
+    add_text(f, name, text);
+}
+
+static const char *
+state_name(const struct slots_stats *stats)
+{
+    if (stats->draining) return "draining";
+    return stats->running > 0 || stats->queued > 0 ? "busy" : "ready";
+}
+
+static void
+send_list(struct heartbeat *h)
+{
+    char now[24];
+    const char *const ttl[] = {"EXPIRE", h->key, "15"};
+    const char *const add[] = {"ZADD", h->list, now, h->id};
+
+    _Static_assert(TTL_S == 15, "the text above");
+    (void)snprintf(now, sizeof now, "%" PRId64, co_clock_wall_ms());
+    if (!co_redis_send(h->redis, 3, ttl, NULL)) {
+        /* A refusal is counted there; the next second tries again. */
+        if (co_redis_send(h->redis, 4, add, NULL)) return;
+    }
+}
+
+void
+heartbeat_write(struct heartbeat *h, const struct slots_stats *stats,
+                uint64_t rss_bytes, uint32_t cpu_permille)
+{
+    const struct slots_counters *c = &stats->counters;
+    struct fields f = {.n = 0};
+    struct co_redis_counters redis;
+
+    /* Without a connection beats would only pile up. */
+    co_redis_counters(h->redis, &redis);
+    if (redis.waiting > 16) return;
+    f.argv[f.n++] = "HSET";
+    f.argv[f.n++] = h->key;
+    add_text(&f, "name", h->self.name);
+    add_text(&f, "host", h->host);
+    add_text(&f, "pid", h->pid);
+    add_text(&f, "version", h->self.version);
+    add_text(&f, "services", h->self.services);
+    add_text(&f, "state", state_name(stats));
+    add_text(&f, "started_at", h->started);
+    add_number(&f, "capacity", h->self.slots);
+    add_number(&f, "in_flight", stats->running);
+    add_number(&f, "queued", (uint64_t)stats->queued + stats->parked);
+    add_number(&f, "results_kept", stats->kept);
+    add_number(&f, "done", c->done);
+    add_number(&f, "failed", c->failed);
+    add_number(&f, "returned", c->returned);
+    add_number(&f, "retried", c->resent);
+    add_number(&f, "rss_bytes", rss_bytes);
+    add_number(&f, "cpu_pct", cpu_permille / 10);
+    if (!co_redis_send(h->redis, f.n, f.argv, NULL)) send_list(h);
+}

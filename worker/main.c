@@ -1,0 +1,48 @@
+/* cohort-worker: takes tasks from brokers and gives results back.
+ * Read docs/architecture.md first, then slots.h, then shell.c. */
+#include "common/lifeline.h"
+#include "common/log.h"
+#include "common/signals.h"
+#include "worker/config.h"
+#include "worker/shell.h"
+#include "worker/supervisor.h"
+
+#include <stdio.h>
+
+static enum co_err
+start(int argc, char **argv, struct co_diag *diag)
+{
+    struct worker_config config = {0};
+    co_auto(co_options_freep) struct co_options *options = NULL;
+    int signals_fd = -1, lifeline_fd;
+    enum co_err err = config_load(argc, argv, &config, &options, diag);
+
+    if (err) return err;
+    if (co_options_answer(options)) return CO_OK;
+    err = config_check(&config, diag);
+    if (err) return err;
+    lifeline_fd = config_lifeline(&config);
+    err = co_log_open("worker", (enum co_log_level)config.log_level, config.log,
+                      diag);
+    if (!err) err = co_signals_open(&signals_fd);
+    if (!err && config.processes == 1) {
+        err = shell_run(&config, signals_fd, lifeline_fd, diag);
+    } else if (!err) {
+        err = supervisor_run(&config, argv, signals_fd, lifeline_fd, diag);
+    }
+    co_signals_close(&signals_fd);
+    co_log_close();
+    return err;
+}
+
+int
+main(int argc, char **argv)
+{
+    struct co_diag diag = {""};
+    enum co_err err = start(argc, argv, &diag);
+
+    if (!err) return 0;
+    (void)fprintf(stderr, CO_PROGRAM "-worker: %s\n",
+                  diag.text[0] ? diag.text : co_err_text(err));
+    return err == CO_USAGE ? 2 : 1;
+}

@@ -1,0 +1,166 @@
+/* recipes.c - see recipes.h. */
+#include "worker/recipes.h"
+
+#include "job/recipe.h"
+#include "population/generator.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAKERS_MAX = 16 }; /* range makers that wait to be used again */
+
+struct recipe_entry {
+    uint64_t hash, used; /* used: number of the last get */
+    struct sampler *sampler;
+    uint32_t refs;
+};
+
+struct recipes {
+    const struct model *model;
+    uint64_t gets;
+    struct recipe_entry entries[RECIPES_MAX]; /* sampler NULL: free */
+    struct range_maker *makers[MAKERS_MAX];
+    uint32_t makers_n;
+};
+
+enum co_err
+recipes_new(const struct model *model, struct recipes **ret_recipes)
+{
+    struct recipes *r = calloc(1, sizeof *r);
+
+    if (!r) return CO_NOMEM;
+    r->model = model;
+    *ret_recipes = r;
+    return CO_OK;
+}
+
+void
+recipes_free(struct recipes *r)
+{
+    if (!r) return;
+    for (unsigned i = 0; i < RECIPES_MAX; i++) {
+        sampler_free(r->entries[i].sampler);
+    }
+    while (r->makers_n > 0)
+        range_maker_free(r->makers[--r->makers_n]);
+    free(r);
+}
+
+/* The entry of hash, else a free one, else the longest unused; NULL: all are
+ * in use. */
+static struct recipe_entry *
+entry_for(struct recipes *r, uint64_t hash)
+{
+    struct recipe_entry *best = NULL;
+
+    for (unsigned i = 0; i < RECIPES_MAX; i++) {
+        struct recipe_entry *e = &r->entries[i];
+
+        if (e->sampler && e->hash == hash) return e;
+        if (e->refs > 0) continue;
+        if (!best || (best->sampler && (!e->sampler || e->used < best->used))) {
+            best = e;
+        }
+    }
+    return best;
+}
+
+static enum co_err
+check_recipe(const struct recipes *r, const struct recipe *recipe,
+             struct co_diag *diag)
+{
+    if (recipe->generator != GENERATOR_VERSION) {
+        return co_fail(diag, CO_INVALID,
+                       "the recipe is for generator %u, this is %u",
+                       recipe->generator, (unsigned)GENERATOR_VERSION);
+    }
+    if (recipe->model_hash != model_hash(r->model)) {
+        return co_fail(diag, CO_INVALID,
+                       "the recipe is for model %016" PRIx64
+                       ", here is %016" PRIx64,
+                       recipe->model_hash, model_hash(r->model));
+    }
+    return CO_OK;
+}
+
+static enum co_err
+make_sampler(const struct recipes *r, uint64_t hash, struct co_bytes blob,
+             struct sampler **ret_sampler, struct co_diag *diag)
+{
+    struct condition conditions[ATTR_COUNT];
+    struct recipe recipe;
+    enum co_err err = recipe_parse(blob.data, blob.len, &recipe, diag);
+
+    if (err) return err == CO_NOMEM ? err : CO_INVALID;
+    err = check_recipe(r, &recipe, diag);
+    if (!err) {
+        size_t n = where_conditions(&recipe.where, conditions);
+
+        err = sampler_new(r->model, recipe.seed, conditions, n, diag,
+                          ret_sampler);
+    }
+    if (!err) sampler_set_recipe(*ret_sampler, hash);
+    recipe_fini(&recipe);
+    return err;
+}
+
+enum co_err
+recipes_get(struct recipes *r, uint64_t hash, struct co_bytes blob,
+            struct recipe_use *ret_use, struct co_diag *diag)
+{
+    struct recipe_entry *e = entry_for(r, hash);
+
+    if (!e)
+        return co_fail(diag, CO_FULL, "all %d recipes are in use", RECIPES_MAX);
+    if (!e->sampler || e->hash != hash) {
+        struct sampler *made = NULL;
+        enum co_err err = make_sampler(r, hash, blob, &made, diag);
+
+        if (err) return err;
+        sampler_free(e->sampler);
+        e->sampler = made;
+        e->hash = hash;
+    }
+    e->used = ++r->gets;
+    e->refs++;
+    *ret_use = (struct recipe_use){e->sampler, e};
+    return CO_OK;
+}
+
+void
+recipes_put(struct recipes *r, struct recipe_use *use)
+{
+    (void)r;
+    if (use->entry) use->entry->refs--;
+    *use = (struct recipe_use){0};
+}
+
+enum co_err
+recipes_maker_get(struct recipes *r, struct range_maker **ret_maker)
+{
+    if (r->makers_n == 0) return range_maker_new(ret_maker);
+    *ret_maker = r->makers[--r->makers_n];
+    return CO_OK;
+}
+
+void
+recipes_maker_put(struct recipes *r, struct range_maker *maker)
+{
+    if (!maker) return;
+    if (r->makers_n == MAKERS_MAX) {
+        range_maker_free(maker);
+        return;
+    }
+    r->makers[r->makers_n++] = maker;
+}
+
+uint32_t
+recipes_count(const struct recipes *r)
+{
+    uint32_t n = 0;
+
+    for (unsigned i = 0; i < RECIPES_MAX; i++)
+        n += r->entries[i].sampler != 0;
+    return n;
+}

@@ -1,0 +1,59 @@
+/* service.h - what a worker can do: one table of services, each a small file
+ * in worker/services/.
+ * A service never blocks and never runs longer than about 1 ms at a time, so
+ * that beats go out on time; a task that waits says until when. A run's output
+ * depends on the task and its recipe only.
+ * Not thread-safe: belongs to the worker's loop. */
+#pragma once
+#include "common/buf.h"
+#include "worker/slots.h"
+
+struct recipes; /* worker/recipes.h */
+
+enum service_step {
+    SERVICE_DONE,     /* the result stands in out */
+    SERVICE_FAILED,   /* out says why: "CODE: text" */
+    SERVICE_MORE,     /* go on when it is your turn */
+    SERVICE_WAIT,     /* go on at wait_until_us, not earlier */
+    SERVICE_NO_RECIPE /* the recipe cannot be used here */
+};
+
+/* What services share. */
+struct service_env {
+    struct recipes *recipes; /* NULL: no population model on this machine */
+    uint64_t fingerprint;
+};
+
+/* One run. The caller keeps it and its out buffer; out is empty at begin. */
+struct service_run {
+    const struct service *service;
+    struct slots_task task; /* payload and recipe are borrowed */
+    void *state;            /* the service's own */
+    int64_t wait_until_us;
+    struct co_buf *out;
+    bool progressed; /* set by the service: there is news since the last look */
+};
+
+struct service {
+    const char *name;
+    bool range;       /* tasks are ranges of candidates */
+    bool needs_model; /* not announced without one */
+    uint32_t hint_ns; /* expected run time of a task */
+    /* Reads the payload and makes state. Answers like step. Whatever it
+     * answers, abort is called at the end if state is set. */
+    enum service_step (*begin)(struct service_env *env, struct service_run *run,
+                               int64_t now_us);
+    enum service_step (*step)(struct service_run *run, int64_t now_us);
+    /* Releases state; also after DONE. May be NULL. */
+    void (*abort)(struct service_run *run);
+};
+
+/* All services of this program. */
+extern const struct service *const service_table[];
+extern const uint32_t service_count;
+
+/* By name, NULL when there is none. */
+const struct service *service_find(const char *name);
+/* Fails the run with a text for people: "CODE: text". */
+enum service_step service_fail(struct service_run *run, enum co_err err,
+                               const char *text);

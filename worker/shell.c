@@ -1,0 +1,241 @@
+/* shell.c - the worker's loop.
+ *
+ * One turn, in this order:
+ *   wait     for a message, a signal, the lifeline, Redis, or the next deadline
+ *   input    signals and lifeline, then at most 256 messages of each link
+ *   timers   beats, repeats, the heartbeat in Redis
+ *   work     services, for about a millisecond
+ *   output   results, returns and credit of the turn, then everything is sent
+ * The clock is read once a turn, but for the work, whose slice ends by it. */
+#include "worker/shell_impl.h"
+
+#include "common/clock.h"
+#include "common/lifeline.h"
+#include "common/log.h"
+#include "common/signals.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+enum {
+    BACKLOG_MS = 5,        /* look again when a pipe was full */
+    TICK_MS = 100,         /* look at the timers at least this often */
+    BEAT_US = 1000 * 1000, /* heartbeat in Redis */
+    EVENTS_MAX = 16,
+    LEAVE_MS = 1000, /* patience of the last messages */
+};
+
+/* -- wait ---------------------------------------------------------------- */
+static int
+wait_ms(const struct shell *s)
+{
+    int64_t until = slots_deadline(s->slots), work = work_deadline(s->work);
+    int64_t left;
+
+    if (s->busy || shell_unread(s)) return 0;
+    if (work < until) until = work;
+    left = until <= s->now_us ? 0 : (until - s->now_us + 999) / 1000;
+    if (left > TICK_MS) left = TICK_MS;
+    if (shell_backlog(s) && left > BACKLOG_MS) left = BACKLOG_MS;
+    return (int)left;
+}
+
+static void
+drain(struct shell *s, const char *why)
+{
+    co_log(CO_LOG_INFO, "worker.draining", "why=%s", why);
+    s->drain_until_us = s->now_us + (int64_t)s->config->drain_ms * 1000;
+    slots_drain(s->slots, s->now_us, &s->out);
+}
+
+static void
+hand_back(struct shell *s, const char *why)
+{
+    co_log(CO_LOG_INFO, "worker.handing_back", "why=%s", why);
+    work_hand_back(s->work, RETURN_DRAIN);
+    slots_hand_back(s->slots, s->now_us, &s->out);
+    s->leave = true;
+}
+
+/* SIGTERM: drain. SIGINT, or a second one of either: go now. */
+static void
+on_signals(struct shell *s)
+{
+    int sig;
+
+    while ((sig = co_signals_next(s->signals_fd)) != 0) {
+        if (sig != SIGTERM && sig != SIGINT) continue;
+        s->signals++;
+        if (s->signals == 1 && sig == SIGTERM) {
+            drain(s, "SIGTERM");
+        } else if (!s->leave) {
+            hand_back(s, s->signals == 1 ? "SIGINT" : "second signal");
+        }
+    }
+}
+
+static void
+wait_for_events(struct shell *s)
+{
+    struct epoll_event events[EVENTS_MAX];
+    int n = epoll_wait(s->epoll_fd, events, EVENTS_MAX, wait_ms(s));
+
+    s->now_us = co_clock_us();
+    for (int i = 0; i < n; i++) {
+        switch (events[i].data.u32) {
+        case SHELL_TAG_SIGNALS:
+            on_signals(s);
+            break;
+        case SHELL_TAG_LIFELINE:
+            if (co_lifeline_cut(s->lifeline_fd) && !s->leave) {
+                hand_back(s, "lifeline cut");
+            }
+            break;
+        case SHELL_TAG_REDIS:
+            heartbeat_read(s->heartbeat);
+            break;
+        default: /* a link: read_link looks at all of them */
+            break;
+        }
+    }
+}
+
+/* -- timers -------------------------------------------------------------- */
+static uint64_t
+rss_bytes(void)
+{
+    char text[128];
+    unsigned long long size, resident = 0;
+    FILE *f = fopen("/proc/self/statm", "re");
+
+    if (!f) return 0;
+    if (!fgets(text, sizeof text, f) ||
+        sscanf(text, "%llu %llu", &size, &resident) != 2) {
+        resident = 0;
+    }
+    (void)fclose(f);
+    return (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static void
+beat(struct shell *s)
+{
+    int64_t cpu_us = co_clock_cpu_us(), span = s->now_us - s->beat_us;
+    uint64_t rss = rss_bytes();
+    uint32_t permille = 0;
+    struct slots_stats stats;
+
+    if (s->beat_us && span > 0) {
+        permille = (uint32_t)((cpu_us - s->cpu_us) * 1000 / span);
+    }
+    s->beat_us = s->now_us;
+    s->cpu_us = cpu_us;
+    slots_usage(s->slots, (uint32_t)(rss >> 20), permille);
+    if (!s->heartbeat) return;
+    slots_get_stats(s->slots, &stats);
+    heartbeat_write(s->heartbeat, &stats, rss, permille);
+}
+
+static void
+timers(struct shell *s)
+{
+    if (s->now_us - s->beat_us >= BEAT_US) beat(s);
+    slots_tick(s->slots, s->now_us, &s->out);
+    if (s->drain_until_us && s->now_us >= s->drain_until_us && !s->leave) {
+        hand_back(s, "drain took too long");
+    }
+    if (slots_drained(s->slots)) s->leave = true;
+}
+
+/* -- output -------------------------------------------------------------- */
+static void
+output(struct shell *s)
+{
+    if (!shell_backlog(s) || !s->flushed) {
+        slots_flush(s->slots, s->now_us, &s->out);
+    }
+    shell_send(s);
+    s->flushed = shell_backlog(s);
+}
+
+/* The last words, for as long as a full pipe may take. */
+static void
+say_bye(struct shell *s)
+{
+    int64_t until = co_clock_us() + LEAVE_MS * 1000;
+
+    slots_flush(s->slots, s->now_us, &s->out);
+    slots_bye(s->slots, &s->out);
+    while (shell_backlog(s) && co_clock_us() < until) {
+        struct epoll_event ev;
+
+        shell_send(s);
+        if (shell_backlog(s)) {
+            (void)epoll_wait(s->epoll_fd, &ev, 1, BACKLOG_MS);
+        }
+    }
+}
+
+static void
+report(const struct shell *s, const char *event)
+{
+    struct slots_stats stats;
+
+    slots_get_stats(s->slots, &stats);
+    co_log(CO_LOG_INFO, event,
+           "tasks=%" PRIu64 " done=%" PRIu64 " failed=%" PRIu64
+           " returned=%" PRIu64 " batches=%" PRIu64 " acked=%" PRIu64
+           " resent=%" PRIu64 " spilled=%" PRIu64 " kept=%u malformed=%" PRIu64
+           " unsent=%" PRIu64,
+           stats.counters.tasks, stats.counters.done, stats.counters.failed,
+           stats.counters.returned, stats.counters.batches,
+           stats.counters.acked, stats.counters.resent, stats.counters.spilled,
+           stats.kept, s->malformed, s->unsent);
+}
+
+static void
+loop(struct shell *s)
+{
+    while (!s->leave) {
+        wait_for_events(s);
+        shell_read(s);
+        timers(s);
+        s->busy = work_run(s->work, s->now_us);
+        output(s);
+    }
+    say_bye(s);
+}
+
+enum co_err
+shell_run(const struct worker_config *config, int signals_fd, int lifeline_fd,
+          struct co_diag *diag)
+{
+    struct shell s = {
+        .config = config,
+        .epoll_fd = -1,
+        .signals_fd = signals_fd,
+        .lifeline_fd = lifeline_fd,
+    };
+    enum co_err err = shell_setup(&s, diag);
+
+    if (!err) {
+        s.now_us = co_clock_us();
+        co_log(CO_LOG_INFO, "worker.started",
+               "name=%s incarnation=%016" PRIx64 " fingerprint=%016" PRIx64
+               " services=%u slots=%" PRIu64,
+               co_log_quote(s.name).text, s.incarnation, s.fingerprint,
+               s.n_services, config->slots);
+        for (uint32_t i = 0; i < s.links; i++) {
+            slots_connect(s.slots, i, s.now_us, &s.out);
+        }
+        loop(&s);
+        report(&s, "worker.ended");
+    }
+    shell_release(&s);
+    return err;
+}

@@ -1,0 +1,230 @@
+/* shell_setup.c - builds what a worker process consists of, and takes it
+ * apart. Everything that can fail fails here, before the first HELLO. */
+#include "worker/shell_impl.h"
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "population/generator.h"
+#include "worker/model_find.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+#include <zmq.h>
+
+static bool
+wanted(const struct worker_config *c, const char *name)
+{
+    if (c->services.count == 0) return true;
+    for (size_t i = 0; i < c->services.count; i++) {
+        if (strcmp(c->services.items[i], name) == 0) return true;
+    }
+    return false;
+}
+
+static enum co_err
+check_names(const struct worker_config *c, struct co_diag *diag)
+{
+    for (size_t i = 0; i < c->services.count; i++) {
+        if (!service_find(c->services.items[i])) {
+            return co_fail(diag, CO_USAGE,
+                           "--services: there is no service \"%s\"; known "
+                           "are noop, slow, persona.corpus, persona.compose",
+                           c->services.items[i]);
+        }
+    }
+    return CO_OK;
+}
+
+/* Announces what was asked for and can be served. */
+static enum co_err
+choose_services(struct shell *s, struct co_diag *diag)
+{
+    enum co_err err = check_names(s->config, diag);
+
+    if (err) return err;
+    for (uint32_t i = 0; i < service_count; i++) {
+        const struct service *v = service_table[i];
+
+        if (!wanted(s->config, v->name)) continue;
+        if (v->needs_model && !s->recipes) {
+            co_log(CO_LOG_WARN, "service.left_out",
+                   "service=%s why=\"no population model\"", v->name);
+            continue;
+        }
+        s->services[s->n_services] = v;
+        s->announced[s->n_services++] =
+            (struct slots_service){v->name, v->range, v->hint_ns};
+    }
+    if (s->n_services > 0) return CO_OK;
+    return co_fail(diag, CO_INVALID,
+                   "no service is left to offer: the population model is "
+                   "missing; point --data at its folder");
+}
+
+static enum co_err
+open_model(struct shell *s)
+{
+    struct co_diag why = {""};
+    enum co_err err = model_find(s->config->data, &s->model, &why);
+
+    if (err) {
+        co_log(CO_LOG_WARN, "model.missing", "why=%s",
+               co_log_quote(why.text).text);
+        return CO_OK;
+    }
+    err = recipes_new(s->model, &s->recipes);
+    if (err) return err;
+    s->fingerprint = population_fingerprint(s->model);
+    return CO_OK;
+}
+
+static enum co_err
+open_core(struct shell *s, struct co_diag *diag)
+{
+    const struct worker_config *c = s->config;
+    const struct slots_config config = {
+        .incarnation = s->incarnation,
+        .fingerprint = s->fingerprint,
+        .name = s->name,
+        .software = CO_PROGRAM " " COHORT_VERSION,
+        .services = s->announced,
+        .n_services = s->n_services,
+        .tags = c->tags.items,
+        .n_tags = (uint32_t)c->tags.count,
+        .links = s->links,
+        .slots = (uint32_t)c->slots,
+        .result_bytes_max = c->result_memory,
+        .spill = spill_interface(s->spill),
+        .assets = s->assets,
+    };
+    enum co_err err = slots_new(&config, &s->slots);
+
+    if (err) {
+        return co_fail(diag, err, "cannot set up: %s", co_err_text(err));
+    }
+    return work_new(s->slots, config.slots, s->services, &s->env, co_clock_us,
+                    &s->work);
+}
+
+static enum co_err
+watch(struct shell *s, int fd, uint32_t tag)
+{
+    struct epoll_event ev = {.events = EPOLLIN, .data.u32 = tag};
+
+    if (fd < 0) return CO_OK;
+    if (epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, fd, &ev) == 0) return CO_OK;
+    return co_err_from_errno(errno);
+}
+
+static enum co_err
+open_links(struct shell *s, struct co_diag *diag)
+{
+    enum co_err err = CO_OK;
+
+    s->zmq = zmq_ctx_new();
+    if (!s->zmq) return CO_NOMEM;
+    for (uint32_t i = 0; i < s->links && !err; i++) {
+        err = sock_connect(s->zmq, s->config->brokers.items[i], diag,
+                           &s->socks[i]);
+        if (!err) err = watch(s, sock_fd(s->socks[i]), SHELL_TAG_LINK + i);
+    }
+    return err;
+}
+
+static enum co_err
+open_heartbeat(struct shell *s, struct co_diag *diag)
+{
+    const struct heartbeat_self self = {
+        .url = s->config->redis,
+        .ns = s->config->ns,
+        .name = s->name,
+        .insecure = s->config->redis_insecure,
+        .incarnation = s->incarnation,
+        .services = s->services_text,
+        .version = COHORT_VERSION,
+        .slots = (uint32_t)s->config->slots,
+    };
+    enum co_err err;
+
+    if (!s->config->redis) return CO_OK;
+    for (uint32_t i = 0; i < s->n_services; i++) {
+        size_t len = strlen(s->services_text);
+
+        (void)snprintf(s->services_text + len, sizeof s->services_text - len,
+                       "%s%s", i ? "," : "", s->services[i]->name);
+    }
+    err = heartbeat_new(&self, &s->heartbeat, diag);
+    if (err) return err;
+    return watch(s, heartbeat_fd(s->heartbeat), SHELL_TAG_REDIS);
+}
+
+static void
+make_name(struct shell *s)
+{
+    char host[65] = "";
+
+    if (s->config->name) {
+        (void)snprintf(s->name, sizeof s->name, "%s", s->config->name);
+        return;
+    }
+    if (gethostname(host, sizeof host - 1) != 0) host[0] = '\0';
+    (void)snprintf(s->name, sizeof s->name, "%s-%ld", host, (long)getpid());
+}
+
+static enum co_err
+open_epoll(struct shell *s)
+{
+    enum co_err err;
+
+    s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (s->epoll_fd < 0) return co_err_from_errno(errno);
+    err = watch(s, s->signals_fd, SHELL_TAG_SIGNALS);
+    if (!err) err = watch(s, s->lifeline_fd, SHELL_TAG_LIFELINE);
+    return err;
+}
+
+enum co_err
+shell_setup(struct shell *s, struct co_diag *diag)
+{
+    enum co_err err;
+
+    s->incarnation = co_random_u64();
+    s->links = (uint32_t)s->config->brokers.count;
+    outbox_init(&s->out);
+    make_name(s);
+    err = open_epoll(s);
+    if (!err) err = open_model(s);
+    if (!err) err = choose_services(s, diag);
+    if (!err) err = assets_new(s->incarnation, NULL, &s->assets);
+    if (!err) err = parts_new(SLOTS_LINKS_MAX, &s->parts);
+    if (!err && s->config->spill) {
+        err = spill_open(s->config->spill, s->config->spill_bytes, &s->spill,
+                         diag);
+    }
+    s->env = (struct service_env){s->recipes, s->fingerprint};
+    if (!err) err = open_core(s, diag);
+    if (!err) err = open_links(s, diag);
+    if (!err) err = open_heartbeat(s, diag);
+    return err;
+}
+
+void
+shell_release(struct shell *s)
+{
+    heartbeat_free(s->heartbeat);
+    work_free(s->work); /* before what its runs use */
+    slots_free(s->slots);
+    outbox_fini(&s->out);
+    for (uint32_t i = 0; i < s->links; i++)
+        sock_free(s->socks[i]);
+    if (s->zmq) (void)zmq_ctx_term(s->zmq);
+    parts_free(s->parts);
+    spill_free(s->spill);
+    assets_free(s->assets);
+    recipes_free(s->recipes);
+    model_free(s->model);
+    if (s->epoll_fd >= 0) (void)close(s->epoll_fd);
+}

@@ -1,0 +1,191 @@
+/* slots_credit.c - how much work a worker asks for.
+ *
+ * A grant is a promise: granted counts all tasks that a broker may ever have
+ * sent since WELCOME. What it may still send is granted - returned - received;
+ * we keep that plus what we hold at the look-ahead. So a grant never has to be
+ * lowered: it just is not raised, or asked back by RECLAIM. Because both sides
+ * count from WELCOME, a lost connection cannot leak a grant. */
+#include "worker/slots_impl.h"
+
+enum {
+    LOOK_NS = 2 * 1000 * 1000, /* work at hand per slot */
+    LOOK_MAX = 1024,
+    LOOK_RANGES = 3, /* one runs, one waits, one is on its way */
+    EWMA_SHIFT = 3,
+    IDLE_US = 1000 * 1000, /* a broker without work lends its share */
+    IDLE_PART = 8
+};
+
+void
+slots_measure(struct slots *s, uint32_t service, uint64_t run_ns)
+{
+    uint64_t *e = &s->ewma_ns[service];
+
+    if (run_ns >= *e) {
+        *e += (run_ns - *e) >> EWMA_SHIFT;
+    } else {
+        *e -= (*e - run_ns) >> EWMA_SHIFT;
+    }
+}
+
+uint64_t
+slots_look_ahead(const struct slots *s, uint32_t service)
+{
+    uint64_t ns = s->ewma_ns[service] ? s->ewma_ns[service] : 1;
+    uint64_t look = s->config.slots * co_clamp_u64(LOOK_NS / ns, 1, LOOK_MAX);
+
+    if (s->config.services[service].range && look < LOOK_RANGES) {
+        look = LOOK_RANGES;
+    }
+    return look;
+}
+
+void
+slots_credit_reset(struct slots *s, uint32_t link)
+{
+    for (uint32_t i = 0; i < s->config.n_services; i++) {
+        struct credit *c = &s->links[link].credit[i];
+
+        c->granted = c->returned = c->received = 0;
+        c->reclaim_us = 0;
+    }
+}
+
+/* A link's share of the look-ahead. Brokers that sent nothing for a second
+ * keep a small part, so that work that appears there is noticed. */
+static uint64_t
+share_of(const struct slots *s, uint32_t link, uint64_t look)
+{
+    uint32_t up = 0, busy = 0;
+    bool is_busy = false;
+
+    for (uint32_t i = 0; i < s->config.links; i++) {
+        const struct link *l = &s->links[i];
+        bool b = l->tasks_us && s->now_us - l->tasks_us < IDLE_US;
+
+        if (l->state != LINK_UP) continue;
+        up++;
+        busy += b;
+        if (i == link) is_busy = b;
+    }
+    if (up <= 1 || (busy == up) || busy == 0) {
+        return co_max_u64(look / (up ? up : 1), 1);
+    }
+    uint64_t idle = co_max_u64(look / (up * IDLE_PART), 1);
+    if (!is_busy) return idle;
+    uint64_t lent = idle * (up - busy);
+    return co_max_u64(look > lent ? (look - lent) / busy : 1, 1);
+}
+
+/* How many tasks of the service the broker should be able to send now. */
+static uint64_t
+room_for(const struct slots *s, uint32_t link, uint32_t service)
+{
+    const struct credit *c = &s->links[link].credit[service];
+    uint64_t want = share_of(s, link, slots_look_ahead(s, service));
+    uint64_t pool = s->config.held_max - s->held_n;
+
+    if (s->draining || s->full) return 0;
+    want = want > c->active ? want - c->active : 0;
+    return co_min_u64(want, pool);
+}
+
+static struct msg_str
+service_text(const struct slots *s, uint32_t service)
+{
+    return msg_text(s->config.services[service].name);
+}
+
+static void
+push_grant(struct slots *s, uint32_t link, uint32_t service, struct outbox *out)
+{
+    const struct msg m = {
+        .type = MSG_credit,
+        .credit = {.service = service_text(s, service),
+                   .granted = s->links[link].credit[service].granted},
+    };
+    outbox_push(out, SLOTS_SIDE, link, &m, (struct co_bytes){0});
+}
+
+static void
+push_reclaim(struct slots *s, uint32_t link, uint32_t service, uint64_t count,
+             struct outbox *out)
+{
+    const struct msg m = {
+        .type = MSG_reclaim,
+        .reclaim = {.service = service_text(s, service), .count = count},
+    };
+    s->links[link].credit[service].reclaim_us = s->now_us;
+    outbox_push(out, SLOTS_SIDE, link, &m, (struct co_bytes){0});
+}
+
+/* What the broker has not used, as far as we know. */
+static uint64_t
+outstanding(const struct credit *c)
+{
+    uint64_t used = c->returned + c->received;
+
+    return c->granted > used ? c->granted - used : 0;
+}
+
+static bool
+may_reclaim(const struct slots *s, const struct credit *c)
+{
+    return !c->reclaim_us || s->now_us - c->reclaim_us >= SLOTS_RECLAIM_US;
+}
+
+/* A message is worth it when the grant grew by an eighth of the look-ahead or
+ * the broker is nearly out of it; otherwise every task would cost one. */
+static void
+renew(struct slots *s, uint32_t link, uint32_t service, struct outbox *out)
+{
+    struct credit *c = &s->links[link].credit[service];
+    uint64_t room = room_for(s, link, service), out_now = outstanding(c);
+    uint64_t look = slots_look_ahead(s, service);
+
+    if (room > out_now) {
+        uint64_t more = room - out_now;
+
+        if (more * 8 < look && out_now * 4 >= look) return;
+        c->granted = c->returned + c->received + room;
+        push_grant(s, link, service, out);
+    } else if (out_now > 2 * room + look && may_reclaim(s, c)) {
+        push_reclaim(s, link, service, out_now - room, out);
+    } else if (out_now > 0 && room == 0 && (s->draining || s->full) &&
+               may_reclaim(s, c)) {
+        push_reclaim(s, link, service, out_now, out);
+    }
+}
+
+void
+slots_push_credit(struct slots *s, int64_t now_us, struct outbox *out)
+{
+    s->now_us = now_us;
+    for (uint32_t i = 0; i < s->config.links; i++) {
+        if (s->links[i].state != LINK_UP) continue;
+        for (uint32_t k = 0; k < s->config.n_services; k++) {
+            renew(s, i, k, out);
+        }
+    }
+}
+
+void
+slots_on_reclaimed(struct slots *s, uint32_t link,
+                   const struct msg_reclaimed *r)
+{
+    for (uint32_t k = 0; k < s->config.n_services; k++) {
+        struct credit *c = &s->links[link].credit[k];
+
+        if (!msg_str_is(r->service, s->config.services[k].name)) continue;
+        c->reclaim_us = 0;
+        /* Never more than it could have: the rest was used. */
+        if (r->returned < c->returned ||
+            r->returned > c->granted - co_min_u64(c->granted, c->received)) {
+            s->counters.bad++;
+            return;
+        }
+        c->returned = r->returned;
+        return;
+    }
+    s->counters.bad++;
+}

@@ -1,0 +1,510 @@
+/* slots_tasks.c - TASKS and CANCEL in, RETURNED out, and what runs next. */
+#include "worker/slots_impl.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* -- giving back --------------------------------------------------------- */
+void
+slots_return_raw(struct slots *s, uint32_t link, uint64_t job, uint64_t task,
+                 uint32_t attempt, enum return_reason reason,
+                 uint32_t not_before_ms)
+{
+    if (s->returns_n == s->returns_cap) {
+        size_t cap = s->returns_cap ? s->returns_cap * 2 : 64;
+        struct giveback *v = realloc(s->returns, cap * sizeof *v);
+
+        /* Without memory the task is simply not held any more; the next
+         * inventory tells the broker, who calls it lost. */
+        if (!v) return;
+        s->returns = v;
+        s->returns_cap = cap;
+    }
+    s->returns[s->returns_n++] = (struct giveback){
+        .job = job,
+        .task = task,
+        .attempt = attempt,
+        .not_before_ms = not_before_ms,
+        .reason = (uint8_t)reason,
+        .link = (uint8_t)link,
+    };
+    s->counters.returned++;
+    if (reason == RETURN_NO_RECIPE) s->counters.no_recipe++;
+}
+
+void
+slots_return_held(struct slots *s, uint32_t index, enum return_reason reason)
+{
+    const struct held *h = &s->pool[index];
+
+    slots_return_raw(s, h->link, h->job, h->task, h->attempt, reason, 0);
+    slots_held_apply(s, index, SLOTS_EV_RETURN);
+}
+
+void
+slots_return_list(struct slots *s, enum slots_state state,
+                  enum return_reason reason)
+{
+    while (s->lists[state].first != SLOTS_NONE) {
+        slots_return_held(s, s->lists[state].first, reason);
+    }
+}
+
+static bool
+same_return(const struct giveback *a, const struct giveback *b)
+{
+    return a->job == b->job && a->reason == b->reason && a->link == b->link &&
+           a->not_before_ms == b->not_before_ms;
+}
+
+/* Consecutive ones of one kind share a message. */
+void
+slots_push_returns(struct slots *s, struct outbox *out)
+{
+    size_t i = 0;
+
+    while (i < s->returns_n) {
+        const struct giveback *first = &s->returns[i];
+        uint32_t n = 0;
+
+        while (i < s->returns_n && n < SLOTS_PAGE &&
+               same_return(first, &s->returns[i])) {
+            s->words_a[n] = s->returns[i].task;
+            s->halves_a[n++] = s->returns[i++].attempt;
+        }
+        const struct msg m = {
+            .type = MSG_returned,
+            .returned = {.job = first->job,
+                         .tasks = {s->words_a, n},
+                         .attempts = {s->halves_a, n},
+                         .reason = first->reason,
+                         .not_before_ms = first->not_before_ms,
+                         .worker = s->config.incarnation},
+        };
+        outbox_push(out, SLOTS_SIDE, first->link, &m, (struct co_bytes){0});
+    }
+    s->returns_n = 0;
+}
+
+/* -- stopping ------------------------------------------------------------ */
+static void
+cancel_one(struct slots *s, uint32_t index)
+{
+    const struct held *h = &s->pool[index];
+
+    switch ((enum slots_state)h->state) {
+    case SLOTS_PARKED:
+    case SLOTS_QUEUED:
+        s->counters.cancelled++;
+        slots_return_held(s, index, RETURN_CANCELLED);
+        break;
+    case SLOTS_RUNNING:
+        s->counters.cancelled++;
+        slots_held_apply(s, index, SLOTS_EV_CANCEL);
+        break;
+    case SLOTS_STOPPING:
+    case SLOTS_DROPPED:
+    case SLOTS_DONE: /* too late: the result is on its way */
+    case SLOTS_FREE:
+    case SLOTS_REFUSED:
+    case SLOTS_STATE_COUNT:
+        break;
+    }
+}
+
+/* -- TASKS --------------------------------------------------------------- */
+/* What is done with a task of which some attempt is held already. */
+enum held_answer { ANSWER_TAKE, ANSWER_IGNORE };
+
+/* A later attempt is asked for: the earlier one must not run any more. The
+ * broker still counts it as ours, so it is given back like a cancelled one; an
+ * answer that exists already stays on its way (salvage). */
+static void
+supersede(struct slots *s, uint32_t index)
+{
+    s->counters.superseded++;
+    cancel_one(s, index);
+}
+
+/* The same attempt is asked for again, maybe by another broker. */
+static void
+repeat(struct slots *s, uint32_t index, uint32_t link)
+{
+    struct held *h = &s->pool[index];
+
+    s->counters.duplicates++;
+    slots_held_move(s, index, link);
+    if (h->state == SLOTS_DONE && h->result) {
+        slots_send_result_again(s, h->result, link);
+    }
+}
+
+static enum held_answer
+answer_held(struct slots *s, uint32_t link, uint64_t job, uint64_t task,
+            uint32_t attempt)
+{
+    uint32_t i = slots_held_find(s, job, task), next;
+
+    for (; i != SLOTS_NONE; i = next) {
+        const struct held *h = &s->pool[i];
+
+        next = slots_held_again(s, i);
+        if (h->state == SLOTS_DROPPED) continue;
+        if (h->attempt == attempt) {
+            repeat(s, i, link);
+            return ANSWER_IGNORE;
+        }
+        if (h->attempt > attempt) {
+            s->counters.stale++;
+            return ANSWER_IGNORE;
+        }
+        supersede(s, i);
+    }
+    return ANSWER_TAKE;
+}
+
+static uint32_t
+service_of(const struct slots *s, struct msg_str name)
+{
+    uint32_t i = 0;
+
+    while (i < s->config.n_services &&
+           !msg_str_is(name, s->config.services[i].name)) {
+        i++;
+    }
+    return i;
+}
+
+static void
+return_all(struct slots *s, uint32_t link, const struct msg_tasks *t,
+           enum return_reason reason, uint32_t not_before_ms)
+{
+    for (uint32_t i = 0; i < t->tasks.n; i++) {
+        slots_return_raw(s, link, t->job, t->tasks.v[i], msg_at(t->attempts, i),
+                         reason, not_before_ms);
+    }
+}
+
+static struct intake *
+intake_new(const struct slots *s, uint32_t service, const struct msg_tasks *t,
+           struct co_bytes body, int64_t now_us)
+{
+    struct intake *in = malloc(sizeof *in);
+
+    if (!in) return NULL;
+    *in = (struct intake){
+        .job = t->job,
+        .recipe_hash = t->recipe,
+        .body = co_bytes_ref(body),
+        .refs = 1, /* ours until all tasks are in */
+        .owner = t->owner,
+        .service = service,
+        .run_ms = t->run_ms,
+        .expires_us =
+            t->total_ms ? now_us + (int64_t)t->total_ms * 1000 : INT64_MAX,
+        .alone = t->alone != 0,
+    };
+    if (t->recipe && s->config.assets) {
+        (void)assets_get(s->config.assets, t->recipe, &in->recipe);
+    }
+    return in;
+}
+
+/* The tasks that the grant covers; the rest goes back as FULL. Honest brokers
+ * never exceed it. */
+static uint32_t
+count_covered(struct slots *s, struct credit *c, uint32_t n)
+{
+    uint64_t free = c->granted - c->returned;
+    uint32_t covered;
+
+    free = free > c->received ? free - c->received : 0;
+    covered = (uint32_t)co_min_u64(free, n);
+    c->received += n;
+    s->counters.over_credit += n - covered;
+    return covered;
+}
+
+/* Takes the tasks of one batch over; false: CO_FULL or no memory from here. */
+static bool
+take_one(struct slots *s, uint32_t link, struct intake *in, uint64_t task,
+         uint32_t attempt, uint32_t offset, uint32_t len, bool park)
+{
+    uint32_t index;
+
+    if (answer_held(s, link, in->job, task, attempt) == ANSWER_IGNORE) {
+        return true;
+    }
+    if (slots_held_add(s, in->job, task, attempt, link, &index)) return false;
+    struct held *h = &s->pool[index];
+    h->intake = in;
+    h->offset = offset;
+    h->len = len;
+    in->refs++;
+    slots_held_apply(s, index, park ? SLOTS_EV_PARK : SLOTS_EV_TAKE);
+    return true;
+}
+
+static void
+take_batch(struct slots *s, uint32_t link, const struct msg_tasks *t,
+           struct intake *in, uint32_t covered)
+{
+    bool park = in->recipe_hash && !in->recipe.chunk;
+    uint32_t offset = 0;
+
+    for (uint32_t i = 0; i < t->tasks.n; i++) {
+        uint32_t len = msg_at(t->lens, i);
+        uint32_t attempt = msg_at(t->attempts, i);
+
+        if (i >= covered ||
+            !take_one(s, link, in, t->tasks.v[i], attempt, offset, len, park)) {
+            s->counters.refused_full++;
+            slots_return_raw(s, link, t->job, t->tasks.v[i], attempt,
+                             RETURN_FULL, SLOTS_FULL_RETRY_MS);
+        }
+        offset += len;
+    }
+}
+
+void
+slots_on_tasks(struct slots *s, uint32_t link, const struct msg_tasks *t,
+               struct co_bytes body, int64_t now_us, struct outbox *out)
+{
+    struct link *l = &s->links[link];
+    uint32_t service = service_of(s, t->service), covered;
+    bool wrong = t->fingerprint && t->fingerprint != s->config.fingerprint;
+
+    s->counters.tasks += t->tasks.n;
+    l->tasks_us = now_us;
+    if (service == s->config.n_services) { /* never granted */
+        s->counters.over_credit += t->tasks.n;
+        return_all(s, link, t, RETURN_FULL, SLOTS_FULL_RETRY_MS);
+        return;
+    }
+    covered = count_covered(s, &l->credit[service], t->tasks.n);
+    if (s->draining) {
+        return_all(s, link, t, RETURN_DRAIN, 0);
+        return;
+    }
+    if (wrong || (t->recipe && !s->config.assets)) {
+        return_all(s, link, t, RETURN_NO_RECIPE, 0);
+        return;
+    }
+    struct intake *in =
+        s->full ? NULL : intake_new(s, service, t, body, now_us);
+    if (!in) {
+        s->counters.refused_full += t->tasks.n;
+        return_all(s, link, t, RETURN_FULL, SLOTS_FULL_RETRY_MS);
+        return;
+    }
+    if (t->recipe && !in->recipe.chunk &&
+        assets_want(s->config.assets, t->recipe, t->job, link, now_us, out)) {
+        return_all(s, link, t, RETURN_FULL, SLOTS_FULL_RETRY_MS);
+    } else {
+        take_batch(s, link, t, in, covered);
+    }
+    slots_intake_unref(in);
+}
+
+/* -- recipes ------------------------------------------------------------- */
+/* All parked tasks that wait for hash: on, or back. */
+static void
+unpark(struct slots *s, uint64_t hash, struct co_bytes recipe)
+{
+    uint32_t i = s->lists[SLOTS_PARKED].first, next;
+
+    for (; i != SLOTS_NONE; i = next) {
+        struct intake *in = s->pool[i].intake;
+
+        next = s->pool[i].next;
+        if (in->recipe_hash != hash) continue;
+        if (!recipe.chunk) {
+            slots_return_held(s, i, RETURN_NO_RECIPE);
+            continue;
+        }
+        if (!in->recipe.chunk) in->recipe = co_bytes_ref(recipe);
+        slots_held_apply(s, i, SLOTS_EV_READY);
+    }
+}
+
+void
+slots_on_blob(struct slots *s, const struct msg_blob *b, struct co_bytes body,
+              int64_t now_us, struct outbox *out)
+{
+    struct co_bytes recipe = {0};
+    enum co_err err;
+
+    if (!s->config.assets) {
+        s->counters.bad++;
+        return;
+    }
+    err = assets_on_blob(s->config.assets, b, body, now_us, out);
+    if (err == CO_AGAIN || err == CO_STATE) return; /* more, or not asked */
+    if (!err) (void)assets_get(s->config.assets, b->hash, &recipe);
+    unpark(s, b->hash, recipe);
+    co_bytes_unref(&recipe);
+}
+
+/* -- CANCEL and FORGET --------------------------------------------------- */
+void
+slots_on_cancel(struct slots *s, const struct msg_cancel *c)
+{
+    for (uint32_t k = 0; k < c->tasks.n; k++) {
+        uint32_t i = slots_held_find(s, c->job, c->tasks.v[k]), next;
+
+        for (; i != SLOTS_NONE; i = next) {
+            next = slots_held_again(s, i);
+            cancel_one(s, i);
+        }
+    }
+}
+
+static void
+forget_list(struct slots *s, enum slots_state state, uint64_t job)
+{
+    uint32_t i = s->lists[state].first, next;
+
+    for (; i != SLOTS_NONE; i = next) {
+        next = s->pool[i].next;
+        if (s->pool[i].job != job) continue;
+        s->counters.forgotten++;
+        slots_held_apply(s, i, SLOTS_EV_DROP);
+    }
+}
+
+void
+slots_forget_tasks(struct slots *s, uint64_t job)
+{
+    forget_list(s, SLOTS_PARKED, job);
+    forget_list(s, SLOTS_QUEUED, job);
+    forget_list(s, SLOTS_RUNNING, job);
+    forget_list(s, SLOTS_STOPPING, job);
+}
+
+/* -- running ------------------------------------------------------------- */
+static uint32_t
+count_running(const struct slots *s)
+{
+    return s->lists[SLOTS_RUNNING].n + s->lists[SLOTS_STOPPING].n +
+           s->lists[SLOTS_DROPPED].n;
+}
+
+/* Its total time ran out before it could start: no use to begin. */
+static void
+expire(struct slots *s, uint32_t index)
+{
+    static const char text[] = "TIMEOUT: total time ran out in the queue";
+
+    s->counters.expired++;
+    if (slots_gather(s, index, STATUS_FAILED, text, sizeof text - 1, 0)) {
+        slots_return_held(s, index, RETURN_FULL);
+    }
+}
+
+static void
+describe(const struct slots *s, uint32_t index, int64_t now_us,
+         struct slots_task *ret_task)
+{
+    const struct held *h = &s->pool[index];
+    const struct intake *in = h->intake;
+    int64_t until = in->expires_us;
+
+    if (in->run_ms && now_us + (int64_t)in->run_ms * 1000 < until) {
+        until = now_us + (int64_t)in->run_ms * 1000;
+    }
+    *ret_task = (struct slots_task){
+        .ref = {index, h->generation},
+        .job = h->job,
+        .task = h->task,
+        .attempt = h->attempt,
+        .service = in->service,
+        .payload = in->body.data ? in->body.data + h->offset : NULL,
+        .payload_bytes = h->len,
+        .recipe_hash = in->recipe_hash,
+        .recipe = in->recipe,
+        .run_until_us = until,
+    };
+}
+
+bool
+slots_next(struct slots *s, int64_t now_us, struct slots_task *ret_task)
+{
+    uint32_t i;
+
+    while ((i = s->lists[SLOTS_QUEUED].first) != SLOTS_NONE) {
+        const struct intake *in = s->pool[i].intake;
+        uint32_t running = count_running(s);
+
+        if (running >= s->config.slots || s->alone) return false;
+        if (in->expires_us <= now_us) {
+            expire(s, i);
+            continue;
+        }
+        if (in->alone && running > 0) return false;
+        slots_held_apply(s, i, SLOTS_EV_START);
+        describe(s, i, now_us, ret_task);
+        return true;
+    }
+    return false;
+}
+
+static struct held *
+running_task(const struct slots *s, struct slots_ref ref)
+{
+    struct held *h = &s->pool[ref.index];
+
+    co_assert(ref.index < s->pool_used && h->generation == ref.generation);
+    co_assert(h->state >= SLOTS_RUNNING && h->state <= SLOTS_DROPPED);
+    return h;
+}
+
+bool
+slots_stopped(const struct slots *s, struct slots_ref ref)
+{
+    return running_task(s, ref)->state != SLOTS_RUNNING;
+}
+
+void
+slots_progress(struct slots *s, struct slots_ref ref)
+{
+    running_task(s, ref)->progressed = true;
+}
+
+enum co_err
+slots_done(struct slots *s, struct slots_ref ref, enum task_status status,
+           const void *payload, size_t payload_bytes, uint64_t run_ns)
+{
+    struct held *h = running_task(s, ref);
+    enum co_err err;
+
+    slots_measure(s, h->intake->service, run_ns);
+    if (h->state == SLOTS_DROPPED) { /* nobody wants it any more */
+        slots_held_apply(s, ref.index, SLOTS_EV_FINISH);
+        return CO_OK;
+    }
+    err = slots_gather(s, ref.index, status, payload, payload_bytes, run_ns);
+    if (err) {
+        slots_return_held(s, ref.index, RETURN_FULL);
+        return err;
+    }
+    if (status == STATUS_OK) {
+        s->counters.done++;
+    } else {
+        s->counters.failed++;
+    }
+    return CO_OK;
+}
+
+void
+slots_give_back(struct slots *s, struct slots_ref ref,
+                enum return_reason reason)
+{
+    const struct held *h = running_task(s, ref);
+
+    if (h->state == SLOTS_DROPPED) {
+        slots_held_apply(s, ref.index, SLOTS_EV_RETURN);
+        return;
+    }
+    slots_return_held(s, ref.index,
+                      h->state == SLOTS_STOPPING ? RETURN_CANCELLED : reason);
+}

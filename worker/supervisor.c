@@ -1,0 +1,249 @@
+/* supervisor.c - see supervisor.h. Children are fresh programs, not forks of a
+ * running one: no thread, socket or lock of the parent is copied into them. */
+#include "worker/supervisor.h"
+
+#include "common/clock.h"
+#include "common/lifeline.h"
+#include "common/log.h"
+#include "common/proc.h"
+#include "common/signals.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { LOOK_MS = 1000 };
+
+struct child {
+    pid_t pid; /* 0: not running */
+    int64_t started_ms, restart_ms;
+    uint32_t crashes; /* in a row */
+};
+
+struct supervisor {
+    struct co_lifeline line;
+    const char **argv;
+    char exe[PATH_MAX];
+    struct child *children;
+    size_t n;
+    uint64_t restarts;
+    int signals; /* TERM or INT so far */
+    int64_t now_ms;
+};
+
+int64_t
+supervisor_backoff_ms(uint32_t crashes)
+{
+    int64_t ms = SUPERVISOR_BACKOFF_MIN_MS;
+
+    for (uint32_t i = 1; i < crashes && ms < SUPERVISOR_BACKOFF_MAX_MS; i++) {
+        ms *= 2;
+    }
+    return ms > SUPERVISOR_BACKOFF_MAX_MS ? SUPERVISOR_BACKOFF_MAX_MS : ms;
+}
+
+/* The own arguments, with one process, and without a lifeline that only the
+ * parent has (the last value of an option counts). */
+static enum co_err
+make_argv(struct supervisor *v, char *const *argv)
+{
+    size_t n = 0;
+    ssize_t len = readlink("/proc/self/exe", v->exe, sizeof v->exe - 1);
+
+    if (len <= 0) return CO_IO;
+    while (argv[n])
+        n++;
+    v->argv = calloc(n + 4, sizeof *v->argv);
+    if (!v->argv) return CO_NOMEM;
+    v->argv[0] = v->exe;
+    for (size_t i = 1; i < n; i++)
+        v->argv[i] = argv[i];
+    v->argv[n] = "--processes=1";
+    v->argv[n + 1] = "--lifeline=0";
+    return CO_OK;
+}
+
+static void
+start_child(struct supervisor *v, struct child *c)
+{
+    const struct co_proc_fd fd = co_lifeline_pass(&v->line);
+    const char *const env[] = {co_lifeline_env(), NULL};
+    const struct co_proc_opts opts = {
+        .fds = &fd,
+        .fd_count = 1,
+        .env = env,
+        .death_signal = SIGKILL,
+        .new_group = true, /* ^C reaches us, and we pass it on */
+    };
+    struct co_diag why = {""};
+
+    c->started_ms = v->now_ms;
+    if (co_proc_spawn(v->argv, &opts, &c->pid, &why)) {
+        c->pid = 0;
+        c->crashes++;
+        c->restart_ms = v->now_ms + supervisor_backoff_ms(c->crashes);
+        co_log(CO_LOG_ERROR, "child.start_failed", "why=%s",
+               co_log_quote(why.text).text);
+        return;
+    }
+    co_log(CO_LOG_INFO, "child.started", "pid=%ld", (long)c->pid);
+}
+
+/* A child ended: by itself (drained, told to), or by a crash. */
+static void
+child_ended(struct supervisor *v, struct child *c, struct co_proc_exit how)
+{
+    bool calm = v->now_ms - c->started_ms >= SUPERVISOR_CALM_MS;
+    pid_t pid = c->pid;
+
+    c->pid = 0;
+    if (how.signal == 0 && how.code == 0) {
+        co_log(CO_LOG_INFO, "child.ended", "pid=%ld", (long)pid);
+        c->restart_ms = INT64_MAX; /* it was drained: it stays away */
+        return;
+    }
+    c->crashes = calm ? 1 : c->crashes + 1;
+    c->restart_ms = v->now_ms + supervisor_backoff_ms(c->crashes);
+    v->restarts++;
+    co_log(CO_LOG_WARN, "child.crashed",
+           "pid=%ld code=%d signal=%d in_a_row=%u again_in_ms=%" PRId64
+           " restarts=%" PRIu64,
+           (long)pid, how.code, how.signal, c->crashes,
+           c->restart_ms - v->now_ms, v->restarts);
+}
+
+static void
+reap(struct supervisor *v)
+{
+    for (size_t i = 0; i < v->n; i++) {
+        struct co_proc_exit how;
+
+        if (v->children[i].pid &&
+            co_proc_wait(v->children[i].pid, 0, &how) == CO_OK) {
+            child_ended(v, &v->children[i], how);
+        }
+    }
+}
+
+static void
+tell_children(const struct supervisor *v, int sig)
+{
+    for (size_t i = 0; i < v->n; i++) {
+        /* ESRCH: it ended just now and is reaped next. */
+        if (v->children[i].pid && kill(v->children[i].pid, sig) != 0) continue;
+    }
+}
+
+static void
+on_signals(struct supervisor *v, int fd)
+{
+    int sig;
+
+    while ((sig = co_signals_next(fd)) != 0) {
+        if (sig != SIGTERM && sig != SIGINT) continue;
+        v->signals++;
+        co_log(CO_LOG_INFO, "supervisor.stopping", "signal=%d", sig);
+        tell_children(v, sig);
+    }
+}
+
+static size_t
+count_alive(const struct supervisor *v)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < v->n; i++) {
+        const struct child *c = &v->children[i];
+
+        n += c->pid != 0 || (!v->signals && c->restart_ms != INT64_MAX);
+    }
+    return n;
+}
+
+/* Starts what is due; returns when the next is, in milliseconds. */
+static int
+start_due(struct supervisor *v)
+{
+    int64_t next = LOOK_MS;
+
+    for (size_t i = 0; i < v->n && !v->signals; i++) {
+        struct child *c = &v->children[i];
+
+        if (c->pid || c->restart_ms == INT64_MAX) continue;
+        if (c->restart_ms <= v->now_ms) {
+            start_child(v, c);
+        } else if (c->restart_ms - v->now_ms < next) {
+            next = c->restart_ms - v->now_ms;
+        }
+    }
+    return (int)next;
+}
+
+/* wait -> signals -> lifeline -> reap -> start, until nobody is left. */
+static void
+supervise(struct supervisor *v, int signals_fd, int lifeline_fd)
+{
+    bool cut = false;
+
+    v->now_ms = co_clock_ms();
+    while (count_alive(v) > 0) {
+        struct pollfd fds[] = {
+            {.fd = signals_fd, .events = POLLIN},
+            {.fd = cut ? -1 : lifeline_fd, .events = POLLIN},
+        };
+        int timeout = start_due(v);
+
+        (void)poll(fds, co_countof(fds), timeout);
+        v->now_ms = co_clock_ms();
+        on_signals(v, signals_fd);
+        if (!cut && co_lifeline_cut(lifeline_fd)) {
+            cut = true;
+            v->signals++;
+            co_log_event(CO_LOG_WARN, "supervisor.lifeline_cut");
+            co_lifeline_fini(&v->line); /* theirs is cut too */
+        }
+        reap(v);
+    }
+}
+
+static size_t
+process_count(const struct worker_config *config)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+    if (config->processes) return (size_t)config->processes;
+    return cores < 1                      ? 1
+           : cores > WORKER_PROCESSES_MAX ? WORKER_PROCESSES_MAX
+                                          : (size_t)cores;
+}
+
+enum co_err
+supervisor_run(const struct worker_config *config, char *const *argv,
+               int signals_fd, int lifeline_fd, struct co_diag *diag)
+{
+    struct supervisor v = {.n = process_count(config),
+                           .line = {.child_fd = -1, .held_fd = -1}};
+    enum co_err err;
+
+    v.children = calloc(v.n, sizeof *v.children);
+    err = v.children ? make_argv(&v, argv) : CO_NOMEM;
+    if (!err) err = co_lifeline_init(&v.line);
+    if (err) {
+        err = co_fail(diag, err, "cannot start worker processes: %s",
+                      co_err_text(err));
+    } else {
+        co_log(CO_LOG_INFO, "supervisor.started", "processes=%zu", v.n);
+        supervise(&v, signals_fd, lifeline_fd);
+        co_log(CO_LOG_INFO, "supervisor.ended", "restarts=%" PRIu64,
+               v.restarts);
+    }
+    co_lifeline_fini(&v.line);
+    free(v.argv);
+    free(v.children);
+    return err;
+}

@@ -1,0 +1,27 @@
+/* work.h - runs the tasks that the slots core hands out, a slice at a time.
+ * Between core and services: takes tasks, steps services, gives results back.
+ * No socket; time comes from the function it is given, because a slice ends
+ * by the clock. Not thread-safe: belongs to the worker's loop. */
+#pragma once
+#include "worker/service.h"
+#include "worker/slots.h"
+
+struct work; /* opaque */
+
+/* services: by the numbers of the slots config (borrowed, like slots and
+ * env). clock_us: the clock that slots is told, in microseconds. */
+co_must_use enum co_err work_new(struct slots *slots, uint32_t n_slots,
+                                 const struct service *const *services,
+                                 struct service_env *env,
+                                 int64_t (*clock_us)(void),
+                                 struct work **ret_work);
+void work_free(struct work *w);
+CO_DEFINE_FREEP(struct work, work_free)
+
+/* Works for about 1 ms, less when there is nothing left. True: there is more
+ * to do at once. */
+bool work_run(struct work *w, int64_t now_us);
+/* When a waiting task goes on; INT64_MAX: none waits. */
+int64_t work_deadline(const struct work *w);
+/* Stops every run and gives its task back. */
+void work_hand_back(struct work *w, enum return_reason reason);
