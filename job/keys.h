@@ -1,0 +1,57 @@
+/* keys.h - every key of a job file, once.
+ * The parser takes its lists of allowed keys from here; tests compare this
+ * table with docs/job-file.md, with personas.schema.json, and with what the
+ * recipe really contains. `rows` says whether the key changes rows, that is,
+ * whether it stands in the recipe (see recipe.h); `why` gives the reason.
+ * Constant data. */
+#pragma once
+#include "common/base.h"
+
+/* X(path, type, default, allowed, changes rows, why) */
+#define JOB_KEY_LIST(X)                                                        \
+    X("job", "text", "required", "`personas`", true, "decides what a row is")  \
+    X("name", "text", "required", "`[a-z0-9-]{1,64}`", false,                  \
+      "a label; the same people under another name are the same rows")         \
+    X("seed", "number", "`0`", "`0` to `18446744073709551615`", true,          \
+      "another seed draws other people")                                       \
+    X("rows", "number", "required", "`1` to `100000000000`", false,            \
+      "more rows extend the same sequence")                                    \
+    X("population", "map", "`{data: us}`", "`data`, `where`", true,            \
+      "see its keys")                                                          \
+    X("population.data", "text", "`us`", "`us`", true,                         \
+      "the tables that people are drawn from; their hash stands beside it")    \
+    X("population.where", "map", "`{}`", "conditions on attributes", true,     \
+      "limits who is drawn")                                                   \
+    X("phases", "list", "`[corpus, compose]`",                                 \
+      "`[corpus]`, `[corpus, compose]`", true, "decides which columns exist")  \
+    X("provider", "text", "`builtin`", "`builtin`", true, "writes the prose")  \
+    X("priority", "text", "`medium`", "`low`, `medium`, `high`, `critical`",   \
+      false, "when, not what")                                                 \
+    X("output", "map", "see its keys", "`dir`, `shard_rows`, `formats`",       \
+      false, "where, not what")                                                \
+    X("output.dir", "text", "`out/NAME`", "1 to 1024 bytes", false,            \
+      "where, not what")                                                       \
+    X("output.shard_rows", "number", "`10000`",                                \
+      "`250` to `1000000`, a multiple of `250`", false,                        \
+      "cuts the same rows into other files")                                   \
+    X("output.formats", "list", "`[jsonl.zst]`", "`[jsonl.zst]`", false,       \
+      "the same rows in another dress")                                        \
+    X("service", "text", "`auto`", "`auto`, `slow`", false,                    \
+      "`slow` makes the same rows, 20 ms each; for tests only")
+
+struct job_key {
+    const char *path; /* dots lead into maps */
+    const char *type;
+    const char *fallback; /* "required", or the default as written */
+    const char *allowed;
+    bool changes_rows;
+    const char *why;
+};
+
+enum { JOB_KEYS_MAX = 32 };
+
+/* All keys in the order of the list; *ret_count of them. */
+const struct job_key *job_keys(size_t *ret_count);
+/* Names of the keys directly under prefix ("" or "output"), NULL-terminated,
+ * into names (JOB_KEYS_MAX). */
+void job_keys_under(const char *prefix, const char *names[JOB_KEYS_MAX]);

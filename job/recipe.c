@@ -1,0 +1,248 @@
+/* recipe.c - see recipe.h. */
+#include "job/recipe.h"
+#include "common/hash.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct recipe
+recipe_of_spec(const struct job_spec *spec, uint32_t generator,
+               uint64_t model_hash)
+{
+    return (struct recipe){
+        .generator = generator,
+        .model_hash = model_hash,
+        .seed = spec->seed,
+        .phases = spec->phases,
+        .where = spec->where,
+    };
+}
+
+static void
+write_phases(unsigned phases, struct co_json *json)
+{
+    co_json_key(json, "phases");
+    co_json_array(json);
+    if (phases & SPEC_CORPUS) co_json_text(json, "corpus");
+    if (phases & SPEC_COMPOSE) co_json_text(json, "compose");
+    co_json_end(json);
+}
+
+enum co_err
+recipe_write(const struct recipe *recipe, struct co_buf *buf)
+{
+    char seed[24];
+    struct co_json json;
+    size_t before = buf->len;
+
+    (void)snprintf(seed, sizeof seed, "%" PRIu64, recipe->seed);
+    co_json_init(&json, buf);
+    co_json_object(&json); /* keys in sorted order */
+    co_json_put_u64(&json, "generator", recipe->generator);
+    co_json_put_u64(&json, "grid", SPEC_GRID);
+    co_json_put_text(&json, "job", "personas");
+    co_json_key(&json, "model");
+    co_json_hex64(&json, recipe->model_hash);
+    write_phases(recipe->phases, &json);
+    co_json_put_text(&json, "population", "us");
+    co_json_put_text(&json, "provider", "builtin");
+    co_json_put_text(&json, "seed", seed);
+    co_json_put_u64(&json, "version", RECIPE_VERSION);
+    co_json_key(&json, "where");
+    where_write(&recipe->where, &json);
+    co_json_end(&json);
+    if (!buf->err && buf->len - before > RECIPE_BYTES_MAX) buf->err = CO_FULL;
+    return co_json_finish(&json);
+}
+
+uint64_t
+recipe_hash(const void *json, size_t len)
+{
+    return co_hash64(json, len, 0);
+}
+
+void
+recipe_fini(struct recipe *recipe)
+{
+    where_fini(&recipe->where);
+}
+
+/* --- reading -------------------------------------------------------------- */
+
+static bool
+read_u64(const json_t *value, uint64_t max, uint64_t *ret_value)
+{
+    if (!json_is_integer(value) || json_integer_value(value) < 0) return false;
+    *ret_value = (uint64_t)json_integer_value(value);
+    return *ret_value <= max;
+}
+
+static bool
+read_seed(const json_t *value, uint64_t *ret_seed)
+{
+    const char *text = json_string_value(value);
+    uint64_t seed = 0;
+
+    if (!text || !*text) return false;
+    for (; *text; text++)
+        if (*text < '0' || *text > '9' ||
+            __builtin_mul_overflow(seed, 10, &seed) ||
+            __builtin_add_overflow(seed, (uint64_t)(*text - '0'), &seed))
+            return false;
+    *ret_seed = seed;
+    return true;
+}
+
+/* The values; keys that are missing, unknown or constant are settled by the
+ * comparison with the canonical form. */
+static enum co_err
+read_values(const json_t *root, struct recipe *recipe, struct co_diag *diag)
+{
+    const json_t *phases = json_object_get(root, "phases");
+    const char *model = json_string_value(json_object_get(root, "model"));
+    uint64_t generator = 0;
+
+    if (!read_u64(json_object_get(root, "generator"), UINT32_MAX, &generator) ||
+        !read_seed(json_object_get(root, "seed"), &recipe->seed) || !model ||
+        !co_hex16_parse(model, &recipe->model_hash) || !json_is_array(phases))
+        return co_fail(diag, CO_INVALID,
+                       "recipe: generator, seed, model or phases are missing "
+                       "or wrong");
+    recipe->generator = (uint32_t)generator;
+    recipe->phases = SPEC_CORPUS;
+    if (json_array_size(phases) > 1) recipe->phases |= SPEC_COMPOSE;
+    return where_from_json(&recipe->where, json_object_get(root, "where"),
+                           diag);
+}
+
+/* One meaning has one form: whatever was not understood shows here. */
+static enum co_err
+check_canonical(const struct recipe *recipe, const void *json, size_t len,
+                struct co_diag *diag)
+{
+    co_auto(co_buf_fini) struct co_buf buf;
+    enum co_err err;
+
+    co_buf_init(&buf, RECIPE_BYTES_MAX + 1);
+    err = recipe_write(recipe, &buf);
+    if (err) return co_fail(diag, err, "recipe: %s", co_err_text(err));
+    if (buf.len == len && memcmp(buf.data, json, len) == 0) return CO_OK;
+    return co_fail(diag, CO_INVALID,
+                   "recipe: not in canonical form, or with unknown keys");
+}
+
+static enum co_err
+parse_root(const json_t *root, const void *json, size_t len,
+           struct recipe *recipe, struct co_diag *diag)
+{
+    uint64_t version = 0;
+    enum co_err err;
+
+    if (!read_u64(json_object_get(root, "version"), UINT32_MAX, &version))
+        return co_fail(diag, CO_INVALID, "recipe: no version");
+    if (version != RECIPE_VERSION)
+        return co_fail(diag, CO_VERSION,
+                       "recipe: version %" PRIu64 "; this program reads %d",
+                       version, RECIPE_VERSION);
+    err = read_values(root, recipe, diag);
+    if (!err) err = check_canonical(recipe, json, len, diag);
+    return err;
+}
+
+enum co_err
+recipe_parse(const void *json, size_t len, struct recipe *ret_recipe,
+             struct co_diag *diag)
+{
+    struct recipe recipe = {0};
+    json_error_t error;
+    json_t *root;
+    enum co_err err;
+
+    if (len > RECIPE_BYTES_MAX)
+        return co_fail(diag, CO_FULL, "recipe: %zu bytes; at most %d", len,
+                       RECIPE_BYTES_MAX);
+    root = json_loadb(json, len, JSON_REJECT_DUPLICATES, &error);
+    if (!root)
+        return co_fail(diag, CO_INVALID, "recipe: not valid JSON: %s",
+                       error.text);
+    err = parse_root(root, json, len, &recipe, diag);
+    json_decref(root);
+    if (err) {
+        recipe_fini(&recipe);
+        return err;
+    }
+    *ret_recipe = recipe;
+    return CO_OK;
+}
+
+/* --- differences ---------------------------------------------------------- */
+
+static void
+differ(struct co_buf *buf, const char *what, const char *folder,
+       const char *job)
+{
+    co_buf_printf(buf, "%s%s: %.200s in the folder, %.200s in the job file",
+                  buf->len ? "; " : "", what, folder, job);
+}
+
+static void
+differ_program(struct co_buf *buf, const char *what, const char *folder,
+               const char *job)
+{
+    co_buf_printf(buf, "%s%s: %s in the folder, %s in this program",
+                  buf->len ? "; " : "", what, folder, job);
+}
+
+static void
+diff_where(const struct job_where *folder, const struct job_where *job,
+           struct co_buf *buf)
+{
+    co_auto(co_buf_fini) struct co_buf a;
+    co_auto(co_buf_fini) struct co_buf b;
+    struct co_json json;
+
+    co_buf_init(&a, RECIPE_BYTES_MAX);
+    co_buf_init(&b, RECIPE_BYTES_MAX);
+    co_json_init(&json, &a);
+    where_write(folder, &json);
+    co_json_init(&json, &b);
+    where_write(job, &json);
+    if (strcmp(co_buf_text(&a), co_buf_text(&b)) != 0)
+        differ(buf, "population.where", co_buf_text(&a), co_buf_text(&b));
+}
+
+static const char *
+phases_text(unsigned phases)
+{
+    return phases & SPEC_COMPOSE ? "[corpus, compose]" : "[corpus]";
+}
+
+bool
+recipe_diff(const struct recipe *folder, const struct recipe *job,
+            struct co_buf *buf)
+{
+    char a[32], b[32];
+    size_t before = buf->len;
+
+    if (folder->seed != job->seed) {
+        (void)snprintf(a, sizeof a, "%" PRIu64, folder->seed);
+        (void)snprintf(b, sizeof b, "%" PRIu64, job->seed);
+        differ(buf, "seed", a, b);
+    }
+    diff_where(&folder->where, &job->where, buf);
+    if (folder->phases != job->phases)
+        differ(buf, "phases", phases_text(folder->phases),
+               phases_text(job->phases));
+    if (folder->generator != job->generator) {
+        (void)snprintf(a, sizeof a, "%" PRIu32, folder->generator);
+        (void)snprintf(b, sizeof b, "%" PRIu32, job->generator);
+        differ_program(buf, "generator version", a, b);
+    }
+    if (folder->model_hash != job->model_hash)
+        differ_program(buf, "population tables",
+                       co_hex16(folder->model_hash, a),
+                       co_hex16(job->model_hash, b));
+    return buf->len > before;
+}

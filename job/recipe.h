@@ -1,0 +1,45 @@
+/* recipe.h - what decides the rows, as canonical JSON.
+ * Workers get it as a blob named by its hash; a run folder keeps it to refuse
+ * another job. Which keys of the job file are in it stands in keys.h; beside
+ * them it holds what the program adds: version, generator, grid, model.
+ * Canonical: compact, keys sorted, one form for one meaning, so that the hash
+ * names the meaning. The seed is a text, since readers bend integers of 64
+ * bits. Not in it: rows, name, workers, paths, formats, priority, service:
+ * they change how many, where and when, never what.
+ * Rule for changing it: another meaning raises RECIPE_VERSION; a new key is
+ * left out while it has its default, so that old folders go on. */
+#pragma once
+#include "job/spec.h"
+
+enum { RECIPE_VERSION = 1, RECIPE_BYTES_MAX = 512 << 10 };
+
+struct recipe {
+    uint32_t generator;  /* GENERATOR_VERSION that made it */
+    uint64_t model_hash; /* content of the model file */
+    uint64_t seed;
+    unsigned phases; /* of enum spec_phase */
+    struct job_where where;
+};
+
+/* The recipe of a spec that passed spec_check. Its where borrows the spec's:
+ * no recipe_fini, and not longer than the spec lives. */
+struct recipe recipe_of_spec(const struct job_spec *spec, uint32_t generator,
+                             uint64_t model_hash);
+/* Appends the canonical JSON; returns buf->err. CO_FULL: over the limit. */
+co_must_use enum co_err recipe_write(const struct recipe *recipe,
+                                     struct co_buf *buf);
+/* XXH3-64 of the JSON. */
+uint64_t recipe_hash(const void *json, size_t len);
+
+/* Reads what recipe_write wrote; hostile input. Accepts nothing but the
+ * canonical form. *ret_recipe is for recipe_fini.
+ * CO_VERSION: a newer recipe; CO_INVALID: not a recipe. */
+co_must_use enum co_err recipe_parse(const void *json, size_t len,
+                                     struct recipe *ret_recipe,
+                                     struct co_diag *diag);
+void recipe_fini(struct recipe *recipe);
+
+/* Appends what differs, in a person's words, "; " between: "seed: 42 in the
+ * folder, 43 in the job file". Returns whether anything does. */
+bool recipe_diff(const struct recipe *folder, const struct recipe *job,
+                 struct co_buf *buf);

@@ -1,0 +1,337 @@
+/* spec.c - see spec.h. One function a key; a table leads to them. */
+#include "job/spec.h"
+#include "common/yaml.h"
+#include "job/keys.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SHARD_ROWS_DEFAULT = 10000, SHARD_ROWS_MAX = 1000000 };
+
+static const char *const priorities[] = {"low", "medium", "high", "critical",
+                                         NULL};
+
+typedef enum co_err key_reader(struct job_spec *spec,
+                               const struct co_yaml *node,
+                               struct co_diag *diag);
+
+/* Refuses anything but the one text. */
+static enum co_err
+only(const struct co_yaml *node, const char *name, struct co_diag *diag)
+{
+    const char *names[] = {name, NULL};
+    size_t index = 0;
+
+    return co_yaml_enum(node, names, &index, diag);
+}
+
+static enum co_err
+read_job(struct job_spec *spec, const struct co_yaml *node,
+         struct co_diag *diag)
+{
+    (void)spec;
+    return only(node, "personas", diag);
+}
+
+static enum co_err
+read_name(struct job_spec *spec, const struct co_yaml *node,
+          struct co_diag *diag)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789-";
+    size_t max = sizeof spec->name - 1;
+
+    if (node->kind != CO_YAML_SCALAR || !node->text[0] ||
+        strlen(node->text) > max ||
+        node->text[strspn(node->text, letters)] != '\0')
+        return co_yaml_fail(node, diag, CO_INVALID,
+                            "found %s; allowed are 1 to %zu of a-z, 0-9 and -",
+                            co_yaml_found(node).text, max);
+    memcpy(spec->name, node->text, strlen(node->text) + 1);
+    return CO_OK;
+}
+
+static enum co_err
+read_seed(struct job_spec *spec, const struct co_yaml *node,
+          struct co_diag *diag)
+{
+    return co_yaml_u64(node, 0, UINT64_MAX, &spec->seed, diag);
+}
+
+static enum co_err
+read_rows(struct job_spec *spec, const struct co_yaml *node,
+          struct co_diag *diag)
+{
+    return co_yaml_u64(node, 1, SPEC_ROWS_MAX, &spec->rows, diag);
+}
+
+static enum co_err
+read_data(struct job_spec *spec, const struct co_yaml *node,
+          struct co_diag *diag)
+{
+    (void)spec;
+    return only(node, "us", diag);
+}
+
+static enum co_err
+read_where(struct job_spec *spec, const struct co_yaml *node,
+           struct co_diag *diag)
+{
+    spec->where_line = node->line;
+    return where_from_yaml(&spec->where, node, diag);
+}
+
+/* A phase needs the one before it. */
+static enum co_err
+read_phases(struct job_spec *spec, const struct co_yaml *node,
+            struct co_diag *diag)
+{
+    static const char *const names[] = {"corpus", "compose", NULL};
+    enum co_err err = co_yaml_expect(node, CO_YAML_SEQ, diag);
+    size_t wanted = 0;
+    size_t index = 0;
+
+    spec->phases = 0;
+    for (const struct co_yaml *p = node->first; p && !err; p = p->next) {
+        err = co_yaml_enum(p, names, &index, diag);
+        if (err || index != wanted++) break;
+        spec->phases |= 1u << index;
+    }
+    if (err) return err;
+    if (wanted == node->count && wanted > 0 && index + 1 == wanted)
+        return CO_OK;
+    return co_yaml_fail(node, diag, CO_INVALID,
+                        "phases are empty, out of order or twice; allowed is "
+                        "[corpus] or [corpus, compose]");
+}
+
+static enum co_err
+read_provider(struct job_spec *spec, const struct co_yaml *node,
+              struct co_diag *diag)
+{
+    (void)spec;
+    if (node->kind == CO_YAML_SCALAR && strcmp(node->text, "builtin") == 0)
+        return CO_OK;
+    return co_yaml_fail(node, diag, CO_INVALID,
+                        "found %s; allowed is builtin (this version has no "
+                        "other providers)",
+                        co_yaml_found(node).text);
+}
+
+static enum co_err
+read_priority(struct job_spec *spec, const struct co_yaml *node,
+              struct co_diag *diag)
+{
+    size_t index = 0;
+    enum co_err err = co_yaml_enum(node, priorities, &index, diag);
+
+    if (!err) spec->priority = (enum spec_priority)index;
+    return err;
+}
+
+static enum co_err
+read_dir(struct job_spec *spec, const struct co_yaml *node,
+         struct co_diag *diag)
+{
+    const char *text = NULL;
+    enum co_err err = co_yaml_text(node, sizeof spec->dir - 1, &text, diag);
+
+    if (!err) memcpy(spec->dir, text, strlen(text) + 1);
+    return err;
+}
+
+static enum co_err
+read_shard_rows(struct job_spec *spec, const struct co_yaml *node,
+                struct co_diag *diag)
+{
+    uint64_t rows = 0;
+    enum co_err err = co_yaml_u64(node, SPEC_GRID, SHARD_ROWS_MAX, &rows, diag);
+
+    if (err) return err;
+    if (rows % SPEC_GRID)
+        return co_yaml_fail(node, diag, CO_RANGE,
+                            "found %s; allowed is a multiple of %d from %d to "
+                            "%d",
+                            co_yaml_found(node).text, SPEC_GRID, SPEC_GRID,
+                            SHARD_ROWS_MAX);
+    spec->shard_rows = (uint32_t)rows;
+    return CO_OK;
+}
+
+static enum co_err
+read_formats(struct job_spec *spec, const struct co_yaml *node,
+             struct co_diag *diag)
+{
+    enum co_err err = co_yaml_expect(node, CO_YAML_SEQ, diag);
+
+    (void)spec;
+    if (err) return err;
+    if (node->count != 1)
+        return co_yaml_fail(node, diag, CO_INVALID,
+                            "found %u formats; allowed is [jsonl.zst]",
+                            node->count);
+    return only(node->first, "jsonl.zst", diag);
+}
+
+static enum co_err
+read_service(struct job_spec *spec, const struct co_yaml *node,
+             struct co_diag *diag)
+{
+    static const char *const names[] = {"auto", "slow", NULL};
+    size_t index = 0;
+    enum co_err err = co_yaml_enum(node, names, &index, diag);
+
+    if (!err) spec->slow = index == 1;
+    return err;
+}
+
+static const struct {
+    const char *path;
+    key_reader *read; /* NULL: a map whose keys are in the list too */
+} readers[] = {
+    {"job", read_job},
+    {"name", read_name},
+    {"seed", read_seed},
+    {"rows", read_rows},
+    {"population", NULL},
+    {"population.data", read_data},
+    {"population.where", read_where},
+    {"phases", read_phases},
+    {"provider", read_provider},
+    {"priority", read_priority},
+    {"output", NULL},
+    {"output.dir", read_dir},
+    {"output.shard_rows", read_shard_rows},
+    {"output.formats", read_formats},
+    {"service", read_service},
+};
+
+/* Reads the keys of one map, then of the maps inside it. */
+static enum co_err
+read_map(struct job_spec *spec, const char *prefix, const struct co_yaml *map,
+         struct co_diag *diag)
+{
+    const char *names[JOB_KEYS_MAX];
+    enum co_err err;
+
+    job_keys_under(prefix, names);
+    err = co_yaml_keys(map, names, diag);
+    for (const struct co_yaml *c = map->first; c && !err; c = c->next) {
+        char path[64];
+        size_t i = 0;
+
+        (void)snprintf(path, sizeof path, "%s%s%s", prefix, *prefix ? "." : "",
+                       c->key);
+        while (i < co_countof(readers) && strcmp(readers[i].path, path) != 0)
+            i++;
+        co_assert(i < co_countof(readers));
+        err = readers[i].read ? readers[i].read(spec, c, diag)
+                              : read_map(spec, path, c, diag);
+    }
+    return err;
+}
+
+static enum co_err
+check_required(const struct co_yaml *root, struct co_diag *diag)
+{
+    size_t count = 0;
+    const struct job_key *keys = job_keys(&count);
+
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(keys[i].fallback, "required") == 0 &&
+            !co_yaml_get(root, keys[i].path))
+            return co_fail(diag, CO_INVALID,
+                           "%s: %s is missing; job, name and rows are "
+                           "required",
+                           root->file, keys[i].path);
+    return CO_OK;
+}
+
+static enum co_err
+spec_of_tree(const struct co_yaml *root, struct job_spec **ret_spec,
+             struct co_diag *diag)
+{
+    co_auto(spec_freep) struct job_spec *spec = calloc(1, sizeof *spec);
+    enum co_err err;
+
+    if (spec) spec->file = strdup(root->file);
+    if (!spec || !spec->file) return co_fail(diag, CO_NOMEM, "out of memory");
+    spec->phases = SPEC_CORPUS | SPEC_COMPOSE;
+    spec->priority = SPEC_MEDIUM;
+    spec->shard_rows = SHARD_ROWS_DEFAULT;
+    spec->where_line = 1;
+    err = read_map(spec, "", root, diag);
+    if (!err) err = check_required(root, diag);
+    if (err) return err;
+    if (!spec->dir[0])
+        (void)snprintf(spec->dir, sizeof spec->dir, "out/%s", spec->name);
+    *ret_spec = co_take(&spec);
+    return CO_OK;
+}
+
+enum co_err
+spec_parse(const char *text, size_t len, const char *file,
+           struct job_spec **ret_spec, struct co_diag *diag)
+{
+    co_auto(co_yaml_freep) struct co_yaml *root = NULL;
+    enum co_err err = co_yaml_load_text(text, len, file, &root, diag);
+
+    return err ? err : spec_of_tree(root, ret_spec, diag);
+}
+
+enum co_err
+spec_load(const char *path, struct job_spec **ret_spec, struct co_diag *diag)
+{
+    co_auto(co_yaml_freep) struct co_yaml *root = NULL;
+    enum co_err err = co_yaml_load_file(path, &root, diag);
+
+    return err ? err : spec_of_tree(root, ret_spec, diag);
+}
+
+void
+spec_free(struct job_spec *spec)
+{
+    if (!spec) return;
+    where_fini(&spec->where);
+    free(spec->file);
+    free(spec);
+}
+
+enum co_err
+spec_override(struct job_spec *spec, const struct spec_overrides *o,
+              struct co_diag *diag)
+{
+    if (o->has_rows && (o->rows < 1 || o->rows > SPEC_ROWS_MAX))
+        return co_fail(diag, CO_RANGE,
+                       "--rows %" PRIu64 ": allowed is a whole number from 1 "
+                       "to %" PRIu64,
+                       o->rows, (uint64_t)SPEC_ROWS_MAX);
+    if (o->dir && (!o->dir[0] || strlen(o->dir) >= sizeof spec->dir))
+        return co_fail(diag, CO_RANGE,
+                       "--out: allowed is a path of 1 to %zu bytes",
+                       sizeof spec->dir - 1);
+    if (o->has_rows) spec->rows = o->rows;
+    if (o->has_seed) spec->seed = o->seed;
+    if (o->dir) memcpy(spec->dir, o->dir, strlen(o->dir) + 1);
+    return CO_OK;
+}
+
+enum co_err
+spec_check(struct job_spec *spec, const struct model *m, struct co_diag *diag)
+{
+    return where_normalise(&spec->where, m, spec->file, spec->where_line, diag);
+}
+
+const char *
+spec_service(const struct job_spec *spec)
+{
+    if (spec->slow) return "slow";
+    return spec->phases & SPEC_COMPOSE ? "persona.compose" : "persona.corpus";
+}
+
+const char *
+spec_priority_name(enum spec_priority priority)
+{
+    return priorities[priority];
+}

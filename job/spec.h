@@ -1,0 +1,67 @@
+/* spec.h - a job file, read and checked.
+ * The keys stand in keys.h and docs/job-file.md. Every message names file,
+ * line and key, what was found and what is allowed. Not thread-safe. */
+#pragma once
+#include "job/where.h"
+
+enum { SPEC_GRID = 250 }; /* candidates a range task; divides shard_rows */
+#define SPEC_ROWS_MAX 100000000000u
+
+enum spec_phase {
+    SPEC_CORPUS = 1 << 0,
+    SPEC_COMPOSE = 1 << 1,
+};
+
+/* The broker's bands, lowest first. */
+enum spec_priority {
+    SPEC_LOW,
+    SPEC_MEDIUM,
+    SPEC_HIGH,
+    SPEC_CRITICAL,
+};
+
+struct job_spec {
+    char *file; /* as given; owned */
+    char name[65];
+    uint64_t seed;
+    uint64_t rows;
+    unsigned phases; /* of enum spec_phase */
+    enum spec_priority priority;
+    bool slow; /* service: slow */
+    uint32_t shard_rows;
+    char dir[1025];
+    struct job_where where;
+    uint32_t where_line;
+};
+
+/* What the command line puts above the file. */
+struct spec_overrides {
+    bool has_rows, has_seed;
+    uint64_t rows, seed;
+    const char *dir; /* NULL: not given */
+};
+
+/* Reads a job file. Values of conditions are not checked yet (their tables
+ * stand in a model): spec_check does. */
+co_must_use enum co_err spec_load(const char *path, struct job_spec **ret_spec,
+                                  struct co_diag *diag);
+/* The same from memory; file stands in messages. */
+co_must_use enum co_err spec_parse(const char *text, size_t len,
+                                   const char *file, struct job_spec **ret_spec,
+                                   struct co_diag *diag);
+void spec_free(struct job_spec *spec);
+CO_DEFINE_FREEP(struct job_spec, spec_free)
+
+/* Applies overrides, checked like the file's values. On error nothing is
+ * changed. */
+co_must_use enum co_err spec_override(struct job_spec *spec,
+                                      const struct spec_overrides *overrides,
+                                      struct co_diag *diag);
+/* Checks the conditions against the model and normalises them, so that the
+ * recipe can be written. CO_INVALID: no such value, or no such people. */
+co_must_use enum co_err spec_check(struct job_spec *spec, const struct model *m,
+                                   struct co_diag *diag);
+/* The service whose tasks the job publishes: that of its last phase. */
+const char *spec_service(const struct job_spec *spec);
+/* "low", "medium", ... */
+const char *spec_priority_name(enum spec_priority priority);

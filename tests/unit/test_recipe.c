@@ -1,0 +1,325 @@
+/* test_recipe.c - one meaning, one recipe, one hash. */
+#include "common/hash.h"
+#include "job/keys.h"
+#include "job/recipe.h"
+#include "tests/co_test.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define HEAD "job: personas\nname: a\nrows: 10\nseed: 42\n"
+
+static struct co_diag diag;
+
+static int
+open_model(void **state)
+{
+    struct model *model = NULL;
+
+    if (model_open(CO_SOURCE_DIR "/data/us.model", &diag, &model)) return -1;
+    *state = model;
+    return 0;
+}
+
+static int
+close_model(void **state)
+{
+    model_free(*state);
+    return 0;
+}
+
+/* The job file's recipe as text; the caller frees it. NULL: refused. */
+static char *
+recipe_text(const struct model *m, const char *yaml)
+{
+    struct job_spec *spec = NULL;
+    struct co_buf buf;
+    struct recipe recipe;
+    char *text;
+
+    if (spec_parse(yaml, strlen(yaml), "us.yaml", &spec, &diag)) return NULL;
+    if (spec_check(spec, m, &diag)) {
+        spec_free(spec);
+        return NULL;
+    }
+    recipe = recipe_of_spec(spec, 1, 0xabcdef);
+    co_buf_init(&buf, RECIPE_BYTES_MAX);
+    assert_int_equal(recipe_write(&recipe, &buf), CO_OK);
+    text = strdup(co_buf_text(&buf));
+    co_buf_fini(&buf);
+    spec_free(spec);
+    return text;
+}
+
+static void
+assert_recipe(const struct model *m, const char *yaml, const char *want)
+{
+    char *text = recipe_text(m, yaml);
+
+    if (!text) assert_string_equal(diag.text, "");
+    assert_string_equal(text, want);
+    free(text);
+}
+
+#define BEFORE                                                                 \
+    "{\"generator\":1,\"grid\":250,\"job\":\"personas\","                      \
+    "\"model\":\"0000000000abcdef\",\"phases\":[\"corpus\",\"compose\"],"      \
+    "\"population\":\"us\",\"provider\":\"builtin\",\"seed\":\"42\","          \
+    "\"version\":1,\"where\":"
+
+static void
+the_recipe_is_canonical_json(void **state)
+{
+    char *text = recipe_text(*state, HEAD);
+    json_t *root;
+    char *again;
+
+    assert_string_equal(text, BEFORE "{}}");
+    root = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+    again = json_dumps(root, JSON_COMPACT | JSON_SORT_KEYS);
+    assert_string_equal(again, text);
+    /* Golden: a folder made today must be known tomorrow. */
+    assert_int_equal(recipe_hash(text, strlen(text)), 0xf2093a5209b5cb3);
+    free(again);
+    json_decref(root);
+    free(text);
+}
+
+static void
+one_meaning_has_one_form(void **state)
+{
+    static const char *const same[] = {
+        "population: {where: {state: [TX, CA], age: {min: 18}}}\n",
+        "population: {where: {age: {min: 18, max: 2000000}, state: [CA, "
+        "TX]}}\n",
+        "population: {where: {state: [ca, tx, California], age: {min: 18}}}\n",
+    };
+    char *first = NULL;
+
+    for (size_t i = 0; i < co_countof(same); i++) {
+        char yaml[300];
+        char *text;
+
+        (void)snprintf(yaml, sizeof yaml, HEAD "%s", same[i]);
+        text = recipe_text(*state, yaml);
+        if (!text) assert_string_equal(diag.text, "");
+        if (!first)
+            first = text;
+        else {
+            assert_string_equal(text, first);
+            free(text);
+        }
+    }
+    assert_non_null(
+        strstr(first, "\"where\":{\"age\":{\"min\":18},\"state\":["));
+    free(first);
+    assert_recipe(*state, HEAD "population: {where: {age: {min: 0}}}\n",
+                  BEFORE "{}}");
+}
+
+static void
+keys_change_the_recipe_exactly_as_the_table_says(void **state)
+{
+    /* For each key of the table another value than in HEAD. Keys with one
+     * allowed value, and maps, have none. */
+    static const struct {
+        const char *path;
+        const char *yaml;
+    } other[] = {
+        {"name", "job: personas\nname: b\nrows: 10\nseed: 42\n"},
+        {"seed", "job: personas\nname: a\nrows: 10\nseed: 43\n"},
+        {"rows", "job: personas\nname: a\nrows: 11\nseed: 42\n"},
+        {"population.where", HEAD "population: {where: {sex: female}}\n"},
+        {"phases", HEAD "phases: [corpus]\n"},
+        {"priority", HEAD "priority: high\n"},
+        {"output.dir", HEAD "output: {dir: x}\n"},
+        {"output.shard_rows", HEAD "output: {shard_rows: 250}\n"},
+        {"service", HEAD "service: slow\n"},
+    };
+    size_t count = 0;
+    const struct job_key *keys = job_keys(&count);
+    char *base = recipe_text(*state, HEAD);
+
+    for (size_t i = 0; i < co_countof(other); i++) {
+        char *text = recipe_text(*state, other[i].yaml);
+        size_t k = 0;
+
+        assert_non_null(text);
+        while (strcmp(keys[k].path, other[i].path) != 0)
+            k++;
+        if ((strcmp(text, base) != 0) != keys[k].changes_rows)
+            fail_msg("%s: the table is wrong", keys[k].path);
+        free(text);
+    }
+    free(base);
+}
+
+static void
+a_recipe_survives_the_way_to_the_worker(void **state)
+{
+    char *text = recipe_text(
+        *state, "job: personas\nname: a\nrows: 1\nseed: 18446744073709551615\n"
+                "phases: [corpus]\npopulation: {where: {age: {max: 64, min: "
+                "18}, state: [CA, TX]}}\n");
+    struct recipe recipe;
+    struct co_buf buf;
+
+    assert_non_null(text);
+    assert_int_equal(recipe_parse(text, strlen(text), &recipe, &diag), CO_OK);
+    assert_true(recipe.seed == UINT64_MAX);
+    assert_int_equal(recipe.generator, 1);
+    assert_int_equal(recipe.model_hash, 0xabcdef);
+    assert_int_equal(recipe.phases, SPEC_CORPUS);
+    assert_int_equal(recipe.where.count, 2);
+    assert_int_equal(recipe.where.items[0].max, 64);
+    assert_int_equal(recipe.where.items[1].n_values, 2);
+    co_buf_init(&buf, RECIPE_BYTES_MAX);
+    assert_int_equal(recipe_write(&recipe, &buf), CO_OK);
+    assert_string_equal(co_buf_text(&buf), text);
+    co_buf_fini(&buf);
+    recipe_fini(&recipe);
+    free(text);
+}
+
+static void
+hostile_recipes_are_refused(void **state)
+{
+    static const struct {
+        const char *text;
+        enum co_err err;
+        const char *message;
+    } bad[] = {
+        {"", CO_INVALID, "recipe: not valid JSON: "},
+        {"[]", CO_INVALID, "recipe: no version"},
+        {"{\"version\":2}", CO_VERSION,
+         "recipe: version 2; this program reads 1"},
+        {"{\"version\":1}", CO_INVALID,
+         "recipe: generator, seed, model or phases are missing or wrong"},
+        {BEFORE "[]}", CO_INVALID, "recipe: where is not an object"},
+        {BEFORE "{\"shoe\":1}}", CO_NOTFOUND,
+         "recipe: bad condition on \"shoe\""},
+        {BEFORE "{\"age\":{}}}", CO_INVALID,
+         "recipe: bad condition on \"age\""},
+        {BEFORE "{\"age\":{\"min\":-1}}}", CO_INVALID,
+         "recipe: bad condition on \"age\""},
+        {BEFORE "{\"state\":[]}}", CO_RANGE,
+         "recipe: bad condition on \"state\""},
+        {BEFORE "{\"state\":[1]}}", CO_INVALID,
+         "recipe: bad condition on \"state\""},
+        {BEFORE "{\"state\":[\"TX\",\"CA\"]}}", CO_INVALID,
+         "recipe: bad condition on \"state\""},
+        {BEFORE "{},\"z\":1}", CO_INVALID,
+         "recipe: not in canonical form, or with unknown keys"},
+        {BEFORE "{} }", CO_INVALID,
+         "recipe: not in canonical form, or with unknown keys"},
+        {BEFORE "{\"state\":[\"TX\"],\"age\":{\"min\":1}}}", CO_INVALID,
+         "recipe: not in canonical form, or with unknown keys"},
+    };
+    struct recipe recipe;
+
+    (void)state;
+    for (size_t i = 0; i < co_countof(bad); i++) {
+        assert_int_equal(
+            recipe_parse(bad[i].text, strlen(bad[i].text), &recipe, &diag),
+            bad[i].err);
+        assert_memory_equal(diag.text, bad[i].message, strlen(bad[i].message));
+    }
+}
+
+static void
+every_truncation_of_a_recipe_is_refused(void **state)
+{
+    char *text = recipe_text(
+        *state, HEAD "population: {where: {age: {min: 18}, state: CA}}\n");
+    struct recipe recipe;
+
+    assert_non_null(text);
+    for (size_t len = 0; len < strlen(text); len++)
+        assert_int_not_equal(recipe_parse(text, len, &recipe, &diag), CO_OK);
+    free(text);
+}
+
+static void
+differences_are_told_in_words(void **state)
+{
+    char *a = recipe_text(*state, HEAD);
+    char *b = recipe_text(
+        *state, "job: personas\nname: a\nrows: 10\nseed: 43\n"
+                "phases: [corpus]\npopulation: {where: {age: {min: 18}}}\n");
+    struct recipe old, new;
+    struct co_buf buf;
+
+    assert_int_equal(recipe_parse(a, strlen(a), &old, &diag), CO_OK);
+    assert_int_equal(recipe_parse(b, strlen(b), &new, &diag), CO_OK);
+    co_buf_init(&buf, 10000);
+    assert_false(recipe_diff(&old, &old, &buf));
+    assert_true(recipe_diff(&old, &new, &buf));
+    assert_string_equal(
+        co_buf_text(&buf),
+        "seed: 42 in the folder, 43 in the job file; population.where: {} in "
+        "the folder, {\"age\":{\"min\":18}} in the job file; phases: [corpus, "
+        "compose] in the folder, [corpus] in the job file");
+    co_buf_clear(&buf);
+    recipe_fini(&new);
+    new = old;
+    new.generator = 2;
+    new.model_hash = 1;
+    assert_true(recipe_diff(&old, &new, &buf));
+    assert_string_equal(
+        co_buf_text(&buf),
+        "generator version: 1 in the folder, 2 in this program; population "
+        "tables: 0000000000abcdef in the folder, 0000000000000001 in this "
+        "program");
+    co_buf_fini(&buf);
+    recipe_fini(&old);
+    free(a);
+    free(b);
+}
+
+static void
+assert_check_refused(const struct model *m, const char *yaml,
+                     const char *message)
+{
+    char *text = recipe_text(m, yaml);
+
+    assert_null(text);
+    if (strncmp(diag.text, message, strlen(message)) != 0)
+        assert_string_equal(diag.text, message);
+}
+
+static void
+impossible_conditions_are_refused_with_their_line(void **state)
+{
+    assert_check_refused(
+        *state, HEAD "population:\n  where:\n    state: [CA, XX]\n",
+        "us.yaml:7: where: state has no value \"XX\"; allowed: ");
+    assert_check_refused(
+        *state, HEAD "population:\n  where:\n    city: Sprngfield\n",
+        "us.yaml:7: where: city has no value \"Sprngfield\"; nearest: ");
+    assert_check_refused(*state,
+                         HEAD "population:\n  where: {age: {min: 200}}\n",
+                         "us.yaml:6: ");
+    assert_check_refused(
+        *state,
+        HEAD "population:\n  where: {age: {max: 10}, marital_status: "
+             "Divorced}\n",
+        "us.yaml:6: ");
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_recipe_is_canonical_json),
+        cmocka_unit_test(one_meaning_has_one_form),
+        cmocka_unit_test(keys_change_the_recipe_exactly_as_the_table_says),
+        cmocka_unit_test(a_recipe_survives_the_way_to_the_worker),
+        cmocka_unit_test(hostile_recipes_are_refused),
+        cmocka_unit_test(every_truncation_of_a_recipe_is_refused),
+        cmocka_unit_test(differences_are_told_in_words),
+        cmocka_unit_test(impossible_conditions_are_refused_with_their_line),
+    };
+
+    return cmocka_run_group_tests(tests, open_model, close_model);
+}
