@@ -401,6 +401,33 @@ bytes_beyond_repair_cost_only_the_records_they_hit(void **state)
 }
 
 static void
+a_repair_that_was_killed_is_run_again(void **state)
+{
+    struct fixture *f = *state;
+    struct journal_report report;
+    char kept[160], beside[160], second[160];
+    struct stat st;
+    uint8_t *whole;
+    size_t len;
+
+    three_segments(f);
+    (void)snprintf(kept, sizeof kept, "%s.damaged", path(f, 1, 2));
+    (void)snprintf(second, sizeof second, "%s.damaged-2", path(f, 1, 2));
+    (void)snprintf(beside, sizeof beside, "%s.repair", path(f, 1, 2));
+    whole = slurp(path(f, 1, 2), &len);
+    whole[200] ^= 4;
+    put_back(path(f, 1, 2), whole, len);
+    assert_int_equal(link(path(f, 1, 2), kept), 0);
+    put_back(beside, "half", 4);
+    assert_int_equal(journal_repair(f->dir, &report, &f->diag), CO_OK);
+    assert_int_equal(report.corrected_bits, 1);
+    assert_int_not_equal(stat(second, &st), 0); /* the same file: kept once */
+    assert_int_not_equal(stat(beside, &st), 0);
+    expect_notes(f, 0, 1, 36);
+    free(whole);
+}
+
+static void
 an_owner_refuses_a_damaged_journal_and_changes_nothing(void **state)
 {
     struct fixture *f = *state;
@@ -555,6 +582,65 @@ a_deleted_segment_is_gone_and_not_missed(void **state)
     assert_in_range(count_notes(f), 15, 30);
 }
 
+/* Notes first..last by owner, in commits of a few, over several segments. */
+static void
+an_owner_writes(struct fixture *f, uint32_t owner, unsigned first,
+                unsigned last)
+{
+    struct adoption older = {0};
+    struct journal *j;
+
+    recover(f, owner, &older);
+    j = start(f, owner, &older, 700);
+    for (unsigned i = first; i <= last; i += 3)
+        commit(j, i, i + 2 < last ? i + 2 : last);
+    if (owner % 2)
+        stop(j);
+    else
+        journal_free(j); /* killed */
+    adoption_fini(&older);
+}
+
+static void
+random_damage_is_never_silent_and_repair_always_ends(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t random = 1;
+
+    for (unsigned round = 0; round < 50; round++) {
+        struct journal_report report;
+        struct segment_name name;
+        enum co_err checked;
+        unsigned left;
+        uint8_t *data;
+        size_t len, at, hit, i;
+
+        for (uint32_t owner = 1; owner <= 3; owner++)
+            an_owner_writes(f, owner, owner * 20 - 19, owner * 20);
+        random = random * 6364136223846793005u + 1442695040888963407u;
+        name.owner = (uint32_t)(random >> 33) % 3 + 1;
+        name.sequence = (uint32_t)(random >> 40) % 2 + 1;
+        data = slurp(path(f, name.owner, name.sequence), &len);
+        at = 64 + (size_t)(random >> 20) % (len - 64);
+        hit = 1 + (size_t)(random >> 50) % 150;
+        for (i = at; i < len && i < at + hit; i++)
+            data[i] ^= (uint8_t)(random >> (i % 40)) | 1;
+        put_back(path(f, name.owner, name.sequence), data, len);
+        free(data);
+
+        checked = journal_check(f->dir, &report, &f->diag);
+        assert_true(checked == CO_DAMAGED || report.torn_bytes > 0);
+        assert_int_equal(journal_repair(f->dir, &report, &f->diag), CO_OK);
+        assert_int_equal(journal_check(f->dir, &report, &f->diag), CO_OK);
+        left = count_notes(f);
+        /* Each note takes 16 bytes and more; a hit may split two more. */
+        assert_in_range(left, 60 - hit / 16 - 3, 60);
+        an_owner_writes(f, 4, 61, 70);
+        assert_int_equal(count_notes(f), left + 10);
+        empty_folder(f->dir);
+    }
+}
+
 static void
 an_empty_or_absent_folder_is_a_new_journal(void **state)
 {
@@ -582,12 +668,14 @@ main(void)
         T(pages_of_the_last_commit_in_any_order_are_torn_not_damage),
         T(any_flipped_bit_is_found_and_repaired_without_loss),
         T(bytes_beyond_repair_cost_only_the_records_they_hit),
+        T(a_repair_that_was_killed_is_run_again),
         T(an_owner_refuses_a_damaged_journal_and_changes_nothing),
         T(a_lost_or_shortened_older_segment_is_damage),
         T(what_a_replaced_owner_writes_later_does_not_count),
         T(an_owner_number_is_never_used_twice),
         T(a_record_is_fetched_and_copied_by_its_position),
         T(a_deleted_segment_is_gone_and_not_missed),
+        T(random_damage_is_never_silent_and_repair_always_ends),
         T(an_empty_or_absent_folder_is_a_new_journal),
     };
 
