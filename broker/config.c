@@ -1,0 +1,143 @@
+/* config.c - see config.h. */
+#include "broker/config.h"
+
+#include "common/lifeline.h"
+
+#include <fcntl.h>
+
+#ifndef COHORT_VERSION
+#define COHORT_VERSION "0.1.0"
+#endif
+
+#define FIELD(f) offsetof(struct broker_config, f)
+
+static const char *const log_levels[] = {"error", "warn", "info", "debug",
+                                         NULL};
+
+// clang-format off
+static const struct co_option table[] = {
+    {.name = "front", .type = CO_OPTION_STRING, .offset = FIELD(front),
+     .def = "tcp://127.0.0.1:5570", .min = 1, .max = 255,
+     .placeholder = "ENDPOINT",
+     .help = "where coordinators connect: ipc://PATH, tcp://127.0.0.1:PORT"},
+    {.name = "back", .type = CO_OPTION_STRING, .offset = FIELD(back),
+     .def = "tcp://127.0.0.1:5571", .min = 1, .max = 255,
+     .placeholder = "ENDPOINT",
+     .help = "where workers connect; PORT may be *"},
+    {.name = "name", .type = CO_OPTION_STRING, .offset = FIELD(name),
+     .min = 1, .max = NAME_BYTES_MAX, .placeholder = "NAME",
+     .help = "name for people (default: host-pid)", .no_env = true},
+    {.name = "redis", .type = CO_OPTION_STRING, .offset = FIELD(redis),
+     .placeholder = "URL", .help = "where to report counters and events"},
+    {.name = "redis-insecure", .type = CO_OPTION_FLAG,
+     .offset = FIELD(redis_insecure),
+     .help = "allow a Redis beyond this host in the clear"},
+    {.name = "namespace", .type = CO_OPTION_STRING, .offset = FIELD(ns),
+     .def = "default", .min = 1, .max = 64, .placeholder = "NAME",
+     .help = "part of every Redis key"},
+    {.name = "ready-fd", .type = CO_OPTION_U64, .offset = FIELD(ready_fd),
+     .max = 1024 * 1024, .placeholder = "FD",
+     .help = "write \"front=... back=...\" there once both are bound",
+     .no_env = true},
+    {.name = "lifeline", .type = CO_OPTION_U64, .offset = FIELD(lifeline),
+     .max = 1024 * 1024, .placeholder = "FD",
+     .help = "end when this descriptor is closed at the other end",
+     .no_env = true},
+    {.name = "peers-max", .type = CO_OPTION_U64, .offset = FIELD(peers_max),
+     .def = "4096", .min = 2, .max = 65536, .placeholder = "N",
+     .help = "workers and coordinators together"},
+    {.name = "jobs-max", .type = CO_OPTION_U64, .offset = FIELD(jobs_max),
+     .def = "1024", .min = 1, .max = 65536, .placeholder = "N",
+     .help = "jobs known at the same time"},
+    {.name = "queued-max", .type = CO_OPTION_SIZE,
+     .offset = FIELD(queued_bytes_max), .def = "512MiB", .min = 1 << 20,
+     .help = "bytes of tasks that wait for a worker"},
+    {.name = "window-min", .type = CO_OPTION_U64, .offset = FIELD(window_min),
+     .def = "64", .min = 1, .max = 65536, .placeholder = "TASKS",
+     .help = "least credit to the owners of a service, together"},
+    {.name = "window-max", .type = CO_OPTION_U64, .offset = FIELD(window_max),
+     .def = "16384", .min = 1, .max = 65536, .placeholder = "TASKS",
+     .help = "most credit to the owners of a service, together"},
+    {.name = "part-max", .type = CO_OPTION_SIZE, .offset = FIELD(part_max),
+     .def = "8MiB", .min = PART_BYTES_MAX,
+     .help = "send larger messages as PARTs (links beyond this host: 256KiB)"},
+    {.name = "beat", .type = CO_OPTION_DURATION, .offset = FIELD(beat_ms),
+     .def = "1s", .min = 50, .max = 60000, .help = "time between beats"},
+    {.name = "dead", .type = CO_OPTION_DURATION, .offset = FIELD(dead_ms),
+     .def = "5s", .min = 200, .max = 600000,
+     .help = "a peer silent for this long is dead"},
+    {.name = "away", .type = CO_OPTION_DURATION, .offset = FIELD(away_ms),
+     .def = "1500ms", .max = 600000,
+     .help = "a worker that cannot be reached for this long is dead"},
+    {.name = "settle", .type = CO_OPTION_DURATION, .offset = FIELD(settle_ms),
+     .def = "15s", .max = 600000,
+     .help = "after the start, workers may report what they hold this long"},
+    {.name = "log", .type = CO_OPTION_STRING, .offset = FIELD(log),
+     .placeholder = "FILE", .help = "write the log there (default: stderr)"},
+    {.name = "log-level", .type = CO_OPTION_ENUM, .offset = FIELD(log_level),
+     .def = "info", .choices = log_levels, .help = "how much to log"},
+};
+// clang-format on
+
+static const struct co_options_spec spec = {
+    .program = CO_PROGRAM "-broker",
+    .usage = "[OPTIONS]",
+    .about = "Hands the tasks of coordinators to workers and their results "
+             "back. Keeps everything in memory: it may be stopped and started "
+             "at any time, peers attach again and nothing committed is lost.",
+    .version = CO_PROGRAM "-broker " COHORT_VERSION,
+    .table = table,
+    .count = co_countof(table),
+};
+
+enum co_err
+config_load(int argc, char *const *argv, struct broker_config *config,
+            struct co_options **ret_options, struct co_diag *diag)
+{
+    enum co_err err =
+        co_options_parse(&spec, argc, argv, config, ret_options, diag);
+
+    if (err) return err;
+    if (config->window_min > config->window_max) {
+        return co_fail(diag, CO_USAGE,
+                       "--window-min %llu is above --window-max %llu",
+                       (unsigned long long)config->window_min,
+                       (unsigned long long)config->window_max);
+    }
+    if (config->dead_ms <= config->beat_ms) {
+        return co_fail(diag, CO_USAGE,
+                       "--dead must be longer than --beat (%llu ms), best 5 "
+                       "times as long",
+                       (unsigned long long)config->beat_ms);
+    }
+    return CO_OK;
+}
+
+struct dispatch_limits
+config_limits(const struct broker_config *config)
+{
+    struct dispatch_limits limits = dispatch_limits_default();
+
+    /* The table of options keeps all of these within 32 bits. */
+    limits.peers_max = (uint32_t)config->peers_max;
+    limits.jobs_max = (uint32_t)config->jobs_max;
+    limits.queued_bytes_max = config->queued_bytes_max;
+    limits.window_min = (uint32_t)config->window_min;
+    limits.window_max = (uint32_t)config->window_max;
+    limits.part_max = (uint32_t)co_min_u64(config->part_max, UINT32_MAX);
+    limits.beat_ms = (uint32_t)config->beat_ms;
+    limits.dead_ms = (uint32_t)config->dead_ms;
+    limits.away_ms = (uint32_t)config->away_ms;
+    limits.settle_ms = (uint32_t)config->settle_ms;
+    return limits;
+}
+
+int
+config_lifeline(const struct broker_config *config)
+{
+    int fd = (int)config->lifeline;
+
+    if (!fd) return co_lifeline_adopt();
+    (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+    return fd;
+}

@@ -1,0 +1,251 @@
+/* report.c - see report.h. Counters are cumulative and written whole each
+ * time, so that an emptied Redis is right again after REPORT_MS. */
+#include "broker/report.h"
+
+#include "common/clock.h"
+#include "common/hash.h"
+#include "common/keys.h"
+#include "common/log.h"
+#include "common/redis.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    ARGS_MAX = 192, /* of one command: all counters and more */
+    FIELD_BYTES = 96,
+    STOP_MS = 500,
+};
+
+struct report {
+    struct co_redis *redis;
+    const char *ns; /* the config's */
+    char id[NAME_BYTES_MAX + 1];
+    char host[65];
+    int64_t next_ms, started_ms;
+    int64_t cpu_us, cpu_at_ms;
+    uint64_t refused; /* orders that the Redis queue had no room for */
+    /* the command under construction */
+    const char *argv[ARGS_MAX];
+    char text[ARGS_MAX][FIELD_BYTES];
+    int argc;
+};
+
+static void
+begin(struct report *r, const char *command, enum co_key key, const char *id,
+      char text[CO_KEY_BYTES])
+{
+    r->argv[0] = command;
+    r->argv[1] = co_key(key, r->ns, id, text);
+    r->argc = 2;
+}
+
+static void add(struct report *r, const char *fmt, ...) co_printf(2, 3);
+static void
+add(struct report *r, const char *fmt, ...)
+{
+    va_list args;
+
+    if (r->argc == ARGS_MAX) return;
+    va_start(args, fmt);
+    (void)vsnprintf(r->text[r->argc], FIELD_BYTES, fmt, args);
+    va_end(args);
+    r->argv[r->argc] = r->text[r->argc];
+    r->argc++;
+}
+
+/* Redis is slow or away and the queue full: the next report repeats every
+ * count; what does not come again (events) stands in the log. */
+static void
+finish(struct report *r)
+{
+    if (co_redis_send(r->redis, r->argc, r->argv, NULL)) r->refused++;
+}
+
+enum co_err
+report_new(const struct broker_config *config, const char *name,
+           uint64_t incarnation, struct co_diag *diag,
+           struct report **ret_report)
+{
+    co_auto(report_freep) struct report *r = NULL;
+    struct co_redis_options options = {.url = config->redis,
+                                       .allow_insecure = config->redis_insecure,
+                                       .name = name};
+    enum co_err err;
+
+    (void)incarnation;
+    *ret_report = NULL;
+    if (!config->redis) return CO_OK;
+    r = calloc(1, sizeof *r);
+    if (!r) return CO_NOMEM;
+    err = co_redis_start(&options, &r->redis, diag);
+    if (err) return err;
+    r->ns = config->ns;
+    memcpy(r->id, name, strlen(name) + 1);
+    (void)gethostname(r->host, sizeof r->host - 1);
+    r->started_ms = co_clock_wall_ms();
+    *ret_report = co_take(&r);
+    return CO_OK;
+}
+
+void
+report_free(struct report *r)
+{
+    char key[CO_KEY_BYTES];
+
+    if (!r) return;
+    if (r->redis) {
+        begin(r, "ZREM", CO_KEY_BROKERS, NULL, key);
+        add(r, "%s", r->id);
+        finish(r);
+        co_redis_stop(r->redis, STOP_MS);
+    }
+    co_redis_free(r->redis);
+    free(r);
+}
+
+static void
+report_events(struct report *r, struct dispatch *d)
+{
+    struct dispatch_event e;
+    char key[CO_KEY_BYTES];
+
+    while (dispatch_take_event(d, &e)) {
+        char id[CO_HEX16_SIZE];
+
+        co_hex16(e.id, id);
+        co_log(CO_LOG_INFO, "state",
+               "kind=%s id=%s name=%s from=%s to=%s "
+               "why=%s",
+               e.kind, id, co_log_quote(e.name).text, e.from, e.to,
+               co_log_quote(e.why).text);
+        if (!r) continue;
+        begin(r, "XADD", CO_KEY_EVENTS, NULL, key);
+        add(r, "MAXLEN");
+        add(r, "~");
+        add(r, "%d", CO_KEY_EVENTS_MAX);
+        add(r, "*");
+        add(r, "time");
+        add(r, "%" PRId64, co_clock_wall_ms());
+        add(r, "kind");
+        add(r, "%s", e.kind);
+        add(r, "id");
+        add(r, "%s", id);
+        add(r, "name");
+        add(r, "%s", e.name);
+        add(r, "from");
+        add(r, "%s", e.from);
+        add(r, "to");
+        add(r, "%s", e.to);
+        add(r, "why");
+        add(r, "%s", e.why);
+        add(r, "broker");
+        add(r, "%s", r->id);
+        finish(r);
+    }
+}
+
+static uint64_t
+resident_bytes(void)
+{
+    unsigned long long pages = 0;
+    FILE *f = fopen("/proc/self/statm", "re");
+
+    if (!f) return 0;
+    if (fscanf(f, "%*u %llu", &pages) != 1) pages = 0;
+    (void)fclose(f);
+    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static void
+report_broker(struct report *r, const struct dispatch *d, int64_t now_ms)
+{
+    const struct dispatch_counters *c = dispatch_counts(d);
+    struct dispatch_totals t = dispatch_totals(d);
+    int64_t cpu_us = co_clock_cpu_us();
+    int64_t span = now_ms - r->cpu_at_ms;
+    char key[CO_KEY_BYTES];
+
+    begin(r, "HSET", CO_KEY_BROKER, r->id, key);
+#define FIELD(name, format, value)                                             \
+    add(r, name);                                                              \
+    add(r, format, value)
+    FIELD("host", "%s", r->host);
+    FIELD("pid", "%ld", (long)getpid());
+    FIELD("state", "%s", "ready");
+    FIELD("started_at", "%" PRId64, r->started_ms);
+    FIELD("workers", "%u", t.workers);
+    FIELD("owners", "%u", t.owners);
+    FIELD("jobs", "%u", t.jobs);
+    FIELD("queued", "%u", t.queued);
+    FIELD("in_flight", "%u", t.in_flight);
+    FIELD("queued_bytes", "%" PRIu64, t.queued_bytes);
+    FIELD("redis_refused", "%" PRIu64, r->refused);
+    FIELD("rss_bytes", "%" PRIu64, resident_bytes());
+    FIELD("cpu_pct", "%" PRId64,
+          span > 0 ? (cpu_us - r->cpu_us) / (10 * span) : 0);
+#define X(name, help) FIELD(#name, "%" PRIu64, c->name);
+    DISPATCH_COUNTERS(X)
+#undef X
+#undef FIELD
+    finish(r);
+    r->cpu_us = cpu_us;
+    r->cpu_at_ms = now_ms;
+    begin(r, "EXPIRE", CO_KEY_BROKER, r->id, key);
+    add(r, "%d", CO_KEY_TTL_S);
+    finish(r);
+    begin(r, "ZADD", CO_KEY_BROKERS, NULL, key);
+    add(r, "%" PRId64, co_clock_wall_ms());
+    add(r, "%s", r->id);
+    finish(r);
+}
+
+static void
+report_service(struct report *r, const struct dispatch_service *s)
+{
+    char key[CO_KEY_BYTES];
+    char id[2 * NAME_BYTES_MAX + 2];
+
+    (void)snprintf(id, sizeof id, "%s%s%s", s->service,
+                   s->provider[0] ? "@" : "", s->provider);
+    begin(r, "HSET", CO_KEY_QUEUE, id, key);
+#define FIELD(name, format, value)                                             \
+    add(r, name ".%s", r->id);                                                 \
+    add(r, format, value)
+    FIELD("queued", "%" PRIu64, s->queued);
+    FIELD("in_flight", "%" PRIu64, s->in_flight);
+    FIELD("capacity", "%" PRIu64, s->capacity);
+    FIELD("oldest_ms", "%" PRId64, s->oldest_ms);
+    FIELD("workers", "%u", s->workers);
+    FIELD("tasks_in", "%" PRIu64, s->tasks_in);
+    FIELD("results", "%" PRIu64, s->results);
+    FIELD("at", "%" PRId64, co_clock_wall_ms());
+#undef FIELD
+    finish(r);
+}
+
+void
+report_tick(struct report *r, struct dispatch *d, int64_t now_ms)
+{
+    struct dispatch_service s;
+
+    report_events(r, d);
+    if (!r || now_ms < r->next_ms) return;
+    r->next_ms = now_ms + REPORT_MS;
+    for (;;) { /* nobody waits for answers; DOWN and UP are told once */
+        co_auto(co_redis_item_freep) struct co_redis_item *item =
+            co_redis_poll(r->redis);
+
+        if (!item) break;
+        if (item->kind == CO_REDIS_DOWN) {
+            co_log(CO_LOG_WARN, "redis.down", "why=%s",
+                   co_log_quote(item->why).text);
+        }
+    }
+    report_broker(r, d, now_ms);
+    for (uint32_t i = 0; dispatch_service_at(d, i, now_ms, &s); i++)
+        report_service(r, &s);
+}

@@ -1,0 +1,21 @@
+/* report.h - what the broker tells Redis: broker:ID, queue:SERVICE, brokers
+ * and the event stream, REPORT_MS apart, all in one pipeline. Redis may be
+ * away, slow or emptied at any time: the broker does not need it. */
+#pragma once
+#include "broker/config.h"
+
+enum { REPORT_MS = 250 };
+
+struct report; /* opaque */
+
+/* *ret_report is NULL when no Redis is configured. */
+co_must_use enum co_err report_new(const struct broker_config *config,
+                                   const char *name, uint64_t incarnation,
+                                   struct co_diag *diag,
+                                   struct report **ret_report);
+/* Takes the entry out of `brokers` and ends. Takes NULL. */
+void report_free(struct report *r);
+CO_DEFINE_FREEP(struct report, report_free)
+/* Sends when REPORT_MS have passed. Takes the events off d also without
+ * Redis (r NULL): they go to the log. */
+void report_tick(struct report *r, struct dispatch *d, int64_t now_ms);

@@ -1,0 +1,320 @@
+/* shell.c - see shell.h. A turn reads a bounded number of messages from each
+ * socket, then decides, then sends: reading first is also what lets libzmq
+ * notice that a peer is gone (it shows only after a read). Reading everything
+ * before writing would starve the other side under load. */
+#include "broker/shell.h"
+
+#include "broker/report.h"
+#include "common/clock.h"
+#include "common/hash.h"
+#include "common/lifeline.h"
+#include "common/log.h"
+#include "common/proc.h"
+#include "common/signals.h"
+#include "proto/parts.h"
+#include "proto/socket.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <zmq.h>
+
+enum {
+    READ_MAX = 256,   /* messages a turn and socket */
+    LARGE_PEERS = 64, /* peers that send PARTs at the same time */
+    SPARE_FILES = 256,
+};
+
+struct shell {
+    const struct broker_config *config;
+    void *zmq;
+    struct sock *sock[2]; /* by side */
+    struct parts *parts[2];
+    struct dispatch *d;
+    struct report *report;
+    struct outbox out, cut; /* cut: messages that go as PARTs */
+    struct msg_reader reader;
+    uint64_t part_number;
+    char name[NAME_BYTES_MAX + 1];
+    int signals_fd, lifeline_fd;
+    bool stop;
+    struct co_log_limit garbage_limit;
+};
+
+/* ---- start and end ------------------------------------------------------- */
+
+static void
+shell_fini(struct shell *s)
+{
+    report_free(s->report);
+    outbox_fini(&s->out);
+    outbox_fini(&s->cut);
+    dispatch_free(s->d);
+    for (int i = 0; i < 2; i++) {
+        parts_free(s->parts[i]);
+        sock_free(s->sock[i]);
+    }
+    if (s->zmq) (void)zmq_ctx_term(s->zmq);
+}
+
+static void
+choose_name(struct shell *s)
+{
+    char host[65] = "";
+
+    if (s->config->name) {
+        msg_str_copy(msg_text(s->config->name), s->name, sizeof s->name);
+        return;
+    }
+    (void)gethostname(host, sizeof host - 1);
+    (void)snprintf(s->name, sizeof s->name, "%s-%ld", host, (long)getpid());
+}
+
+/* A descriptor a peer, or fewer peers: said, not fatal. */
+static void
+raise_files(const struct broker_config *config)
+{
+    struct co_diag diag = {""};
+    uint64_t now;
+
+    if (co_proc_rlimit_nofile(config->peers_max + SPARE_FILES, &now, &diag)) {
+        co_log(CO_LOG_WARN, "files.few", "why=%s",
+               co_log_quote(diag.text).text);
+    }
+}
+
+static enum co_err
+shell_init(struct shell *s, struct co_diag *diag)
+{
+    const struct dispatch_limits limits = config_limits(s->config);
+    uint64_t incarnation = co_random_u64();
+    enum co_err err;
+
+    outbox_init(&s->out);
+    outbox_init(&s->cut);
+    choose_name(s);
+    raise_files(s->config);
+    s->zmq = zmq_ctx_new();
+    if (!s->zmq) return CO_NOMEM;
+    (void)zmq_ctx_set(s->zmq, ZMQ_MAX_SOCKETS, 64);
+    err = dispatch_new(&limits, incarnation, s->name, co_clock_ms(), &s->d);
+    if (!err) err = parts_new(LARGE_PEERS, &s->parts[SIDE_FRONT]);
+    if (!err) err = parts_new(LARGE_PEERS, &s->parts[SIDE_BACK]);
+    if (!err) {
+        err = report_new(s->config, s->name, incarnation, diag, &s->report);
+    }
+    if (!err) {
+        err = sock_bind(s->zmq, s->config->front, diag, &s->sock[SIDE_FRONT]);
+    }
+    if (!err) {
+        err = sock_bind(s->zmq, s->config->back, diag, &s->sock[SIDE_BACK]);
+    }
+    return err;
+}
+
+/* Tells whoever started us where we listen. */
+static enum co_err
+say_ready(struct shell *s, struct co_diag *diag)
+{
+    const char *front = sock_endpoint(s->sock[SIDE_FRONT]);
+    const char *back = sock_endpoint(s->sock[SIDE_BACK]);
+    char line[600];
+    int len = snprintf(line, sizeof line, "front=%s back=%s\n", front, back);
+    int fd = (int)s->config->ready_fd;
+
+    co_log(CO_LOG_INFO, "broker.ready", "name=%s front=%s back=%s",
+           co_log_quote(s->name).text, front, back);
+    if (!fd) return CO_OK;
+    if (write(fd, line, (size_t)len) != len) {
+        return co_fail(diag, CO_IO, "--ready-fd %d: cannot write: %s", fd,
+                       strerror(errno));
+    }
+    (void)close(fd);
+    return CO_OK;
+}
+
+/* ---- input --------------------------------------------------------------- */
+
+/* One whole message for the core. Takes the references. */
+static void
+hand_over(struct shell *s, enum side side, uint64_t peer, struct co_bytes head,
+          struct co_bytes body, int64_t now_ms)
+{
+    struct msg m;
+    enum co_err err = msg_decode(&s->reader, head.data, head.len, &m);
+    uint64_t more;
+
+    if (!err && m.type == MSG_part) err = CO_PROTOCOL; /* not inside a PART */
+    if (!err) {
+        dispatch_on_message(s->d, side, peer, &m, head, body, now_ms, &s->out);
+        return;
+    }
+    if (co_log_every(&s->garbage_limit, now_ms, 1000, &more)) {
+        co_log(CO_LOG_WARN, "message.refused",
+               "side=%d peer=%llu err=%s more=%llu", (int)side,
+               (unsigned long long)peer, co_err_name(err),
+               (unsigned long long)more);
+    }
+    dispatch_on_garbage(s->d, side, peer, err, now_ms, &s->out);
+    co_bytes_unref(&head);
+    co_bytes_unref(&body);
+}
+
+/* A PART joins what came before; the last one makes the message whole. */
+static void
+take_part(struct shell *s, enum side side, uint64_t peer,
+          const struct msg_part *part, struct co_bytes piece, int64_t now_ms)
+{
+    struct co_bytes head, body;
+    enum co_err err =
+        parts_add(s->parts[side], peer, part, piece, &head, &body);
+
+    if (!err) {
+        hand_over(s, side, peer, head, body, now_ms);
+    } else if (err != CO_AGAIN) {
+        dispatch_on_garbage(s->d, side, peer, err, now_ms, &s->out);
+    }
+}
+
+static bool
+is_part(const struct co_bytes *head)
+{
+    /* fixmap, key 0, number 0x43: cheaper than decoding everything twice */
+    return head->len > 3 && (head->data[0] & 0xf0) == 0x80 &&
+           head->data[1] == 0x00 && head->data[2] == MSG_part;
+}
+
+static void
+read_socket(struct shell *s, enum side side, int64_t now_ms)
+{
+    for (int i = 0; i < READ_MAX; i++) {
+        struct co_bytes head, body;
+        uint64_t peer;
+        struct msg m;
+
+        if (sock_recv(s->sock[side], &peer, &head, &body)) return;
+        if (is_part(&head) &&
+            !msg_decode(&s->reader, head.data, head.len, &m)) {
+            take_part(s, side, peer, &m.part, body, now_ms);
+            co_bytes_unref(&head);
+            co_bytes_unref(&body);
+            continue;
+        }
+        hand_over(s, side, peer, head, body, now_ms);
+    }
+}
+
+static void
+read_signals(struct shell *s)
+{
+    int signo;
+
+    while ((signo = co_signals_next(s->signals_fd)) != 0) {
+        if (signo == SIGTERM || signo == SIGINT) s->stop = true;
+    }
+    if (co_lifeline_cut(s->lifeline_fd)) s->stop = true;
+}
+
+/* ---- output -------------------------------------------------------------- */
+
+/* Sends what stands in out. A message that cannot be delivered is gone: the
+ * core is told of its receiver, once for each run of messages to it. */
+static void
+send_all(struct shell *s, struct outbox *out, int64_t now_ms)
+{
+    uint64_t gone = 0;
+    bool any_gone = false;
+
+    for (size_t i = 0; i < out->n; i++) {
+        struct outmsg *m = &out->v[i];
+        size_t bytes = m->head.len + m->body.len;
+        enum co_err err;
+
+        if (bytes > s->config->part_max && out != &s->cut) {
+            parts_push(&s->cut, m->side, m->peer, ++s->part_number, m->head,
+                       m->body);
+            m->head = m->body = (struct co_bytes){0};
+            send_all(s, &s->cut, now_ms);
+            continue;
+        }
+        err = sock_send(s->sock[m->side], m->peer, m->head, m->body);
+        m->head = m->body = (struct co_bytes){0};
+        if (!err) continue;
+        if (any_gone && gone == m->peer) continue;
+        any_gone = true;
+        gone = m->peer;
+        parts_drop(s->parts[m->side], m->peer);
+        dispatch_on_unroutable(s->d, (enum side)m->side, m->peer, now_ms,
+                               &s->out);
+    }
+    outbox_clear(out);
+}
+
+/* ---- the loop ------------------------------------------------------------ */
+
+static void
+wait_for_input(struct shell *s, int64_t now_ms)
+{
+    int64_t left = dispatch_next_deadline(s->d) - now_ms;
+    zmq_pollitem_t items[4] = {
+        {sock_handle(s->sock[SIDE_FRONT]), 0, ZMQ_POLLIN, 0},
+        {sock_handle(s->sock[SIDE_BACK]), 0, ZMQ_POLLIN, 0},
+        {NULL, s->signals_fd, ZMQ_POLLIN, 0},
+        {NULL, s->lifeline_fd, ZMQ_POLLIN | ZMQ_POLLERR, 0},
+    };
+
+    (void)zmq_poll(items, s->lifeline_fd < 0 ? 3 : 4,
+                   left > 0 ? (long)left : 0);
+    if (items[2].revents || items[3].revents) read_signals(s);
+}
+
+/* Phases of a turn: wait, input, timers, work, output, report. */
+static enum co_err
+serve(struct shell *s, struct co_diag *diag)
+{
+    int64_t now_ms = co_clock_ms();
+
+    while (!s->stop) {
+        wait_for_input(s, now_ms);
+        now_ms = co_clock_ms();
+        read_socket(s, SIDE_FRONT, now_ms);
+        read_socket(s, SIDE_BACK, now_ms);
+        if (now_ms >= dispatch_next_deadline(s->d)) {
+            dispatch_tick(s->d, now_ms, &s->out);
+            report_tick(s->report, s->d, now_ms);
+        }
+        dispatch_run(s->d, now_ms, &s->out);
+        /* A message that could not be queued leaves a peer with a wrong
+         * picture. State is memory only, so beginning anew is the cure. */
+        if (s->out.err || s->cut.err) {
+            return co_fail(diag, CO_NOMEM,
+                           "out of memory; peers attach again to the next "
+                           "broker");
+        }
+        send_all(s, &s->out, now_ms);
+    }
+    return CO_OK;
+}
+
+enum co_err
+shell_run(const struct broker_config *config, int signals_fd, int lifeline_fd,
+          struct co_diag *diag)
+{
+    struct shell *s = calloc(1, sizeof *s);
+    enum co_err err;
+
+    if (!s) return CO_NOMEM;
+    s->config = config;
+    s->signals_fd = signals_fd;
+    s->lifeline_fd = lifeline_fd;
+    err = shell_init(s, diag);
+    if (!err) err = say_ready(s, diag);
+    if (!err) err = serve(s, diag);
+    co_log(CO_LOG_INFO, "broker.end", "err=%s", co_err_name(err));
+    shell_fini(s);
+    free(s);
+    return err;
+}
