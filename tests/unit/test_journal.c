@@ -401,6 +401,28 @@ bytes_beyond_repair_cost_only_the_records_they_hit(void **state)
 }
 
 static void
+bad_bytes_in_front_of_a_later_commit_are_damage_also_after_a_kill(void **state)
+{
+    struct fixture *f = *state;
+    struct journal *j = start(f, 1, NULL, 0);
+    struct journal_report report;
+    uint8_t *whole;
+    size_t len;
+
+    for (unsigned i = 1; i <= 10; i++)
+        commit(j, i, i);
+    journal_free(j);
+    whole = slurp(path(f, 1, 1), &len);
+    memset(whole + len / 2, 0x5a, 30);
+    put_back(path(f, 1, 1), whole, len);
+    free(whole);
+    assert_int_equal(journal_check(f->dir, &report, &f->diag), CO_DAMAGED);
+    assert_true(report.valid_after >= 3);
+    assert_int_equal(journal_repair(f->dir, &report, &f->diag), CO_OK);
+    assert_in_range(count_notes(f), 8, 9);
+}
+
+static void
 a_repair_that_was_killed_is_run_again(void **state)
 {
     struct fixture *f = *state;
@@ -668,6 +690,7 @@ main(void)
         T(pages_of_the_last_commit_in_any_order_are_torn_not_damage),
         T(any_flipped_bit_is_found_and_repaired_without_loss),
         T(bytes_beyond_repair_cost_only_the_records_they_hit),
+        T(bad_bytes_in_front_of_a_later_commit_are_damage_also_after_a_kill),
         T(a_repair_that_was_killed_is_run_again),
         T(an_owner_refuses_a_damaged_journal_and_changes_nothing),
         T(a_lost_or_shortened_older_segment_is_damage),
