@@ -303,6 +303,25 @@ run_parser(struct loader *l, const char *text, size_t len)
     return err;
 }
 
+/* Directives (%TAG, %YAML) stand at the start of a line and serve tags only.
+ * Refused before the parser sees them: it compares each with all others. */
+static enum co_err
+refuse_directives(const struct loader *l, const char *text, size_t len)
+{
+    size_t line = 1;
+
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] == '%' &&
+            (i == 0 || text[i - 1] == '\n' || text[i - 1] == '\r'))
+            return co_fail(l->diag, CO_INVALID,
+                           "%s:%zu: found a directive (%%...); directives are "
+                           "not allowed",
+                           l->name, line);
+        line += text[i] == '\n';
+    }
+    return CO_OK;
+}
+
 /* The first block exists before the first event: it owns the file's name. */
 static enum co_err
 loader_init(struct loader *l, const char *text, size_t len)
@@ -330,7 +349,8 @@ co_yaml_load_text(const char *text, size_t len, const char *name,
         return co_fail(diag, CO_FULL,
                        "%s: %zu bytes; allowed are at most %d (1 MiB)", name,
                        len, CO_YAML_FILE_MAX);
-    err = loader_init(&l, text, len);
+    err = refuse_directives(&l, text, len);
+    if (!err) err = loader_init(&l, text, len);
     if (err) return err;
     err = run_parser(&l, text, len);
     if (!err && !l.root)

@@ -1,9 +1,9 @@
 /* yaml.h - YAML files as small trees that remember their lines.
  * For files that people write (job files, registries): a plain subset. No
- * anchors and aliases (nested aliases are a bomb), no tags, one document, no
- * key twice. Everything has a limit, see CO_YAML_*_MAX. A message names file,
- * line and key, what was found and what is allowed. The one module that
- * includes libyaml. Not thread-safe; a loaded tree is read-only. */
+ * anchors and aliases (nested aliases are a bomb), no tags or directives, one
+ * document, no key twice. Everything has a limit, see CO_YAML_*_MAX. A message
+ * names file, line and key, what was found and what is allowed. The one module
+ * that includes libyaml. Not thread-safe; a loaded tree is read-only. */
 #pragma once
 #include "common/err.h"
 

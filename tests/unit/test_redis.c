@@ -377,7 +377,8 @@ assert_impostor_is_called(struct fixture *f, const char *answer,
     struct co_redis_item *item;
 
     start_impostor(f);
-    start_actor(f, (struct co_redis_options){.connect_timeout_ms = 300});
+    start_actor(f, (struct co_redis_options){.connect_timeout_ms =
+                                                 answer ? PATIENCE_MS : 300});
     if (answer) impostor_says(f, answer);
     item = expect(f, CO_REDIS_DOWN);
     if (!strstr(item->why, want)) assert_string_equal(item->why, want);

@@ -20,6 +20,19 @@ load(const char *text)
     return root;
 }
 
+/* A tree that must be there. abort: gcc knows that it does not return. */
+static struct co_yaml *
+given(const char *text)
+{
+    struct co_yaml *root = load(text);
+
+    if (!root) {
+        print_error("%s\n", diag.text);
+        abort();
+    }
+    return root;
+}
+
 static void
 assert_refused(const char *text, const char *message)
 {
@@ -33,7 +46,7 @@ assert_refused(const char *text, const char *message)
 static void
 a_tree_keeps_order_lines_and_columns(void **state)
 {
-    struct co_yaml *root = load("a: 1\nb:\n  c: [x, \"y\"]\n");
+    struct co_yaml *root = given("a: 1\nb:\n  c: [x, \"y\"]\n");
     const struct co_yaml *c;
 
     (void)state;
@@ -64,6 +77,9 @@ bombs_and_extras_are_refused(void **state)
                    "are not allowed, write the value out");
     assert_refused("a: !!str 1\n",
                    "job.yaml:1: found a tag (!...); tags are not allowed");
+    assert_refused("%TAG !a! tag:a\n---\na: 1\n",
+                   "job.yaml:1: found a directive (%...); directives are not "
+                   "allowed");
     assert_refused("a: 1\n---\nb: 2\n",
                    "job.yaml:2: found a second document (---); one file holds "
                    "one");
@@ -150,7 +166,7 @@ files_are_judged_by_size_before_reading(void **state)
 static enum co_err
 read_u64(const char *text, uint64_t *ret_value)
 {
-    struct co_yaml *root = load(text);
+    struct co_yaml *root = given(text);
     enum co_err err =
         co_yaml_u64(co_yaml_get(root, "n"), 1, 100, ret_value, &diag);
 
@@ -192,7 +208,7 @@ other_types_are_read(void **state)
 {
     static const char *const names[] = {"low", "medium", "high", NULL};
     struct co_yaml *root =
-        load("b: true\nd: 2h\ns: 2 GiB\np: high\nt: hello\nx: soon\ny: yes\n");
+        given("b: true\nd: 2h\ns: 2 GiB\np: high\nt: hello\nx: soon\ny: yes\n");
     bool b = false;
     uint64_t n = 0;
     size_t i = 0;
@@ -238,7 +254,7 @@ static void
 an_unknown_key_is_named_with_what_was_meant(void **state)
 {
     static const char *const names[] = {"rows", "seed", NULL};
-    struct co_yaml *root = load("seed: 1\no:\n  rosw: 2\n  colour: 3\n");
+    struct co_yaml *root = given("seed: 1\no:\n  rosw: 2\n  colour: 3\n");
 
     (void)state;
     assert_int_equal(co_yaml_keys(root, names, &diag), CO_INVALID);
@@ -260,8 +276,8 @@ static void
 what_was_found_is_cut_and_made_printable(void **state)
 {
     struct co_yaml *root =
-        load("a: \"\\e[31m\"\nb: "
-             "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\n");
+        given("a: \"\\e[31m\"\nb: "
+              "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\n");
 
     (void)state;
     assert_string_equal(co_yaml_found(root->first).text, "\"?[31m\" in quotes");
