@@ -1,11 +1,11 @@
 /* cohort-worker: takes tasks from brokers and gives results back.
- * Read docs/architecture.md first, then slots.h, then shell.c. */
+ * Read docs/architecture.md first, then slots.h, then worker_shell.c. */
 #include "common/lifeline.h"
 #include "common/log.h"
 #include "common/signals.h"
-#include "worker/config.h"
-#include "worker/shell.h"
-#include "worker/supervisor.h"
+#include "worker/worker_config.h"
+#include "worker/worker_shell.h"
+#include "worker/worker_supervisor.h"
 
 #include <stdio.h>
 
@@ -15,20 +15,21 @@ start(int argc, char **argv, struct co_diag *diag)
     struct worker_config config = {0};
     co_auto(co_options_freep) struct co_options *options = NULL;
     int signals_fd = -1, lifeline_fd;
-    enum co_err err = config_load(argc, argv, &config, &options, diag);
+    enum co_err err = worker_config_load(argc, argv, &config, &options, diag);
 
     if (err) return err;
     if (co_options_answer(options)) return CO_OK;
-    err = config_check(&config, diag);
+    err = worker_config_check(&config, diag);
     if (err) return err;
-    lifeline_fd = config_lifeline(&config);
+    lifeline_fd = worker_config_lifeline(&config);
     err = co_log_open("worker", (enum co_log_level)config.log_level, config.log,
                       diag);
     if (!err) err = co_signals_open(&signals_fd);
     if (!err && config.processes == 1) {
-        err = shell_run(&config, signals_fd, lifeline_fd, diag);
+        err = worker_shell_run(&config, signals_fd, lifeline_fd, diag);
     } else if (!err) {
-        err = supervisor_run(&config, argv, signals_fd, lifeline_fd, diag);
+        err =
+            worker_supervisor_run(&config, argv, signals_fd, lifeline_fd, diag);
     }
     co_signals_close(&signals_fd);
     co_log_close();

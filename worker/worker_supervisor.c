@@ -1,6 +1,7 @@
-/* supervisor.c - see supervisor.h. Children are fresh programs, not forks of a
- * running one: no thread, socket or lock of the parent is copied into them. */
-#include "worker/supervisor.h"
+/* worker_supervisor.c - see worker_supervisor.h. Children are fresh programs,
+ * not forks of a running one: no thread, socket or lock of the parent is copied
+ * into them. */
+#include "worker/worker_supervisor.h"
 
 #include "common/clock.h"
 #include "common/lifeline.h"
@@ -25,7 +26,7 @@ struct child {
     uint32_t crashes; /* in a row */
 };
 
-struct supervisor {
+struct worker_supervisor {
     struct co_lifeline line;
     const char **argv;
     char exe[PATH_MAX];
@@ -37,20 +38,23 @@ struct supervisor {
 };
 
 int64_t
-supervisor_backoff_ms(uint32_t crashes)
+worker_supervisor_backoff_ms(uint32_t crashes)
 {
-    int64_t ms = SUPERVISOR_BACKOFF_MIN_MS;
+    int64_t ms = WORKER_SUPERVISOR_BACKOFF_MIN_MS;
 
-    for (uint32_t i = 1; i < crashes && ms < SUPERVISOR_BACKOFF_MAX_MS; i++) {
+    for (uint32_t i = 1; i < crashes && ms < WORKER_SUPERVISOR_BACKOFF_MAX_MS;
+         i++) {
         ms *= 2;
     }
-    return ms > SUPERVISOR_BACKOFF_MAX_MS ? SUPERVISOR_BACKOFF_MAX_MS : ms;
+    return ms > WORKER_SUPERVISOR_BACKOFF_MAX_MS
+               ? WORKER_SUPERVISOR_BACKOFF_MAX_MS
+               : ms;
 }
 
 /* The own arguments, with one process, and without a lifeline that only the
  * parent has (the last value of an option counts). */
 static enum co_err
-make_argv(struct supervisor *v, char *const *argv)
+make_argv(struct worker_supervisor *v, char *const *argv)
 {
     size_t n = 0;
     ssize_t len = readlink("/proc/self/exe", v->exe, sizeof v->exe - 1);
@@ -69,7 +73,7 @@ make_argv(struct supervisor *v, char *const *argv)
 }
 
 static void
-start_child(struct supervisor *v, struct child *c)
+start_child(struct worker_supervisor *v, struct child *c)
 {
     const struct co_proc_fd fd = co_lifeline_pass(&v->line);
     const char *const env[] = {co_lifeline_env(), NULL};
@@ -86,7 +90,7 @@ start_child(struct supervisor *v, struct child *c)
     if (co_proc_spawn(v->argv, &opts, &c->pid, &why)) {
         c->pid = 0;
         c->crashes++;
-        c->restart_ms = v->now_ms + supervisor_backoff_ms(c->crashes);
+        c->restart_ms = v->now_ms + worker_supervisor_backoff_ms(c->crashes);
         co_log(CO_LOG_ERROR, "child.start_failed", "why=%s",
                co_log_quote(why.text).text);
         return;
@@ -96,9 +100,10 @@ start_child(struct supervisor *v, struct child *c)
 
 /* A child ended: by itself (drained, told to), or by a crash. */
 static void
-child_ended(struct supervisor *v, struct child *c, struct co_proc_exit how)
+child_ended(struct worker_supervisor *v, struct child *c,
+            struct co_proc_exit how)
 {
-    bool calm = v->now_ms - c->started_ms >= SUPERVISOR_CALM_MS;
+    bool calm = v->now_ms - c->started_ms >= WORKER_SUPERVISOR_CALM_MS;
     pid_t pid = c->pid;
 
     c->pid = 0;
@@ -108,7 +113,7 @@ child_ended(struct supervisor *v, struct child *c, struct co_proc_exit how)
         return;
     }
     c->crashes = calm ? 1 : c->crashes + 1;
-    c->restart_ms = v->now_ms + supervisor_backoff_ms(c->crashes);
+    c->restart_ms = v->now_ms + worker_supervisor_backoff_ms(c->crashes);
     v->restarts++;
     co_log(CO_LOG_WARN, "child.crashed",
            "pid=%ld code=%d signal=%d in_a_row=%u again_in_ms=%" PRId64
@@ -118,7 +123,7 @@ child_ended(struct supervisor *v, struct child *c, struct co_proc_exit how)
 }
 
 static void
-reap(struct supervisor *v)
+reap(struct worker_supervisor *v)
 {
     for (size_t i = 0; i < v->n; i++) {
         struct co_proc_exit how;
@@ -131,7 +136,7 @@ reap(struct supervisor *v)
 }
 
 static void
-tell_children(const struct supervisor *v, int sig)
+tell_children(const struct worker_supervisor *v, int sig)
 {
     for (size_t i = 0; i < v->n; i++) {
         /* ESRCH: it ended just now and is reaped next. */
@@ -140,7 +145,7 @@ tell_children(const struct supervisor *v, int sig)
 }
 
 static void
-on_signals(struct supervisor *v, int fd)
+on_signals(struct worker_supervisor *v, int fd)
 {
     int sig;
 
@@ -153,7 +158,7 @@ on_signals(struct supervisor *v, int fd)
 }
 
 static size_t
-count_alive(const struct supervisor *v)
+count_alive(const struct worker_supervisor *v)
 {
     size_t n = 0;
 
@@ -167,7 +172,7 @@ count_alive(const struct supervisor *v)
 
 /* Starts what is due; returns when the next is, in milliseconds. */
 static int
-start_due(struct supervisor *v)
+start_due(struct worker_supervisor *v)
 {
     int64_t next = LOOK_MS;
 
@@ -186,7 +191,7 @@ start_due(struct supervisor *v)
 
 /* wait -> signals -> lifeline -> reap -> start, until nobody is left. */
 static void
-supervise(struct supervisor *v, int signals_fd, int lifeline_fd)
+supervise(struct worker_supervisor *v, int signals_fd, int lifeline_fd)
 {
     bool cut = false;
 
@@ -223,11 +228,11 @@ process_count(const struct worker_config *config)
 }
 
 enum co_err
-supervisor_run(const struct worker_config *config, char *const *argv,
-               int signals_fd, int lifeline_fd, struct co_diag *diag)
+worker_supervisor_run(const struct worker_config *config, char *const *argv,
+                      int signals_fd, int lifeline_fd, struct co_diag *diag)
 {
-    struct supervisor v = {.n = process_count(config),
-                           .line = {.child_fd = -1, .held_fd = -1}};
+    struct worker_supervisor v = {.n = process_count(config),
+                                  .line = {.child_fd = -1, .held_fd = -1}};
     enum co_err err;
 
     v.children = calloc(v.n, sizeof *v.children);

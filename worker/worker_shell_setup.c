@@ -1,6 +1,6 @@
-/* shell_setup.c - builds what a worker process consists of, and takes it
+/* worker_shell_setup.c - builds what a worker process consists of, and takes it
  * apart. Everything that can fail fails here, before the first HELLO. */
-#include "worker/shell_impl.h"
+#include "worker/worker_shell_impl.h"
 
 #include "common/clock.h"
 #include "common/log.h"
@@ -40,7 +40,7 @@ check_names(const struct worker_config *c, struct co_diag *diag)
 
 /* Announces what was asked for and can be served. */
 static enum co_err
-choose_services(struct shell *s, struct co_diag *diag)
+choose_services(struct worker_shell *s, struct co_diag *diag)
 {
     enum co_err err = check_names(s->config, diag);
 
@@ -65,7 +65,7 @@ choose_services(struct shell *s, struct co_diag *diag)
 }
 
 static enum co_err
-open_model(struct shell *s)
+open_model(struct worker_shell *s)
 {
     struct co_diag why = {""};
     enum co_err err = model_find(s->config->data, &s->model, &why);
@@ -82,7 +82,7 @@ open_model(struct shell *s)
 }
 
 static enum co_err
-open_core(struct shell *s, struct co_diag *diag)
+open_core(struct worker_shell *s, struct co_diag *diag)
 {
     const struct worker_config *c = s->config;
     const struct slots_config config = {
@@ -110,7 +110,7 @@ open_core(struct shell *s, struct co_diag *diag)
 }
 
 static enum co_err
-watch(struct shell *s, int fd, uint32_t tag)
+watch(struct worker_shell *s, int fd, uint32_t tag)
 {
     struct epoll_event ev = {.events = EPOLLIN, .data.u32 = tag};
 
@@ -120,7 +120,7 @@ watch(struct shell *s, int fd, uint32_t tag)
 }
 
 static enum co_err
-open_links(struct shell *s, struct co_diag *diag)
+open_links(struct worker_shell *s, struct co_diag *diag)
 {
     enum co_err err = CO_OK;
 
@@ -129,15 +129,16 @@ open_links(struct shell *s, struct co_diag *diag)
     for (uint32_t i = 0; i < s->links && !err; i++) {
         err = sock_connect(s->zmq, s->config->brokers.items[i], diag,
                            &s->socks[i]);
-        if (!err) err = watch(s, sock_fd(s->socks[i]), SHELL_TAG_LINK + i);
+        if (!err)
+            err = watch(s, sock_fd(s->socks[i]), WORKER_SHELL_TAG_LINK + i);
     }
     return err;
 }
 
 static enum co_err
-open_heartbeat(struct shell *s, struct co_diag *diag)
+open_heartbeat(struct worker_shell *s, struct co_diag *diag)
 {
-    const struct heartbeat_self self = {
+    const struct worker_heartbeat_self self = {
         .url = s->config->redis,
         .ns = s->config->ns,
         .name = s->name,
@@ -156,13 +157,13 @@ open_heartbeat(struct shell *s, struct co_diag *diag)
         (void)snprintf(s->services_text + len, sizeof s->services_text - len,
                        "%s%s", i ? "," : "", s->services[i]->name);
     }
-    err = heartbeat_new(&self, &s->heartbeat, diag);
+    err = worker_heartbeat_new(&self, &s->heartbeat, diag);
     if (err) return err;
-    return watch(s, heartbeat_fd(s->heartbeat), SHELL_TAG_REDIS);
+    return watch(s, worker_heartbeat_fd(s->heartbeat), WORKER_SHELL_TAG_REDIS);
 }
 
 static void
-make_name(struct shell *s)
+make_name(struct worker_shell *s)
 {
     char host[65] = "";
 
@@ -175,19 +176,19 @@ make_name(struct shell *s)
 }
 
 static enum co_err
-open_epoll(struct shell *s)
+open_epoll(struct worker_shell *s)
 {
     enum co_err err;
 
     s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (s->epoll_fd < 0) return co_err_from_errno(errno);
-    err = watch(s, s->signals_fd, SHELL_TAG_SIGNALS);
-    if (!err) err = watch(s, s->lifeline_fd, SHELL_TAG_LIFELINE);
+    err = watch(s, s->signals_fd, WORKER_SHELL_TAG_SIGNALS);
+    if (!err) err = watch(s, s->lifeline_fd, WORKER_SHELL_TAG_LIFELINE);
     return err;
 }
 
 enum co_err
-shell_setup(struct shell *s, struct co_diag *diag)
+worker_shell_setup(struct worker_shell *s, struct co_diag *diag)
 {
     enum co_err err;
 
@@ -212,9 +213,9 @@ shell_setup(struct shell *s, struct co_diag *diag)
 }
 
 void
-shell_release(struct shell *s)
+worker_shell_release(struct worker_shell *s)
 {
-    heartbeat_free(s->heartbeat);
+    worker_heartbeat_free(s->heartbeat);
     work_free(s->work); /* before what its runs use */
     slots_free(s->slots);
     outbox_fini(&s->out);

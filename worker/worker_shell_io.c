@@ -1,8 +1,8 @@
-/* shell_io.c - messages between the links and the core.
+/* worker_shell_io.c - messages between the links and the core.
  * What cannot be sent waits in the outbox as long as the broker is believed to
  * live; then it is dropped, because WELCOME makes the core send everything
  * again that matters. */
-#include "worker/shell_impl.h"
+#include "worker/worker_shell_impl.h"
 
 enum {
     READ_MAX = 256,       /* messages of one link a turn */
@@ -11,7 +11,7 @@ enum {
 
 /* One whole message to the core. */
 static void
-deliver(struct shell *s, uint32_t link, struct co_bytes head,
+deliver(struct worker_shell *s, uint32_t link, struct co_bytes head,
         struct co_bytes body)
 {
     struct msg m;
@@ -41,7 +41,7 @@ deliver(struct shell *s, uint32_t link, struct co_bytes head,
 }
 
 static void
-read_link(struct shell *s, uint32_t link)
+read_link(struct worker_shell *s, uint32_t link)
 {
     for (unsigned i = 0; i < READ_MAX; i++) {
         struct co_bytes head, body;
@@ -55,7 +55,7 @@ read_link(struct shell *s, uint32_t link)
 }
 
 void
-shell_read(struct shell *s)
+worker_shell_read(struct worker_shell *s)
 {
     bool greet = s->now_us - s->greeted_us >= GREET_US;
 
@@ -70,7 +70,7 @@ shell_read(struct shell *s)
 }
 
 bool
-shell_unread(const struct shell *s)
+worker_shell_unread(const struct worker_shell *s)
 {
     for (uint32_t i = 0; i < s->links; i++) {
         if (sock_ready(s->socks[i])) return true;
@@ -80,7 +80,7 @@ shell_unread(const struct shell *s)
 
 /* Sends one message; true: it is no longer ours. */
 static bool
-send_one(struct shell *s, struct outmsg *m)
+send_one(struct worker_shell *s, struct outmsg *m)
 {
     uint32_t link = (uint32_t)m->peer;
     enum co_err err;
@@ -99,7 +99,7 @@ send_one(struct shell *s, struct outmsg *m)
 }
 
 void
-shell_send(struct shell *s)
+worker_shell_send(struct worker_shell *s)
 {
     bool stuck[SLOTS_LINKS_MAX] = {false};
     size_t kept = 0;

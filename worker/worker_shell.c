@@ -1,4 +1,4 @@
-/* shell.c - the worker's loop.
+/* worker_shell.c - the worker's loop.
  *
  * One turn, in this order:
  *   wait     for a message, a signal, the lifeline, Redis, or the next deadline
@@ -7,7 +7,7 @@
  *   work     services, for about a millisecond
  *   output   results, returns and credit of the turn, then everything is sent
  * The clock is read once a turn, but for the work, whose slice ends by it. */
-#include "worker/shell_impl.h"
+#include "worker/worker_shell_impl.h"
 
 #include "common/clock.h"
 #include "common/lifeline.h"
@@ -32,21 +32,21 @@ enum {
 
 /* -- wait ---------------------------------------------------------------- */
 static int
-wait_ms(const struct shell *s)
+wait_ms(const struct worker_shell *s)
 {
     int64_t until = slots_deadline(s->slots), work = work_deadline(s->work);
     int64_t left;
 
-    if (s->busy || shell_unread(s)) return 0;
+    if (s->busy || worker_shell_unread(s)) return 0;
     if (work < until) until = work;
     left = until <= s->now_us ? 0 : (until - s->now_us + 999) / 1000;
     if (left > TICK_MS) left = TICK_MS;
-    if (shell_backlog(s) && left > BACKLOG_MS) left = BACKLOG_MS;
+    if (worker_shell_backlog(s) && left > BACKLOG_MS) left = BACKLOG_MS;
     return (int)left;
 }
 
 static void
-drain(struct shell *s, const char *why)
+drain(struct worker_shell *s, const char *why)
 {
     co_log(CO_LOG_INFO, "worker.draining", "why=%s", why);
     s->drain_until_us = s->now_us + (int64_t)s->config->drain_ms * 1000;
@@ -54,7 +54,7 @@ drain(struct shell *s, const char *why)
 }
 
 static void
-hand_back(struct shell *s, const char *why)
+hand_back(struct worker_shell *s, const char *why)
 {
     co_log(CO_LOG_INFO, "worker.handing_back", "why=%s", why);
     work_hand_back(s->work, RETURN_DRAIN);
@@ -64,7 +64,7 @@ hand_back(struct shell *s, const char *why)
 
 /* SIGTERM: drain. SIGINT, or a second one of either: go now. */
 static void
-on_signals(struct shell *s)
+on_signals(struct worker_shell *s)
 {
     int sig;
 
@@ -80,7 +80,7 @@ on_signals(struct shell *s)
 }
 
 static void
-wait_for_events(struct shell *s)
+wait_for_events(struct worker_shell *s)
 {
     struct epoll_event events[EVENTS_MAX];
     int n = epoll_wait(s->epoll_fd, events, EVENTS_MAX, wait_ms(s));
@@ -88,16 +88,16 @@ wait_for_events(struct shell *s)
     s->now_us = co_clock_us();
     for (int i = 0; i < n; i++) {
         switch (events[i].data.u32) {
-        case SHELL_TAG_SIGNALS:
+        case WORKER_SHELL_TAG_SIGNALS:
             on_signals(s);
             break;
-        case SHELL_TAG_LIFELINE:
+        case WORKER_SHELL_TAG_LIFELINE:
             if (co_lifeline_cut(s->lifeline_fd) && !s->leave) {
                 hand_back(s, "lifeline cut");
             }
             break;
-        case SHELL_TAG_REDIS:
-            heartbeat_read(s->heartbeat);
+        case WORKER_SHELL_TAG_REDIS:
+            worker_heartbeat_read(s->heartbeat);
             break;
         default: /* a link: read_link looks at all of them */
             break;
@@ -123,7 +123,7 @@ rss_bytes(void)
 }
 
 static void
-beat(struct shell *s)
+beat(struct worker_shell *s)
 {
     int64_t cpu_us = co_clock_cpu_us(), span = s->now_us - s->beat_us;
     uint64_t rss = rss_bytes();
@@ -138,11 +138,11 @@ beat(struct shell *s)
     slots_usage(s->slots, (uint32_t)(rss >> 20), permille);
     if (!s->heartbeat) return;
     slots_get_stats(s->slots, &stats);
-    heartbeat_write(s->heartbeat, &stats, rss, permille);
+    worker_heartbeat_write(s->heartbeat, &stats, rss, permille);
 }
 
 static void
-timers(struct shell *s)
+timers(struct worker_shell *s)
 {
     if (s->now_us - s->beat_us >= BEAT_US) beat(s);
     slots_tick(s->slots, s->now_us, &s->out);
@@ -154,35 +154,35 @@ timers(struct shell *s)
 
 /* -- output -------------------------------------------------------------- */
 static void
-output(struct shell *s)
+output(struct worker_shell *s)
 {
-    if (!shell_backlog(s) || !s->flushed) {
+    if (!worker_shell_backlog(s) || !s->flushed) {
         slots_flush(s->slots, s->now_us, &s->out);
     }
-    shell_send(s);
-    s->flushed = shell_backlog(s);
+    worker_shell_send(s);
+    s->flushed = worker_shell_backlog(s);
 }
 
 /* The last words, for as long as a full pipe may take. */
 static void
-say_bye(struct shell *s)
+say_bye(struct worker_shell *s)
 {
     int64_t until = co_clock_us() + LEAVE_MS * 1000;
 
     slots_flush(s->slots, s->now_us, &s->out);
     slots_bye(s->slots, &s->out);
-    while (shell_backlog(s) && co_clock_us() < until) {
+    while (worker_shell_backlog(s) && co_clock_us() < until) {
         struct epoll_event ev;
 
-        shell_send(s);
-        if (shell_backlog(s)) {
+        worker_shell_send(s);
+        if (worker_shell_backlog(s)) {
             (void)epoll_wait(s->epoll_fd, &ev, 1, BACKLOG_MS);
         }
     }
 }
 
 static void
-report(const struct shell *s, const char *event)
+report(const struct worker_shell *s, const char *event)
 {
     struct slots_stats stats;
 
@@ -199,11 +199,11 @@ report(const struct shell *s, const char *event)
 }
 
 static void
-loop(struct shell *s)
+loop(struct worker_shell *s)
 {
     while (!s->leave) {
         wait_for_events(s);
-        shell_read(s);
+        worker_shell_read(s);
         timers(s);
         s->busy = work_run(s->work, s->now_us);
         output(s);
@@ -212,16 +212,16 @@ loop(struct shell *s)
 }
 
 enum co_err
-shell_run(const struct worker_config *config, int signals_fd, int lifeline_fd,
-          struct co_diag *diag)
+worker_shell_run(const struct worker_config *config, int signals_fd,
+                 int lifeline_fd, struct co_diag *diag)
 {
-    struct shell s = {
+    struct worker_shell s = {
         .config = config,
         .epoll_fd = -1,
         .signals_fd = signals_fd,
         .lifeline_fd = lifeline_fd,
     };
-    enum co_err err = shell_setup(&s, diag);
+    enum co_err err = worker_shell_setup(&s, diag);
 
     if (!err) {
         s.now_us = co_clock_us();
@@ -236,6 +236,6 @@ shell_run(const struct worker_config *config, int signals_fd, int lifeline_fd,
         loop(&s);
         report(&s, "worker.ended");
     }
-    shell_release(&s);
+    worker_shell_release(&s);
     return err;
 }

@@ -1,4 +1,4 @@
-/* config.h - the options of cohort-worker, from one table. Read once. */
+/* worker_config.h - the options of cohort-worker, from one table. Read once. */
 #pragma once
 #include "common/options.h"
 
@@ -25,13 +25,13 @@ struct worker_config {
 };
 
 /* CO_USAGE with a message. *ret_options owns the strings of config. */
-co_must_use enum co_err config_load(int argc, char *const *argv,
-                                    struct worker_config *config,
-                                    struct co_options **ret_options,
-                                    struct co_diag *diag);
+co_must_use enum co_err worker_config_load(int argc, char *const *argv,
+                                           struct worker_config *config,
+                                           struct co_options **ret_options,
+                                           struct co_diag *diag);
 /* What the parser cannot check: CO_USAGE without a broker. */
-co_must_use enum co_err config_check(const struct worker_config *config,
-                                     struct co_diag *diag);
+co_must_use enum co_err worker_config_check(const struct worker_config *config,
+                                            struct co_diag *diag);
 /* The descriptor that tells when the starter is gone: --lifeline, else the
  * one of the environment (common/lifeline.h), else -1. Call once. */
-int config_lifeline(const struct worker_config *config);
+int worker_config_lifeline(const struct worker_config *config);

@@ -1,5 +1,5 @@
-/* config.c - see config.h. */
-#include "worker/config.h"
+/* worker_config.c - see worker_config.h. */
+#include "worker/worker_config.h"
 
 #include "common/lifeline.h"
 #include "proto/msg.h"
@@ -131,14 +131,14 @@ static const struct co_options_spec spec = {
 };
 
 enum co_err
-config_load(int argc, char *const *argv, struct worker_config *config,
-            struct co_options **ret_options, struct co_diag *diag)
+worker_config_load(int argc, char *const *argv, struct worker_config *config,
+                   struct co_options **ret_options, struct co_diag *diag)
 {
     return co_options_parse(&spec, argc, argv, config, ret_options, diag);
 }
 
 enum co_err
-config_check(const struct worker_config *config, struct co_diag *diag)
+worker_config_check(const struct worker_config *config, struct co_diag *diag)
 {
     if (config->brokers.count > 0) return CO_OK;
     return co_fail(diag, CO_USAGE,
@@ -147,7 +147,7 @@ config_check(const struct worker_config *config, struct co_diag *diag)
 }
 
 int
-config_lifeline(const struct worker_config *config)
+worker_config_lifeline(const struct worker_config *config)
 {
     int inherited = co_lifeline_adopt();
     int fd = (int)config->lifeline;

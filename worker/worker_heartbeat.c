@@ -1,8 +1,8 @@
-/* heartbeat.c - see heartbeat.h. One script call instead of HSET + EXPIRE +
- * ZADD would use the clock of Redis for the score, but scripts are often not
- * permitted to a restricted user; wall time is exact enough for a list whose
- * readers allow 15 s. */
-#include "worker/heartbeat.h"
+/* worker_heartbeat.c - see worker_heartbeat.h. One script call instead of HSET
+ * + EXPIRE + ZADD would use the clock of Redis for the score, but scripts are
+ * often not permitted to a restricted user; wall time is exact enough for a
+ * list whose readers allow 15 s. */
+#include "worker/worker_heartbeat.h"
 
 #include "common/clock.h"
 #include "common/log.h"
@@ -16,17 +16,19 @@
 
 enum { TTL_S = 15, GONE_MS = 200, FIELDS_MAX = 40, VALUE_BYTES = 32 };
 
-struct heartbeat {
-    struct heartbeat_self self;
+struct worker_heartbeat {
+    struct worker_heartbeat_self self;
     struct co_redis *redis;
     char key[256], list[256], id[17], host[65], pid[16], started[24];
 };
 
 enum co_err
-heartbeat_new(const struct heartbeat_self *self,
-              struct heartbeat **ret_heartbeat, struct co_diag *diag)
+worker_heartbeat_new(const struct worker_heartbeat_self *self,
+                     struct worker_heartbeat **ret_heartbeat,
+                     struct co_diag *diag)
 {
-    co_auto(heartbeat_freep) struct heartbeat *h = calloc(1, sizeof *h);
+    co_auto(worker_heartbeat_freep) struct worker_heartbeat *h =
+        calloc(1, sizeof *h);
     const struct co_redis_options options = {
         .url = self->url,
         .allow_insecure = self->insecure,
@@ -52,7 +54,7 @@ heartbeat_new(const struct heartbeat_self *self,
 }
 
 void
-heartbeat_free(struct heartbeat *h)
+worker_heartbeat_free(struct worker_heartbeat *h)
 {
     if (!h) return;
     if (h->redis) {
@@ -70,13 +72,13 @@ heartbeat_free(struct heartbeat *h)
 }
 
 int
-heartbeat_fd(const struct heartbeat *h)
+worker_heartbeat_fd(const struct worker_heartbeat *h)
 {
     return co_redis_fd(h->redis);
 }
 
 void
-heartbeat_read(struct heartbeat *h)
+worker_heartbeat_read(struct worker_heartbeat *h)
 {
     struct co_redis_item *item;
 
@@ -124,7 +126,7 @@ state_name(const struct slots_stats *stats)
 }
 
 static void
-send_list(struct heartbeat *h)
+send_list(struct worker_heartbeat *h)
 {
     char now[24];
     const char *const ttl[] = {"EXPIRE", h->key, "15"};
@@ -139,8 +141,9 @@ send_list(struct heartbeat *h)
 }
 
 void
-heartbeat_write(struct heartbeat *h, const struct slots_stats *stats,
-                uint64_t rss_bytes, uint32_t cpu_permille)
+worker_heartbeat_write(struct worker_heartbeat *h,
+                       const struct slots_stats *stats, uint64_t rss_bytes,
+                       uint32_t cpu_permille)
 {
     const struct slots_counters *c = &stats->counters;
     struct fields f = {.n = 0};

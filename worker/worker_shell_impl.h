@@ -1,23 +1,23 @@
-/* shell_impl.h - the worker shell's parts, for its own files only. */
+/* worker_shell_impl.h - the worker shell's parts, for its own files only. */
 #pragma once
 #include "proto/parts.h"
 #include "proto/socket.h"
 #include "worker/assets.h"
-#include "worker/heartbeat.h"
 #include "worker/recipes.h"
-#include "worker/shell.h"
 #include "worker/spill.h"
 #include "worker/work.h"
+#include "worker/worker_heartbeat.h"
+#include "worker/worker_shell.h"
 
 /* What an epoll event is about. */
-enum shell_tag {
-    SHELL_TAG_SIGNALS,
-    SHELL_TAG_LIFELINE,
-    SHELL_TAG_REDIS,
-    SHELL_TAG_LINK /* + number of the link */
+enum worker_shell_tag {
+    WORKER_SHELL_TAG_SIGNALS,
+    WORKER_SHELL_TAG_LIFELINE,
+    WORKER_SHELL_TAG_REDIS,
+    WORKER_SHELL_TAG_LINK /* + number of the link */
 };
 
-struct shell {
+struct worker_shell {
     const struct worker_config *config;
     char name[NAME_BYTES_MAX];
     uint64_t incarnation, fingerprint;
@@ -34,7 +34,7 @@ struct shell {
     struct spill *spill;
     struct slots *slots;
     struct work *work;
-    struct heartbeat *heartbeat; /* NULL: no Redis */
+    struct worker_heartbeat *heartbeat; /* NULL: no Redis */
 
     void *zmq;
     struct sock *socks[SLOTS_LINKS_MAX];
@@ -55,16 +55,17 @@ struct shell {
     uint64_t malformed, unsent;
 };
 
-/* shell_setup.c */
-co_must_use enum co_err shell_setup(struct shell *s, struct co_diag *diag);
-void shell_release(struct shell *s);
-/* shell_io.c: messages in and out. */
-void shell_read(struct shell *s);
-void shell_send(struct shell *s);
+/* worker_shell_setup.c */
+co_must_use enum co_err worker_shell_setup(struct worker_shell *s,
+                                           struct co_diag *diag);
+void worker_shell_release(struct worker_shell *s);
+/* worker_shell_io.c: messages in and out. */
+void worker_shell_read(struct worker_shell *s);
+void worker_shell_send(struct worker_shell *s);
 /* Whether a link has messages that were not read. */
-bool shell_unread(const struct shell *s);
+bool worker_shell_unread(const struct worker_shell *s);
 static inline bool
-shell_backlog(const struct shell *s)
+worker_shell_backlog(const struct worker_shell *s)
 {
     return s->out.n > 0;
 }

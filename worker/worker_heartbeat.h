@@ -1,0 +1,32 @@
+/* worker_heartbeat.h - tells Redis once a second that this worker lives and
+ * what it does (docs/redis-keys.md). Redis being away is no reason to stop. Not
+ * thread-safe: belongs to the worker's loop. */
+#pragma once
+#include "worker/slots.h"
+
+struct worker_heartbeat; /* opaque */
+
+struct worker_heartbeat_self {
+    const char *url, *ns, *name;
+    bool insecure;
+    uint64_t incarnation;
+    const char *services; /* separated by commas */
+    const char *version;
+    uint32_t slots;
+};
+
+/* Texts of self are borrowed for life. CO_INVALID, CO_DENIED: the URL. */
+co_must_use enum co_err
+worker_heartbeat_new(const struct worker_heartbeat_self *self,
+                     struct worker_heartbeat **ret_heartbeat,
+                     struct co_diag *diag);
+/* Takes the worker off the list (waits for Redis at most 200 ms). */
+void worker_heartbeat_free(struct worker_heartbeat *h);
+CO_DEFINE_FREEP(struct worker_heartbeat, worker_heartbeat_free)
+/* Readable when Redis has something to say; then call worker_heartbeat_read. */
+int worker_heartbeat_fd(const struct worker_heartbeat *h);
+void worker_heartbeat_read(struct worker_heartbeat *h);
+/* Writes the worker's hash and its place in the list. */
+void worker_heartbeat_write(struct worker_heartbeat *h,
+                            const struct slots_stats *stats, uint64_t rss_bytes,
+                            uint32_t cpu_permille);
