@@ -646,7 +646,7 @@ random_damage_is_never_silent_and_repair_always_ends(void **state)
         at = 64 + (size_t)(random >> 20) % (len - 64);
         hit = 1 + (size_t)(random >> 50) % 150;
         for (i = at; i < len && i < at + hit; i++)
-            data[i] ^= (uint8_t)(random >> (i % 40)) | 1;
+            data[i] ^= (uint8_t)(random >> (i % 40) | 1);
         put_back(path(f, name.owner, name.sequence), data, len);
         free(data);
 
