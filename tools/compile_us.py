@@ -285,7 +285,8 @@ def marital(folder, states):
 def employment(folder, states, single):
     """P(status | state, sex, age row); rows: under 16, 16..19 by year, then
     groups. People outside the labor force become students by the share
-    enrolled at their age, and retired beyond the share that is outside the
+    enrolled at their age (the tables end at 35 and over: used up to 64,
+    then none), and retired beyond the share that is outside the
     labor force at 45-54."""
     n = {}
     starts = set()
@@ -310,7 +311,7 @@ def employment(folder, states, single):
                 every = gone + enrol[s, x, lo, "public_school"] + \
                     enrol[s, x, lo, "private_school"]
                 student = out_of if age < 18 else \
-                    out_of * (every - gone) // every
+                    out_of * (every - gone) // every if age < 65 else 0
                 rest = out_of - student
                 retired = 0
                 if age >= 55:

@@ -1,0 +1,13 @@
+/* locate.h - where the compiled model lies on this machine. */
+#pragma once
+#include "common/err.h"
+
+enum { LOCATE_PATH_BYTES = 4096 };
+
+/* The path of population `name` ("us"): data_dir/us.model when data_dir is
+ * given (--data, COHORT_DATA), else ../share/cohort/us.model seen from the
+ * running program, where an installation and a build tree have it.
+ * CO_NOTFOUND: diag says where it was looked for. */
+co_must_use enum co_err model_locate(const char *data_dir, const char *name,
+                                     char ret_path[LOCATE_PATH_BYTES],
+                                     struct co_diag *diag);

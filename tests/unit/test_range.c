@@ -1,0 +1,226 @@
+/* test_range.c - ranges, their payload, and payloads from hostile peers. */
+#include "population/range.h"
+#include "tests/unit/population.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct fixture {
+    struct model *m;
+    struct sampler *s;
+    struct range_maker *r;
+    struct co_buf buf, raw;
+};
+
+static int
+set_up(void **state)
+{
+    static const char *const sexes[] = {"Female"};
+    static const char *const statuses[] = {"Married"};
+    static const struct condition c[] = {
+        {.attribute = "sex", .values = sexes, .n_values = 1},
+        {.attribute = "marital_status", .values = statuses, .n_values = 1}};
+    struct fixture *f = calloc(1, sizeof *f);
+
+    f->m = given_model();
+    f->s = given_sampler(f->m, 42, c, 2);
+    assert_int_equal(range_maker_new(&f->r), CO_OK);
+    co_buf_init(&f->buf, 8 << 20);
+    co_buf_init(&f->raw, 8 << 20);
+    *state = f;
+    return 0;
+}
+
+static int
+tear_down(void **state)
+{
+    struct fixture *f = *state;
+
+    range_maker_free(f->r);
+    sampler_free(f->s);
+    model_free(f->m);
+    co_buf_fini(&f->buf);
+    co_buf_fini(&f->raw);
+    free(f);
+    return 0;
+}
+
+/* Makes a range and leaves its payload in f->buf. */
+static struct range_result
+made(struct fixture *f, uint32_t count, uint32_t take)
+{
+    struct range_result r;
+
+    assert_int_equal(range_make(f->r, f->s, 1000, count, take, ROW_TEXTS, &r),
+                     CO_OK);
+    co_buf_clear(&f->buf);
+    assert_int_equal(range_encode(&r, &f->buf), CO_OK);
+    return r;
+}
+
+static void
+a_payload_comes_back_as_it_was(void **state)
+{
+    struct fixture *f = *state;
+    struct range_result a = made(f, 250, 250), b;
+
+    assert_int_equal(range_decode(f->buf.data, f->buf.len, &b), CO_OK);
+    assert_int_equal(b.start, 1000);
+    assert_int_equal(b.count, 250);
+    assert_int_equal(b.accepted, a.accepted);
+    assert_int_equal(b.rows, a.rows);
+    assert_int_equal(b.n_deltas, a.n_deltas);
+    assert_memory_equal(b.deltas, a.deltas, a.n_deltas * sizeof *a.deltas);
+    assert_int_equal(range_verify(&b, &f->raw), CO_OK);
+    assert_int_equal(f->raw.len, a.raw_bytes);
+    range_result_fini(&b);
+}
+
+static void
+the_bitmap_marks_exactly_the_accepted(void **state)
+{
+    struct fixture *f = *state;
+    struct range_result r = made(f, 250, 250);
+    uint32_t accepted = 0;
+
+    for (uint32_t i = 0; i < 250; i++) {
+        struct person p;
+        bool bit = r.bitmap[i / 8] >> i % 8 & 1;
+
+        sampler_draw(f->s, 1000 + i, &p);
+        assert_int_equal(bit, sampler_accepts(f->s, &p));
+        accepted += bit;
+    }
+    assert_int_equal(r.accepted, accepted);
+    assert_in_range(accepted, 50, 150);
+}
+
+static void
+take_limits_rows_but_not_the_bitmap(void **state)
+{
+    struct fixture *f = *state;
+    struct range_result all = made(f, 250, 250), few;
+    uint32_t accepted = all.accepted;
+
+    few = made(f, 250, 7);
+    assert_int_equal(few.accepted, accepted);
+    assert_int_equal(few.rows, 7);
+    few = made(f, 250, 0);
+    assert_int_equal(few.rows, 0);
+    assert_int_equal(few.raw_bytes, 0);
+    assert_int_equal(range_decode(f->buf.data, f->buf.len, &few), CO_OK);
+    range_result_fini(&few);
+}
+
+static void
+steps_of_any_size_give_the_same_payload(void **state)
+{
+    struct fixture *f = *state;
+    struct range_result r;
+    uint32_t left = 250;
+
+    (void)made(f, 250, 250);
+    assert_int_equal(range_begin(f->r, f->s, 1000, 250, 250, ROW_TEXTS), CO_OK);
+    for (uint32_t n = 1; left; n += 3)
+        assert_int_equal(range_step(f->r, n, &left), CO_OK);
+    assert_int_equal(range_end(f->r, &r), CO_OK);
+    co_buf_clear(&f->raw);
+    assert_int_equal(range_encode(&r, &f->raw), CO_OK);
+    assert_int_equal(f->raw.len, f->buf.len);
+    assert_memory_equal(f->raw.data, f->buf.data, f->buf.len);
+}
+
+static void
+a_range_of_nothing_or_too_much_is_refused(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(range_begin(f->r, f->s, 0, 0, 1, ROW_TEXTS), CO_RANGE);
+    assert_int_equal(
+        range_begin(f->r, f->s, 0, RANGE_COUNT_MAX + 1, 1, ROW_TEXTS),
+        CO_RANGE);
+    assert_int_equal(range_begin(f->r, f->s, UINT64_MAX, 2, 1, ROW_TEXTS),
+                     CO_RANGE);
+}
+
+static void
+every_truncation_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    struct range_result r;
+
+    (void)made(f, 250, 20);
+    for (size_t len = 0; len < f->buf.len; len++) {
+        uint8_t *exact = malloc(len ? len : 1); /* so that asan sees reads */
+
+        memcpy(exact, f->buf.data, len);
+        assert_int_equal(range_decode(exact, len, &r), CO_PROTOCOL);
+        free(exact);
+    }
+}
+
+static void
+a_flipped_bit_is_refused_or_found_by_verify(void **state)
+{
+    struct fixture *f = *state;
+    struct range_result good = made(f, 250, 20), r;
+    size_t frame_at = f->buf.len - good.frame_bytes;
+
+    for (size_t bit = frame_at * 8; bit < f->buf.len * 8; bit += 37) {
+        f->buf.data[bit / 8] ^= (uint8_t)(1U << bit % 8);
+        if (range_decode(f->buf.data, f->buf.len, &r) == CO_OK) {
+            co_buf_clear(&f->raw);
+            assert_int_not_equal(range_verify(&r, &f->raw), CO_OK);
+            range_result_fini(&r);
+        }
+        f->buf.data[bit / 8] ^= (uint8_t)(1U << bit % 8);
+    }
+}
+
+static void
+figures_that_contradict_each_other_are_refused(void **state)
+{
+    struct fixture *f = *state;
+    struct range_result good = made(f, 250, 20), bad, r;
+    struct audit_delta lie = {0, 1, 21};
+    struct range_result *cases[7];
+    struct range_result all[7];
+
+    for (size_t i = 0; i < 7; i++) {
+        all[i] = good;
+        cases[i] = &all[i];
+    }
+    cases[0]->drawn = 249;
+    cases[1]->accepted++;
+    cases[2]->rows = good.accepted + 1;
+    cases[3]->raw_bytes++;
+    cases[4]->count = 249;
+    cases[5]->start = UINT64_MAX;
+    cases[6]->deltas = &lie;
+    cases[6]->n_deltas = 1;
+    for (size_t i = 0; i < 7; i++) {
+        bad = *cases[i];
+        co_buf_clear(&f->buf);
+        assert_int_equal(range_encode(&bad, &f->buf), CO_OK);
+        assert_int_equal(range_decode(f->buf.data, f->buf.len, &r),
+                         CO_PROTOCOL);
+    }
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+        T(a_payload_comes_back_as_it_was),
+        T(the_bitmap_marks_exactly_the_accepted),
+        T(take_limits_rows_but_not_the_bitmap),
+        T(steps_of_any_size_give_the_same_payload),
+        T(a_range_of_nothing_or_too_much_is_refused),
+        T(every_truncation_is_refused),
+        T(a_flipped_bit_is_refused_or_found_by_verify),
+        T(figures_that_contradict_each_other_are_refused),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,110 @@
+#!/usr/bin/env python3
+"""Checks persona rows (JSON lines on stdin) without any code of the sampler.
+
+    zstdcat out/us-adults/part-*.jsonl.zst | tools/check_rows.py [TABLES]
+
+Counts broken rules of coherence, repeated ids and texts with faults. With
+TABLES (the folder that tools/compile_us.py reads) it also prints the total
+variation of sex x age x state from the published table, over the ages that
+occur. Ends with 1 if a rule was broken.
+"""
+import json
+import os
+import sys
+
+KEYS = ["uuid", "persona", "cultural_background", "sex", "age",
+        "marital_status", "education_level", "occupation", "city", "state",
+        "zipcode", "country", "first_name", "last_name", "race_ethnicity",
+        "employment_status", "provenance"]
+YOUNGEST = {"Not yet in school": 0, "Preschool": 3,
+            "Elementary school (in progress)": 5,
+            "Middle school (in progress)": 11,
+            "High school (in progress)": 14, "Less than 9th grade": 14,
+            "9th to 12th grade, no diploma": 14, "High school graduate": 17,
+            "Some college, no degree": 18, "Associate's degree": 19,
+            "Bachelor's degree": 21, "Graduate or professional degree": 23}
+DEGREE = {"Lawyers", "Surgeons", "Dentists", "Pharmacists", "Veterinarians",
+          "Other physicians", "Optometrists", "Physical therapists"}
+
+
+def broken(r):
+    """Names of the rules that one row breaks."""
+    age, work = r["age"], r["employment_status"]
+    keys = [k for k in KEYS if k in r]
+    if list(r) != keys or len(keys) not in (15, 17):
+        yield "key order"
+    if not 0 <= age <= 99:
+        yield "age range"
+    if age < YOUNGEST.get(r["education_level"], 1000):
+        yield "age below schooling + 5"
+    if r["marital_status"] != "Never married" and age < 18:
+        yield "married too young"
+    if (work == "Under 16") != (age < 16):
+        yield "working age"
+    if (r["occupation"] is not None) != (work in ("Employed", "Armed forces")):
+        yield "occupation without work, or work without occupation"
+    if work == "Retired" and age < 50:
+        yield "retired too young"
+    if r["occupation"] in DEGREE and \
+            r["education_level"] != "Graduate or professional degree":
+        yield "occupation without its degree"
+    for key in ("persona", "cultural_background"):
+        text = r.get(key, "x.")
+        if not text.endswith(".") or "  " in text or "{" in text:
+            yield "fault in " + key
+    if "persona" in r and (r["first_name"] not in r["persona"] or
+                           r["city"] not in r["persona"]):
+        yield "persona without name or place"
+
+
+def published(folder):
+    """{(state, sex, group start): people} and the group starts."""
+    out, starts = {}, set()
+    with open(os.path.join(folder, "us", "pop_state_sex_age.tsv"),
+              encoding="utf-8") as f:
+        next(f)
+        for line in f:
+            state, sex, low, _, n = line.rstrip("\n").split("\t")
+            if state not in ("US", "PR"):
+                out[state, sex, int(low)] = int(n)
+                starts.add(int(low))
+    return out, sorted(starts)
+
+
+def variation(seen, folder):
+    table, starts = published(folder)
+    group = {}
+    for (state, sex, age), n in seen.items():
+        low = max(s for s in starts if s <= age)
+        key = (state, sex.lower(), low)
+        group[key] = group.get(key, 0) + n
+    ages = {k[2] for k in group}
+    target = {k: n for k, n in table.items() if k[2] in ages}
+    people, rows = sum(target.values()), sum(group.values())
+    return sum(abs(group.get(k, 0) / rows - n / people)
+               for k, n in target.items()) / 2
+
+
+def main():
+    rules, ids, seen, rows = {}, set(), {}, 0
+    for line in sys.stdin:
+        r = json.loads(line)
+        rows += 1
+        ids.add(r["uuid"])
+        key = (r["state"], r["sex"], r["age"])
+        seen[key] = seen.get(key, 0) + 1
+        for rule in broken(r):
+            rules[rule] = rules.get(rule, 0) + 1
+    if len(ids) != rows:
+        rules["repeated uuid"] = rows - len(ids)
+    print(f"{rows} rows, {len(ids)} ids")
+    for rule, n in sorted(rules.items()):
+        print(f"  {rule}: {n}")
+    if len(sys.argv) > 1 and rows:
+        print("sex x age x state: total variation %.6f" %
+              variation(seen, sys.argv[1]))
+    sys.exit(1 if rules or not rows else 0)
+
+
+if __name__ == "__main__":
+    main()
