@@ -121,7 +121,7 @@ republish_doubtful(struct engine *e, unsigned link, int64_t now_us)
 {
     const struct link *l = &e->links[link];
 
-    for (uint32_t i = 0; l->out && i < TASKS_POOL; i++) {
+    for (uint32_t i = 0; l->out && i < e->tasks.top; i++) {
         const struct task *task = &e->tasks.v[i];
 
         if (task->state != TASK_OUT || task->link != link) continue;

@@ -159,6 +159,13 @@ accept(struct engine *e, uint64_t id, uint32_t i, uint32_t attempt,
     e->n.accepted++;
 }
 
+/* The kind knows the task as over, so nobody need publish it again. */
+static void
+drop_decided(struct engine *e, uint32_t i)
+{
+    if (i != TASK_NONE) engine_move(e, i, TASK_FREE);
+}
+
 static void
 judge_ok(struct engine *e, uint64_t id, uint32_t attempt, const uint8_t *data,
          uint32_t inside, uint32_t len, struct judgement *j, int64_t now_us)
@@ -177,9 +184,11 @@ judge_ok(struct engine *e, uint64_t id, uint32_t attempt, const uint8_t *data,
         break;
     case KIND_DUPLICATE:
         e->n.duplicate++;
+        drop_decided(e, i);
         break;
     case KIND_LATE:
         e->n.late++;
+        drop_decided(e, i);
         break;
     case KIND_INVALID:
         e->n.invalid++;

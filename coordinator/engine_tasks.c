@@ -214,6 +214,7 @@ tasks_add(struct tasks *t, uint64_t id, bool alone)
 
     if (i == TASK_NONE) return TASK_NONE;
     t->free = t->v[i].next;
+    if (i >= t->top) t->top = i + 1;
     t->v[i] = (struct task){.id = id, .alone = alone};
     index_add(t, i);
     tasks_set(t, i, TASK_READY);
@@ -235,7 +236,8 @@ tasks_check(const struct tasks *t)
 {
     uint32_t count[TASK_STATE_COUNT] = {0}, alone_out = 0;
 
-    for (uint32_t i = 0; i < TASKS_POOL; i++) {
+    count[TASK_FREE] = TASKS_POOL - t->top;
+    for (uint32_t i = 0; i < t->top; i++) {
         const struct task *task = &t->v[i];
 
         count[task->state]++;

@@ -57,6 +57,7 @@ struct tasks {
     uint32_t *index;                  /* entry + 1, open addressing */
     uint32_t *heap;                   /* WAITING by due_us */
     uint32_t free;                    /* first free entry */
+    uint32_t top;                     /* entries from here on were never used */
     struct task_list ready[2];        /* [alone] */
     uint32_t count[TASK_STATE_COUNT]; /* entries by state */
     uint32_t alone_out;               /* OUT and alone */

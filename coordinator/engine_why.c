@@ -78,7 +78,7 @@ check_links(const struct engine *e)
 {
     uint32_t out[ENGINE_LINKS_MAX] = {0};
 
-    for (uint32_t i = 0; i < TASKS_POOL; i++)
+    for (uint32_t i = 0; i < e->tasks.top; i++)
         if (e->tasks.v[i].state == TASK_OUT) out[e->tasks.v[i].link]++;
     for (unsigned i = 0; i < ENGINE_LINKS_MAX; i++) {
         const struct link *l = &e->links[i];

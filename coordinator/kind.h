@@ -96,7 +96,8 @@ struct job_kind {
     bool (*adopt)(void *kind, uint64_t task);
     /* Judges a result. ACCEPTED marks the task as taken: place() or a crash
      * follows. data is borrowed for the call. The task need not be out: a
-     * result may outlive the owner who asked for it. */
+     * result may outlive the owner who asked for it. After DUPLICATE and LATE
+     * the engine forgets the task. */
     enum kind_take (*take)(void *kind, uint64_t task, const uint8_t *data,
                            uint32_t len);
     /* The taken result is committed there. Called again for a placed task

@@ -8,10 +8,10 @@ enum {
 };
 
 void
-link_init(struct link *l, uint8_t side, const struct link_identity *self)
+link_init(struct link *l, unsigned peer, const struct link_identity *self)
 {
     *l = (struct link){.state = LINK_DOWN,
-                       .side = side,
+                       .peer = peer,
                        .self = self,
                        .beat_ms = BEAT_DEFAULT_MS,
                        .dead_ms = DEAD_DEFAULT_MS,
@@ -34,7 +34,7 @@ link_state_name(enum link_state state)
 static void
 link_send(const struct link *l, const struct msg *m, struct outbox *out)
 {
-    outbox_push(out, l->side, 0, m, (struct co_bytes){0});
+    outbox_push(out, 0, l->peer, m, (struct co_bytes){0});
 }
 
 static void

@@ -37,14 +37,14 @@ struct link_identity {
 
 struct link {
     enum link_state state;
-    uint8_t side; /* how this link is called in the outbox */
+    unsigned peer; /* what this link is called in the outbox; side 0 */
     const struct link_identity *self;
     uint64_t broker; /* incarnation of the broker, 0 = never heard */
     uint32_t beat_ms, dead_ms;
     int64_t heard_ms, greeted_ms, beat_sent_ms;
 };
 
-void link_init(struct link *l, uint8_t side, const struct link_identity *self);
+void link_init(struct link *l, unsigned peer, const struct link_identity *self);
 /* Any message from the broker. */
 enum link_verdict link_on_message(struct link *l, const struct msg *m,
                                   int64_t now_ms, struct outbox *out);

@@ -46,7 +46,8 @@ order_free(struct seal_order *order)
 
 /* Pieces of one segment follow each other, so that one open file is enough. */
 static enum co_err
-segment_use(struct sealer *s, struct segment_name name, struct co_diag *diag)
+segment_use(struct sealer *s, struct segment_name name, const char *path,
+            struct co_diag *diag)
 {
     if (s->segment_fd >= 0 && s->segment.owner == name.owner &&
         s->segment.sequence == name.sequence) {
@@ -54,6 +55,12 @@ segment_use(struct sealer *s, struct segment_name name, struct co_diag *diag)
     }
     co_fs_closep(&s->segment_fd);
     s->segment = name;
+    if (name.owner == 0) {
+        s->segment_fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+        if (s->segment_fd >= 0) return CO_OK;
+        return co_fail(diag, co_err_from_errno(errno), "cannot open %s: %s",
+                       path, strerror(errno));
+    }
     return folder_open_segment(s->journal_fd, name, O_RDONLY, &s->segment_fd,
                                diag);
 }
@@ -64,7 +71,7 @@ copy_piece(struct sealer *s, const struct seal_piece *piece, int fd,
 {
     uint64_t offset = piece->offset;
     uint32_t left = piece->len;
-    enum co_err err = segment_use(s, piece->segment, diag);
+    enum co_err err = segment_use(s, piece->segment, path, diag);
 
     while (!err && left) {
         size_t want = left < COPY_BYTES ? left : COPY_BYTES;
@@ -79,7 +86,7 @@ copy_piece(struct sealer *s, const struct seal_piece *piece, int fd,
                            (unsigned long long)offset,
                            got ? strerror(errno) : "the file is shorter");
         }
-        (void)XXH3_128bits_update(s->hash, s->window, (size_t)got);
+        (void)XXH3_64bits_update(s->hash, s->window, (size_t)got);
         err = co_fs_pwrite_all(fd, s->window, (size_t)got, *at, path, diag);
         *at += (uint64_t)got;
         offset += (uint64_t)got;
@@ -112,19 +119,15 @@ static enum co_err
 write_shard(struct sealer *s, const struct seal_order *order, int fd,
             const char *path, struct seal_answer *answer)
 {
-    XXH128_canonical_t digest;
     uint64_t at = 0;
     enum co_err err = CO_OK;
 
-    (void)XXH3_128bits_reset(s->hash);
+    (void)XXH3_64bits_reset(s->hash);
     for (size_t i = 0; i < order->n && !err; i++) {
         err = copy_piece(s, &order->pieces[i], fd, &at, path, &answer->diag);
     }
     if (err) return err;
-    XXH128_canonicalFromHash(&digest, XXH3_128bits_digest(s->hash));
-    for (size_t i = 0; i < sizeof digest.digest; i++) {
-        (void)snprintf(answer->hash + 2 * i, 3, "%02x", digest.digest[i]);
-    }
+    answer->hash = XXH3_64bits_digest(s->hash);
     answer->bytes = at;
     return CO_OK;
 }
@@ -152,7 +155,8 @@ seal(struct sealer *s, const struct seal_order *order,
         return co_fail(&answer->diag, co_err_from_errno(errnum),
                        "cannot create %s: %s", temp, strerror(errnum));
     }
-    err = write_shard(s, order, fd, temp, answer);
+    co_fs_closep(&s->segment_fd); /* the present file may be another one now */
+    err = write_shard(s, order, fd, path, answer);
     if (!err) err = sync_and_rename(fd, temp, path, s->out_dir, &answer->diag);
     if (err) (void)unlink(temp);
     return err;

@@ -7,12 +7,10 @@
 #pragma once
 #include "journal/record.h"
 
-enum { SEAL_HASH_HEX = 33 }; /* XXH3-128 as hex digits, and NUL */
-
 /* Bytes of a journal segment that belong into the file. */
 struct seal_piece {
-    struct segment_name segment;
-    uint64_t offset; /* in the segment file */
+    struct segment_name segment; /* owner 0: the shard's present file */
+    uint64_t offset;             /* in that file */
     uint32_t len;
 };
 
@@ -28,7 +26,7 @@ struct seal_answer {
     enum co_err err;
     struct co_diag diag; /* when err */
     uint64_t bytes;      /* of the file */
-    char hash[SEAL_HASH_HEX];
+    uint64_t hash;       /* XXH3-64 of the file */
 };
 
 struct sealer; /* opaque */

@@ -1,0 +1,151 @@
+/* kind_personas_core.h - inside of the personas kind; kind_personas*.c only.
+ * kind_personas.c: tasks and results. kind_personas_grid.c: shards, cells,
+ * pieces. kind_personas_count.c: what counts, sealing, checks.
+ * kind_personas_store.c: records. */
+#pragma once
+#include "coordinator/kind_personas.h"
+
+enum piece_state {
+    PIECE_IDLE,   /* not published */
+    PIECE_OUT,    /* with the engine */
+    PIECE_TAKEN,  /* result with the journal */
+    PIECE_PLACED, /* committed */
+    PIECE_DEAD,
+};
+
+enum pack_state { PACK_NONE, PACK_WANTED, PACK_OUT, PACK_TAKEN };
+
+/* What a range result said, and where its frame is. */
+struct range_info {
+    uint32_t accepted, rows;
+    uint64_t raw_bytes;
+    uint32_t raw_crc;
+    uint32_t frame_len;
+    uint32_t frame_at;    /* of the frame in the payload */
+    uint32_t payload_len; /* live bytes */
+    uint64_t segment;     /* 0: in the shard's present file */
+    uint64_t offset;      /* of the frame in segment or file */
+    uint32_t record;
+    uint32_t deltas_len;
+    uint8_t *deltas; /* owned: table, cell, n as LEB128, again and again */
+};
+
+struct piece {
+    uint64_t start;
+    uint32_t keep; /* rows that count; valid once the front has passed */
+    uint16_t count;
+    uint8_t depth, state, pack_state;
+    struct range_info r;
+    struct range_info *pack; /* PACK_TAKEN: the new frame */
+};
+
+struct cell {
+    struct piece whole;
+    struct piece *halves; /* NULL: the cell is whole */
+    uint32_t n;           /* pieces */
+    bool drawn;           /* its candidates stand in the ledger */
+};
+
+struct shard {
+    uint64_t number;
+    uint32_t packs; /* pieces with a pack_state */
+    bool reopened;
+    struct cell cells[]; /* p->cells */
+};
+
+/* Sums in candidates. */
+struct sums {
+    uint64_t drawn, accepted, rejected, dead, surplus;
+};
+
+struct personas {
+    struct personas_options options;
+    uint32_t cells;      /* a shard */
+    uint64_t cell_limit; /* candidate budget in cells */
+
+    struct personas_shard *sealed;
+    uint64_t sealed_n, sealed_cap;
+    struct sums base;   /* over the sealed shards */
+    struct shard *tail; /* cells of the last sealed shard if it was cut */
+    struct shard *open[KIND_SHARDS_MAX]; /* [i]: shard sealed_n + i, or NULL */
+    uint64_t ordered; /* shards below are sealed or named for sealing */
+
+    /* every cell below front is decided and counted in `now` */
+    uint64_t front;
+    uint64_t cut;    /* cell in which row N was found; UINT64_MAX: none */
+    struct sums now; /* drawn is kept apart, in `drawn` */
+
+    uint64_t drawn;         /* candidates in the ledger */
+    uint64_t high;          /* every drawn cell is below */
+    uint64_t cursor;        /* no idle piece below */
+    uint64_t withdraw;      /* nothing to withdraw below */
+    uint64_t undecided;     /* candidates drawn and neither placed nor dead */
+    uint64_t decided, good; /* candidates judged, acceptable ones of them */
+    uint64_t ahead;         /* good candidates behind the front's end */
+    uint64_t packs_wanted;
+
+    uint32_t table_at[PERSONAS_TABLES_MAX + 1]; /* first count of a table */
+    uint32_t table_cells[PERSONAS_TABLES_MAX];
+    uint64_t *audit;  /* sums over sealed shards but the tail */
+    uint64_t *report; /* with the tail: personas_audit() */
+    struct personas_frame *frames;
+    uint32_t frames_cap;
+    struct {
+        uint64_t segment, bytes;
+    } * freed;
+    uint32_t freed_n, freed_cap;
+    struct personas_counters n;
+};
+
+/* -- grid */
+static inline struct piece *
+cell_pieces(struct cell *c)
+{
+    return c->halves ? c->halves : &c->whole;
+}
+/* The cell, or NULL when its shard is not open. */
+struct cell *grid_cell(const struct personas *p, uint64_t cell);
+/* The shard of a cell, opened if need be; NULL: sealed, beyond the limit, or
+ * no memory. */
+struct shard *grid_open(struct personas *p, uint64_t cell);
+struct shard *grid_shard_new(const struct personas *p, uint64_t number);
+void grid_shard_free(struct personas *p, struct shard *s, bool count_freed);
+/* Forgets the cell's results; it is whole and idle again. */
+void grid_cell_clear(struct personas *p, struct cell *c, uint64_t cell);
+/* The piece of a task id (not of a pack), halving idle pieces on the way;
+ * NULL: there is none (any more). */
+struct piece *grid_piece(struct personas *p, struct cell *c, uint64_t task);
+/* The piece that starts there, for a pack; NULL: none. */
+struct piece *grid_start(struct cell *c, uint64_t start);
+/* Halves one piece in place. False: a row alone, or no memory. */
+bool grid_halve(struct cell *c, struct piece *piece, uint64_t ret_tasks[2],
+                enum piece_state state);
+bool grid_decided(struct cell *c);
+void grid_free_bytes(struct personas *p, const struct range_info *r);
+
+/* -- count */
+void count_draw(struct personas *p, struct cell *c, uint64_t cell);
+/* Undoes count_draw() for a cell; its pieces are cleared. */
+void count_undraw(struct personas *p, struct cell *c, uint64_t cell);
+/* A piece was placed or died: moves the front. */
+void count_decided(struct personas *p, const struct piece *piece);
+void count_advance(struct personas *p);
+/* Counts the open shards again, from the sealed ones on. */
+void count_again(struct personas *p);
+/* All that will be drawn is decided, counted and packed. */
+bool count_final(const struct personas *p);
+void count_pack_state(struct personas *p, struct shard *s, struct piece *piece,
+                      enum pack_state state);
+/* Sums of one shard's counted cells. */
+struct sums count_shard(const struct personas *p, struct shard *s);
+/* Whether a later run with more rows has to go on inside this shard. */
+bool count_is_tail(const struct personas *p, struct shard *s);
+/* Adds deltas to sums[table_at[table] + cell]. False: malformed. */
+bool count_deltas(const struct personas *p, const uint8_t *deltas, uint32_t len,
+                  uint64_t *sums);
+
+enum kind_state personas_done(const void *kind);
+void personas_ledger(const void *kind, struct kind_ledger *ret_ledger);
+const char *personas_check(const void *kind);
+/* LEB128 of one value. */
+void personas_leb(struct co_buf *out, uint64_t value);

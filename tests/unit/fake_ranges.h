@@ -1,0 +1,81 @@
+/* fake_ranges.h - what a worker would answer to a range task, made cheaply.
+ * Rows are "row <index>\n"; a candidate is rejected when the mask says so. */
+#pragma once
+#include "coordinator/kind_personas.h"
+#include "population/range.h"
+#include "proto/walk.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+#include <zstd.h>
+
+/* One candidate in `reject_one_in` is rejected (0: none), always the same. */
+static inline bool
+fake_accepts(uint64_t index, uint32_t reject_one_in)
+{
+    return !reject_one_in ||
+           (index * 0x9E3779B97F4A7C15u >> 33) % reject_one_in != 0;
+}
+
+struct fake_task {
+    uint64_t start;
+    uint32_t count, take;
+};
+
+static inline struct fake_task
+fake_read(const uint8_t *payload, size_t len)
+{
+    struct walk w = walk_start(payload, len);
+    struct fake_task t = {0};
+
+    if (walk_map(&w) != 3) abort();
+    if (walk_u32(&w) != 1) abort();
+    t.start = walk_u64(&w);
+    if (walk_u32(&w) != 2) abort();
+    t.count = walk_u32(&w);
+    if (walk_u32(&w) != 3) abort();
+    t.take = walk_u32(&w);
+    if (!walk_done(&w)) abort();
+    return t;
+}
+
+/* Appends the result of the task. Table 0 of the audit counts rows by
+ * index % 4. */
+static inline void
+fake_answer(struct fake_task t, uint32_t reject_one_in, struct co_buf *out)
+{
+    uint8_t bitmap[32] = {0}, frame[8192];
+    char raw[16384];
+    struct audit_delta deltas[4] = {{0, 0, 0}, {0, 1, 0}, {0, 2, 0}, {0, 3, 0}};
+    struct range_result r = {.start = t.start,
+                             .count = t.count,
+                             .drawn = t.count,
+                             .bitmap = bitmap,
+                             .frame = frame};
+    size_t len = 0, n = 0;
+
+    for (uint32_t i = 0; i < t.count; i++) {
+        uint64_t index = t.start + i;
+
+        if (!fake_accepts(index, reject_one_in)) continue;
+        bitmap[i / 8] = (uint8_t)(bitmap[i / 8] | 1u << i % 8);
+        r.accepted++;
+        if (r.rows == t.take) continue;
+        r.rows++;
+        deltas[index % 4].n++;
+        len += (size_t)snprintf(raw + len, sizeof(raw) - len,
+                                "row %" PRIu64 "\n", index);
+    }
+    for (size_t i = 0; i < 4; i++)
+        if (deltas[i].n) deltas[n++] = deltas[i];
+    r.deltas = deltas;
+    r.n_deltas = n;
+    r.raw_bytes = len;
+    r.raw_crc32 = (uint32_t)crc32(0, (const uint8_t *)raw, (unsigned)len);
+    r.frame_bytes = ZSTD_compress(frame, sizeof(frame), raw, len, 1);
+    if (ZSTD_isError(r.frame_bytes)) abort();
+    if (range_encode(&r, out) != CO_OK) abort();
+}
