@@ -199,6 +199,8 @@ wrong_types_and_values_are_told(void **state)
     assert_null(parse(HEAD "phases: []\n"));
     assert_null(parse(HEAD "phases: [compose]\n"));
     assert_null(parse(HEAD "phases: [corpus, corpus]\n"));
+    assert_null(parse(HEAD "phases: [compose, compose]\n"));
+    assert_null(parse(HEAD "phases: [corpus, compose, compose]\n"));
     assert_refused(HEAD "provider: openai\n",
                    "us.yaml:4: provider: found \"openai\"; allowed is builtin "
                    "(this version has no other providers)");
