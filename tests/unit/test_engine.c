@@ -1,0 +1,912 @@
+/* test_engine.c - the engine against a small model of brokers, workers and
+ * journal. The model keeps what is out in a list; tests say what happens to
+ * it. engine_check() runs after every event. */
+#include "tests/co_test.h"
+
+#include "coordinator/engine.h"
+#include "coordinator/kind_bench.h"
+#include "fake_ranges.h"
+
+enum { JOB = 9, OWNER = 3, HELD_MAX = 8192, LINKS = 2, JOURNAL_MAX = 20000 };
+
+/* A task that the model's brokers hold. */
+struct held {
+    uint64_t task, worker;
+    uint32_t attempt;
+    unsigned link;
+    bool alone;
+    struct fake_task range;
+};
+
+struct order_copy {
+    struct co_bytes head, body;
+    uint32_t record;
+};
+
+struct world {
+    struct engine *e;
+    const struct job_kind *kind;
+    void *state;
+    struct personas *p; /* when the kind is personas */
+    struct outbox out;
+    struct msg_reader reader, results_reader;
+    int64_t now_us;
+    uint64_t random, seq, granted[LINKS], acked, cancelled;
+    uint32_t reject, record;
+    struct held held[HELD_MAX];
+    uint32_t n_held;
+    uint64_t last_worker;
+    /* orders fetched; [committed, fetched) are not committed yet */
+    struct order_copy journal[JOURNAL_MAX];
+    uint64_t cookies[JOURNAL_MAX];
+    uint32_t fetched, committed;
+    bool alone_seen;
+};
+
+static const uint32_t table_cells[1] = {4};
+
+static uint64_t
+rnd(struct world *w, uint64_t below)
+{
+    w->random = w->random * 6364136223846793005u + 1442695040888963407u;
+    return (w->random >> 33) % below;
+}
+
+static void
+check(struct world *w)
+{
+    const char *broken = engine_check(w->e);
+
+    if (broken) fail_msg("%s", broken);
+}
+
+static void
+engine_begin(struct world *w, uint32_t batch)
+{
+    struct engine_options o = {
+        .job = JOB, .owner = OWNER, .batch = batch, .window = 2048};
+
+    outbox_init(&w->out);
+    assert_int_equal(engine_new(&o, w->kind, w->state, &w->out, &w->e), CO_OK);
+}
+
+static struct personas *
+new_personas(uint64_t rows)
+{
+    struct personas_options o = {.rows = rows,
+                                 .shard_rows = 1000,
+                                 .service = "persona.corpus",
+                                 .table_cells = table_cells,
+                                 .tables = 1};
+    struct personas *p;
+
+    assert_int_equal(personas_new(&o, &p), CO_OK);
+    return p;
+}
+
+static struct world *
+given_personas(uint64_t rows, uint32_t reject, uint64_t seed)
+{
+    struct world *w = test_calloc(1, sizeof(*w));
+
+    w->random = seed;
+    w->reject = reject;
+    w->now_us = 1000000;
+    w->record = 64;
+    w->kind = &personas_kind;
+    w->state = w->p = new_personas(rows);
+    engine_begin(w, 8);
+    return w;
+}
+
+static struct world *
+given_bench(uint64_t tasks)
+{
+    struct bench_options o = {.tasks = tasks};
+    struct world *w = test_calloc(1, sizeof(*w));
+    struct bench *b;
+
+    assert_int_equal(bench_new(&o, &b), CO_OK);
+    w->now_us = 1000000;
+    w->record = 64;
+    w->kind = &bench_kind;
+    w->state = b;
+    engine_begin(w, 64);
+    return w;
+}
+
+static void
+world_end(struct world *w)
+{
+    for (uint32_t i = 0; i < w->fetched; i++) {
+        co_bytes_unref(&w->journal[i].head);
+        co_bytes_unref(&w->journal[i].body);
+    }
+    engine_free(w->e);
+    outbox_fini(&w->out);
+    if (w->p)
+        personas_free(w->p);
+    else
+        bench_free(w->state);
+    test_free(w);
+}
+
+/* -- what the model does --------------------------------------------------- */
+
+static void
+on_tasks(struct world *w, unsigned link, const struct msg_tasks *t,
+         const uint8_t *body)
+{
+    size_t at = 0;
+
+    if (t->alone) {
+        assert_int_equal(t->tasks.n, 1);
+        w->alone_seen = true;
+    }
+    for (uint32_t i = 0; i < t->tasks.n; i++) {
+        struct held *h = &w->held[w->n_held++];
+
+        assert_true(w->n_held < HELD_MAX);
+        *h = (struct held){.task = t->tasks.v[i],
+                           .worker = ++w->last_worker,
+                           .attempt = msg_at(t->attempts, i),
+                           .link = link,
+                           .alone = t->alone};
+        if (w->p) h->range = fake_read(body + at, msg_at(t->lens, i));
+        at += msg_at(t->lens, i);
+    }
+}
+
+static void
+drain(struct world *w)
+{
+    for (size_t i = 0; i < w->out.n; i++) {
+        struct outmsg *o = &w->out.v[i];
+        struct msg m;
+
+        assert_int_equal(msg_decode(&w->reader, o->head.data, o->head.len, &m),
+                         CO_OK);
+        if (m.type == MSG_tasks) {
+            assert_int_equal(msg_check_tasks(&m.tasks, o->body.len), CO_OK);
+            on_tasks(w, (unsigned)o->peer, &m.tasks, o->body.data);
+        } else if (m.type == MSG_ack) {
+            w->acked += m.ack.seqs.n;
+        } else if (m.type == MSG_cancel) {
+            w->cancelled += m.cancel.tasks.n;
+        }
+    }
+    outbox_clear(&w->out);
+}
+
+static void
+publish(struct world *w)
+{
+    engine_tick(w->e, w->now_us);
+    engine_publish(w->e, w->now_us);
+    check(w);
+    drain(w);
+}
+
+static void
+grant(struct world *w, unsigned link, uint64_t more)
+{
+    struct msg_credit c = {.service = msg_text(w->kind->service(w->state)),
+                           .job = JOB};
+
+    w->granted[link] += more;
+    c.granted = w->granted[link];
+    engine_on_credit(w->e, link, &c);
+    check(w);
+}
+
+static void
+attach(struct world *w, unsigned link)
+{
+    struct msg_attached a = {.job = JOB, .owner = OWNER};
+
+    engine_on_attached(w->e, link, &a, w->now_us);
+    check(w);
+}
+
+/* A result of h, good or failed, from its worker. */
+static void
+result(struct world *w, const struct held *h, bool ok)
+{
+    const uint32_t status = ok ? STATUS_OK : STATUS_FAILED;
+    struct co_bytes head, bytes;
+    struct co_buf body, header;
+    struct msg m = {.type = MSG_results};
+    uint32_t len;
+
+    co_buf_init(&body, 1 << 20);
+    co_buf_init(&header, HEAD_BYTES_MAX);
+    if (ok && w->p) {
+        fake_answer(h->range, w->reject, &body);
+    } else if (ok) {
+        uint8_t text[BENCH_RESULT_BYTES] = {0};
+
+        memcpy(text, &h->task, 8);
+        co_buf_append(&body, text, sizeof(text));
+    }
+    len = (uint32_t)body.len;
+    m.results = (struct msg_results){.job = JOB,
+                                     .owner = OWNER,
+                                     .worker = h->worker,
+                                     .seq = ++w->seq,
+                                     .tasks = {&h->task, 1},
+                                     .attempts = {&h->attempt, 1},
+                                     .statuses = {&status, 1},
+                                     .lens = {&len, 1}};
+    msg_encode(&m, &header);
+    assert_int_equal(co_bytes_copy(header.data, header.len, &head), CO_OK);
+    assert_int_equal(co_bytes_copy(body.data, body.len, &bytes), CO_OK);
+    assert_int_equal(
+        engine_on_results(w->e, h->link, &m.results, head, bytes, w->now_us),
+        CO_OK);
+    co_bytes_unref(&head);
+    co_bytes_unref(&bytes);
+    co_buf_fini(&body);
+    co_buf_fini(&header);
+    check(w);
+}
+
+static struct held
+held_take(struct world *w, uint32_t i)
+{
+    struct held h = w->held[i];
+
+    w->held[i] = w->held[--w->n_held];
+    return h;
+}
+
+static void
+lose(struct world *w, const struct held *h, uint32_t cause, uint32_t neighbours)
+{
+    struct msg_lost l = {.job = JOB,
+                         .tasks = {&h->task, 1},
+                         .attempts = {&h->attempt, 1},
+                         .cause = cause,
+                         .worker = h->worker,
+                         .neighbours = neighbours};
+
+    engine_on_lost(w->e, h->link, &l, w->now_us);
+    check(w);
+}
+
+static void
+give_back(struct world *w, const struct held *h, uint32_t not_before_ms)
+{
+    struct msg_returned r = {.job = JOB,
+                             .tasks = {&h->task, 1},
+                             .attempts = {&h->attempt, 1},
+                             .reason = RETURN_DRAIN,
+                             .not_before_ms = not_before_ms};
+
+    engine_on_returned(w->e, h->link, &r, w->now_us);
+    check(w);
+}
+
+static void
+fetch_orders(struct world *w)
+{
+    struct engine_order o;
+
+    while (w->fetched < JOURNAL_MAX && engine_next_order(w->e, &o)) {
+        w->cookies[w->fetched] = o.cookie;
+        w->journal[w->fetched++] =
+            (struct order_copy){o.head, o.body, w->record};
+        w->record += 8000;
+    }
+}
+
+/* The place of an order's body: after a record header and the head. */
+static uint32_t
+inside(const struct order_copy *o)
+{
+    return (uint32_t)(16 + o->head.len);
+}
+
+static void
+commit_one(struct world *w)
+{
+    struct order_copy *o = &w->journal[w->committed];
+
+    if (w->committed == w->fetched) return;
+    engine_on_committed(w->e, w->cookies[w->committed], 1, o->record, inside(o),
+                        w->now_us);
+    w->committed++;
+    check(w);
+}
+
+static void
+commit_all(struct world *w)
+{
+    fetch_orders(w);
+    while (w->committed < w->fetched)
+        commit_one(w);
+}
+
+static void
+seal_all(struct world *w)
+{
+    struct personas_seal seal;
+
+    while (w->p && personas_next_seal(w->p, &seal)) {
+        personas_on_sealed(w->p, seal.shard, 1, 2);
+        check(w);
+    }
+}
+
+static struct kind_ledger
+ledger(struct world *w)
+{
+    struct kind_ledger l;
+
+    w->kind->ledger(w->state, &l);
+    return l;
+}
+
+static struct engine_counters
+counters(struct world *w)
+{
+    return *engine_counters(w->e);
+}
+
+/* -- tests: single rules --------------------------------------------------- */
+
+static void
+nothing_is_published_before_a_broker_is_attached_and_grants(void **state)
+{
+    struct world *w = given_bench(100);
+    struct engine_status s;
+
+    (void)state;
+    publish(w);
+    engine_status(w->e, &s);
+    assert_int_equal(s.why, ENGINE_WHY_NO_LINK);
+    attach(w, 0);
+    publish(w);
+    engine_status(w->e, &s);
+    assert_int_equal(s.why, ENGINE_WHY_NO_CREDIT);
+    grant(w, 0, 70);
+    publish(w);
+    assert_int_equal(w->n_held, 70);
+    assert_int_equal(counters(w).messages_out, 2);
+    grant(w, 0, 70);
+    publish(w);
+    assert_int_equal(w->n_held, 100);
+    engine_status(w->e, &s);
+    assert_int_equal(s.why, ENGINE_WHY_KIND);
+    world_end(w);
+}
+
+static void
+an_ack_comes_after_the_commit_and_not_before(void **state)
+{
+    struct world *w = given_bench(1);
+    struct held h;
+
+    (void)state;
+    attach(w, 0);
+    grant(w, 0, 5);
+    publish(w);
+    h = held_take(w, 0);
+    result(w, &h, true);
+    result(w, &h, true); /* sent again: repeats what is not committed yet */
+    publish(w);
+    assert_int_equal(w->acked, 0);
+    commit_all(w);
+    publish(w);
+    assert_int_equal(w->acked, 2);
+    assert_int_equal(w->fetched, 1);
+    assert_int_equal(engine_done(w->e), KIND_DONE);
+    result(w, &h, true); /* and once more, when all is over */
+    publish(w);
+    assert_int_equal(w->acked, 3);
+    assert_int_equal(w->fetched, 1);
+    world_end(w);
+}
+
+static void
+a_returned_task_waits_for_its_time_and_costs_nothing(void **state)
+{
+    struct world *w = given_bench(1);
+    struct held h;
+
+    (void)state;
+    attach(w, 0);
+    grant(w, 0, 50);
+    publish(w);
+    for (int i = 0; i < 10; i++) {
+        h = held_take(w, 0);
+        give_back(w, &h, 500);
+        w->now_us += 499999;
+        publish(w);
+        assert_int_equal(w->n_held, 0);
+        w->now_us += 1;
+        assert_true(engine_due_us(w->e) <= w->now_us);
+        publish(w);
+        assert_int_equal(w->n_held, 1);
+        assert_false(w->held[0].alone);
+    }
+    assert_int_equal(counters(w).dead, 0);
+    world_end(w);
+}
+
+static void
+a_late_result_is_salvaged_and_the_newer_attempt_cancelled(void **state)
+{
+    struct world *w = given_bench(1);
+    struct held old;
+
+    (void)state;
+    attach(w, 0);
+    grant(w, 0, 50);
+    publish(w);
+    old = held_take(w, 0);
+    lose(w, &old, LOST_LINK, 1);
+    publish(w);
+    assert_int_equal(w->n_held, 1);
+    assert_int_equal(w->held[0].attempt, 2);
+    result(w, &old, true);
+    drain(w);
+    assert_int_equal(w->cancelled, 1);
+    assert_int_equal(counters(w).salvaged, 1);
+    commit_all(w);
+    assert_int_equal(engine_done(w->e), KIND_DONE);
+    world_end(w);
+}
+
+static void
+only_the_death_of_its_worker_counts_against_a_task(void **state)
+{
+    static const uint32_t free_causes[] = {LOST_LINK, LOST_DRAIN, LOST_BROKER};
+    struct world *w = given_personas(250, 0, 1);
+    struct held h;
+
+    (void)state;
+    attach(w, 0);
+    grant(w, 0, 1000);
+    for (int i = 0; i < 30; i++) {
+        publish(w);
+        h = held_take(w, 0);
+        lose(w, &h, free_causes[i % 3], 1);
+    }
+    assert_int_equal(counters(w).lost_charged, 0);
+    assert_int_equal(counters(w).halved, 0);
+    publish(w);
+    assert_false(w->held[0].alone);
+    h = held_take(w, 0);
+    lose(w, &h, LOST_WORKER_DEAD, 3);
+    publish(w);
+    assert_true(w->held[0].alone); /* at once, but alone */
+    h = held_take(w, 0);
+    lose(w, &h, LOST_WORKER_DEAD, 1);
+    assert_int_equal(counters(w).halved, 1);
+    world_end(w);
+}
+
+static void
+one_row_that_kills_workers_is_found_and_only_it_dies(void **state)
+{
+    const uint64_t guilty = 777;
+    struct world *w = given_personas(1000, 0, 1);
+    int64_t first_lone = 0, death = 0;
+    uint32_t crashes = 0;
+
+    (void)state;
+    attach(w, 0);
+    grant(w, 0, 100000);
+    for (int turn = 0; turn < 2000 && !engine_done(w->e); turn++) {
+        publish(w);
+        while (w->n_held) {
+            struct held h = held_take(w, 0);
+            uint64_t end = h.range.start + h.range.count;
+
+            if (guilty < h.range.start || guilty >= end) {
+                result(w, &h, true);
+                continue;
+            }
+            if (h.range.count == 1 && !first_lone) first_lone = w->now_us;
+            crashes++;
+            lose(w, &h, LOST_WORKER_DEAD, h.alone ? 1 : 4);
+        }
+        commit_all(w);
+        seal_all(w);
+        if (counters(w).dead && !death) death = w->now_us;
+        w->now_us += 500000;
+    }
+    assert_int_equal(engine_done(w->e), KIND_DONE);
+    assert_int_equal(ledger(w).dead, 1);
+    assert_int_equal(ledger(w).accepted, 1000);
+    assert_true(death - first_lone > 10000000);
+    assert_in_range(crashes, 9, 13);
+    world_end(w);
+}
+
+static void
+a_failing_row_dies_after_three_failures_with_back_off(void **state)
+{
+    struct world *w = given_bench(1);
+    int64_t start;
+    struct held h;
+
+    (void)state;
+    attach(w, 0);
+    grant(w, 0, 50);
+    start = w->now_us;
+    for (int i = 0; i < 3; i++) {
+        publish(w);
+        while (!w->n_held) {
+            assert_true(engine_due_us(w->e) > w->now_us);
+            w->now_us = engine_due_us(w->e);
+            publish(w);
+        }
+        h = held_take(w, 0);
+        result(w, &h, false);
+    }
+    assert_int_equal(w->now_us - start, 300000);
+    commit_all(w);
+    assert_int_equal(counters(w).dead, 1);
+    assert_int_equal(engine_done(w->e), KIND_PARTIAL);
+    world_end(w);
+}
+
+static void
+refused_and_doubled_tasks_give_their_grant_back(void **state)
+{
+    struct world *w = given_bench(10);
+    struct msg_refused full = {.code = msg_text("FULL"), .job = JOB};
+    uint64_t ids[4];
+
+    (void)state;
+    attach(w, 0);
+    grant(w, 0, 4);
+    publish(w);
+    for (int i = 0; i < 4; i++)
+        ids[i] = w->held[i].task;
+    w->n_held = 0;
+    full.tasks = (struct msg_u64s){ids, 4};
+    engine_on_refused(w->e, 0, &full, w->now_us);
+    check(w);
+    publish(w);
+    assert_int_equal(w->n_held, 0); /* not at once: it said FULL */
+    w->now_us = engine_due_us(w->e);
+    publish(w);
+    assert_int_equal(w->n_held, 4);
+    world_end(w);
+}
+
+static void
+a_higher_owner_stops_everything(void **state)
+{
+    struct world *w = given_bench(10);
+    struct msg_refused stale = {
+        .code = msg_text("STALE"), .job = JOB, .owner = OWNER + 1};
+
+    (void)state;
+    attach(w, 0);
+    engine_on_refused(w->e, 0, &stale, w->now_us);
+    grant(w, 0, 10);
+    publish(w);
+    assert_true(engine_stale(w->e));
+    assert_int_equal(w->n_held, 0);
+    world_end(w);
+}
+
+static void
+unused_grants_are_given_back_when_reclaimed(void **state)
+{
+    struct world *w = given_bench(100);
+    struct msg_reclaim r = {
+        .service = msg_text("noop"), .count = 50, .job = JOB};
+
+    (void)state;
+    attach(w, 0);
+    grant(w, 0, 40);
+    engine_on_reclaim(w->e, 0, &r);
+    check(w);
+    publish(w);
+    assert_int_equal(w->n_held, 0);
+    grant(w, 0, 1);
+    publish(w);
+    assert_int_equal(w->n_held, 1);
+    world_end(w);
+}
+
+static void
+a_broker_that_comes_back_is_asked_what_it_still_holds(void **state)
+{
+    struct world *w = given_bench(10);
+    struct msg_inventory inv = {.page = 0, .pages = 1};
+    uint64_t ids[2] = {0 << 8, 3 << 8};
+    uint32_t one = 1;
+
+    (void)state;
+    attach(w, 0);
+    grant(w, 0, 10);
+    publish(w);
+    assert_int_equal(w->n_held, 10);
+    w->n_held = 0;
+    engine_on_link_down(w->e, 0, w->now_us);
+    w->granted[0] = 0;
+    check(w);
+    inv.tasks = (struct msg_u64s){ids, 2};
+    inv.attempts = (struct msg_u32s){&one, 1};
+    engine_on_inventory(w->e, 0, &inv, w->now_us);
+    check(w);
+    attach(w, 0);
+    grant(w, 0, 20);
+    publish(w);
+    assert_int_equal(w->n_held, 8);
+    for (uint32_t i = 0; i < 8; i++)
+        assert_true(w->held[i].task != ids[0] && w->held[i].task != ids[1]);
+    world_end(w);
+}
+
+static void
+tasks_of_a_broker_that_stays_away_go_to_another(void **state)
+{
+    struct world *w = given_bench(10);
+
+    (void)state;
+    attach(w, 0);
+    grant(w, 0, 10);
+    publish(w);
+    attach(w, 1);
+    grant(w, 1, 20);
+    w->n_held = 0;
+    engine_on_link_down(w->e, 0, w->now_us);
+    publish(w);
+    assert_int_equal(w->n_held, 0);
+    w->now_us = engine_due_us(w->e);
+    publish(w);
+    assert_int_equal(w->n_held, 10);
+    assert_int_equal(w->held[0].link, 1);
+    world_end(w);
+}
+
+static void
+results_of_other_jobs_and_broken_batches_are_refused(void **state)
+{
+    struct world *w = given_bench(10);
+    uint32_t zero = 0, len = 64;
+    uint64_t id = 0;
+    struct msg_results r = {.job = JOB + 1,
+                            .owner = OWNER,
+                            .worker = 1,
+                            .seq = 1,
+                            .tasks = {&id, 1},
+                            .attempts = {&zero, 1},
+                            .statuses = {&zero, 1},
+                            .lens = {&len, 1}};
+    uint8_t text[64] = {0};
+    struct co_bytes none = {0}, body = co_bytes_borrow(text, 64);
+
+    (void)state;
+    attach(w, 0);
+    assert_int_equal(engine_on_results(w->e, 0, &r, none, body, 0),
+                     CO_PROTOCOL);
+    r.job = JOB;
+    assert_int_equal(engine_on_results(w->e, 0, &r, none, none, 0),
+                     CO_PROTOCOL);
+    r.worker = 0; /* only the journal may say that */
+    assert_int_equal(engine_on_results(w->e, 0, &r, none, body, 0),
+                     CO_PROTOCOL);
+    assert_int_equal(counters(w).foreign, 1);
+    assert_int_equal(counters(w).malformed, 2);
+    check(w);
+    world_end(w);
+}
+
+/* -- the random model ------------------------------------------------------ */
+
+static void
+link_break(struct world *w, unsigned link)
+{
+    struct msg_inventory inv = {.pages = 1};
+    uint64_t ids[HELD_MAX];
+    uint32_t attempts[HELD_MAX], n = 0;
+
+    engine_on_link_down(w->e, link, w->now_us);
+    check(w);
+    w->granted[link] = 0;
+    for (uint32_t i = 0; i < w->n_held;) {
+        struct held *h = &w->held[i];
+
+        if (h->link == link && rnd(w, 2)) {
+            held_take(w, i); /* the broker forgot it */
+            continue;
+        }
+        if (h->link == link && n < BATCH_MAX) {
+            attempts[n] = h->attempt;
+            ids[n++] = h->task;
+        }
+        i++;
+    }
+    inv.tasks = (struct msg_u64s){ids, n};
+    inv.attempts = (struct msg_u32s){attempts, n};
+    if (n) engine_on_inventory(w->e, link, &inv, w->now_us);
+    check(w);
+    attach(w, link);
+}
+
+/* Poisonous rows fail whatever range they are in. */
+static bool
+poisoned(const struct held *h)
+{
+    return h->range.start <= 4321 && 4321 < h->range.start + h->range.count;
+}
+
+static void
+random_event(struct world *w, struct held *last)
+{
+    unsigned link = (unsigned)rnd(w, LINKS);
+    struct held h;
+
+    w->now_us += (int64_t)rnd(w, 20000);
+    switch (rnd(w, 16)) {
+    case 0:
+        grant(w, link, rnd(w, 6));
+        break;
+    case 1:
+        if (last->worker) result(w, last, true); /* a duplicate, or late */
+        break;
+    case 2:
+        if (rnd(w, 20) == 0) link_break(w, link);
+        break;
+    case 3:
+        fetch_orders(w);
+        break;
+    case 4:
+    case 5:
+    case 6:
+        commit_one(w);
+        break;
+    case 7:
+    case 8:
+        publish(w);
+        break;
+    case 9:
+        seal_all(w);
+        break;
+    default:
+        if (!w->n_held) break;
+        h = held_take(w, (uint32_t)rnd(w, w->n_held));
+        *last = h;
+        if (poisoned(&h))
+            result(w, &h, false);
+        else if (rnd(w, 12) == 0)
+            lose(w, &h, (uint32_t)rnd(w, 4) + 1, (uint32_t)rnd(w, 4) + 1);
+        else if (rnd(w, 20) == 0)
+            give_back(w, &h, (uint32_t)rnd(w, 50));
+        else if (rnd(w, 20) == 0)
+            result(w, &h, false);
+        else
+            result(w, &h, true);
+        break;
+    }
+}
+
+/* Lets everything come to its end, without faults. */
+static void
+settle(struct world *w)
+{
+    for (int turn = 0; turn < 20000 && !engine_done(w->e); turn++) {
+        int64_t due = engine_due_us(w->e);
+
+        for (unsigned link = 0; link < LINKS; link++)
+            grant(w, link, 50);
+        publish(w);
+        while (w->n_held) {
+            struct held h = held_take(w, 0);
+
+            result(w, &h, !poisoned(&h));
+        }
+        commit_all(w);
+        seal_all(w);
+        if (due != INT64_MAX && due > w->now_us) w->now_us = due;
+    }
+}
+
+/* The journal so far, fed into a fresh owner: the same rows count. */
+static void
+replay_and_compare(struct world *w, uint64_t rows)
+{
+    struct personas *p = new_personas(rows);
+    struct engine_options o = {.job = JOB, .owner = OWNER + 1};
+    struct kind_ledger live = ledger(w), again;
+    struct personas_seal seal;
+    struct outbox out;
+    struct engine *e;
+
+    outbox_init(&out);
+    assert_int_equal(engine_new(&o, &personas_kind, p, &out, &e), CO_OK);
+    for (uint32_t i = 0; i < w->committed; i++) {
+        const struct order_copy *c = &w->journal[i];
+
+        assert_int_equal(engine_replay_results(e, c->head.data, c->head.len,
+                                               c->body.data, c->body.len, 1,
+                                               c->record, inside(c)),
+                         CO_OK);
+    }
+    engine_replay_done(e);
+    assert_null(engine_check(e));
+    personas_kind.ledger(p, &again);
+    assert_int_equal(again.accepted, live.accepted);
+    if (live.accepted < rows) { /* beyond the cut what was drawn may differ */
+        assert_int_equal(again.rejected, live.rejected);
+        assert_int_equal(again.dead, live.dead);
+    }
+    while (personas_next_seal(p, &seal)) {
+        const struct personas_shard *was = personas_shard(w->p, seal.shard);
+
+        if (was) {
+            assert_int_equal(seal.rows, was->rows);
+            assert_int_equal(seal.bytes, was->bytes);
+            assert_int_equal(seal.raw_bytes, was->raw_bytes);
+        }
+        personas_on_sealed(p, seal.shard, 1, 2);
+    }
+    engine_free(e);
+    personas_free(p);
+    outbox_fini(&out);
+}
+
+static void
+a_hundred_thousand_random_events_break_no_invariant(void **state)
+{
+    uint64_t events = 0;
+
+    (void)state;
+    for (uint64_t seed = 1; events < 100000; seed++) {
+        uint64_t rows = 3000 + seed * 977 % 6000;
+        struct world *w = given_personas(rows, seed % 4 ? 5 : 0, seed);
+        struct held last = {0};
+
+        for (unsigned link = 0; link < LINKS; link++)
+            attach(w, link);
+        for (int i = 0; i < 5000 && !engine_done(w->e); i++, events++) {
+            random_event(w, &last);
+            if (i % 500 == 499) replay_and_compare(w, rows);
+        }
+        settle(w);
+        if (engine_done(w->e) != KIND_DONE) {
+            struct co_buf why;
+
+            co_buf_init(&why, 1 << 16);
+            engine_why(w->e, w->now_us, &why);
+            fail_msg("seed %d: %s", (int)seed, co_buf_text(&why));
+        }
+        assert_int_equal(ledger(w).accepted, rows);
+        assert_int_equal(ledger(w).pending, 0);
+        assert_int_equal(w->fetched, w->committed);
+        replay_and_compare(w, rows);
+        world_end(w);
+    }
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(
+            nothing_is_published_before_a_broker_is_attached_and_grants),
+        cmocka_unit_test(an_ack_comes_after_the_commit_and_not_before),
+        cmocka_unit_test(a_returned_task_waits_for_its_time_and_costs_nothing),
+        cmocka_unit_test(
+            a_late_result_is_salvaged_and_the_newer_attempt_cancelled),
+        cmocka_unit_test(only_the_death_of_its_worker_counts_against_a_task),
+        cmocka_unit_test(one_row_that_kills_workers_is_found_and_only_it_dies),
+        cmocka_unit_test(a_failing_row_dies_after_three_failures_with_back_off),
+        cmocka_unit_test(refused_and_doubled_tasks_give_their_grant_back),
+        cmocka_unit_test(a_higher_owner_stops_everything),
+        cmocka_unit_test(unused_grants_are_given_back_when_reclaimed),
+        cmocka_unit_test(a_broker_that_comes_back_is_asked_what_it_still_holds),
+        cmocka_unit_test(tasks_of_a_broker_that_stays_away_go_to_another),
+        cmocka_unit_test(results_of_other_jobs_and_broken_batches_are_refused),
+        cmocka_unit_test(a_hundred_thousand_random_events_break_no_invariant),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
