@@ -184,3 +184,27 @@ grid_decided(struct cell *c)
         if (cell_pieces(c)[i].state < PIECE_PLACED) return false;
     return true;
 }
+
+static bool
+piece_needs(const struct piece *piece, uint64_t segment)
+{
+    return piece->r.segment == segment ||
+           (piece->pack && piece->pack->segment == segment);
+}
+
+bool
+personas_needs_segment(const struct personas *p, uint64_t segment)
+{
+    for (uint32_t i = 0; i < KIND_SHARDS_MAX; i++) {
+        struct shard *s = p->open[i];
+
+        for (uint32_t c = 0; s && c < p->cells; c++) {
+            struct cell *cell = &s->cells[c];
+
+            for (uint32_t k = 0; k < cell->n; k++) {
+                if (piece_needs(&cell_pieces(cell)[k], segment)) return true;
+            }
+        }
+    }
+    return false;
+}

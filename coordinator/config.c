@@ -1,0 +1,210 @@
+/* config.c - see config.h. */
+#include "coordinator/config.h"
+
+#include "common/log.h"
+
+#include <stdio.h>
+
+#ifndef COHORT_VERSION
+#error "COHORT_VERSION is defined by coordinator/CMakeLists.txt"
+#endif
+
+#define FIELD(name) offsetof(struct coordinator_config, name)
+
+static const char *const log_levels[] = {"error", "warn", "info", "debug",
+                                         NULL};
+
+#define COMMON_OPTIONS                                                         \
+    {.name = "broker",                                                         \
+     .type = CO_OPTION_LIST,                                                   \
+     .offset = FIELD(brokers),                                                 \
+     .max = 16,                                                                \
+     .placeholder = "ENDPOINT",                                                \
+     .help = "a broker's front endpoint; give it once for each broker"},       \
+        {.name = "redis",                                                      \
+         .type = CO_OPTION_STRING,                                             \
+         .offset = FIELD(redis),                                               \
+         .placeholder = "URL",                                                 \
+         .help = "Redis for state and counters; without it nothing is "        \
+                 "written there"},                                             \
+        {.name = "redis-insecure",                                             \
+         .type = CO_OPTION_FLAG,                                               \
+         .offset = FIELD(redis_insecure),                                      \
+         .help = "allow a Redis beyond this host in the clear"},               \
+        {.name = "namespace",                                                  \
+         .type = CO_OPTION_STRING,                                             \
+         .offset = FIELD(name_space),                                          \
+         .def = "default",                                                     \
+         .min = 1,                                                             \
+         .max = 64,                                                            \
+         .help = "namespace of the Redis keys"},                               \
+        {.name = "log-level",                                                  \
+         .type = CO_OPTION_ENUM,                                               \
+         .offset = FIELD(log_level),                                           \
+         .def = "warn",                                                        \
+         .choices = log_levels,                                                \
+         .help = "error, warn, info or debug"},                                \
+    {                                                                          \
+        .name = "status-fd", .type = CO_OPTION_U64,                            \
+        .offset = FIELD(status_fd), .def = "1048576", .no_env = true,          \
+        .help = "descriptor for progress as lines of JSON"                     \
+    }
+
+static const struct co_option run_table[] = {
+    {.name = "out",
+     .type = CO_OPTION_STRING,
+     .offset = FIELD(out),
+     .placeholder = "DIR",
+     .help = "output folder; overrides the job file"},
+    {.name = "rows",
+     .type = CO_OPTION_STRING,
+     .offset = FIELD(rows),
+     .placeholder = "N",
+     .no_env = true,
+     .help = "accepted rows wanted; overrides the job file"},
+    {.name = "seed",
+     .type = CO_OPTION_STRING,
+     .offset = FIELD(seed),
+     .placeholder = "S",
+     .no_env = true,
+     .help = "seed; overrides the job file"},
+    {.name = "data",
+     .type = CO_OPTION_STRING,
+     .offset = FIELD(data),
+     .placeholder = "DIR",
+     .help = "folder of the compiled model"},
+    {.name = "job-id",
+     .type = CO_OPTION_U64,
+     .offset = FIELD(job_id),
+     .def = "0",
+     .no_env = true,
+     .help = "id of a new job; 0 = a random one"},
+    COMMON_OPTIONS,
+};
+
+static const struct co_option serve_table[] = {
+    {.name = "listen",
+     .type = CO_OPTION_STRING,
+     .offset = FIELD(listen),
+     .def = "ipc:///tmp/cohort-coordinator.sock",
+     .placeholder = "ENDPOINT",
+     .help = "where `cohort submit` reaches this daemon"},
+    {.name = "out",
+     .type = CO_OPTION_STRING,
+     .offset = FIELD(out),
+     .def = ".",
+     .placeholder = "DIR",
+     .help = "folder that output folders with a relative path lie in"},
+    {.name = "data",
+     .type = CO_OPTION_STRING,
+     .offset = FIELD(data),
+     .placeholder = "DIR",
+     .help = "folder of the compiled model"},
+    {.name = "ready-fd",
+     .type = CO_OPTION_U64,
+     .offset = FIELD(ready_fd),
+     .def = "1048576",
+     .no_env = true,
+     .help = "descriptor that gets a line once the daemon listens"},
+    COMMON_OPTIONS,
+};
+
+static const struct co_option bench_table[] = {
+    {.name = "tasks",
+     .letter = 'n',
+     .type = CO_OPTION_U64,
+     .offset = FIELD(tasks),
+     .def = "1000000",
+     .min = 1,
+     .max = 100000000000,
+     .help = "number of tasks"},
+    {.name = "batch",
+     .type = CO_OPTION_U64,
+     .offset = FIELD(batch),
+     .def = "64",
+     .min = 1,
+     .max = 1024,
+     .help = "tasks in one message, at most"},
+    {.name = "window",
+     .type = CO_OPTION_U64,
+     .offset = FIELD(window),
+     .def = "16384",
+     .min = 1,
+     .max = 65536,
+     .help = "tasks under way at once"},
+    {.name = "rate",
+     .type = CO_OPTION_U64,
+     .offset = FIELD(rate),
+     .def = "0",
+     .help = "tasks a second; 0 = as fast as it goes"},
+    {.name = "payload",
+     .type = CO_OPTION_U64,
+     .offset = FIELD(payload),
+     .def = "256",
+     .min = 8,
+     .max = 65536,
+     .help = "bytes of a task"},
+    {.name = "keep",
+     .type = CO_OPTION_STRING,
+     .offset = FIELD(keep),
+     .placeholder = "DIR",
+     .help = "leave the journal in this folder"},
+    COMMON_OPTIONS,
+};
+
+static const struct co_options_spec specs[] = {
+    [CONFIG_RUN] = {.program = CO_PROGRAM "-coordinator run",
+                    .usage = "[OPTIONS] JOB.yaml",
+                    .about = "Runs one job to its end: publishes its tasks, "
+                             "journals the results, writes the corpus.",
+                    .version = COHORT_VERSION,
+                    .table = run_table,
+                    .count = co_countof(run_table),
+                    .args_min = 1,
+                    .args_max = 1},
+    [CONFIG_SERVE] = {.program = CO_PROGRAM "-coordinator serve",
+                      .usage = "[OPTIONS]",
+                      .about = "Waits for jobs from `cohort submit` and runs "
+                               "each in a process of its own, which is "
+                               "started again if it dies.",
+                      .version = COHORT_VERSION,
+                      .table = serve_table,
+                      .count = co_countof(serve_table)},
+    [CONFIG_BENCH] = {.program = CO_PROGRAM "-coordinator bench",
+                      .usage = "[OPTIONS]",
+                      .about = "Sends small tasks through brokers and workers "
+                               "and measures them.",
+                      .version = COHORT_VERSION,
+                      .table = bench_table,
+                      .count = co_countof(bench_table)},
+};
+
+bool
+config_load(enum config_command command, int argc, char **argv,
+            struct coordinator_config *config, struct co_options **ret_options,
+            int *ret_status)
+{
+    struct co_diag diag;
+    enum co_err err = co_options_parse(&specs[command], argc, argv, config,
+                                       ret_options, &diag);
+
+    if (err) {
+        (void)fprintf(stderr, "%s: %s\n", specs[command].program, diag.text);
+        *ret_status = 2;
+        return false;
+    }
+    if (co_options_answer(*ret_options)) {
+        *ret_status = 0;
+        return false;
+    }
+    err = co_log_open("coordinator", (enum co_log_level)config->log_level, NULL,
+                      NULL);
+    *ret_status = 1;
+    return err == CO_OK;
+}
+
+int
+config_fd(uint64_t fd)
+{
+    return fd < CONFIG_NO_FD ? (int)fd : -1;
+}

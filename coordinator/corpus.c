@@ -1,0 +1,485 @@
+/* corpus.c - see corpus.h.
+ * A shard's way: personas_next_seal -> sealer (file on disk) -> SEALED record
+ * -> committed -> personas_on_sealed. Journal segments that nothing open lies
+ * in any more go after a CHECKPOINT with all that SEALED records said. */
+#include "coordinator/corpus.h"
+
+#include "common/log.h"
+#include "coordinator/corpus_files.h"
+#include "coordinator/sealer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+enum {
+    RECORD_BYTES_MAX = RECORD_CONTENT_MAX,
+    SEALING_MAX = SEALER_ORDERS_MAX,
+};
+
+#define COOKIE_CHECKPOINT (HOSTED_COOKIE | 1ULL << 61)
+#define COOKIE_IDENTITY (HOSTED_COOKIE | 1ULL << 60)
+
+/* A shard between personas_next_seal and personas_on_sealed. */
+struct sealing {
+    uint64_t shard;
+    uint64_t file_hash, raw_hash;
+    bool used;
+};
+
+/* A journal segment that results were sealed from. */
+struct segment_use {
+    uint64_t segment;
+    bool doomed; /* may go once the checkpoint is committed */
+};
+
+struct corpus {
+    struct corpus_options opt;
+    struct hosted hosted;
+    struct personas *personas;
+    struct sealer *sealer;
+    struct sealing sealing[SEALING_MAX];
+    size_t n_sealing;
+    struct seal_order held; /* an order that the sealer had no room for */
+    bool has_held;
+    struct segment_use *segments;
+    size_t n_segments, cap_segments;
+    bool checkpoint_under_way;
+    bool identity_due;
+};
+
+/* ---- making ---- */
+
+static enum co_err
+corpus_make_kind(struct corpus *c, struct co_diag *diag)
+{
+    uint32_t cells[AUDIT_TABLE_COUNT];
+    struct personas_options options = {.rows = c->opt.rows,
+                                       .shard_rows = c->opt.shard_rows,
+                                       .service = c->opt.service,
+                                       .table_cells = cells,
+                                       .tables = AUDIT_TABLE_COUNT};
+    enum co_err err = corpus_table_cells(c->opt.sampler, cells);
+
+    if (!err) err = personas_new(&options, &c->personas);
+    return err ? co_fail(diag, err, "cannot set the job up: %s",
+                         co_err_text(err))
+               : CO_OK;
+}
+
+static const struct hosted corpus_functions;
+
+enum co_err
+corpus_new(const struct corpus_options *options, struct corpus **ret_corpus,
+           struct co_diag *diag)
+{
+    co_auto(corpus_freep) struct corpus *c = calloc(1, sizeof *c);
+    enum co_err err;
+
+    if (!c) return co_fail(diag, CO_NOMEM, "out of memory");
+    c->opt = *options;
+    c->identity_due = options->identity_is_new;
+    err = corpus_make_kind(c, diag);
+    if (!err) {
+        err = sealer_start(options->out_dir, options->journal_dir, &c->sealer,
+                           diag);
+    }
+    if (err) return err;
+    c->hosted = corpus_functions;
+    c->hosted.kind = &personas_kind;
+    c->hosted.state = c->personas;
+    c->hosted.self = c;
+    *ret_corpus = co_take(&c);
+    return CO_OK;
+}
+
+void
+corpus_free(struct corpus *c)
+{
+    if (!c) return;
+    sealer_stop(c->sealer);
+    personas_free(c->personas);
+    if (c->has_held) free(c->held.pieces);
+    free(c->segments);
+    free(c);
+}
+
+const struct hosted *
+corpus_hosted(struct corpus *c)
+{
+    return &c->hosted;
+}
+
+/* ---- journal segments in use ---- */
+
+static struct segment_use *
+segment_use_of(struct corpus *c, uint64_t segment)
+{
+    for (size_t i = c->n_segments; i-- > 0;) {
+        if (c->segments[i].segment == segment) return &c->segments[i];
+    }
+    if (c->n_segments == c->cap_segments) {
+        size_t cap = c->cap_segments ? 2 * c->cap_segments : 64;
+        struct segment_use *more = realloc(c->segments, cap * sizeof *more);
+
+        if (!more) return NULL;
+        c->segments = more;
+        c->cap_segments = cap;
+    }
+    c->segments[c->n_segments] = (struct segment_use){.segment = segment};
+    return &c->segments[c->n_segments++];
+}
+
+/* Remembers the segments that sealing freed something of. One that memory was
+ * too short for stays on disk: that costs space, not rows. */
+static void
+corpus_take_freed(struct corpus *c)
+{
+    uint64_t segment;
+    uint64_t bytes;
+
+    while (personas_next_freed(c->personas, &segment, &bytes)) {
+        (void)segment_use_of(c, segment);
+    }
+}
+
+/* Whether all the older segments that we know of are free of open results. */
+static bool
+corpus_find_doomed(struct corpus *c, uint64_t current)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < c->n_segments; i++) {
+        struct segment_use *use = &c->segments[i];
+
+        use->doomed = use->segment != current &&
+                      !personas_needs_segment(c->personas, use->segment);
+        any |= use->doomed;
+    }
+    return any;
+}
+
+static enum co_err
+corpus_append(struct journal *j, uint8_t type, struct co_buf *buf,
+              uint64_t cookie, struct co_diag *diag)
+{
+    struct co_bytes content = {0};
+    enum co_err err = buf->err;
+
+    if (!err) err = co_bytes_copy(buf->data, buf->len, &content);
+    if (!err) err = journal_append(j, type, &content, 1, cookie);
+    co_bytes_unref(&content);
+    return err ? co_fail(diag, err, "the journal takes no %s record: %s",
+                         record_type_name(type), co_err_text(err))
+               : CO_OK;
+}
+
+/* A CHECKPOINT says what JOB and all SEALED records said, so that their
+ * segments may go. Content: bytes of the identity u32, identity, snapshot. */
+static enum co_err
+corpus_checkpoint(struct corpus *c, struct journal *j, struct co_diag *diag)
+{
+    uint32_t len = (uint32_t)c->opt.identity.len;
+    struct co_buf buf;
+    enum co_err err;
+
+    co_buf_init(&buf, RECORD_BYTES_MAX);
+    co_buf_append(&buf, &len, sizeof len);
+    co_buf_append(&buf, c->opt.identity.data, len);
+    err = personas_snapshot(c->personas, &buf);
+    if (err == CO_FULL) {
+        /* More shards than one record can tell: the segments stay. */
+        co_buf_fini(&buf);
+        c->checkpoint_under_way = true;
+        return CO_OK;
+    }
+    if (!err) {
+        err =
+            corpus_append(j, RECORD_CHECKPOINT, &buf, COOKIE_CHECKPOINT, diag);
+    }
+    co_buf_fini(&buf);
+    if (!err) c->checkpoint_under_way = true;
+    return err;
+}
+
+static enum co_err
+corpus_delete_doomed(struct corpus *c, struct journal *j)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < c->n_segments; i++) {
+        uint64_t segment = c->segments[i].segment;
+        struct segment_name name = {(uint32_t)(segment >> 32),
+                                    (uint32_t)segment};
+
+        if (!c->segments[i].doomed || journal_delete(j, name)) {
+            c->segments[kept++] = c->segments[i];
+        }
+    }
+    c->n_segments = kept;
+    c->checkpoint_under_way = false;
+    return CO_OK;
+}
+
+/* ---- sealing ---- */
+
+static struct sealing *
+sealing_of(struct corpus *c, uint64_t shard)
+{
+    for (size_t i = 0; i < SEALING_MAX; i++) {
+        if (c->sealing[i].used && c->sealing[i].shard == shard) {
+            return &c->sealing[i];
+        }
+    }
+    return NULL;
+}
+
+static struct sealing *
+sealing_add(struct corpus *c, uint64_t shard)
+{
+    for (size_t i = 0; i < SEALING_MAX; i++) {
+        if (c->sealing[i].used) continue;
+        c->sealing[i] = (struct sealing){.shard = shard, .used = true};
+        c->n_sealing++;
+        return &c->sealing[i];
+    }
+    return NULL;
+}
+
+/* The checksum of all rows of the shard, combined from those of its frames. */
+static uint64_t
+seal_raw_crc(const struct personas_seal *seal)
+{
+    uLong crc = crc32(0, NULL, 0);
+
+    for (uint32_t i = 0; i < seal->count; i++) {
+        crc = crc32_combine(crc, seal->frames[i].raw_crc,
+                            (z_off_t)seal->frames[i].raw_bytes);
+    }
+    return crc;
+}
+
+static enum co_err
+order_make(const struct personas_seal *seal, struct seal_order *ret_order)
+{
+    struct seal_order order = {.shard = seal->shard, .n = seal->count};
+
+    order.pieces = calloc(seal->count ? seal->count : 1, sizeof *order.pieces);
+    if (!order.pieces) return CO_NOMEM;
+    for (uint32_t i = 0; i < seal->count; i++) {
+        const struct personas_frame *f = &seal->frames[i];
+
+        order.pieces[i] = (struct seal_piece){
+            .segment = {(uint32_t)(f->segment >> 32), (uint32_t)f->segment},
+            .offset = f->offset,
+            .len = f->len};
+    }
+    corpus_shard_file(seal->shard, order.file);
+    *ret_order = order;
+    return CO_OK;
+}
+
+/* Orders the next shards, as many as the sealer takes. */
+static enum co_err
+corpus_order(struct corpus *c)
+{
+    struct personas_seal seal;
+
+    for (;;) {
+        struct sealing *sealing;
+        enum co_err err;
+
+        if (c->has_held) {
+            err = sealer_order(c->sealer, &c->held);
+            if (err) return err == CO_FULL ? CO_OK : err;
+            c->has_held = false;
+        }
+        if (c->n_sealing == SEALING_MAX ||
+            !personas_next_seal(c->personas, &seal)) {
+            return CO_OK;
+        }
+        err = order_make(&seal, &c->held);
+        if (err) return err;
+        c->has_held = true;
+        sealing = sealing_add(c, seal.shard);
+        sealing->raw_hash = seal_raw_crc(&seal);
+    }
+}
+
+static enum co_err
+corpus_on_answer(struct corpus *c, struct journal *j,
+                 const struct seal_answer *answer, struct co_diag *diag)
+{
+    struct sealing *sealing = sealing_of(c, answer->shard);
+    struct co_buf buf;
+    enum co_err err;
+
+    if (answer->err) {
+        *diag = answer->diag;
+        return answer->err;
+    }
+    co_assert(sealing);
+    sealing->file_hash = answer->hash;
+    co_buf_init(&buf, RECORD_BYTES_MAX);
+    err = personas_sealed_record(c->personas, answer->shard, answer->hash,
+                                 sealing->raw_hash, &buf);
+    if (!err) {
+        err = corpus_append(j, RECORD_SEALED, &buf,
+                            HOSTED_COOKIE | answer->shard, diag);
+    }
+    co_buf_fini(&buf);
+    return err;
+}
+
+static enum co_err
+corpus_turn(void *self, struct journal *j, struct co_diag *diag)
+{
+    struct corpus *c = self;
+    struct seal_answer answer;
+    enum co_err err;
+
+    if (c->identity_due) {
+        c->identity_due = false;
+        err =
+            journal_append(j, RECORD_JOB, &c->opt.identity, 1, COOKIE_IDENTITY);
+        if (err) {
+            return co_fail(diag, err, "the journal does not take the job: %s",
+                           co_err_text(err));
+        }
+    }
+    while (!sealer_poll(c->sealer, &answer)) {
+        err = corpus_on_answer(c, j, &answer, diag);
+        if (err) return err;
+    }
+    err = corpus_order(c);
+    return err ? co_fail(diag, err, "cannot seal a shard: %s", co_err_text(err))
+               : CO_OK;
+}
+
+/* ---- records committed and read again ---- */
+
+static enum co_err
+corpus_on_sealed(struct corpus *c, struct journal *j, uint64_t shard,
+                 struct co_diag *diag)
+{
+    struct sealing *sealing = sealing_of(c, shard);
+    struct segment_name now = journal_segment(j);
+    uint64_t current = (uint64_t)now.owner << 32 | now.sequence;
+
+    co_assert(sealing);
+    personas_on_sealed(c->personas, shard, sealing->file_hash,
+                       sealing->raw_hash);
+    sealing->used = false;
+    c->n_sealing--;
+    co_log(CO_LOG_DEBUG, "shard.sealed", "shard=%llu",
+           (unsigned long long)shard);
+    corpus_take_freed(c);
+    if (!c->checkpoint_under_way && corpus_find_doomed(c, current)) {
+        return corpus_checkpoint(c, j, diag);
+    }
+    return CO_OK;
+}
+
+static enum co_err
+corpus_committed(void *self, struct journal *j, uint64_t cookie,
+                 struct co_diag *diag)
+{
+    struct corpus *c = self;
+
+    if (cookie == COOKIE_IDENTITY) return CO_OK;
+    if (cookie == COOKIE_CHECKPOINT) return corpus_delete_doomed(c, j);
+    return corpus_on_sealed(c, j, cookie & ~HOSTED_COOKIE, diag);
+}
+
+static enum co_err
+corpus_restore(struct corpus *c, const uint8_t *content, size_t len)
+{
+    uint32_t skip;
+
+    if (len < sizeof skip) return CO_DAMAGED;
+    memcpy(&skip, content, sizeof skip);
+    if (skip > len - sizeof skip) return CO_DAMAGED;
+    return personas_restore(c->personas, content + sizeof skip + skip,
+                            len - sizeof skip - skip);
+}
+
+static enum co_err
+corpus_replay(void *self, uint8_t type, const uint8_t *content, size_t len,
+              struct co_diag *diag)
+{
+    struct corpus *c = self;
+    enum co_err err = CO_OK;
+
+    if (type == RECORD_SEALED) {
+        err = personas_replay_sealed(c->personas, content, len);
+    } else if (type == RECORD_CHECKPOINT) {
+        err = corpus_restore(c, content, len);
+    }
+    return err ? co_fail(diag, err,
+                         "%s: a %s record does not fit this job: %s. Run "
+                         "`" CO_PROGRAM " journal check` on the folder",
+                         c->opt.journal_dir, record_type_name(type),
+                         co_err_text(err))
+               : CO_OK;
+}
+
+/* ---- what the loop asks ---- */
+
+static int
+corpus_fd(const void *self)
+{
+    return sealer_fd(((const struct corpus *)self)->sealer);
+}
+
+static bool
+corpus_blob(void *self, uint64_t hash, struct co_bytes *ret_bytes)
+{
+    struct corpus *c = self;
+
+    if (hash != c->opt.recipe_hash) return false;
+    *ret_bytes = co_bytes_ref(c->opt.recipe);
+    return true;
+}
+
+static bool
+corpus_settled(const void *self)
+{
+    const struct corpus *c = self;
+
+    return c->n_sealing == 0 && !c->has_held;
+}
+
+static enum co_err
+corpus_finish(void *self, struct co_diag *diag)
+{
+    struct corpus *c = self;
+    struct corpus_facts facts = {.name = c->opt.name,
+                                 .job = c->opt.job,
+                                 .recipe_hash = c->opt.recipe_hash,
+                                 .recipe = c->opt.recipe,
+                                 .out_dir = c->opt.out_dir,
+                                 .personas = c->personas,
+                                 .sampler = c->opt.sampler};
+    enum co_err err = corpus_write_manifest(&facts, diag);
+
+    return err ? err : corpus_write_report(&facts, diag);
+}
+
+static const struct hosted corpus_functions = {
+    .replay = corpus_replay,
+    .turn = corpus_turn,
+    .committed = corpus_committed,
+    .fd = corpus_fd,
+    .blob = corpus_blob,
+    .settled = corpus_settled,
+    .finish = corpus_finish,
+};
+
+/* ---- the files that tell about it ---- */
+
+void
+corpus_result(struct corpus *c, struct co_buf *out)
+{
+    corpus_put_result(c->personas, c->opt.out_dir, out);
+}

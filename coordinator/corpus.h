@@ -1,0 +1,36 @@
+/* corpus.h - a persona corpus as a hosted job: its shards on disk, its own
+ * journal records (SEALED, CHECKPOINT, JOB), and the files that tell about it
+ * (MANIFEST.json, report.json). kind_personas decides, the sealer copies, this
+ * stands between. One thread. */
+#pragma once
+#include "coordinator/hosted.h"
+#include "coordinator/kind_personas.h"
+#include "population/sampler.h"
+
+struct corpus; /* opaque */
+
+struct corpus_options {
+    const char *name; /* of the job */
+    uint64_t job;     /* id */
+    uint64_t rows;    /* asked for now */
+    uint32_t shard_rows;
+    const char *service; /* of the last phase */
+    const char *out_dir, *journal_dir;
+    struct co_bytes recipe; /* canonical JSON */
+    uint64_t recipe_hash;
+    struct co_bytes identity; /* content of the JOB record; see identity.h */
+    bool identity_is_new;     /* it has to be journaled */
+    const struct sampler *sampler; /* for the audit's targets */
+};
+
+/* options' texts and pointers are borrowed for the corpus's life. */
+co_must_use enum co_err corpus_new(const struct corpus_options *options,
+                                   struct corpus **ret_corpus,
+                                   struct co_diag *diag);
+void corpus_free(struct corpus *c);
+CO_DEFINE_FREEP(struct corpus, corpus_free)
+/* What the owner's loop uses. Valid as long as c. */
+const struct hosted *corpus_hosted(struct corpus *c);
+
+/* Appends a JSON object for the last status line: rows, bytes, audit. */
+void corpus_result(struct corpus *c, struct co_buf *out);

@@ -1,0 +1,216 @@
+/* corpus_files.c - see corpus_files.h. */
+#include "coordinator/corpus_files.h"
+
+#include "common/fs.h"
+#include "coordinator/ledger.h"
+#include "population/generator.h"
+
+#include <stdio.h>
+
+enum { FILE_BYTES_MAX = 1 << 30 };
+
+struct totals {
+    uint64_t rows, bytes, raw_bytes, rejected, surplus, dead, drawn;
+};
+
+void
+corpus_shard_file(uint64_t shard, char file[64])
+{
+    (void)snprintf(file, 64, "part-%05llu.jsonl.zst",
+                   (unsigned long long)shard);
+}
+
+enum co_err
+corpus_table_cells(const struct sampler *s, uint32_t *ret_cells)
+{
+    co_auto(audit_freep) struct audit *audit = NULL;
+    enum co_err err = audit_new(sampler_model(s), &audit);
+
+    for (uint32_t t = 0; !err && t < AUDIT_TABLE_COUNT; t++) {
+        ret_cells[t] = audit_cells(audit, t);
+    }
+    return err;
+}
+
+static struct totals
+totals_of(const struct personas *p)
+{
+    struct totals t = {0};
+
+    for (uint64_t k = 0; k < personas_shards(p); k++) {
+        const struct personas_shard *s = personas_shard(p, k);
+
+        t.rows += s->rows;
+        t.bytes += s->bytes;
+        t.raw_bytes += s->raw_bytes;
+        t.rejected += s->rejected;
+        t.surplus += s->surplus;
+        t.dead += s->dead;
+        t.drawn += s->drawn;
+    }
+    return t;
+}
+
+static void
+put_totals(struct co_json *json, const struct personas *p)
+{
+    struct totals t = totals_of(p);
+
+    co_json_put_u64(json, "rows", t.rows);
+    co_json_put_u64(json, "bytes", t.bytes);
+    co_json_put_u64(json, "raw_bytes", t.raw_bytes);
+}
+
+static void
+put_shard(struct co_json *json, uint64_t k, const struct personas_shard *s)
+{
+    char file[64];
+    char crc[9];
+
+    corpus_shard_file(k, file);
+    (void)snprintf(crc, sizeof crc, "%08x", (unsigned)s->raw_hash);
+    co_json_object(json);
+    co_json_put_text(json, "file", file);
+    co_json_put_u64(json, "rows", s->rows);
+    co_json_put_u64(json, "bytes", s->bytes);
+    co_json_key(json, "xxh3_64");
+    co_json_hex64(json, s->file_hash);
+    co_json_put_u64(json, "raw_bytes", s->raw_bytes);
+    co_json_put_text(json, "raw_crc32", crc);
+    co_json_put_u64(json, "drawn", s->drawn);
+    co_json_put_u64(json, "rejected", s->rejected);
+    co_json_put_u64(json, "surplus", s->surplus);
+    co_json_put_u64(json, "dead", s->dead);
+    co_json_end(json);
+}
+
+static void
+put_head(struct co_json *json, const struct corpus_facts *f)
+{
+    co_json_put_u64(json, "format", 1);
+    co_json_put_text(json, "name", f->name);
+    co_json_put_text(json, "kind", "personas");
+    co_json_key(json, "job");
+    co_json_hex64(json, f->job);
+    co_json_key(json, "recipe_hash");
+    co_json_hex64(json, f->recipe_hash);
+    co_json_put_u64(json, "generator_version", GENERATOR_VERSION);
+    co_json_key(json, "recipe");
+    co_json_raw(json, (const char *)f->recipe.data, f->recipe.len);
+}
+
+static enum co_err
+write_file(const struct corpus_facts *f, const char *file, struct co_buf *buf,
+           struct co_diag *diag)
+{
+    enum co_err err = buf->err;
+
+    if (err) {
+        (void)co_fail(diag, err, "%s/%s: %s", f->out_dir, file,
+                      co_err_text(err));
+    } else {
+        co_buf_putc(buf, '\n');
+        err = co_fs_write_atomic(f->out_dir, file, buf->data, buf->len, diag);
+    }
+    co_buf_fini(buf);
+    return err;
+}
+
+enum co_err
+corpus_write_manifest(const struct corpus_facts *f, struct co_diag *diag)
+{
+    struct co_buf buf;
+    struct co_json json;
+
+    co_buf_init(&buf, FILE_BYTES_MAX);
+    co_json_init(&json, &buf);
+    co_json_object(&json);
+    put_head(&json, f);
+    put_totals(&json, f->personas);
+    co_json_key(&json, "shards");
+    co_json_array(&json);
+    for (uint64_t k = 0; k < personas_shards(f->personas); k++) {
+        put_shard(&json, k, personas_shard(f->personas, k));
+    }
+    co_json_end(&json);
+    co_json_end(&json);
+    (void)co_json_finish(&json);
+    return write_file(f, "MANIFEST.json", &buf, diag);
+}
+
+/* The owner's sums as the audit counts them. A delta holds 32 bits. */
+static enum co_err
+audit_of(const struct corpus_facts *f, struct audit **ret_audit)
+{
+    co_auto(audit_freep) struct audit *audit = NULL;
+    enum co_err err = audit_new(sampler_model(f->sampler), &audit);
+
+    for (uint32_t t = 0; !err && t < AUDIT_TABLE_COUNT; t++) {
+        const uint64_t *counts = personas_audit(f->personas, t);
+        uint32_t cells = audit_cells(audit, t);
+
+        for (uint32_t i = 0; !err && i < cells; i++) {
+            uint64_t left = counts[i];
+
+            while (left && !err) {
+                struct audit_delta d = {t, i,
+                                        (uint32_t)co_min_u64(left, UINT32_MAX)};
+
+                err = audit_add(audit, &d, 1);
+                left -= d.n;
+            }
+        }
+    }
+    if (!err) *ret_audit = co_take(&audit);
+    return err;
+}
+
+enum co_err
+corpus_write_report(const struct corpus_facts *f, struct co_diag *diag)
+{
+    co_auto(audit_freep) struct audit *audit = NULL;
+    struct co_buf buf;
+    struct co_buf text;
+    struct co_json json;
+    struct kind_ledger ledger;
+    enum co_err err = audit_of(f, &audit);
+
+    co_buf_init(&buf, FILE_BYTES_MAX);
+    co_buf_init(&text, FILE_BYTES_MAX);
+    if (!err) err = audit_report(audit, f->sampler, &text);
+    if (err) {
+        co_buf_fini(&text);
+        return co_fail(diag, err, "cannot make the audit: %s",
+                       co_err_text(err));
+    }
+    co_json_init(&json, &buf);
+    co_json_object(&json);
+    put_head(&json, f);
+    put_totals(&json, f->personas);
+    personas_kind.ledger(f->personas, &ledger);
+    co_json_key(&json, "ledger");
+    co_json_object(&json);
+    ledger_put(&json, &ledger);
+    co_json_end(&json);
+    co_json_key(&json, "audit");
+    co_json_raw(&json, (const char *)text.data, text.len);
+    co_json_end(&json);
+    (void)co_json_finish(&json);
+    co_buf_fini(&text);
+    return write_file(f, "report.json", &buf, diag);
+}
+
+void
+corpus_put_result(const struct personas *p, const char *out_dir,
+                  struct co_buf *out)
+{
+    struct co_json json;
+
+    co_json_init(&json, out);
+    co_json_object(&json);
+    put_totals(&json, p);
+    co_json_put_u64(&json, "shards", personas_shards(p));
+    co_json_put_text(&json, "out", out_dir);
+    co_json_end(&json);
+    (void)co_json_finish(&json);
+}

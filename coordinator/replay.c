@@ -1,0 +1,105 @@
+/* replay.c - see replay.h. */
+#include "coordinator/replay.h"
+
+#include "common/log.h"
+#include "journal/reader.h"
+#include "journal/recover.h"
+
+#include <string.h>
+
+enum co_err
+replay_prefix(size_t head_bytes, struct co_bytes *ret_bytes)
+{
+    uint32_t head = (uint32_t)head_bytes;
+    uint8_t bytes[REPLAY_PREFIX_BYTES] = {(uint8_t)head, (uint8_t)(head >> 8),
+                                          (uint8_t)(head >> 16),
+                                          (uint8_t)(head >> 24)};
+
+    return co_bytes_copy(bytes, sizeof bytes, ret_bytes);
+}
+
+static enum co_err
+replay_results(const struct record *r, const struct journal_pos *pos,
+               struct engine *engine)
+{
+    const uint8_t *c = r->content;
+    uint32_t head;
+
+    if (r->length < REPLAY_PREFIX_BYTES) return CO_DAMAGED;
+    head = (uint32_t)c[0] | (uint32_t)c[1] << 8 | (uint32_t)c[2] << 16 |
+           (uint32_t)c[3] << 24;
+    if (head > r->length - REPLAY_PREFIX_BYTES) return CO_DAMAGED;
+    c += REPLAY_PREFIX_BYTES;
+    return engine_replay_results(
+        engine, c, head, c + head, r->length - REPLAY_PREFIX_BYTES - head,
+        replay_segment(pos->segment), pos->offset, replay_body_inside(head));
+}
+
+static enum co_err
+replay_record(const struct record *r, const struct journal_pos *pos,
+              struct engine *engine, const struct hosted *hosted,
+              struct co_diag *diag)
+{
+    enum co_err err;
+
+    if (r->type == RECORD_RESULTS) {
+        err = replay_results(r, pos, engine);
+        return err ? co_fail(diag, err,
+                             "journal segment %u of owner %u, offset %u: a "
+                             "result record is not readable by this version",
+                             pos->segment.sequence, pos->segment.owner,
+                             pos->offset)
+                   : CO_OK;
+    }
+    if (!hosted->replay) return CO_OK;
+    return hosted->replay(hosted->self, r->type, r->content, r->length, diag);
+}
+
+static enum co_err
+replay_all(struct reader *reader, struct engine *engine,
+           const struct hosted *hosted, struct co_diag *diag)
+{
+    struct record record;
+    struct journal_pos pos;
+
+    for (;;) {
+        enum co_err err = reader_next(reader, &record, &pos, diag);
+
+        if (err == CO_NOTFOUND) return CO_OK;
+        if (!err) err = replay_record(&record, &pos, engine, hosted, diag);
+        if (err) return err;
+    }
+}
+
+static void
+say_what_was_cut(const struct journal_report *report)
+{
+    if (report->torn_bytes) {
+        co_log(CO_LOG_WARN, "journal.torn",
+               "owner=%u segment=%u offset=%llu bytes=%llu text=%s",
+               report->torn_segment.owner, report->torn_segment.sequence,
+               (unsigned long long)report->torn_offset,
+               (unsigned long long)report->torn_bytes,
+               "an unfinished write was cut off; nothing in it was "
+               "acknowledged");
+    }
+}
+
+enum co_err
+replay_journal(const char *dir, uint64_t job, uint32_t owner,
+               struct engine *engine, const struct hosted *hosted,
+               struct journal **ret_journal, struct co_diag *diag)
+{
+    co_auto(reader_closep) struct reader *reader = NULL;
+    struct journal_report report;
+    struct adoption older = {0};
+    enum co_err err = journal_recover(dir, owner, &older, &report, diag);
+
+    if (err) return err;
+    say_what_was_cut(&report);
+    err = journal_start(dir, job, owner, &older, NULL, ret_journal, diag);
+    adoption_fini(&older);
+    if (!err) err = reader_open(dir, owner, &reader, diag);
+    if (!err) err = replay_all(reader, engine, hosted, diag);
+    return err;
+}

@@ -1,0 +1,24 @@
+/* run_file.h - run.json in the output folder: how the run stands, for people
+ * and `cohort status`. A cache of the journal, never the truth. */
+#pragma once
+#include "coordinator/kind.h"
+
+struct run_file {
+    const char *dir, *name, *redis, *name_space;
+    uint64_t job, rows;
+    int64_t started_ms; /* wall clock */
+    bool has_ledger;
+    struct kind_ledger ledger;
+};
+
+/* Texts are borrowed. */
+void run_file_init(struct run_file *f, const char *dir, uint64_t job,
+                   const char *name, uint64_t rows);
+void run_file_redis(struct run_file *f, const char *redis,
+                    const char *name_space);
+void run_file_ledger(struct run_file *f, const struct job_kind *kind,
+                     const void *state);
+co_must_use enum co_err run_file_begin(struct run_file *f,
+                                       struct co_diag *diag);
+co_must_use enum co_err run_file_end(struct run_file *f, const char *state,
+                                     const char *text, struct co_diag *diag);

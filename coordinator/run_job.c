@@ -1,0 +1,391 @@
+/* run_job.c - see run_job.h. In order: job file, model, recipe; folder and its
+ * lock; owner number, on disk; then the owner's loop. */
+#include "coordinator/run_job.h"
+
+#include "common/clock.h"
+#include "common/fs.h"
+#include "common/json.h"
+#include "common/lifeline.h"
+#include "common/log.h"
+#include "common/redis.h"
+#include "common/signals.h"
+#include "coordinator/config.h"
+#include "coordinator/corpus.h"
+#include "coordinator/jobfolder.h"
+#include "coordinator/owner.h"
+#include "coordinator/run_file.h"
+#include "coordinator/watch.h"
+#include "coordinator/watch_redis.h"
+#include "job/recipe.h"
+#include "journal/writer.h"
+#include "population/generator.h"
+#include "population/locate.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct run {
+    struct coordinator_config cfg;
+    const char *file;
+    int signal_fd, lifeline_fd;
+    struct job_spec *spec;
+    struct model *model;
+    struct sampler *sampler;
+    struct co_bytes recipe;
+    uint64_t recipe_hash;
+    struct jobfolder folder;
+    bool folder_open;
+    struct watch *watch;
+    struct run_file file_state;
+};
+
+/* ---- the job ---- */
+
+static enum co_err
+number_of(const char *option, const char *text, uint64_t *ret,
+          struct co_diag *diag)
+{
+    char *end;
+
+    errno = 0;
+    *ret = strtoull(text, &end, 10);
+    if (errno == 0 && *end == '\0' && *text >= '0' && *text <= '9') {
+        return CO_OK;
+    }
+    return co_fail(diag, CO_USAGE, "--%s %s: a whole number is needed", option,
+                   text);
+}
+
+static enum co_err
+run_load_spec(struct run *r, struct co_diag *diag)
+{
+    struct spec_overrides over = {.has_rows = r->cfg.rows != NULL,
+                                  .has_seed = r->cfg.seed != NULL,
+                                  .dir = r->cfg.out};
+    enum co_err err = CO_OK;
+
+    if (over.has_rows) err = number_of("rows", r->cfg.rows, &over.rows, diag);
+    if (!err && over.has_seed) {
+        err = number_of("seed", r->cfg.seed, &over.seed, diag);
+    }
+    if (!err) err = spec_load(r->file, &r->spec, diag);
+    return err ? err : spec_override(r->spec, &over, diag);
+}
+
+static enum co_err
+run_open_model(struct run *r, struct co_diag *diag)
+{
+    char path[LOCATE_PATH_BYTES];
+    enum co_err err = model_locate(r->cfg.data, "us", path, diag);
+
+    return err ? err : model_open(path, diag, &r->model);
+}
+
+static enum co_err
+run_make_recipe(struct run *r, struct co_diag *diag)
+{
+    struct recipe recipe =
+        recipe_of_spec(r->spec, GENERATOR_VERSION, model_hash(r->model));
+    struct co_buf buf;
+    enum co_err err;
+
+    co_buf_init(&buf, RECIPE_BYTES_MAX);
+    err = recipe_write(&recipe, &buf);
+    if (!err) err = co_bytes_copy(buf.data, buf.len, &r->recipe);
+    if (!err) r->recipe_hash = recipe_hash(buf.data, buf.len);
+    co_buf_fini(&buf);
+    return err ? co_fail(diag, err, "%s: the recipe: %s", r->file,
+                         co_err_text(err))
+               : CO_OK;
+}
+
+static enum co_err
+run_make_sampler(struct run *r, struct co_diag *diag)
+{
+    struct condition conditions[ATTR_COUNT];
+    size_t n = where_conditions(&r->spec->where, conditions);
+
+    return sampler_new(r->model, r->spec->seed, conditions, n, diag,
+                       &r->sampler);
+}
+
+/* Everything that the job file decides. */
+static enum co_err
+run_prepare(struct run *r, struct co_diag *diag)
+{
+    enum co_err err = run_load_spec(r, diag);
+
+    if (!err) err = run_open_model(r, diag);
+    if (!err) err = spec_check(r->spec, r->model, diag);
+    if (!err) err = run_make_recipe(r, diag);
+    if (!err) err = run_make_sampler(r, diag);
+    return err;
+}
+
+/* ---- the folder ---- */
+
+static enum co_err
+run_open_folder(struct run *r, struct co_diag *diag)
+{
+    struct jobfolder_wish wish = {.dir = r->spec->dir,
+                                  .name = r->spec->name,
+                                  .kind = "personas",
+                                  .rows = r->spec->rows,
+                                  .shard_rows = r->spec->shard_rows,
+                                  .recipe = r->recipe.data,
+                                  .recipe_len = r->recipe.len,
+                                  .recipe_hash = r->recipe_hash,
+                                  .job = r->cfg.job_id};
+    enum co_err err = jobfolder_open(&wish, &r->folder, diag);
+
+    r->folder_open = !err;
+    return err;
+}
+
+/* The job file as it runs, for people; the journal has what counts. */
+static enum co_err
+run_keep_job_file(struct run *r, struct co_diag *diag)
+{
+    struct co_buf text;
+    enum co_err err;
+
+    co_buf_init(&text, 1 << 20);
+    err = co_fs_read_file(r->file, 1 << 20, &text, diag);
+    if (!err) {
+        err = co_fs_write_atomic(r->folder.dir, "job.yaml", text.data, text.len,
+                                 diag);
+    }
+    co_buf_fini(&text);
+    return err;
+}
+
+/* Higher than any that the journal or Redis has seen, and on disk. */
+static enum co_err
+run_claim(struct run *r, uint32_t *ret_number, struct co_diag *diag)
+{
+    const struct identity *id = &r->folder.identity;
+    uint32_t number = id->highest_owner;
+    uint32_t seen = 0;
+
+    if (r->cfg.redis) {
+        seen = watch_redis_owner(r->cfg.redis, r->cfg.redis_insecure,
+                                 r->cfg.name_space, id->job);
+    }
+    if (seen > number) number = seen;
+    *ret_number = number + 1;
+    return journal_claim(r->folder.journal_dir, id->job, *ret_number, diag);
+}
+
+/* ---- running ---- */
+
+static enum co_err
+run_watch(struct run *r, struct co_diag *diag)
+{
+    struct watch_options options = {.status_fd = config_fd(r->cfg.status_fd),
+                                    .redis_url = r->cfg.redis,
+                                    .redis_insecure = r->cfg.redis_insecure,
+                                    .name_space = r->cfg.name_space,
+                                    .job = r->folder.identity.job,
+                                    .job_name = r->spec->name,
+                                    .kind = "personas",
+                                    .folder = r->folder.dir,
+                                    .service = spec_service(r->spec)};
+
+    return watch_new(&options, &r->watch, diag);
+}
+
+static enum owner_end
+run_own(struct run *r, struct corpus *corpus, uint32_t number,
+        struct co_diag *diag)
+{
+    co_auto(owner_freep) struct owner *owner = NULL;
+    const struct hosted *hosted = corpus_hosted(corpus);
+    struct owner_options options = {
+        .job = r->folder.identity.job,
+        .number = number,
+        .job_name = r->spec->name,
+        .journal_dir = r->folder.journal_dir,
+        .fresh = r->folder.state == JOBFOLDER_FRESH,
+        .recipe = r->recipe_hash,
+        .fingerprint = population_fingerprint(r->model),
+        .priority = (uint32_t)r->spec->priority,
+        .batch = 1, /* a range is work enough for one message */
+        .brokers = r->cfg.brokers,
+        .lifeline_fd = r->lifeline_fd,
+        .signal_fd = r->signal_fd,
+    };
+    enum owner_end end;
+
+    if (owner_new(&options, hosted, r->watch, &owner, diag)) {
+        return OWNER_FAILED;
+    }
+    end = owner_run(owner, diag);
+    run_file_ledger(&r->file_state, hosted->kind, hosted->state);
+    return end;
+}
+
+static const struct {
+    const char *state, *text;
+    int exit_status;
+} ends[] = {
+    [OWNER_DONE] = {"complete", "all rows are written", 0},
+    [OWNER_PARTIAL] = {"partial",
+                       "the candidate budget is spent: fewer rows than asked "
+                       "for fulfil the conditions",
+                       3},
+    [OWNER_STOPPED] = {"stopped", "stopped; the same command goes on", 3},
+    [OWNER_STALE] = {"stopped", "another owner has taken the job over", 1},
+    [OWNER_FAILED] = {"failed", NULL, 1},
+};
+
+static int
+run_end(struct run *r, struct corpus *corpus, enum owner_end end,
+        struct co_diag *diag)
+{
+    const char *text = ends[end].text ? ends[end].text : diag->text;
+    struct co_buf extra;
+    int status = ends[end].exit_status;
+
+    if (r->file_state.has_ledger && !kind_ledger_holds(&r->file_state.ledger)) {
+        status = 1;
+        text = "the ledger does not add up: this is a bug, please report it "
+               "with the folder's journal";
+    }
+    watch_state(r->watch, ends[end].state, text);
+    if (run_file_end(&r->file_state, ends[end].state, text, diag)) status = 1;
+    co_buf_init(&extra, 1 << 16);
+    corpus_result(corpus, &extra);
+    watch_end(r->watch, status, text, co_buf_text(&extra));
+    co_buf_fini(&extra);
+    if (end == OWNER_FAILED || status == 1) {
+        (void)fprintf(stderr, CO_PROGRAM ": %s\n", text);
+    }
+    return status;
+}
+
+static int
+run_work(struct run *r, uint32_t number, struct co_diag *diag)
+{
+    co_auto(corpus_freep) struct corpus *corpus = NULL;
+    struct corpus_options options = {
+        .name = r->spec->name,
+        .job = r->folder.identity.job,
+        .rows = r->spec->rows,
+        .shard_rows = r->spec->shard_rows,
+        .service = spec_service(r->spec),
+        .out_dir = r->folder.dir,
+        .journal_dir = r->folder.journal_dir,
+        .recipe = r->recipe,
+        .recipe_hash = r->recipe_hash,
+        .identity_is_new = r->folder.state == JOBFOLDER_FRESH ||
+                           r->folder.state == JOBFOLDER_EXTEND,
+        .sampler = r->sampler,
+    };
+    enum owner_end end;
+    int status = -1;
+
+    if (!identity_make(&r->folder.identity, &options.identity) &&
+        !corpus_new(&options, &corpus, diag)) {
+        end = run_own(r, corpus, number, diag);
+        status = run_end(r, corpus, end, diag);
+    }
+    co_bytes_unref(&options.identity);
+    return status;
+}
+
+/* A finished job is told of and left as it is. */
+static int
+run_finished(struct run *r, struct co_diag *diag)
+{
+    char text[4096 + 128];
+
+    (void)snprintf(text, sizeof text,
+                   "finished already: %llu rows in %s; nothing was changed",
+                   (unsigned long long)r->folder.identity.rows, r->folder.dir);
+    r->cfg.redis = NULL;
+    if (run_watch(r, diag)) return -1;
+    watch_end(r->watch, 0, text, NULL);
+    return 0;
+}
+
+/* -1: diag says what is wrong. */
+static int
+run_all(struct run *r, struct co_diag *diag)
+{
+    uint32_t number = 0;
+
+    if (run_open_folder(r, diag)) return -1;
+    if (r->folder.state == JOBFOLDER_FINISHED) return run_finished(r, diag);
+    if (run_keep_job_file(r, diag)) return -1;
+    if (run_watch(r, diag)) return -1;
+    if (run_claim(r, &number, diag)) return -1;
+    run_file_init(&r->file_state, r->folder.dir, r->folder.identity.job,
+                  r->spec->name, r->spec->rows);
+    run_file_redis(&r->file_state, r->cfg.redis, r->cfg.name_space);
+    if (run_file_begin(&r->file_state, diag)) return -1;
+    return run_work(r, number, diag);
+}
+
+static void
+run_fini(struct run *r)
+{
+    watch_free(r->watch);
+    if (r->folder_open) jobfolder_close(&r->folder);
+    sampler_free(r->sampler);
+    model_free(r->model);
+    co_bytes_unref(&r->recipe);
+    spec_free(r->spec);
+}
+
+static int
+exit_status_of(enum co_err err)
+{
+    switch ((int)err) {
+    case CO_INVALID:
+    case CO_RANGE:
+    case CO_USAGE:
+    case CO_NOTFOUND:
+    case CO_FULL:
+    case CO_VERSION:
+        return 2;
+    default:
+        return 1;
+    }
+}
+
+static int
+run_loaded(struct run *r)
+{
+    struct co_diag diag = {"failed without a reason given: this is a bug"};
+    enum co_err err = run_prepare(r, &diag);
+    int status = err ? -1 : run_all(r, &diag);
+
+    if (status == -1) {
+        (void)fprintf(stderr, CO_PROGRAM ": %s\n", diag.text);
+        status = err ? exit_status_of(err) : 1;
+        if (r->watch || !run_watch(r, &(struct co_diag){""})) {
+            watch_end(r->watch, status, diag.text, NULL);
+        }
+    }
+    return status;
+}
+
+int
+run_job(int argc, char **argv)
+{
+    co_auto(co_options_freep) struct co_options *options = NULL;
+    struct run r = {.signal_fd = -1, .folder = {.lock_fd = -1}};
+    int status = 1;
+
+    r.lifeline_fd = co_lifeline_adopt();
+    if (!config_load(CONFIG_RUN, argc, argv, &r.cfg, &options, &status)) {
+        return status;
+    }
+    r.file = co_options_arg(options, 0);
+    if (co_signals_open(&r.signal_fd)) r.signal_fd = -1;
+    status = run_loaded(&r);
+    run_fini(&r);
+    return status;
+}

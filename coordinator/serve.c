@@ -1,0 +1,384 @@
+/* serve.c - see serve.h. The loop: submissions, signals of children, time.
+ * What was accepted stands in ROOT/jobs.json before it is answered, so that a
+ * daemon that was killed starts its unfinished jobs again. */
+#include "coordinator/serve.h"
+
+#include "common/clock.h"
+#include "common/fs.h"
+#include "common/lifeline.h"
+#include "common/log.h"
+#include "common/signals.h"
+#include "coordinator/config.h"
+#include "coordinator/job_list.h"
+#include "job/spec.h"
+#include "proto/outbox.h"
+#include "proto/socket.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <zmq.h>
+
+enum {
+    FILE_BYTES_MAX = 1 << 20,
+    POLL_MS = 250,
+    STOP_MS = 10000, /* for children to commit and end */
+};
+
+struct daemon_state {
+    struct coordinator_config cfg;
+    char root[4096];
+    struct sock *sock;
+    int signal_fd, lifeline_fd;
+    struct co_lifeline lifeline; /* of the children */
+    struct job_list jobs;
+    struct outbox out;
+    struct msg_reader reader;
+    bool stopping;
+};
+
+/* ---- children ---- */
+
+/* The command line of a job's process. */
+static enum co_err
+start_job(struct daemon_state *d, struct listed_job *job, struct co_diag *diag)
+{
+    struct co_proc_fd fd = co_lifeline_pass(&d->lifeline);
+    const char *env[] = {co_lifeline_env(), NULL};
+    char exe[4096];
+    char file[4096 + 16];
+    char id[24];
+    char log[4096 + 32];
+    const char *argv[64] = {exe, "run", file};
+    size_t n = 3;
+    ssize_t len = readlink("/proc/self/exe", exe, sizeof exe - 1);
+    struct co_proc_opts opts = {.fds = &fd,
+                                .fd_count = 1,
+                                .env = env,
+                                .stderr_path = log,
+                                .death_signal = SIGTERM};
+
+    if (len < 0) return co_fail(diag, CO_IO, "cannot read /proc/self/exe");
+    exe[len] = '\0';
+    (void)snprintf(file, sizeof file, "%s/job.yaml", job->out);
+    (void)snprintf(log, sizeof log, "%s/coordinator.log", job->out);
+    (void)snprintf(id, sizeof id, "%llu", (unsigned long long)job->id);
+#define PUSH(text) argv[n++] = (text)
+    PUSH("--out"), PUSH(job->out), PUSH("--job-id"), PUSH(id);
+    if (job->rows[0]) PUSH("--rows"), PUSH(job->rows);
+    if (job->seed[0]) PUSH("--seed"), PUSH(job->seed);
+    if (d->cfg.data) PUSH("--data"), PUSH(d->cfg.data);
+    if (d->cfg.redis) PUSH("--redis"), PUSH(d->cfg.redis);
+    if (d->cfg.redis_insecure) PUSH("--redis-insecure");
+    PUSH("--namespace"), PUSH(d->cfg.name_space);
+    for (size_t i = 0; i < d->cfg.brokers.count; i++) {
+        PUSH("--broker"), PUSH(d->cfg.brokers.items[i]);
+    }
+#undef PUSH
+    return co_proc_spawn(argv, &opts, &job->pid, diag);
+}
+
+static void
+launch_due(struct daemon_state *d)
+{
+    int64_t now_ms = co_clock_ms();
+
+    for (size_t i = 0; i < d->jobs.n && !d->stopping; i++) {
+        struct listed_job *job = &d->jobs.v[i];
+        struct co_diag diag;
+
+        if (job->pid || now_ms < job->start_ms) continue;
+        if (start_job(d, job, &diag)) {
+            co_log(CO_LOG_ERROR, "job.start_failed", "out=%s why=%s", job->out,
+                   co_log_quote(diag.text).text);
+            job_list_failed(job, now_ms);
+        } else {
+            co_log(CO_LOG_INFO, "job.started", "out=%s pid=%d", job->out,
+                   (int)job->pid);
+        }
+    }
+}
+
+/* A job that ended is taken from the list; one that died is started again,
+ * later each time. */
+static void
+on_job_end(struct daemon_state *d, size_t i, const struct co_proc_exit *end)
+{
+    struct listed_job *job = &d->jobs.v[i];
+    bool over = !end->signal && end->code != 1 && !d->stopping;
+
+    job->pid = 0;
+    co_log(over ? CO_LOG_INFO : CO_LOG_WARN, "job.ended",
+           "out=%s code=%d signal=%d", job->out, end->code, end->signal);
+    if (!over && job_list_failed(job, co_clock_ms())) return;
+    if (d->stopping) return;
+    if (!over) {
+        co_log(CO_LOG_ERROR, "job.given_up",
+               "out=%s text=\"died %d times in a row; see coordinator.log "
+               "there, then submit it again\"",
+               job->out, job->failures);
+    }
+    job_list_remove(&d->jobs, i);
+    if (job_list_save(&d->jobs, d->root, NULL)) {
+        co_log(CO_LOG_ERROR, "jobs.not_saved", "root=%s", d->root);
+    }
+}
+
+static void
+reap(struct daemon_state *d)
+{
+    for (size_t i = d->jobs.n; i-- > 0;) {
+        struct co_proc_exit end;
+
+        if (d->jobs.v[i].pid &&
+            co_proc_wait(d->jobs.v[i].pid, 0, &end) == CO_OK) {
+            on_job_end(d, i, &end);
+        }
+    }
+}
+
+/* ---- submissions ---- */
+
+static enum co_err
+resolve_out(const struct daemon_state *d, const struct job_spec *spec,
+            const struct msg_submit *s, char out[4096], struct co_diag *diag)
+{
+    char given[2048] = "";
+    const char *dir = spec->dir;
+    int n;
+
+    if (s->out.len) {
+        msg_str_copy(s->out, given, sizeof given);
+        dir = given;
+    }
+    n = dir[0] == '/' ? snprintf(out, 4096, "%s", dir)
+                      : snprintf(out, 4096, "%s/%s", d->root, dir);
+    if (n < 0 || n >= 4096 || s->out.len >= sizeof given) {
+        return co_fail(diag, CO_RANGE, "the output folder's path is too long");
+    }
+    return co_fs_mkdirs(out, diag);
+}
+
+static enum co_err
+submit(struct daemon_state *d, const struct msg_submit *s, struct co_bytes body,
+       struct listed_job *job, struct co_diag *diag)
+{
+    co_auto(spec_freep) struct job_spec *spec = NULL;
+    char name[256];
+    enum co_err err;
+
+    msg_str_copy(s->file, name, sizeof name);
+    if (body.len > FILE_BYTES_MAX) {
+        return co_fail(diag, CO_RANGE, "%s: larger than 1 MiB", name);
+    }
+    err = spec_parse((const char *)body.data, body.len, name, &spec, diag);
+    if (!err) err = resolve_out(d, spec, s, job->out, diag);
+    if (err) return err;
+    if (job_list_find(&d->jobs, job->out)) {
+        return co_fail(diag, CO_BUSY, "%s: a job runs there already", job->out);
+    }
+    job->id = co_random_u64();
+    if (s->rows) {
+        (void)snprintf(job->rows, sizeof job->rows, "%llu",
+                       (unsigned long long)s->rows);
+    }
+    if (s->has_seed) {
+        (void)snprintf(job->seed, sizeof job->seed, "%llu",
+                       (unsigned long long)s->seed);
+    }
+    err = co_fs_write_atomic(job->out, "job.yaml", body.data, body.len, diag);
+    if (!err) err = job_list_add(&d->jobs, job);
+    if (err == CO_FULL) {
+        return co_fail(diag, err,
+                       "%d jobs are listed already: wait for one "
+                       "to end",
+                       JOB_LIST_MAX);
+    }
+    return err ? err : job_list_save(&d->jobs, d->root, diag);
+}
+
+static void
+on_submit(struct daemon_state *d, uint64_t peer, const struct msg *m,
+          struct co_bytes body)
+{
+    struct listed_job job = {0};
+    struct co_diag diag = {"out of memory"};
+    enum co_err err = submit(d, &m->submit, body, &job, &diag);
+    struct msg answer = {
+        .type = MSG_submitted,
+        .submitted = {.job = job.id, .out = msg_text(job.out)}};
+
+    if (err) {
+        answer = (struct msg){.type = MSG_refused,
+                              .refused = {.code = msg_text(co_err_name(err)),
+                                          .text = msg_text(diag.text),
+                                          .message = MSG_submit}};
+    }
+    outbox_push(&d->out, 0, peer, &answer, (struct co_bytes){0});
+}
+
+static void
+on_frames(struct daemon_state *d, uint64_t peer, struct co_bytes head,
+          struct co_bytes body)
+{
+    struct msg m;
+    enum co_err err = msg_decode(&d->reader, head.data, head.len, &m);
+    struct msg refusal = {
+        .type = MSG_refused,
+        .refused = {.code = msg_text(co_err_name(err ? err : CO_PROTOCOL)),
+                    .text = msg_text("this daemon takes SUBMIT only")}};
+
+    if (!err && m.type == MSG_submit && m.submit.version == PROTO_VERSION) {
+        on_submit(d, peer, &m, body);
+        return;
+    }
+    if (!err && m.type == MSG_submit) {
+        refusal.refused.code = msg_text(co_err_name(CO_VERSION));
+        refusal.refused.text = msg_text("another protocol version: use the "
+                                        "command of the daemon's release");
+    }
+    outbox_push(&d->out, 0, peer, &refusal, (struct co_bytes){0});
+}
+
+static void
+read_submissions(struct daemon_state *d)
+{
+    struct co_bytes head;
+    struct co_bytes body;
+    uint64_t peer;
+
+    for (int i = 0; i < 256 && !sock_recv(d->sock, &peer, &head, &body); i++) {
+        on_frames(d, peer, head, body);
+        co_bytes_unref(&head);
+        co_bytes_unref(&body);
+    }
+    for (size_t i = 0; i < d->out.n; i++) {
+        struct outmsg *m = &d->out.v[i];
+
+        if (sock_send(d->sock, m->peer, m->head, m->body)) {
+            co_log(CO_LOG_WARN, "submit.unanswered", "peer=%llu",
+                   (unsigned long long)m->peer);
+        }
+    }
+    d->out.n = 0;
+}
+
+/* ---- the loop ---- */
+
+static void
+wait_for_something(struct daemon_state *d)
+{
+    zmq_pollitem_t items[3] = {
+        {sock_handle(d->sock), 0, ZMQ_POLLIN, 0},
+        {NULL, d->signal_fd, ZMQ_POLLIN, 0},
+        {NULL, d->lifeline_fd, ZMQ_POLLIN, 0},
+    };
+    int signal;
+
+    (void)zmq_poll(items, d->lifeline_fd >= 0 ? 3 : 2, POLL_MS);
+    while ((signal = co_signals_next(d->signal_fd)) != 0) {
+        if (signal == SIGTERM || signal == SIGINT) d->stopping = true;
+    }
+    if (co_lifeline_cut(d->lifeline_fd)) d->stopping = true;
+}
+
+/* Children end in their own way: what is under way is committed first. */
+static void
+stop_jobs(struct daemon_state *d)
+{
+    for (size_t i = 0; i < d->jobs.n; i++) {
+        if (d->jobs.v[i].pid) (void)kill(d->jobs.v[i].pid, SIGTERM);
+    }
+    for (size_t i = 0; i < d->jobs.n; i++) {
+        struct co_proc_exit end;
+
+        if (!d->jobs.v[i].pid) continue;
+        if (co_proc_stop(d->jobs.v[i].pid, STOP_MS, &end)) {
+            co_log(CO_LOG_ERROR, "job.would_not_end", "out=%s",
+                   d->jobs.v[i].out);
+        }
+    }
+}
+
+static enum co_err
+serve_start(struct daemon_state *d, void *zmq, struct co_diag *diag)
+{
+    char *real;
+    enum co_err err = co_fs_mkdirs(d->cfg.out, diag);
+
+    if (err) return err;
+    real = realpath(d->cfg.out, NULL);
+    if (!real) return co_fail(diag, CO_IO, "%s: cannot resolve", d->cfg.out);
+    (void)snprintf(d->root, sizeof d->root, "%s", real);
+    free(real);
+    if (d->cfg.brokers.count == 0) {
+        return co_fail(diag, CO_USAGE,
+                       "no broker given: use --broker ENDPOINT");
+    }
+    err = job_list_load(&d->jobs, d->root, diag);
+    if (!err) err = sock_bind(zmq, d->cfg.listen, diag, &d->sock);
+    if (!err) err = co_signals_open(&d->signal_fd);
+    if (!err) err = co_lifeline_init(&d->lifeline);
+    return err;
+}
+
+static void
+say_ready(const struct daemon_state *d)
+{
+    int fd = config_fd(d->cfg.ready_fd);
+    char line[512];
+    int n = snprintf(line, sizeof line, "listen=%s\n", sock_endpoint(d->sock));
+
+    co_log(CO_LOG_INFO, "daemon.ready", "listen=%s root=%s jobs=%zu",
+           sock_endpoint(d->sock), d->root, d->jobs.n);
+    if (fd >= 0 && write(fd, line, (size_t)n) != n) {
+        co_log(CO_LOG_WARN, "daemon.ready_unread", "fd=%d", fd);
+    }
+}
+
+static int
+serve_all(struct daemon_state *d)
+{
+    struct co_diag diag = {"out of memory"};
+    void *zmq = zmq_ctx_new();
+    enum co_err err = zmq ? serve_start(d, zmq, &diag) : CO_NOMEM;
+
+    if (err) {
+        (void)fprintf(stderr, CO_PROGRAM "-coordinator: %s\n", diag.text);
+    } else {
+        say_ready(d);
+        while (!d->stopping) {
+            launch_due(d);
+            wait_for_something(d);
+            reap(d);
+            read_submissions(d);
+        }
+        stop_jobs(d);
+        co_lifeline_fini(&d->lifeline);
+    }
+    sock_free(d->sock);
+    if (zmq) (void)zmq_ctx_term(zmq);
+    return err == CO_OK ? 0 : err == CO_USAGE ? 2 : 1;
+}
+
+int
+serve(int argc, char **argv)
+{
+    co_auto(co_options_freep) struct co_options *options = NULL;
+    struct daemon_state *d = calloc(1, sizeof *d);
+    int status = 1;
+
+    if (!d) return 1;
+    outbox_init(&d->out);
+    d->signal_fd = -1;
+    d->lifeline_fd = co_lifeline_adopt();
+    if (config_load(CONFIG_SERVE, argc, argv, &d->cfg, &options, &status)) {
+        status = serve_all(d);
+    }
+    outbox_fini(&d->out);
+    free(d);
+    return status;
+}

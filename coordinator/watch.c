@@ -1,0 +1,210 @@
+/* watch.c - see watch.h. */
+#include "coordinator/watch.h"
+
+#include "common/clock.h"
+#include "common/json.h"
+#include "common/log.h"
+#include "coordinator/ledger.h"
+#include "coordinator/watch_redis.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    TICK_US = 250000,
+    LINE_BYTES_MAX = 64 * 1024,
+    RATE_SAMPLES = 16, /* quarter seconds the rate is measured over */
+};
+
+struct watch {
+    struct watch_options opt;
+    struct watch_redis *redis; /* NULL without Redis */
+    const struct engine *engine;
+    const struct job_kind *kind;
+    const void *state;
+    uint32_t owner;
+    const char *name; /* of the job's state */
+    int64_t started_us, next_us;
+    struct {
+        int64_t at_us;
+        uint64_t accepted;
+    } sample[RATE_SAMPLES];
+    unsigned samples; /* taken in all */
+    struct co_buf line;
+};
+
+enum co_err
+watch_new(const struct watch_options *options, struct watch **ret_watch,
+          struct co_diag *diag)
+{
+    co_auto(watch_freep) struct watch *w = calloc(1, sizeof *w);
+    enum co_err err;
+
+    if (!w) return co_fail(diag, CO_NOMEM, "out of memory");
+    w->opt = *options;
+    w->name = "starting";
+    w->started_us = co_clock_us();
+    co_buf_init(&w->line, LINE_BYTES_MAX);
+    if (options->redis_url) {
+        err = watch_redis_new(options, &w->redis, diag);
+        if (err) return err;
+    }
+    if (options->status_fd >= 0) {
+        /* A command that does not read must not hold the job up. */
+        int flags = fcntl(options->status_fd, F_GETFL);
+
+        (void)fcntl(options->status_fd, F_SETFL, flags | O_NONBLOCK);
+    }
+    *ret_watch = co_take(&w);
+    return CO_OK;
+}
+
+void
+watch_free(struct watch *w)
+{
+    if (!w) return;
+    watch_redis_free(w->redis);
+    co_buf_fini(&w->line);
+    free(w);
+}
+
+int
+watch_fd(const struct watch *w)
+{
+    return w->redis ? watch_redis_fd(w->redis) : -1;
+}
+
+void
+watch_engine(struct watch *w, const struct engine *e,
+             const struct job_kind *kind, const void *state, uint32_t owner)
+{
+    w->engine = e;
+    w->kind = kind;
+    w->state = state;
+    w->owner = owner;
+}
+
+/* Rows a second over the last samples, and 0 before there are two. */
+static uint64_t
+watch_rate(struct watch *w, uint64_t accepted, int64_t now_us)
+{
+    unsigned n = w->samples < RATE_SAMPLES ? w->samples : RATE_SAMPLES;
+    unsigned oldest = w->samples < RATE_SAMPLES ? 0 : w->samples % RATE_SAMPLES;
+    int64_t span_us = n ? now_us - w->sample[oldest].at_us : 0;
+    uint64_t before = n ? w->sample[oldest].accepted : 0;
+
+    w->sample[w->samples % RATE_SAMPLES].at_us = now_us;
+    w->sample[w->samples % RATE_SAMPLES].accepted = accepted;
+    w->samples++;
+    if (span_us <= 0 || accepted < before) return 0;
+    return (accepted - before) * 1000000 / (uint64_t)span_us;
+}
+
+static void
+line_begin(struct watch *w, struct co_json *json, const char *event)
+{
+    co_buf_clear(&w->line);
+    co_json_init(json, &w->line);
+    co_json_object(json);
+    co_json_put_text(json, "event", event);
+    co_json_put_text(json, "state", w->name);
+    co_json_put_u64(json, "elapsed_ms",
+                    (uint64_t)(co_clock_us() - w->started_us) / 1000);
+}
+
+/* One write of a whole line; a full pipe skips it. */
+static void
+line_end(struct watch *w, struct co_json *json)
+{
+    co_json_end(json);
+    if (co_json_finish(json) || w->opt.status_fd < 0) return;
+    co_buf_putc(&w->line, '\n');
+    if (!w->line.err) {
+        ssize_t n = write(w->opt.status_fd, w->line.data, w->line.len);
+
+        (void)n;
+    }
+}
+
+static void
+watch_progress(struct watch *w, int64_t now_us)
+{
+    struct watch_numbers numbers = {.state = w->name, .owner = w->owner};
+    struct engine_status status;
+    struct co_json json;
+
+    w->kind->ledger(w->state, &numbers.ledger);
+    engine_status(w->engine, &status);
+    numbers.rate = watch_rate(w, numbers.ledger.accepted, now_us);
+    numbers.why = engine_why_text(status.why);
+    numbers.out = status.out;
+    numbers.ready = status.ready + status.waiting;
+    if (numbers.rate) {
+        numbers.eta_s =
+            (numbers.ledger.requested - numbers.ledger.accepted) / numbers.rate;
+    }
+    line_begin(w, &json, "progress");
+    ledger_put(&json, &numbers.ledger);
+    co_json_put_u64(&json, "rows_per_s", numbers.rate);
+    co_json_put_u64(&json, "eta_s", numbers.eta_s);
+    co_json_put_u64(&json, "out", status.out);
+    co_json_put_text(&json, "why", numbers.why);
+    line_end(w, &json);
+    if (w->redis) watch_redis_job(w->redis, &numbers, w->engine);
+}
+
+void
+watch_tick(struct watch *w, int64_t now_us)
+{
+    if (w->redis) watch_redis_poll(w->redis);
+    if (now_us < w->next_us || !w->engine) return;
+    w->next_us = now_us + TICK_US;
+    watch_progress(w, now_us);
+}
+
+void
+watch_state(struct watch *w, const char *state, const char *why)
+{
+    co_log(CO_LOG_INFO, "job.state", "job=%016llx from=%s to=%s why=%s",
+           (unsigned long long)w->opt.job, w->name, state, why ? why : "-");
+    if (w->redis) watch_redis_event(w->redis, w->name, state, why);
+    w->name = state;
+    if (w->engine) watch_progress(w, co_clock_us());
+}
+
+void
+watch_end(struct watch *w, int exit_status, const char *text, const char *extra)
+{
+    struct co_json json;
+
+    if (w->opt.status_fd >= 0) {
+        /* The last line must arrive. */
+        int flags = fcntl(w->opt.status_fd, F_GETFL);
+
+        (void)fcntl(w->opt.status_fd, F_SETFL, flags & ~O_NONBLOCK);
+    }
+    line_begin(w, &json, "end");
+    co_json_put_u64(&json, "exit", (uint64_t)exit_status);
+    co_json_put_text(&json, "text", text);
+    if (w->engine) {
+        struct kind_ledger ledger;
+        const struct engine_counters *c = engine_counters(w->engine);
+
+        w->kind->ledger(w->state, &ledger);
+        ledger_put(&json, &ledger);
+        co_json_key(&json, "counters");
+        co_json_object(&json);
+#define X(name, help)                                                          \
+    if (c->name) co_json_put_u64(&json, #name, c->name);
+        ENGINE_COUNTER_LIST(X)
+#undef X
+        co_json_end(&json);
+    }
+    if (extra) {
+        co_json_key(&json, "result");
+        co_json_raw(&json, extra, strlen(extra));
+    }
+    line_end(w, &json);
+}

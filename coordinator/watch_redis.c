@@ -1,0 +1,338 @@
+/* watch_redis.c - see watch_redis.h. */
+#include "coordinator/watch_redis.h"
+
+#include "common/clock.h"
+#include "common/hash.h"
+#include "common/keys.h"
+#include "common/log.h"
+#include "common/redis.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    ARGS_MAX = 64,
+    TEXT_BYTES = 24,
+    OWNER_LEASE_MS = 6000,
+    OWNER_TIMEOUT_MS = 1000,
+    STOP_TIMEOUT_MS = 1000,
+    MINUTE_US = 60 * 1000 * 1000,
+};
+
+struct watch_redis {
+    struct watch_options opt;
+    struct co_redis *redis;
+    char id[CO_HEX16_SIZE]; /* of the job */
+    char self[64];          /* of this coordinator: host-pid */
+    char host[40];
+    char events_max[TEXT_BYTES];
+    bool registered;   /* the job stands in `jobs` of this Redis */
+    int64_t series_us; /* when the next line of the series is due */
+    /* The command under construction. */
+    const char *argv[ARGS_MAX];
+    char texts[ARGS_MAX][TEXT_BYTES];
+    char key[CO_KEY_BYTES];
+    int argc, used;
+};
+
+enum co_err
+watch_redis_new(const struct watch_options *options,
+                struct watch_redis **ret_redis, struct co_diag *diag)
+{
+    co_auto(watch_redis_freep) struct watch_redis *r = calloc(1, sizeof *r);
+    struct co_redis_options redis = {.url = options->redis_url,
+                                     .allow_insecure = options->redis_insecure,
+                                     .name = CO_PROGRAM "-coordinator"};
+    enum co_err err;
+
+    if (!r) return co_fail(diag, CO_NOMEM, "out of memory");
+    r->opt = *options;
+    (void)co_hex16(options->job, r->id);
+    if (gethostname(r->host, sizeof r->host - 1)) {
+        (void)snprintf(r->host, sizeof r->host, "unknown");
+    }
+    (void)snprintf(r->self, sizeof r->self, "%s-%d", r->host, (int)getpid());
+    (void)snprintf(r->events_max, sizeof r->events_max, "%d",
+                   (int)CO_KEY_EVENTS_MAX);
+    err = co_redis_start(&redis, &r->redis, diag);
+    if (err) return err;
+    *ret_redis = co_take(&r);
+    return CO_OK;
+}
+
+/* ---- commands ---- */
+
+static void
+begin(struct watch_redis *r, const char *command, enum co_key key,
+      const char *id)
+{
+    r->argv[0] = command;
+    r->argv[1] = co_key(key, r->opt.name_space, id, r->key);
+    r->argc = 2;
+    r->used = 0;
+}
+
+static void
+add(struct watch_redis *r, const char *text)
+{
+    co_assert(r->argc < ARGS_MAX);
+    r->argv[r->argc++] = text;
+}
+
+static void
+add_u64(struct watch_redis *r, uint64_t value)
+{
+    char *text = r->texts[r->used++];
+
+    (void)snprintf(text, TEXT_BYTES, "%llu", (unsigned long long)value);
+    add(r, text);
+}
+
+static void
+put(struct watch_redis *r, const char *field, const char *text)
+{
+    add(r, field);
+    add(r, text);
+}
+
+static void
+put_u64(struct watch_redis *r, const char *field, uint64_t value)
+{
+    add(r, field);
+    add_u64(r, value);
+}
+
+/* What the actor cannot take is counted there and written again soon. */
+static void
+finish(struct watch_redis *r)
+{
+    if (co_redis_send(r->redis, r->argc, r->argv, NULL)) r->registered = false;
+}
+
+/* ---- keys ---- */
+
+static void
+write_job(struct watch_redis *r, const struct watch_numbers *n,
+          const struct engine_counters *c)
+{
+    const struct kind_ledger *l = &n->ledger;
+
+    begin(r, "HSET", CO_KEY_JOB, r->id);
+    put(r, "name", r->opt.job_name);
+    put(r, "kind", r->opt.kind);
+    put(r, "state", n->state);
+    put(r, "why", n->why);
+    put(r, "host", r->host);
+    put(r, "folder", r->opt.folder);
+    put(r, "service", r->opt.service);
+    put_u64(r, "owner", n->owner);
+    put_u64(r, "requested", l->requested);
+    put_u64(r, "drawn", l->drawn);
+    put_u64(r, "accepted", l->accepted);
+    put_u64(r, "rejected", l->rejected);
+    put_u64(r, "surplus", l->surplus);
+    put_u64(r, "dead", l->dead);
+    put_u64(r, "pending", l->pending);
+    put_u64(r, "rows_per_s", n->rate);
+    put_u64(r, "eta_s", n->eta_s);
+    put_u64(r, "tasks_out", n->out);
+    put_u64(r, "tasks_ready", n->ready);
+    put_u64(r, "retried", c->retried);
+    put_u64(r, "lost", c->lost);
+    put_u64(r, "failed", c->failed);
+    put_u64(r, "salvaged", c->salvaged);
+    put_u64(r, "duplicate", c->duplicate);
+    finish(r);
+}
+
+static void
+write_registration(struct watch_redis *r)
+{
+    if (!r->registered) {
+        r->registered = true; /* finish() takes it back when refused */
+        begin(r, "SET", CO_KEY_SCHEMA, NULL);
+        add(r, CO_KEYS_SCHEMA);
+        finish(r);
+        begin(r, "ZADD", CO_KEY_JOBS, NULL);
+        add(r, "NX");
+        add_u64(r, (uint64_t)co_clock_wall_ms());
+        add(r, r->id);
+        finish(r);
+    }
+    begin(r, "ZADD", CO_KEY_COORDINATORS, NULL);
+    add_u64(r, (uint64_t)co_clock_wall_ms());
+    add(r, r->self);
+    finish(r);
+}
+
+static void
+write_self(struct watch_redis *r, const struct watch_numbers *n)
+{
+    struct co_redis_counters c;
+
+    co_redis_counters(r->redis, &c);
+    begin(r, "HSET", CO_KEY_COORDINATOR, r->self);
+    put(r, "host", r->host);
+    put_u64(r, "pid", (uint64_t)getpid());
+    put(r, "job", r->id);
+    put(r, "state", n->state);
+    put_u64(r, "redis_refused", c.refused);
+    put_u64(r, "redis_failed", c.failed);
+    put_u64(r, "redis_reconnects", c.reconnects);
+    finish(r);
+    begin(r, "EXPIRE", CO_KEY_COORDINATOR, r->self);
+    add_u64(r, CO_KEY_TTL_S);
+    finish(r);
+}
+
+/* The lease only tells who should own the job; the folder's lock decides. */
+static void
+write_lease(struct watch_redis *r, uint32_t owner)
+{
+    begin(r, "SET", CO_KEY_OWNER, r->id);
+    add_u64(r, owner);
+    add(r, "PX");
+    add_u64(r, OWNER_LEASE_MS);
+    finish(r);
+}
+
+/* Tasks that no broker has yet; the broker writes what it has. */
+static void
+write_backlog(struct watch_redis *r, const struct watch_numbers *n)
+{
+    char field[80];
+
+    (void)snprintf(field, sizeof field, "backlog.%s", r->self);
+    begin(r, "HSET", CO_KEY_QUEUE, r->opt.service);
+    put_u64(r, field, n->ready);
+    finish(r);
+}
+
+static void
+write_series(struct watch_redis *r, const struct watch_numbers *n)
+{
+    int64_t now_us = co_clock_us();
+    char line[256];
+
+    if (now_us < r->series_us) return;
+    r->series_us = now_us + MINUTE_US;
+    (void)snprintf(line, sizeof line,
+                   "{\"time_ms\":%lld,\"rows_per_s\":%llu,\"accepted\":%llu,"
+                   "\"rejected\":%llu,\"pending\":%llu,\"tasks_out\":%u}",
+                   (long long)co_clock_wall_ms(), (unsigned long long)n->rate,
+                   (unsigned long long)n->ledger.accepted,
+                   (unsigned long long)n->ledger.rejected,
+                   (unsigned long long)n->ledger.pending, n->out);
+    begin(r, "RPUSH", CO_KEY_SERIES, r->id);
+    add(r, line);
+    finish(r);
+    begin(r, "LTRIM", CO_KEY_SERIES, r->id);
+    add(r, "-1440"); /* a day of minutes */
+    add(r, "-1");
+    finish(r);
+}
+
+void
+watch_redis_job(struct watch_redis *r, const struct watch_numbers *n,
+                const struct engine *e)
+{
+    write_registration(r);
+    write_job(r, n, engine_counters(e));
+    write_self(r, n);
+    write_lease(r, n->owner);
+    write_backlog(r, n);
+    write_series(r, n);
+}
+
+void
+watch_redis_event(struct watch_redis *r, const char *from, const char *to,
+                  const char *why)
+{
+    begin(r, "XADD", CO_KEY_EVENTS, NULL);
+    add(r, "MAXLEN");
+    add(r, "~");
+    add(r, r->events_max);
+    add(r, "*");
+    put(r, "kind", "job");
+    put(r, "id", r->id);
+    put(r, "job", r->id);
+    put(r, "from", from);
+    put(r, "to", to);
+    put(r, "why", why ? why : "");
+    finish(r);
+}
+
+/* ---- the actor ---- */
+
+static void
+on_up(struct watch_redis *r, const struct co_redis_item *item)
+{
+    /* Another Redis, or one that lost its data: it is told everything. */
+    if (item->run_id_changed) r->registered = false;
+    co_log(CO_LOG_INFO, "redis.up", "version=%s changed=%d", item->version,
+           item->run_id_changed);
+}
+
+void
+watch_redis_poll(struct watch_redis *r)
+{
+    struct co_redis_item *item;
+
+    while ((item = co_redis_poll(r->redis))) {
+        if (item->kind == CO_REDIS_UP) on_up(r, item);
+        if (item->kind == CO_REDIS_DOWN) {
+            r->registered = false;
+            co_log(CO_LOG_WARN, "redis.down", "why=%s",
+                   co_log_quote(item->why).text);
+        }
+        co_redis_item_free(item);
+    }
+}
+
+int
+watch_redis_fd(const struct watch_redis *r)
+{
+    return co_redis_fd(r->redis);
+}
+
+void
+watch_redis_free(struct watch_redis *r)
+{
+    if (!r) return;
+    if (r->redis) {
+        char field[80];
+
+        /* What only a living coordinator has goes with it. */
+        begin(r, "ZREM", CO_KEY_COORDINATORS, NULL);
+        add(r, r->self);
+        finish(r);
+        (void)snprintf(field, sizeof field, "backlog.%s", r->self);
+        begin(r, "HDEL", CO_KEY_QUEUE, r->opt.service);
+        add(r, field);
+        finish(r);
+        co_redis_stop(r->redis, STOP_TIMEOUT_MS);
+        co_redis_free(r->redis);
+    }
+    free(r);
+}
+
+uint32_t
+watch_redis_owner(const char *url, bool insecure, const char *name_space,
+                  uint64_t job)
+{
+    co_auto(co_redis_closep) struct co_redis_client *client = NULL;
+    co_auto(co_redis_reply_freep) struct co_redis_reply *reply = NULL;
+    char id[CO_HEX16_SIZE];
+    char key[CO_KEY_BYTES];
+    const char *argv[3] = {"HGET", NULL, "owner"};
+
+    argv[1] = co_key(CO_KEY_JOB, name_space, co_hex16(job, id), key);
+    if (co_redis_connect(url, insecure, OWNER_TIMEOUT_MS, &client, NULL) ||
+        co_redis_call(client, 3, argv, NULL, OWNER_TIMEOUT_MS, &reply, NULL) ||
+        reply->type != CO_REDIS_TEXT) {
+        return 0;
+    }
+    return (uint32_t)strtoul(reply->text, NULL, 10);
+}

@@ -1,0 +1,37 @@
+/* watch_redis.h - the coordinator's keys in Redis (docs/redis-keys.md):
+ * job:ID, jobs, coordinator:ID, coordinators, queue:SERVICE, owner:job:ID and
+ * events. Everything goes through the Redis actor; what it cannot take is
+ * counted there and written again a quarter of a second later. */
+#pragma once
+#include "coordinator/watch.h"
+
+struct watch_redis; /* opaque */
+
+/* What a progress report says. */
+struct watch_numbers {
+    const char *state, *why;
+    struct kind_ledger ledger;
+    uint64_t rate; /* rows a second */
+    uint64_t eta_s;
+    uint32_t out, ready; /* tasks with brokers and workers; to be published */
+    uint32_t owner;
+};
+
+co_must_use enum co_err watch_redis_new(const struct watch_options *options,
+                                        struct watch_redis **ret_redis,
+                                        struct co_diag *diag);
+/* Writes what waits, for at most a second, and ends. NULL is fine. */
+void watch_redis_free(struct watch_redis *r);
+CO_DEFINE_FREEP(struct watch_redis, watch_redis_free)
+int watch_redis_fd(const struct watch_redis *r);
+/* Takes what the actor has to say. */
+void watch_redis_poll(struct watch_redis *r);
+void watch_redis_job(struct watch_redis *r, const struct watch_numbers *n,
+                     const struct engine *e);
+void watch_redis_event(struct watch_redis *r, const char *from, const char *to,
+                       const char *why);
+
+/* The highest owner number that Redis knows for the job; 0 when it knows none
+ * or does not answer within a second. Blocks: for the start only. */
+uint32_t watch_redis_owner(const char *url, bool insecure,
+                           const char *name_space, uint64_t job);
