@@ -29,14 +29,14 @@ LIST(open_child) = {
     "At {A}, {N} of {C}, {k}. {H} also {l}.",
     "{N}, {A}, is {T} child in {C}, who {k}.",
     "In {C}, {F} {L}, {A}, {k}; at home, {h} {l}.",
-    "{N} lives in {C}, and has just turned {A} with plans to match. {H} {k} and {l}.",
+    "{N} lives in {C}, and has just turned {A} with plans to match. {H} {k}, and {l}.",
     "{^}{t} for {i} age, {A}-year-old {N} of {C}, {k}.",
     "{N} of {C}, is {A}; ask what matters, and the answer is that {h} {k}.",
 };
 LIST(open_teen) = {
     "{N} is {y} from {C}, who {k}.",
     "At {A}, {N} of {C}, {k}. {H} also {l}.",
-    "{N}, {A}, is {T} teenager in {C}, who {k} and {l}.",
+    "{N}, {A}, is {T} teenager in {C}, who {k}, and {l}.",
     "Teachers in {C}, describe {N}, {A}, as {t}; {h} {k}.",
     "{^}{t} at {A}, {N} lives in {C}, where {h} {k}.",
     "{N} is {A} and lives in {C}. Out of class, {h} {l}; given a free hour more, {h} {k}.",
@@ -49,7 +49,7 @@ LIST(open_teen_work) = {
 };
 LIST(open_student) = {
     "{N} is {y} student in {C}, who {k}.",
-    "At {A}, {N} is studying in {C}. {H} {k} and {p}.",
+    "At {A}, {N} is studying in {C}. {H} {k}, and {p}.",
     "{N}, {A}, {e} and is back in class in {C}; {h} {k}.",
     "{^}{t} and busy with coursework, {N}, {A}, lives in {C}, where {h} {k}.",
     "Classes set the week for {N}, {y} in {C}, who {k}. In between, {h} {p}.",
@@ -61,7 +61,7 @@ LIST(open_employed) = {
     "At {A}, {N} works as {R} in {C}. {H} {w}, and {o} {h} {p}.",
     "{N}, {A}, {e} and now works as {R} in {C}, where {h} {w}.",
     "In {C}, {N}, {A}, is the {r} who {w}; {o} {h} {p}.",
-    "{M} and {t}, {N} is {y} {r} in {C}. {H} {w} and {p}.",
+    "{M} and {t}, {N} is {y} {r} in {C}. {H} {w}, and {p}.",
     "{N} of {C}, is {T} {r}, {A} years old, who {w}.",
     "Colleagues call {N}, {A}, {t}. {^}{R} in {C}, {h} {w} and, {o}, {p}.",
     "{N}, {A}, earns a living in {C}, as {R}. {H} {p}, {q}, and on the job {w}.",
@@ -76,7 +76,7 @@ LIST(open_armed) = {
     "{^}{t} by nature, {N} serves in the military at {A} and calls {C}, home for now; {h} {w}.",
 };
 LIST(open_unemployed) = {
-    "{N}, {A}, of {C}, last worked as {R} and is looking for the next job. {H} {k} and {p}.",
+    "{N}, {A}, of {C}, last worked as {R} and is looking for the next job. {H} {k}, and {p}.",
     "Between jobs in {C}, {N}, {A}, {k}. {H} was {R} until recently and still {p}.",
     "{N} is {y} former {r} in {C}, who {k}. To keep the days in shape, {h} {p}.",
     "{^}{t} even in a long job search, {N}, {A}, of {C}, {k}; {i} last post was as {R}.",
@@ -85,25 +85,25 @@ LIST(open_unemployed) = {
 LIST(open_retired) = {
     "{N}, {A}, is a retired {r} in {C}, who {k}.",
     "After a working life as {R}, {N}, {A}, is retired in {C}, and {k}. {H} also {p}.",
-    "{^}{t} at {A}, retired {r} {N} lives in {C}, {p} and {k}.",
+    "{^}{t} at {A}, retired {r} {N} lives in {C}, {p}, and {k}.",
     "{N} of {C}, put in {i} last shift as {R} some time ago; at {A}, {h} {k}.",
-    "{M} and {t}, {N}, {A}, is a retired {r} in {C}. {H} {p} and {q}.",
+    "{M} and {t}, {N}, {A}, is a retired {r} in {C}. {H} {p}, and {q}.",
     "Retired from work as {R}, {N}, {A}, {k} in {C}. Most weeks {h} {p}.",
     "{N} {e} and spent {i} later career as {R}. Now {A} and retired in {C}, {h} {p}.",
 };
 LIST(open_outside) = {
     "{N}, {A}, is not in paid work at present and lives in {C}, where {h} {k}. {H} also {p}.",
-    "{^}{t} by nature, {N} runs {i} days in {C}, without an employer: at {A}, {h} {k} and {p}.",
+    "{^}{t} by nature, {N} runs {i} days in {C}, without an employer: at {A}, {h} {k}, and {p}.",
     "{N} {e} and, at {A}, is outside the job market. In {C}, {h} {k}.",
     "{M} and {t}, {N} of {C}, is {A}. {H} holds no job just now, {k}, and {p}.",
-    "No time clock rules the week of {N}, {y} in {C}, who {k} and {p}.",
+    "No time clock rules the week of {N}, {y} in {C}, who {k}, and {p}.",
 };
 LIST(open_outside_old) = {
     "{N}, {A}, lives in {C}, where {h} {k}. {H} also {p}.",
-    "{^}{t} at {A}, {N} of {C}, {p} and {k}.",
+    "{^}{t} at {A}, {N} of {C}, {p}, and {k}.",
     "{M} and {t}, {N} is {A} and lives in {C}. {H} {p}, {q}, and {k}.",
     "{N} {e}, long before {h} became, at {A}, a familiar face in {C}, who {k}.",
-    "At {A}, {N} has {i} own pace in {C}: {h} {k} and {p}.",
+    "At {A}, {N} has {i} own pace in {C}: {h} {k}, and {p}.",
 };
 
 LIST(do_infant) = {

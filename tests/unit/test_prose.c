@@ -84,7 +84,9 @@ sounds_like_a_vowel(const char *w)
     if (isdigit((unsigned char)*w))
         return *w == '8' || strncmp(w, "11-", 3) == 0 ||
                strncmp(w, "18-", 3) == 0;
-    if (strncmp(w, "HVAC", 4) == 0 || strncmp(w, "MRI", 3) == 0) return true;
+    if (strncmp(w, "HVAC", 4) == 0 || strncmp(w, "MRI", 3) == 0 ||
+        strncmp(w, "hon", 3) == 0 || strncmp(w, "hour", 4) == 0)
+        return true;
     if (strncmp(w, "used", 4) == 0 || strncmp(w, "univ", 4) == 0 ||
         strncmp(w, "one", 3) == 0)
         return false;
