@@ -571,7 +571,8 @@ inventory_fits(const struct worker *w, const struct msg_inventory *v)
     }
     if (n == 0) return true;
     return n <= BATCH_MAX && (v->jobs.n == 1 || v->jobs.n == n) &&
-           msg_one_or_n(v->attempts, n) && msg_one_or_n(v->states, n);
+           msg_one_or_n(v->attempts, n) &&
+           (!v->states.n || msg_one_or_n(v->states, n));
 }
 
 static void

@@ -1,0 +1,598 @@
+/* What the broker promises about tasks: who gets them, once, and who hears
+ * what became of them. */
+#include "tests/unit/dispatch_world.h"
+
+static void
+a_batch_that_fits_is_passed_on_as_it_came(void **state)
+{
+    struct world *w = *state;
+    const struct msg *m;
+
+    given_owner(w);
+    given_worker(w, W1, 100);
+    publishes(w, 256, 64);
+    m = expect(w, BACK, W1, MSG_tasks);
+    assert_int_equal(m->tasks.tasks.n, 64);
+    assert_int_equal(m->tasks.tasks.v[63], 256 + 63);
+    assert_int_equal(w->out.v[w->read - 1].body.len, 64 * 8);
+    assert_int_equal(dispatch_counts(w->d)->split, 0);
+}
+
+static void
+a_batch_larger_than_the_credit_is_cut_without_losing_payload(void **state)
+{
+    struct world *w = *state;
+    const struct msg *m;
+    uint64_t payload;
+
+    given_owner(w);
+    given_worker(w, W1, 10);
+    publishes(w, 0, 25);
+    m = expect(w, BACK, W1, MSG_tasks);
+    assert_int_equal(m->tasks.tasks.n, 10);
+    grants(w, W1, "noop", 100);
+    m = expect(w, BACK, W1, MSG_tasks);
+    assert_int_equal(m->tasks.tasks.n, 15);
+    assert_int_equal(m->tasks.tasks.v[0], 10);
+    memcpy(&payload, w->out.v[w->read - 1].body.data, sizeof payload);
+    assert_int_equal(payload, 10);
+}
+
+static void
+single_tasks_that_wait_are_merged_into_one_message(void **state)
+{
+    struct world *w = *state;
+    const struct msg *m;
+    uint64_t payload;
+
+    given_owner(w);
+    for (uint64_t i = 0; i < 50; i++)
+        publishes(w, i, 1);
+    given_worker(w, W1, 100);
+    m = expect(w, BACK, W1, MSG_tasks);
+    assert_int_equal(m->tasks.tasks.n, 50);
+    memcpy(&payload, w->out.v[w->read - 1].body.data + 49 * 8, 8);
+    assert_int_equal(payload, 49);
+    assert_int_equal(dispatch_counts(w->d)->merged, 49);
+}
+
+static void
+work_is_spread_over_workers_with_free_credit(void **state)
+{
+    struct world *w = *state;
+
+    given_owner(w);
+    for (uint64_t i = 0; i < 40; i++)
+        publishes(w, i, 1);
+    hello(w, BACK, W1, 0);
+    hello(w, BACK, W2, 0);
+    /* Both grants are in before the core hands out anything more. */
+    grants(w, W1, "other", 1);
+    grants(w, W2, "other", 1);
+    w->granted[W1] = w->granted[W2] = 0;
+    grants(w, W1, "noop", 20);
+    grants(w, W2, "noop", 100);
+    assert_int_equal(tasks_sent(w, W1), 20);
+    assert_int_equal(tasks_sent(w, W2), 20);
+}
+
+static void
+credit_of_a_worker_is_never_exceeded(void **state)
+{
+    struct world *w = *state;
+
+    given_owner(w);
+    given_worker(w, W1, 7);
+    publishes(w, 0, 60);
+    assert_int_equal(tasks_sent(w, W1), 7);
+    finishes(w, W1, 1, 0, 7, 1);
+    assert_int_equal(tasks_sent(w, W1), 7); /* a result is not a grant */
+    grants(w, W1, "noop", 3);
+    assert_int_equal(tasks_sent(w, W1), 10);
+}
+
+static void
+a_result_is_passed_on_and_its_acknowledgement_goes_back(void **state)
+{
+    struct world *w = *state;
+    uint64_t seq = 1;
+
+    given_owner(w);
+    given_worker(w, W1, 10);
+    publishes(w, 0, 3);
+    finishes(w, W1, 1, 0, 3, 1);
+    assert_int_equal(expect(w, FRONT, BOSS, MSG_results)->results.tasks.n, 3);
+    assert_int_equal(dispatch_totals(w->d).in_flight, 0);
+    sends(w, FRONT, BOSS,
+          (struct msg){.type = MSG_ack,
+                       .ack = {.job = JOB,
+                               .owner = OWNER,
+                               .worker = 1000 + W1,
+                               .seqs = {&seq, 1}}});
+    assert_int_equal(expect(w, BACK, W1, MSG_ack)->ack.seqs.v[0], 1);
+}
+
+static void
+a_task_published_again_is_answered_have(void **state)
+{
+    struct world *w = *state;
+
+    given_owner(w);
+    publishes(w, 0, 4);
+    publishes(w, 2, 4); /* 2 and 3 are known */
+    assert_int_equal(expect(w, FRONT, BOSS, MSG_have)->have.tasks.n, 2);
+    assert_int_equal(w->got.have.tasks.v[0], 2);
+    given_worker(w, W1, 100);
+    assert_int_equal(tasks_sent(w, W1), 6);
+}
+
+static void
+a_higher_attempt_replaces_a_queued_one(void **state)
+{
+    struct world *w = *state;
+    struct msg m;
+    uint32_t two = 2;
+
+    given_owner(w);
+    publishes(w, 0, 4);
+    m = tasks_msg(w, JOB, 1, 1);
+    m.tasks.attempts = (struct msg_u32s){&two, 1};
+    publishes_as(w, BOSS, m);
+    given_worker(w, W1, 100);
+    assert_int_equal(tasks_sent(w, W1), 4);
+    assert_int_equal(dispatch_counts(w->d)->replaced, 1);
+    publishes(w, 1, 1); /* the lower one again */
+    assert_int_equal(expect(w, FRONT, BOSS, MSG_have)->have.attempts.v[0], 2);
+}
+
+static void
+a_higher_attempt_of_a_running_task_cancels_it_and_is_queued(void **state)
+{
+    struct world *w = *state;
+    struct msg m;
+    uint32_t two = 2;
+
+    given_owner(w);
+    given_worker(w, W1, 1);
+    publishes(w, 0, 1);
+    m = tasks_msg(w, JOB, 0, 1);
+    m.tasks.attempts = (struct msg_u32s){&two, 1};
+    publishes_as(w, BOSS, m);
+    assert_int_equal(expect(w, BACK, W1, MSG_cancel)->cancel.tasks.v[0], 0);
+    finishes(w, W1, 1, 0, 1, 1); /* the late result is passed on all the same */
+    (void)expect(w, FRONT, BOSS, MSG_results);
+    assert_int_equal(dispatch_totals(w->d).queued, 1);
+    grants(w, W1, "noop", 1);
+    assert_int_equal(expect(w, BACK, W1, MSG_tasks)->tasks.attempts.v[0], 2);
+}
+
+static void
+a_cancelled_task_in_the_queue_is_returned_and_never_sent(void **state)
+{
+    struct world *w = *state;
+    uint64_t which[] = {1, 2, 50};
+
+    given_owner(w);
+    publishes(w, 0, 4);
+    sends(w, FRONT, BOSS,
+          (struct msg){
+              .type = MSG_cancel,
+              .cancel = {.job = JOB, .owner = OWNER, .tasks = {which, 3}}});
+    assert_int_equal(expect(w, FRONT, BOSS, MSG_returned)->returned.tasks.n, 2);
+    assert_int_equal(dispatch_counts(w->d)->cancel_unknown, 1);
+    given_worker(w, W1, 100);
+    assert_int_equal(tasks_sent(w, W1), 2);
+}
+
+static void
+a_running_task_is_cancelled_at_its_worker(void **state)
+{
+    struct world *w = *state;
+    uint64_t which = 0;
+
+    given_owner(w);
+    given_worker(w, W1, 1);
+    publishes(w, 0, 1);
+    sends(w, FRONT, BOSS,
+          (struct msg){
+              .type = MSG_cancel,
+              .cancel = {.job = JOB, .owner = OWNER, .tasks = {&which, 1}}});
+    (void)expect(w, BACK, W1, MSG_cancel);
+    assert_int_equal(dispatch_totals(w->d).in_flight, 1);
+}
+
+static void
+tasks_of_a_silent_worker_are_lost_with_cause_and_neighbours(void **state)
+{
+    struct world *w = *state;
+    const struct msg *m;
+
+    given_owner(w);
+    given_worker(w, W1, 10);
+    publishes(w, 0, 4);
+    for (int i = 0; i < 6; i++) {
+        beats(w, FRONT, BOSS, 0, 0);
+        passes(w, 1000);
+    }
+    m = expect(w, FRONT, BOSS, MSG_lost);
+    assert_int_equal(m->lost.cause, LOST_WORKER_DEAD);
+    assert_int_equal(m->lost.tasks.n, 4);
+    assert_int_equal(m->lost.neighbours, 4);
+    assert_int_equal(m->lost.worker, 1000 + W1);
+    assert_int_equal(dispatch_totals(w->d).workers, 0);
+}
+
+static void
+a_worker_that_leaves_with_tasks_loses_them_by_drain(void **state)
+{
+    struct world *w = *state;
+
+    given_owner(w);
+    given_worker(w, W1, 10);
+    publishes(w, 0, 2);
+    sends(w, BACK, W1, (struct msg){.type = MSG_bye});
+    assert_int_equal(expect(w, FRONT, BOSS, MSG_lost)->lost.cause, LOST_DRAIN);
+}
+
+static void
+an_unroutable_worker_may_come_back_with_what_it_holds(void **state)
+{
+    struct world *w = *state;
+    uint64_t job = JOB;
+    uint64_t held[] = {0, 1};
+    uint32_t one = 1;
+    uint32_t running = HELD_RUNNING;
+
+    given_owner(w);
+    given_worker(w, W1, 10);
+    publishes(w, 0, 3);
+    dispatch_on_unroutable(w->d, SIDE_BACK, W1, w->now, &w->out);
+    passes(w, 500);
+    expect_none(w, FRONT, BOSS, MSG_lost);
+    forget_past(w);
+    /* A new link, the same incarnation; task 2 never arrived there. */
+    sends(w, BACK, W2,
+          (struct msg){.type = MSG_hello,
+                       .hello = {.version = PROTO_VERSION,
+                                 .role = ROLE_WORKER,
+                                 .incarnation = 1000 + W1,
+                                 .name = msg_text("again"),
+                                 .fingerprint = FP,
+                                 .held_count = 2}});
+    (void)expect(w, BACK, W2, MSG_welcome);
+    sends(w, BACK, W2,
+          (struct msg){.type = MSG_inventory,
+                       .inventory = {.page = 0,
+                                     .pages = 1,
+                                     .jobs = {&job, 1},
+                                     .tasks = {held, 2},
+                                     .attempts = {&one, 1},
+                                     .states = {&running, 1}}});
+    assert_int_equal(expect(w, FRONT, BOSS, MSG_lost)->lost.tasks.v[0], 2);
+    assert_int_equal(w->got.lost.cause, LOST_LINK);
+    assert_int_equal(dispatch_totals(w->d).in_flight, 2);
+}
+
+static void
+an_unroutable_worker_that_stays_away_is_dead_soon(void **state)
+{
+    struct world *w = *state;
+
+    given_owner(w);
+    given_worker(w, W1, 10);
+    publishes(w, 0, 3);
+    dispatch_on_unroutable(w->d, SIDE_BACK, W1, w->now, &w->out);
+    passes(w, 1600);
+    assert_int_equal(expect(w, FRONT, BOSS, MSG_lost)->lost.cause,
+                     LOST_WORKER_DEAD);
+}
+
+static void
+a_difference_in_two_beats_leads_to_an_inventory_that_repairs(void **state)
+{
+    struct world *w = *state;
+    uint64_t jobs[] = {JOB, JOB};
+    uint64_t held[] = {1, 9};
+    uint32_t one = 1;
+
+    given_owner(w);
+    given_worker(w, W1, 10);
+    publishes(w, 0, 2); /* the worker will say that it has 1 and 9 */
+    for (int i = 0; i < 9 && !finds(w, BACK, W1, MSG_inventory_get); i++) {
+        passes(w, 1000);
+        beats(w, FRONT, BOSS, 0, 0);
+        beats(w, BACK, W1, 2, 4711);
+    }
+    assert_int_equal(dispatch_counts(w->d)->inventory_asked, 1);
+    sends(w, BACK, W1,
+          (struct msg){.type = MSG_inventory,
+                       .inventory = {.page = 0,
+                                     .pages = 1,
+                                     .jobs = {jobs, 2},
+                                     .tasks = {held, 2},
+                                     .attempts = {&one, 1}}});
+    assert_int_equal(expect(w, FRONT, BOSS, MSG_lost)->lost.tasks.v[0], 0);
+    assert_int_equal(dispatch_counts(w->d)->inventory_adopted, 1);
+    /* From now on beats agree. */
+    forget_past(w);
+    for (int i = 0; i < 9; i++) {
+        passes(w, 1000);
+        beats(w, FRONT, BOSS, 0, 0);
+        beats(w, BACK, W1, 2,
+              msg_held_key(JOB, 1, 1) ^ msg_held_key(JOB, 9, 1));
+    }
+    expect_none(w, BACK, W1, MSG_inventory_get);
+}
+
+static void
+results_without_an_owner_are_kept_by_the_worker(void **state)
+{
+    struct world *w = *state;
+
+    given_owner(w);
+    given_worker(w, W1, 10);
+    publishes(w, 0, 2);
+    sends(w, FRONT, BOSS, (struct msg){.type = MSG_bye});
+    finishes(w, W1, 1, 0, 2, 1);
+    assert_int_equal(expect(w, BACK, W1, MSG_no_owner)->no_owner.seqs.v[0], 1);
+    /* The successor is told of them, and the worker to send again. */
+    hello(w, FRONT, 2, 0);
+    attaches(w, 2, JOB, OWNER + 1, PRIORITY_MEDIUM);
+    assert_int_equal(expect(w, FRONT, 2, MSG_inventory)->inventory.states.v[0],
+                     HELD_DONE);
+    assert_int_equal(expect(w, FRONT, 2, MSG_attached)->attached.held, 2);
+    w->read = 0;
+    (void)expect(w, BACK, W1, MSG_owner_attached);
+    finishes(w, W1, 1, 0, 2, 1);
+    (void)expect(w, FRONT, 2, MSG_results);
+}
+
+static void
+results_that_the_broker_knows_nothing_of_are_passed_on(void **state)
+{
+    struct world *w = *state;
+
+    given_owner(w);
+    given_worker(w, W1, 0);
+    finishes(w, W1, 1, 500, 2, 1);
+    (void)expect(w, FRONT, BOSS, MSG_results);
+    assert_int_equal(dispatch_counts(w->d)->results_unknown, 2);
+}
+
+static void
+a_lower_owner_number_is_stale_everywhere(void **state)
+{
+    struct world *w = *state;
+    uint64_t x = 1;
+
+    given_owner(w);
+    hello(w, FRONT, 2, 0);
+    attaches(w, 2, JOB, OWNER + 1, PRIORITY_MEDIUM);
+    expect_refused(w, FRONT, BOSS, "STALE"); /* the one before is told */
+    publishes(w, 0, 1);
+    expect_refused(w, FRONT, BOSS, "STALE");
+    sends(
+        w, FRONT, BOSS,
+        (struct msg){
+            .type = MSG_ack,
+            .ack = {.job = JOB, .owner = OWNER, .worker = 1, .seqs = {&x, 1}}});
+    expect_refused(w, FRONT, BOSS, "STALE");
+    sends(
+        w, FRONT, BOSS,
+        (struct msg){.type = MSG_cancel,
+                     .cancel = {.job = JOB, .owner = OWNER, .tasks = {&x, 1}}});
+    expect_refused(w, FRONT, BOSS, "STALE");
+    sends(w, FRONT, BOSS,
+          (struct msg){.type = MSG_detach,
+                       .detach = {.job = JOB, .owner = OWNER}});
+    expect_refused(w, FRONT, BOSS, "STALE");
+    attaches(w, BOSS, JOB, OWNER, PRIORITY_MEDIUM);
+    expect_refused(w, FRONT, BOSS, "STALE");
+    assert_int_equal(w->got.refused.owner, OWNER + 1);
+}
+
+static void
+detach_makes_everybody_forget_the_job(void **state)
+{
+    struct world *w = *state;
+
+    given_owner(w);
+    given_worker(w, W1, 2);
+    publishes(w, 0, 5);
+    finishes(w, W1, 1, 0, 1, 1);
+    sends(w, FRONT, BOSS,
+          (struct msg){.type = MSG_detach,
+                       .detach = {.job = JOB, .owner = OWNER}});
+    (void)expect(w, BACK, W1, MSG_forget);
+    assert_int_equal(dispatch_totals(w->d).jobs, 0);
+    assert_int_equal(dispatch_totals(w->d).queued, 0);
+    assert_int_equal(dispatch_totals(w->d).in_flight, 0);
+    /* A straggler is told once more. */
+    finishes(w, W1, 2, 1, 1, 1);
+    (void)expect(w, BACK, W1, MSG_forget);
+}
+
+static void
+suspects_run_alone(void **state)
+{
+    struct world *w = *state;
+    struct msg m;
+
+    given_owner(w);
+    given_worker(w, W1, 100);
+    publishes(w, 0, 3);
+    m = tasks_msg(w, JOB, 100, 2);
+    m.tasks.alone = 1;
+    publishes_as(w, BOSS, m);
+    publishes(w, 200, 3); /* nothing goes to the worker that is to be empty */
+    assert_int_equal(tasks_sent(w, W1), 3);
+    finishes(w, W1, 1, 0, 3, 1);
+    assert_int_equal(tasks_sent(w, W1), 4); /* the first suspect */
+    finishes(w, W1, 2, 100, 1, 1);
+    finishes(w, W1, 3, 101, 1, 1);
+    finishes(w, W1, 4, 200, 3, 1);
+    assert_int_equal(tasks_sent(w, W1), 8);
+}
+
+static void
+tasks_go_only_to_workers_with_the_same_fingerprint(void **state)
+{
+    struct world *w = *state;
+    struct msg m;
+
+    given_owner(w);
+    given_worker(w, W1, 100);
+    m = tasks_msg(w, JOB, 0, 2);
+    m.tasks.fingerprint = FP + 1;
+    publishes_as(w, BOSS, m);
+    assert_int_equal(tasks_sent(w, W1), 0);
+    m = tasks_msg(w, JOB, 10, 2);
+    m.tasks.fingerprint = FP;
+    publishes_as(w, BOSS, m);
+    assert_int_equal(tasks_sent(w, W1), 0); /* behind those of the other */
+    assert_int_equal(dispatch_totals(w->d).queued, 4);
+}
+
+static void
+an_unknown_peer_is_asked_who_it_is(void **state)
+{
+    struct world *w = *state;
+
+    grants(w, W1, "noop", 5);
+    (void)expect(w, BACK, W1, MSG_who);
+    grants(w, W1, "noop", 5); /* not again at once */
+    expect_none(w, BACK, W1, MSG_who);
+    hello(w, BACK, W1, 0);
+    (void)expect(w, BACK, W1, MSG_welcome);
+}
+
+static void
+wrong_versions_roles_and_places_are_refused(void **state)
+{
+    struct world *w = *state;
+
+    sends(w, BACK, W1,
+          (struct msg){.type = MSG_hello,
+                       .hello = {.version = 2,
+                                 .role = ROLE_WORKER,
+                                 .incarnation = 1,
+                                 .name = msg_text("x")}});
+    expect_refused(w, BACK, W1, "VERSION");
+    sends(w, BACK, W1,
+          (struct msg){.type = MSG_hello,
+                       .hello = {.version = 1,
+                                 .role = ROLE_COORDINATOR,
+                                 .incarnation = 1,
+                                 .name = msg_text("x")}});
+    expect_refused(w, BACK, W1, "DENIED");
+    given_worker(w, W1, 1);
+    sends(w, BACK, W1,
+          (struct msg){.type = MSG_detach, .detach = {.job = JOB, .owner = 9}});
+    expect_refused(w, BACK, W1, "DENIED");
+    assert_int_equal(dispatch_counts(w->d)->misplaced, 1);
+}
+
+static void
+results_with_another_workers_incarnation_are_refused(void **state)
+{
+    struct world *w = *state;
+    uint64_t task = 0;
+    uint32_t zero = 0;
+
+    given_owner(w);
+    given_worker(w, W1, 1);
+    sends(w, BACK, W1,
+          (struct msg){.type = MSG_results,
+                       .results = {.job = JOB,
+                                   .owner = OWNER,
+                                   .worker = 1,
+                                   .seq = 1,
+                                   .tasks = {&task, 1},
+                                   .attempts = {&zero, 1},
+                                   .statuses = {&zero, 1},
+                                   .lens = {&zero, 1}}});
+    expect_refused(w, BACK, W1, "MISMATCH");
+    expect_none(w, FRONT, BOSS, MSG_results);
+}
+
+static void
+assets_travel_between_worker_and_owner(void **state)
+{
+    struct world *w = *state;
+
+    given_owner(w);
+    given_worker(w, W1, 1);
+    sends(w, BACK, W1,
+          (struct msg){.type = MSG_need,
+                       .need = {.job = JOB, .hash = 5, .worker = 1000 + W1}});
+    (void)expect(w, FRONT, BOSS, MSG_need);
+    sends(
+        w, FRONT, BOSS,
+        (struct msg){
+            .type = MSG_blob,
+            .blob = {.job = JOB, .hash = 5, .worker = 1000 + W1, .total = 3}});
+    (void)expect(w, BACK, W1, MSG_blob);
+}
+
+static void
+a_draining_worker_gets_nothing_more(void **state)
+{
+    struct world *w = *state;
+
+    given_owner(w);
+    given_worker(w, W1, 100);
+    sends(w, BACK, W1, (struct msg){.type = MSG_drain});
+    publishes(w, 0, 5);
+    assert_int_equal(tasks_sent(w, W1), 0);
+}
+
+static void
+a_loop_that_stood_still_gives_nobody_up(void **state)
+{
+    struct world *w = *state;
+
+    given_owner(w);
+    given_worker(w, W1, 10);
+    w->now += 60000;
+    dispatch_tick(w->d, w->now, &w->out);
+    assert_int_equal(dispatch_totals(w->d).workers, 1);
+}
+
+int
+main(void)
+{
+#define T(name)                                                                \
+    cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
+    const struct CMUnitTest tests[] = {
+        T(a_batch_that_fits_is_passed_on_as_it_came),
+        T(a_batch_larger_than_the_credit_is_cut_without_losing_payload),
+        T(single_tasks_that_wait_are_merged_into_one_message),
+        T(work_is_spread_over_workers_with_free_credit),
+        T(credit_of_a_worker_is_never_exceeded),
+        T(a_result_is_passed_on_and_its_acknowledgement_goes_back),
+        T(a_task_published_again_is_answered_have),
+        T(a_higher_attempt_replaces_a_queued_one),
+        T(a_higher_attempt_of_a_running_task_cancels_it_and_is_queued),
+        T(a_cancelled_task_in_the_queue_is_returned_and_never_sent),
+        T(a_running_task_is_cancelled_at_its_worker),
+        T(tasks_of_a_silent_worker_are_lost_with_cause_and_neighbours),
+        T(a_worker_that_leaves_with_tasks_loses_them_by_drain),
+        T(an_unroutable_worker_may_come_back_with_what_it_holds),
+        T(an_unroutable_worker_that_stays_away_is_dead_soon),
+        T(a_difference_in_two_beats_leads_to_an_inventory_that_repairs),
+        T(results_without_an_owner_are_kept_by_the_worker),
+        T(results_that_the_broker_knows_nothing_of_are_passed_on),
+        T(a_lower_owner_number_is_stale_everywhere),
+        T(detach_makes_everybody_forget_the_job),
+        T(suspects_run_alone),
+        T(tasks_go_only_to_workers_with_the_same_fingerprint),
+        T(an_unknown_peer_is_asked_who_it_is),
+        T(wrong_versions_roles_and_places_are_refused),
+        T(results_with_another_workers_incarnation_are_refused),
+        T(assets_travel_between_worker_and_owner),
+        T(a_draining_worker_gets_nothing_more),
+        T(a_loop_that_stood_still_gives_nobody_up),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
