@@ -114,6 +114,14 @@ grow_result_index(struct slots *s)
     s->result_mask = n - 1;
 }
 
+/* Below this, a full worker takes work again: not at the very limit, or it
+ * would change its mind with every result. */
+static uint64_t
+enough_room(const struct slots *s)
+{
+    return s->config.result_bytes_max / 8 * 7;
+}
+
 static void
 result_remove(struct slots *s, struct result *r, enum slots_event event)
 {
@@ -134,9 +142,7 @@ result_remove(struct slots *s, struct result *r, enum slots_event event)
         s->result_bytes -= r->body_bytes;
     }
     s->results_n--;
-    if (s->full && s->result_bytes <= s->config.result_bytes_max / 8 * 7) {
-        s->full = false;
-    }
+    if (s->full && s->result_bytes <= enough_room(s)) s->full = false;
     result_free(s, r);
 }
 
@@ -165,25 +171,24 @@ may_spill(const struct slots *s)
     return s->config.spill.put && s->now_us >= s->spill_retry_us;
 }
 
-/* Those first that will wait longest. */
+/* Spills those first that will wait longest. */
 static void
 relieve_memory(struct slots *s)
 {
     static const uint8_t order[] = {RESULT_WAITING, RESULT_SENT,
                                     RESULT_PENDING};
+    uint64_t target = s->full ? enough_room(s) : s->config.result_bytes_max;
 
     for (unsigned i = 0; i < co_countof(order); i++) {
         struct result *r;
 
-        while (s->result_bytes > s->config.result_bytes_max && may_spill(s) &&
+        while (s->result_bytes > target && may_spill(s) &&
                (r = TAILQ_FIRST(&s->results[order[i]][0]))) {
             (void)spill_one(s, r);
         }
     }
     if (s->result_bytes > s->config.result_bytes_max) s->full = true;
-    if (s->full && s->result_bytes <= s->config.result_bytes_max / 8 * 7) {
-        s->full = false;
-    }
+    if (s->full && s->result_bytes <= enough_room(s)) s->full = false;
 }
 
 /* The body of a spilled batch; its tasks go back when the disk lost it. */

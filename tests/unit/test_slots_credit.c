@@ -1,0 +1,500 @@
+/* test_slots_credit.c - how much work a worker asks for, what happens when its
+ * memory is full, and the tables of states. */
+#include "tests/unit/slots_fixture.h"
+
+/* -- grants -------------------------------------------------------------- */
+static uint64_t
+granted(struct fixture *f, uint32_t link, const char *service)
+{
+    struct msg m;
+
+    while (took(f, link, MSG_credit, &m, NULL)) {
+        if (msg_str_is(m.credit.service, service)) return m.credit.granted;
+    }
+    return 0;
+}
+
+static void
+the_first_grant_is_the_look_ahead(void **state)
+{
+    struct fixture *f = *state;
+
+    slots_connect(f->s, 0, f->now, &f->out);
+    flush(f);
+    assert_int_equal(granted(f, 0, "noop"), 0); /* not before WELCOME */
+    welcome_again(f, 0, 1);
+    flush(f);
+    assert_int_equal(granted(f, 0, "noop"), 1024); /* 100 ns a task */
+    ignore_what_was_said(f);
+    flush(f);
+    assert_silent(f, 0, MSG_credit);
+}
+
+static void
+ranges_get_three_ahead_however_long_they_take(void **state)
+{
+    struct fixture *f = *state;
+
+    slots_connect(f->s, 0, f->now, &f->out);
+    welcome_again(f, 0, 1);
+    flush(f);
+    assert_int_equal(granted(f, 0, "range"), 3);
+}
+
+static void
+look_ahead_is_two_milliseconds_of_work(void **state)
+{
+    struct fixture *f = *state;
+
+    for (int i = 0; i < 200; i++)
+        slots_measure(f->s, NOOP, 100 * 1000);
+    assert_in_range(slots_look_ahead(f->s, NOOP), 19, 21);
+    for (int i = 0; i < 200; i++)
+        slots_measure(f->s, NOOP, 5 * 1000 * 1000);
+    assert_int_equal(slots_look_ahead(f->s, NOOP), 1);
+    for (int i = 0; i < 300; i++)
+        slots_measure(f->s, NOOP, 0);
+    assert_int_equal(slots_look_ahead(f->s, NOOP), 1024);
+}
+
+static void
+a_grant_is_renewed_when_an_eighth_was_worked_off(void **state)
+{
+    struct fixture *f = *state;
+
+    given_link(f, 0);
+    say_tasks(f, 0, (struct given){.first = 0, .n = 200});
+    for (int i = 0; i < 100; i++)
+        finish(f, started(f), "x");
+    flush(f);
+    assert_int_equal(granted(f, 0, "noop"), 0); /* 100 < 1024 / 8 */
+    for (int i = 0; i < 28; i++)
+        finish(f, started(f), "x");
+    flush(f);
+    assert_int_equal(granted(f, 0, "noop"), 1024 + 128);
+}
+
+static void
+a_broker_that_is_nearly_out_of_credit_gets_every_bit(void **state)
+{
+    struct fixture *f = *state;
+
+    given_link(f, 0);
+    say_tasks(f, 0, (struct given){.first = 0, .n = 1024});
+    finish(f, started(f), "x");
+    flush(f);
+    assert_int_equal(granted(f, 0, "noop"), 1024 + 1);
+}
+
+static void
+tasks_beyond_the_grant_are_returned_full(void **state)
+{
+    struct fixture *f = *state;
+
+    given_link(f, 0);
+    say_tasks(f, 0, (struct given){.first = 1, .n = 5, .service = "range"});
+    flush(f);
+    struct msg m = take(f, 0, MSG_returned);
+    assert_int_equal(m.returned.reason, RETURN_FULL);
+    assert_int_equal(m.returned.tasks.n, 2);
+    assert_int_equal(m.returned.tasks.v[0], 4);
+    assert_int_equal(stats(f).queued, 3);
+    assert_int_equal(stats(f).counters.over_credit, 2);
+}
+
+static void
+returned_tasks_free_their_credit(void **state)
+{
+    struct fixture *f = *state;
+
+    given_link(f, 0);
+    say_tasks(f, 0, (struct given){.first = 1, .n = 3, .service = "range"});
+    say_cancel(f, 0, 1);
+    flush(f);
+    assert_int_equal(granted(f, 0, "range"), 4);
+}
+
+static void
+grants_are_counted_anew_after_welcome(void **state)
+{
+    struct fixture *f = *state;
+
+    given_link(f, 0);
+    say_tasks(f, 0, (struct given){.first = 1, .n = 2, .service = "range"});
+    ignore_what_was_said(f);
+    welcome_again(f, 0, 2);
+    flush(f);
+    /* Two are still here, so there is room for one. */
+    assert_int_equal(granted(f, 0, "range"), 1);
+}
+
+static void
+grants_are_asked_back_when_tasks_turn_out_slow(void **state)
+{
+    struct fixture *f = *state;
+    const struct msg answer = {
+        .type = MSG_reclaimed,
+        .reclaimed = {.service = msg_text("noop"), .returned = 1000}};
+
+    given_link(f, 0);
+    for (int i = 0; i < 100; i++)
+        slots_measure(f->s, NOOP, 5 * 1000 * 1000);
+    flush(f);
+    assert_int_equal(take(f, 0, MSG_reclaim).reclaim.count, 1023);
+    flush(f);
+    assert_silent(f, 0, MSG_reclaim); /* one question at a time */
+    say(f, 0, &answer);
+    assert_int_equal(stats(f).credit, 24 + 3);
+}
+
+static void
+a_reclaimed_that_claims_too_much_is_ignored(void **state)
+{
+    struct fixture *f = *state;
+    const struct msg answer = {
+        .type = MSG_reclaimed,
+        .reclaimed = {.service = msg_text("range"), .returned = 4}};
+
+    given_link(f, 0);
+    say(f, 0, &answer);
+    assert_int_equal(stats(f).counters.bad, 1);
+    assert_int_equal(stats(f).credit, 1024 + 3);
+}
+
+static void
+two_brokers_share_the_look_ahead(void **state)
+{
+    struct fixture *f = *state;
+
+    slots_connect(f->s, 0, f->now, &f->out);
+    slots_connect(f->s, 1, f->now, &f->out);
+    welcome_again(f, 0, 1);
+    welcome_again(f, 1, 2);
+    flush(f);
+    assert_int_equal(granted(f, 0, "noop"), 512);
+    assert_int_equal(granted(f, 1, "noop"), 512);
+}
+
+static void
+credit_moves_to_the_broker_that_has_work(void **state)
+{
+    struct fixture *f = *state;
+
+    slots_connect(f->s, 0, f->now, &f->out);
+    slots_connect(f->s, 1, f->now, &f->out);
+    welcome_again(f, 0, 1);
+    welcome_again(f, 1, 2);
+    flush(f);
+    ignore_what_was_said(f);
+    say_tasks(f, 0, (struct given){.first = 0, .n = 1});
+    flush(f);
+    assert_int_equal(granted(f, 0, "noop"), 1024 - 64);
+}
+
+/* -- memory -------------------------------------------------------------- */
+enum { LITTLE = 100 };
+
+static void
+when_results_fill_memory_nothing_is_taken(void **state)
+{
+    struct fixture *f = *state;
+    char body[LITTLE + 1] = {0};
+
+    memset(body, 'x', LITTLE);
+    given_link(f, 0);
+    say_tasks(f, 0, (struct given){.first = 1, .n = 2});
+    finish(f, started(f), body);
+    finish(f, started(f), body);
+    flush(f);
+    assert_true(stats(f).full);
+    ignore_what_was_said(f);
+    say_tasks(f, 0, (struct given){.first = 3, .n = 1});
+    flush(f);
+    struct msg m = take(f, 0, MSG_returned);
+    assert_int_equal(m.returned.reason, RETURN_FULL);
+    assert_true(m.returned.not_before_ms > 0);
+    at(f, 3000);
+    flush(f);
+    assert_true(take(f, 0, MSG_reclaim).reclaim.count > 0);
+    say_ack(f, 0, 1);
+    assert_false(stats(f).full);
+    flush(f);
+    say_tasks(f, 0, (struct given){.first = 3, .n = 1});
+    (void)started(f);
+}
+
+/* A spill that the test can break. */
+static struct {
+    struct co_bytes kept[8];
+    uint64_t seqs[8];
+    unsigned n;
+    bool full, broken;
+} disk;
+
+static enum co_err
+disk_put(void *ctx, uint64_t seq, struct co_bytes body)
+{
+    (void)ctx;
+    if (disk.full) return CO_FULL;
+    disk.seqs[disk.n] = seq;
+    return co_bytes_copy(body.data, body.len, &disk.kept[disk.n++]);
+}
+
+static enum co_err
+disk_get(void *ctx, uint64_t seq, struct co_bytes *ret_body)
+{
+    (void)ctx;
+    if (disk.broken) return CO_DAMAGED;
+    for (unsigned i = 0; i < disk.n; i++) {
+        if (disk.seqs[i] != seq) continue;
+        *ret_body = co_bytes_ref(disk.kept[i]);
+        return CO_OK;
+    }
+    return CO_NOTFOUND;
+}
+
+static void
+disk_drop(void *ctx, uint64_t seq)
+{
+    (void)ctx;
+    for (unsigned i = 0; i < disk.n; i++) {
+        if (disk.seqs[i] != seq) continue;
+        co_bytes_unref(&disk.kept[i]);
+        disk.kept[i] = disk.kept[disk.n - 1];
+        disk.seqs[i] = disk.seqs[disk.n - 1];
+        disk.kept[--disk.n] = (struct co_bytes){0};
+        return;
+    }
+}
+
+static int
+setup_little_memory(void **state)
+{
+    return fixture_setup_config(
+        state, (struct slots_config){.result_bytes_max = 2 * LITTLE - 1});
+}
+
+static int
+setup_spill(void **state)
+{
+    const struct slots_config config = {
+        .result_bytes_max = LITTLE + 1,
+        .result_age_us = 10ll * 1000 * MS,
+        .spill = {NULL, disk_put, disk_get, disk_drop},
+    };
+    memset(&disk, 0, sizeof disk);
+    return fixture_setup_config(state, config);
+}
+
+static void
+given_result_of(struct fixture *f, uint64_t task, char letter)
+{
+    char body[LITTLE + 1] = {0};
+
+    memset(body, letter, LITTLE);
+    say_tasks(f, 0, (struct given){.first = task, .n = 1});
+    finish(f, started(f), body);
+    flush(f);
+}
+
+static void
+results_beyond_memory_go_to_disk_and_come_back(void **state)
+{
+    struct fixture *f = *state;
+    struct co_bytes body;
+    struct msg m;
+
+    given_link(f, 0);
+    given_result_of(f, 1, 'a');
+    given_result_of(f, 2, 'b');
+    assert_int_equal(disk.n, 1);
+    assert_int_equal(stats(f).counters.spilled, 1);
+    assert_false(stats(f).full);
+    ignore_what_was_said(f);
+    say_job(f, 0, MSG_owner_attached);
+    flush(f);
+    unsigned seen = 0;
+    while (took(f, 0, MSG_results, &m, &body)) {
+        assert_int_equal(body.len, LITTLE);
+        assert_int_equal(body.data[0], m.results.seq == 1 ? 'a' : 'b');
+        seen++;
+    }
+    assert_int_equal(seen, 2);
+    say_ack(f, 0, 1);
+    say_ack(f, 0, 2);
+    assert_int_equal(disk.n, 0);
+    assert_int_equal(stats(f).spilled_bytes, 0);
+}
+
+static void
+old_results_go_to_disk_even_when_memory_is_free(void **state)
+{
+    struct fixture *f = *state;
+
+    given_link(f, 0);
+    given_result_of(f, 1, 'a');
+    at(f, 9000);
+    assert_int_equal(disk.n, 0);
+    at(f, 10000);
+    assert_int_equal(disk.n, 1);
+    assert_int_equal(stats(f).result_bytes, 0);
+}
+
+static void
+a_full_disk_refuses_and_recovers(void **state)
+{
+    struct fixture *f = *state;
+
+    given_link(f, 0);
+    disk.full = true;
+    given_result_of(f, 1, 'a');
+    given_result_of(f, 2, 'b');
+    assert_true(stats(f).full);
+    assert_int_equal(stats(f).counters.spill_failed, 1);
+    disk.full = false;
+    at(f, 2000);
+    assert_false(stats(f).full);
+    assert_true(disk.n > 0);
+}
+
+static void
+a_result_that_the_disk_lost_gives_its_tasks_back(void **state)
+{
+    struct fixture *f = *state;
+
+    given_link(f, 0);
+    given_result_of(f, 1, 'a');
+    given_result_of(f, 2, 'b');
+    disk.broken = true;
+    ignore_what_was_said(f);
+    say_job(f, 0, MSG_owner_attached);
+    flush(f);
+    struct msg m = take(f, 0, MSG_returned);
+    assert_int_equal(m.returned.tasks.v[0], 1);
+    assert_int_equal(stats(f).counters.spill_lost, 1);
+    assert_int_equal(stats(f).kept, 1);
+}
+
+/* Tasks and results together are bounded too. */
+static int
+setup_few_held(void **state)
+{
+    return fixture_setup_config(state, (struct slots_config){.held_max = 10});
+}
+
+static void
+the_grant_never_exceeds_what_can_be_held(void **state)
+{
+    struct fixture *f = *state;
+
+    slots_connect(f->s, 0, f->now, &f->out);
+    welcome_again(f, 0, 1);
+    flush(f);
+    assert_int_equal(granted(f, 0, "noop"), 10);
+    say_tasks(f, 0, (struct given){.first = 1, .n = 10});
+    for (int i = 0; i < 10; i++)
+        finish(f, started(f), "x");
+    flush(f);
+    assert_int_equal(granted(f, 0, "noop"), 0); /* ten results are kept */
+    say_ack(f, 0, 1);
+    flush(f);
+    assert_int_equal(granted(f, 0, "noop"), 20);
+}
+
+/* -- tables -------------------------------------------------------------- */
+static void
+every_pair_of_task_state_and_event_is_as_drawn(void **state)
+{
+    (void)state;
+    /* rows: FREE PARKED QUEUED RUNNING STOPPING DROPPED DONE; columns: TAKE
+     * PARK READY START FINISH CANCEL RETURN DROP ACK. '-' is refused. */
+    static const char *const drawn[SLOTS_STATE_COUNT] = {
+        [SLOTS_FREE] = "QP-----F-",     [SLOTS_PARKED] = "--Q---FF-",
+        [SLOTS_QUEUED] = "---RD-FF-",   [SLOTS_RUNNING] = "----DSFX-",
+        [SLOTS_STOPPING] = "----DSFX-", [SLOTS_DROPPED] = "----FXFX-",
+        [SLOTS_DONE] = "------FFF",
+    };
+    static const char letters[] = "-FPQRSXD";
+
+    for (unsigned st = SLOTS_FREE; st < SLOTS_STATE_COUNT; st++) {
+        for (unsigned ev = 0; ev < SLOTS_EVENT_COUNT; ev++) {
+            enum slots_state to =
+                slots_state_after((enum slots_state)st, (enum slots_event)ev);
+            assert_int_equal(letters[to], drawn[st][ev]);
+        }
+    }
+}
+
+static void
+every_pair_of_link_state_and_event_is_as_drawn(void **state)
+{
+    (void)state;
+    /* columns: CONNECT WELCOME WHO SILENT BARRED BYE */
+    static const char *const drawn[LINK_STATE_COUNT] = {
+        [LINK_DOWN] = "G-G--X", [LINK_GREETED] = "GUGGBX",
+        [LINK_UP] = "GUGGBX",   [LINK_BARRED] = "G----X",
+        [LINK_GONE] = "------",
+    };
+    static const char letters[] = "-DGUBX";
+
+    for (unsigned st = LINK_DOWN; st < LINK_STATE_COUNT; st++) {
+        for (unsigned ev = 0; ev < LINK_EVENT_COUNT; ev++) {
+            enum link_state to =
+                slots_link_after((enum link_state)st, (enum link_event)ev);
+            assert_int_equal(letters[to], drawn[st][ev]);
+        }
+    }
+}
+
+static void
+every_pair_of_result_state_and_event_is_as_drawn(void **state)
+{
+    (void)state;
+    static const char *const drawn[RESULT_STATE_COUNT] = {
+        [RESULT_PENDING] = "SPP", /* SEND NO_OWNER AGAIN */
+        [RESULT_SENT] = "SWP",
+        [RESULT_WAITING] = "SWP",
+    };
+    static const char letters[] = "PSW";
+
+    for (unsigned st = 0; st < RESULT_STATE_COUNT; st++) {
+        for (unsigned ev = 0; ev < RESULT_EVENT_COUNT; ev++) {
+            enum result_state to = slots_result_after((enum result_state)st,
+                                                      (enum result_event)ev);
+            assert_int_equal(letters[to], drawn[st][ev]);
+        }
+    }
+}
+
+#define WITH(setup, name)                                                      \
+    cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
+#define T(name) WITH(fixture_setup, name)
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(the_first_grant_is_the_look_ahead),
+        T(ranges_get_three_ahead_however_long_they_take),
+        T(look_ahead_is_two_milliseconds_of_work),
+        T(a_grant_is_renewed_when_an_eighth_was_worked_off),
+        T(a_broker_that_is_nearly_out_of_credit_gets_every_bit),
+        T(tasks_beyond_the_grant_are_returned_full),
+        T(returned_tasks_free_their_credit),
+        T(grants_are_counted_anew_after_welcome),
+        T(grants_are_asked_back_when_tasks_turn_out_slow),
+        T(a_reclaimed_that_claims_too_much_is_ignored),
+        T(two_brokers_share_the_look_ahead),
+        T(credit_moves_to_the_broker_that_has_work),
+        WITH(setup_little_memory, when_results_fill_memory_nothing_is_taken),
+        WITH(setup_spill, results_beyond_memory_go_to_disk_and_come_back),
+        WITH(setup_spill, old_results_go_to_disk_even_when_memory_is_free),
+        WITH(setup_spill, a_full_disk_refuses_and_recovers),
+        WITH(setup_spill, a_result_that_the_disk_lost_gives_its_tasks_back),
+        WITH(setup_few_held, the_grant_never_exceeds_what_can_be_held),
+        cmocka_unit_test(every_pair_of_task_state_and_event_is_as_drawn),
+        cmocka_unit_test(every_pair_of_link_state_and_event_is_as_drawn),
+        cmocka_unit_test(every_pair_of_result_state_and_event_is_as_drawn),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
