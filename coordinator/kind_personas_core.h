@@ -149,3 +149,7 @@ void personas_ledger(const void *kind, struct kind_ledger *ret_ledger);
 const char *personas_check(const void *kind);
 /* LEB128 of one value. */
 void personas_leb(struct co_buf *out, uint64_t value);
+
+/* -- store */
+/* Room for that many sealed shards in all. */
+co_must_use enum co_err store_reserve(struct personas *p, uint64_t entries);

@@ -22,6 +22,17 @@ count_draw(struct personas *p, struct cell *c, uint64_t cell)
 }
 
 void
+count_pack_state(struct personas *p, struct shard *s, struct piece *piece,
+                 enum pack_state state)
+{
+    if (piece->pack_state == PACK_WANTED) p->packs_wanted--;
+    if (piece->pack_state) s->packs--;
+    piece->pack_state = (uint8_t)state;
+    if (state == PACK_WANTED) p->packs_wanted++;
+    if (state) s->packs++;
+}
+
+void
 count_undraw(struct personas *p, struct cell *c, uint64_t cell)
 {
     for (uint32_t i = 0; i < c->n; i++) {
@@ -31,22 +42,13 @@ count_undraw(struct personas *p, struct cell *c, uint64_t cell)
             p->undecided -= piece->count;
         else if (piece->state == PIECE_PLACED)
             p->ahead -= piece->r.accepted;
+        count_pack_state(p, p->open[cell / p->cells - p->sealed_n], piece,
+                         PACK_NONE);
     }
     c->drawn = false;
     p->drawn -= PERSONAS_CELL;
     p->n.withdrawn += PERSONAS_CELL;
     grid_cell_clear(p, c, cell);
-}
-
-void
-count_pack_state(struct personas *p, struct shard *s, struct piece *piece,
-                 enum pack_state state)
-{
-    if (piece->pack_state == PACK_WANTED) p->packs_wanted--;
-    if (piece->pack_state) s->packs--;
-    piece->pack_state = (uint8_t)state;
-    if (state == PACK_WANTED) p->packs_wanted++;
-    if (state) s->packs++;
 }
 
 /* -- the front ------------------------------------------------------------ */
@@ -118,7 +120,9 @@ count_again(struct personas *p)
     p->now = p->base;
     p->cut = UINT64_MAX;
     p->drawn = p->base.drawn;
-    p->undecided = p->ahead = 0;
+    p->undecided = p->ahead = p->packs_wanted = 0;
+    for (uint32_t i = 0; i < KIND_SHARDS_MAX && p->open[i]; i++)
+        p->open[i]->packs = 0;
     if (p->high < p->front) p->high = p->front;
     for (uint64_t at = p->front; at < p->high; at++) {
         struct cell *c = grid_cell(p, at);
@@ -130,6 +134,9 @@ count_again(struct personas *p)
 
             if (piece->state < PIECE_PLACED) p->undecided += piece->count;
             if (piece->state == PIECE_PLACED) p->ahead += piece->r.accepted;
+            if (piece->pack_state)
+                p->open[at / p->cells - p->sealed_n]->packs++;
+            if (piece->pack_state == PACK_WANTED) p->packs_wanted++;
         }
     }
     count_advance(p);
@@ -246,7 +253,8 @@ personas_next_seal(struct personas *p, struct personas_seal *ret_seal)
     if (p->ordered - p->sealed_n >= KIND_SHARDS_MAX) return false;
     if (!shard_ready(p, p->ordered)) return false;
     s = p->open[p->ordered - p->sealed_n];
-    if (!frames_reserve(p, s)) return false; /* asked again next turn */
+    if (!frames_reserve(p, s) || store_reserve(p, p->ordered + 1) != CO_OK)
+        return false; /* no memory: asked again next turn */
     for (uint32_t i = 0; i < p->cells; i++)
         for (uint32_t k = 0; s->cells[i].drawn && k < s->cells[i].n; k++)
             seal_add(p, &seal, &cell_pieces(&s->cells[i])[k]);

@@ -225,17 +225,28 @@ personas_snapshot(const struct personas *p, struct co_buf *out)
 
 /* -- sealing -------------------------------------------------------------- */
 
+enum co_err
+store_reserve(struct personas *p, uint64_t entries)
+{
+    uint64_t cap = p->sealed_cap ? p->sealed_cap : 64;
+    void *grown;
+
+    if (entries <= p->sealed_cap) return CO_OK;
+    while (cap < entries)
+        cap *= 2;
+    grown = realloc(p->sealed, cap * sizeof(*p->sealed));
+    if (!grown) return CO_NOMEM;
+    p->sealed = grown;
+    p->sealed_cap = cap;
+    return CO_OK;
+}
+
 static enum co_err
 entry_push(struct personas *p, const struct personas_shard *entry)
 {
-    if (p->sealed_n == p->sealed_cap) {
-        uint64_t cap = p->sealed_cap ? 2 * p->sealed_cap : 64;
-        void *grown = realloc(p->sealed, cap * sizeof(*p->sealed));
+    enum co_err err = store_reserve(p, p->sealed_n + 1);
 
-        if (!grown) return CO_NOMEM;
-        p->sealed = grown;
-        p->sealed_cap = cap;
-    }
+    if (err) return err;
     p->sealed[p->sealed_n++] = *entry;
     p->base.drawn += entry->drawn;
     p->base.accepted += entry->rows;
@@ -305,13 +316,14 @@ personas_on_sealed(struct personas *p, uint64_t shard, uint64_t file_hash,
     struct shard *s = p->open[0];
     struct personas_shard entry;
     uint64_t cut = p->cut;
+    enum co_err err;
     bool tail;
 
     co_assert(shard == p->sealed_n && shard < p->ordered && s);
     entry = make_entry(p, s, file_hash, raw_hash);
     tail = count_is_tail(p, s);
-    /* without memory the shard stays open: named again after a restart */
-    if (entry_push(p, &entry) != CO_OK) return;
+    err = entry_push(p, &entry);
+    co_assert(err == CO_OK); /* room was reserved when it was named */
     (void)open_shift(p);
     if (tail) {
         tail_make(p, s, cut);

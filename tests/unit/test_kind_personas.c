@@ -4,12 +4,23 @@
 
 #include "fake_ranges.h"
 
-enum { OUT_MAX = 4096, SEGMENT = 7 };
+enum { OUT_MAX = 4096, SEGMENT = 7, JOURNAL_MAX = 1000 };
 
 static const uint32_t table_cells[1] = {4};
 
+/* A record of the model's journal: a committed result, or a SEALED. */
+struct entry {
+    bool sealed;
+    uint64_t task;
+    struct kind_place place;
+    struct co_buf bytes;
+};
+
 struct fixture {
     struct personas *p;
+    struct entry *journal; /* JOURNAL_MAX, when the test keeps one */
+    size_t n_journal;
+
     uint32_t reject;       /* one in so many candidates */
     uint64_t out[OUT_MAX]; /* tasks given out */
     size_t n_out;
@@ -149,14 +160,23 @@ decide_one(struct fixture *f)
     uint64_t task = f->out[at];
 
     f->out[at] = f->out[--f->n_out];
+    if (f->journal) {
+        struct entry *e = &f->journal[f->n_journal++];
+
+        assert_true(f->n_journal < JOURNAL_MAX);
+        *e = (struct entry){.task = task,
+                            .place = {SEGMENT, f->record, 100, 500}};
+        co_buf_init(&e->bytes, 1 << 20);
+        answer(f, task, &e->bytes);
+    }
     assert_int_equal(take(f, task), KIND_ACCEPTED);
     place(f, task);
     withdraw(f);
 }
 
-/* Seals what can be sealed; records, if wanted, collects the last record. */
+/* Seals what can be sealed. */
 static void
-seal_all(struct fixture *f, struct co_buf *record)
+seal_all(struct fixture *f)
 {
     struct personas_seal seal;
 
@@ -167,10 +187,13 @@ seal_all(struct fixture *f, struct co_buf *record)
         for (uint32_t i = 0; i < seal.count; i++)
             f->frames_moved += seal.frames[i].segment == 0;
         co_buf_init(&buf, 1 << 20);
-        assert_int_equal(
-            personas_sealed_record(f->p, shard, 11, 22, record ? record : &buf),
-            CO_OK);
-        co_buf_fini(&buf);
+        assert_int_equal(personas_sealed_record(f->p, shard, 11, 22, &buf),
+                         CO_OK);
+        if (f->journal)
+            f->journal[f->n_journal++] =
+                (struct entry){.sealed = true, .bytes = buf};
+        else
+            co_buf_fini(&buf);
         personas_on_sealed(f->p, shard, 11, 22);
         assert_int_equal(personas_shard(f->p, shard)->rows, rows);
         f->rows_sealed += rows;
@@ -186,9 +209,16 @@ run(struct fixture *f)
         if (personas_kind.done(f->p) != KIND_RUNNING) return;
         draw_all(f);
         if (f->n_out) decide_one(f);
-        seal_all(f, NULL);
+        seal_all(f);
     }
-    fail_msg("the job does not end");
+    {
+        struct co_buf why;
+
+        co_buf_init(&why, 1 << 16);
+        personas_kind.why(f->p, 0, &why);
+        personas_kind.summary(f->p, &why);
+        fail_msg("the job does not end: %s", co_buf_text(&why));
+    }
 }
 
 /* The index after the last row that counts, found the slow way. */
@@ -332,7 +362,7 @@ a_guilty_row_is_halved_out_and_leaves_a_hole(void **state)
         check(&f);
         withdraw(&f);
     }
-    seal_all(&f, NULL);
+    seal_all(&f);
     assert_int_equal(personas_kind.done(f.p), KIND_DONE);
     assert_int_equal(ledger(&f).dead, 1);
     assert_int_equal(f.rows_sealed, 1000);
@@ -426,6 +456,94 @@ a_snapshot_comes_back_the_same_and_a_cut_one_is_refused(void **state)
     co_buf_fini(&second);
 }
 
+/* A new owner of the first n records; with results false only SEALED is left
+ * (the segments in front of it were deleted). */
+static void
+replay(struct fixture *g, const struct fixture *f, size_t n, uint64_t rows,
+       bool results)
+{
+    begin(g, rows, f->reject);
+    for (size_t i = 0; i < n; i++) {
+        const struct entry *e = &f->journal[i];
+
+        if (e->sealed) {
+            assert_int_equal(
+                personas_replay_sealed(g->p, e->bytes.data, e->bytes.len),
+                CO_OK);
+        } else if (results && personas_kind.take(g->p, e->task, e->bytes.data,
+                                                 (uint32_t)e->bytes.len) ==
+                                  KIND_ACCEPTED) {
+            personas_kind.place(g->p, e->task, 0, &e->place);
+        }
+        check(g);
+    }
+}
+
+/* Rows of all sealed shards, by their entries. */
+static uint64_t
+rows_in_shards(struct fixture *f)
+{
+    uint64_t rows = 0;
+
+    for (uint64_t s = 0; s < personas_shards(f->p); s++)
+        rows += personas_shard(f->p, s)->rows;
+    return rows;
+}
+
+static void
+an_owner_may_die_at_any_record_and_more_rows_be_asked_for(void **state)
+{
+    static const uint64_t more[] = {2600, 2601, 3000, 4100};
+    struct fixture f, g;
+
+    (void)state;
+    begin(&f, 2600, 6);
+    f.journal = test_calloc(JOURNAL_MAX, sizeof(*f.journal));
+    run(&f);
+    for (size_t n = 0; n <= f.n_journal; n++)
+        for (size_t m = 0; m < co_countof(more); m++)
+            for (int results = 0; results < 2; results++) {
+                replay(&g, &f, n, more[m], results);
+                g.random = n;
+                run(&g);
+                assert_int_equal(ledger(&g).accepted, more[m]);
+                assert_int_equal(rows_in_shards(&g), more[m]);
+                assert_int_equal(audit_total(&g), more[m]);
+                personas_free(g.p);
+            }
+    for (size_t i = 0; i < f.n_journal; i++)
+        co_buf_fini(&f.journal[i].bytes);
+    test_free(f.journal);
+    personas_free(f.p);
+}
+
+static void
+an_extension_may_be_interrupted_too(void **state)
+{
+    struct fixture f, g, h;
+
+    (void)state;
+    begin(&f, 1100, 6);
+    f.journal = test_calloc(JOURNAL_MAX, sizeof(*f.journal));
+    run(&f);
+    replay(&g, &f, f.n_journal, 3300, true);
+    g.journal = f.journal;
+    g.n_journal = f.n_journal;
+    run(&g);
+    for (size_t n = f.n_journal; n <= g.n_journal; n++) {
+        replay(&h, &g, n, 3300, true);
+        run(&h);
+        assert_int_equal(rows_in_shards(&h), 3300);
+        assert_int_equal(audit_total(&h), 3300);
+        personas_free(h.p);
+    }
+    for (size_t i = 0; i < g.n_journal; i++)
+        co_buf_fini(&g.journal[i].bytes);
+    test_free(f.journal);
+    personas_free(f.p);
+    personas_free(g.p);
+}
+
 static void
 wrong_results_are_invalid_and_change_nothing(void **state)
 {
@@ -495,6 +613,9 @@ main(void)
         cmocka_unit_test(fewer_rows_than_are_sealed_are_refused),
         cmocka_unit_test(
             a_snapshot_comes_back_the_same_and_a_cut_one_is_refused),
+        cmocka_unit_test(
+            an_owner_may_die_at_any_record_and_more_rows_be_asked_for),
+        cmocka_unit_test(an_extension_may_be_interrupted_too),
         cmocka_unit_test(wrong_results_are_invalid_and_change_nothing),
         cmocka_unit_test(a_result_from_an_earlier_life_counts_and_its_half_too),
     };
