@@ -12,7 +12,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { HEADER_BYTES = 48, ENTRY_BYTES = 40, MAX_BYTES = 64 << 20 };
+enum {
+    HEADER_BYTES = 48,
+    HASHED_FROM = 32,
+    ENTRY_BYTES = 40,
+    MAX_BYTES = 64 << 20
+};
 enum { TABLE_SUM = 1 << 24 };
 
 #define REBUILD "install Cohort's data again, or rebuild it (data/README.md)"
@@ -105,9 +110,15 @@ model_check_header(const char *path, struct co_diag *diag, struct model *m)
                        "%s has %zu bytes, its header says %llu: it is cut "
                        "off or grown; %s",
                        path, m->file_bytes, (unsigned long long)bytes, REBUILD);
+    if (bytes < HEADER_BYTES + ENTRY_BYTES ||
+        get_u64(f + HEADER_BYTES + 16) !=
+            HEADER_BYTES + (uint64_t)ENTRY_BYTES * get_u32(f + 12))
+        return co_fail(diag, CO_DAMAGED,
+                       "%s is damaged: its number of sections is wrong; %s",
+                       path, REBUILD);
     m->hash = get_u64(f + 24);
     m->year = (uint32_t)get_u64(f + 32);
-    if (model_content_hash(f + HEADER_BYTES, m->file_bytes - HEADER_BYTES) !=
+    if (model_content_hash(f + HASHED_FROM, m->file_bytes - HASHED_FROM) !=
         m->hash)
         return co_fail(diag, CO_DAMAGED,
                        "%s is damaged: its content does not have the hash in "

@@ -2,7 +2,7 @@
  * The file is made by tools/compile_us.py. Layout, little-endian:
  *
  *   0  "COHORTMD"   8  version u32   12  sections u32   16  file bytes u64
- *  24  hash u64 of everything from byte 48 on   32  year u64   40  zero u64
+ *  24  hash u64 of everything from byte 32 on   32  year u64   40  zero u64
  *  48  sections x { name[16], offset u64, bytes u64, element bytes u32,
  *                   elements u32 }, then their contents, each at 8 n
  *

@@ -615,11 +615,12 @@ class Writer:
             body += data
             at += len(data)
         rest = entries + body
-        head = struct.pack("<8sIIQQQQ", b"COHORTMD", VERSION,
+        hashed = struct.pack("<QQ", YEAR, 0) + rest
+        head = struct.pack("<8sIIQQ", b"COHORTMD", VERSION,
                            len(self.sections), 48 + len(rest),
-                           content_hash(rest), YEAR, 0)
+                           content_hash(hashed))
         with open(path + ".tmp", "wb") as f:
-            f.write(head + rest)
+            f.write(head + hashed)
         os.replace(path + ".tmp", path)
         return 48 + len(rest)
 

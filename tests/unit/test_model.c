@@ -79,10 +79,9 @@ static void
 a_flipped_bit_anywhere_is_refused(void **state)
 {
     (void)state;
-    for (size_t at = 0; at < file_bytes; at += file_bytes / 41) {
+    for (size_t at = 0; at < file_bytes; at += at < 96 ? 1 : file_bytes / 41) {
         struct co_diag diag = {""};
 
-        if (at >= 40 && at < 48) continue; /* reserved */
         file[at] ^= 0x10;
         assert_int_not_equal(open_bytes(file, file_bytes, &diag), CO_OK);
         assert_non_null(strstr(diag.text, "data/README.md"));
