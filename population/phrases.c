@@ -30,7 +30,7 @@ LIST(open_child) = {
     "{N}, {A}, is {T} child in {C}, who {k}.",
     "In {C}, {F} {L}, {A}, {k}; at home, {h} {l}.",
     "{N} lives in {C}, and has just turned {A} with plans to match. {H} {k}, and {l}.",
-    "{^}{t} for {i} age, {A}-year-old {N} of {C}, {k}.",
+    "{N} of {C}, {t} already at {A}, {k}.",
     "{N} of {C}, is {A}; ask what matters, and the answer is that {h} {k}.",
 };
 LIST(open_teen) = {
@@ -503,7 +503,7 @@ static const struct phrase_state states[] = {
     {"DC", "in the capital", {"marble steps", "cherry trees along the water", "go-go music", "museum afternoons"}},
     {"DE", "in the Delaware shore country", {"beach traffic in July", "brick main streets", "salt marshes", "short drives to three states"}},
     {"FL", "on the Florida peninsula", {"afternoon downpours", "hurricane shutters", "mangrove islands", "sea air"}},
-    {"GA", "in Georgia, from the mountains to the coast", {"pine pollen in April", "peach stands", "kudzu on the fences", "small-town ball fields"}},
+    {"GA", "in the Peach State", {"pine pollen in April", "peach stands", "kudzu on the fences", "small-town ball fields"}},
     {"HI", "in the islands", {"trade winds", "plate lunches", "green ridges above the sea", "surf reports"}},
     {"IA", "in the corn country", {"county fairs", "gravel roads in straight lines", "river bluffs", "big skies"}},
     {"ID", "in the inland Northwest", {"sagebrush plains", "the Snake River", "potato harvests", "mountain lakes"}},
