@@ -172,7 +172,7 @@ bench_all(struct bench_run *b, struct co_diag *diag)
 int
 bench_job(int argc, char **argv)
 {
-    co_auto(co_options_freep) struct co_options *options = NULL;
+    struct co_options *options = NULL;
     struct bench_run *b = calloc(1, sizeof *b);
     struct co_diag diag = {"stopped before all tasks were committed"};
     int status = 1;
@@ -189,6 +189,7 @@ bench_job(int argc, char **argv)
             (void)fprintf(stderr, CO_PROGRAM "-coordinator: %s\n", diag.text);
         }
     }
+    co_options_free(options); /* its texts stand in the config */
     free(b);
     return status;
 }

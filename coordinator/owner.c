@@ -156,6 +156,7 @@ owner_free(struct owner *o)
     if (o->early) early_drop(o);
     free(o->early);
     outbox_fini(&o->out);
+    watch_engine_gone(o->watch);
     engine_free(o->engine);
     journal_free(o->journal);
     parts_free(o->parts);

@@ -367,7 +367,7 @@ serve_all(struct daemon_state *d)
 int
 serve(int argc, char **argv)
 {
-    co_auto(co_options_freep) struct co_options *options = NULL;
+    struct co_options *options = NULL;
     struct daemon_state *d = calloc(1, sizeof *d);
     int status = 1;
 
@@ -378,6 +378,7 @@ serve(int argc, char **argv)
     if (config_load(CONFIG_SERVE, argc, argv, &d->cfg, &options, &status)) {
         status = serve_all(d);
     }
+    co_options_free(options); /* its texts stand in the config */
     outbox_fini(&d->out);
     free(d);
     return status;

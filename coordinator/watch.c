@@ -20,8 +20,9 @@ enum {
 
 struct watch {
     struct watch_options opt;
-    struct watch_redis *redis; /* NULL without Redis */
-    const struct engine *engine;
+    struct watch_redis *redis;       /* NULL without Redis */
+    const struct engine *engine;     /* NULL before and after it lives */
+    struct engine_counters counters; /* once it is gone */
     const struct job_kind *kind;
     const void *state;
     uint32_t owner;
@@ -84,6 +85,13 @@ watch_engine(struct watch *w, const struct engine *e,
     w->kind = kind;
     w->state = state;
     w->owner = owner;
+}
+
+void
+watch_engine_gone(struct watch *w)
+{
+    if (w->engine) w->counters = *engine_counters(w->engine);
+    w->engine = NULL;
 }
 
 /* Rows a second over the last samples, and 0 before there are two. */
@@ -188,9 +196,10 @@ watch_end(struct watch *w, int exit_status, const char *text, const char *extra)
     line_begin(w, &json, "end");
     co_json_put_u64(&json, "exit", (uint64_t)exit_status);
     co_json_put_text(&json, "text", text);
-    if (w->engine) {
+    if (w->kind) {
         struct kind_ledger ledger;
-        const struct engine_counters *c = engine_counters(w->engine);
+        const struct engine_counters *c =
+            w->engine ? engine_counters(w->engine) : &w->counters;
 
         w->kind->ledger(w->state, &ledger);
         ledger_put(&json, &ledger);

@@ -19,10 +19,12 @@ struct watch_options {
 co_must_use enum co_err watch_new(const struct watch_options *options,
                                   struct watch **ret_watch,
                                   struct co_diag *diag);
-/* What has to be known to say anything. Borrowed until watch_free. */
+/* What has to be known to say anything. The engine is borrowed until
+ * watch_engine_gone (which keeps its counters), the rest until watch_free. */
 void watch_engine(struct watch *w, const struct engine *e,
                   const struct job_kind *kind, const void *state,
                   uint32_t owner);
+void watch_engine_gone(struct watch *w);
 /* Call often; does something 4 times a second. */
 void watch_tick(struct watch *w, int64_t now_us);
 /* A change of the job's state: "running", "stopping", "done" ... */
