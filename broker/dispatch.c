@@ -33,7 +33,7 @@ dispatch_limits_default(void)
         .settle_ms = 15000,
         .compare_ms = 30000,
         .orphan_ms = 24U * 3600 * 1000,
-        .part_max = PART_BYTES_MAX,
+        .part_max = HEAD_BYTES_MAX + BODY_BYTES_MAX,
     };
 }
 
