@@ -23,8 +23,9 @@
 #include <unistd.h>
 
 enum {
-    BACKLOG_MS = 5,        /* look again when a pipe was full */
-    TICK_MS = 100,         /* look at the timers at least this often */
+    GREET_MS = 20,  /* a broker is not there yet: it should not wait for us */
+    BACKLOG_MS = 5, /* look again when a pipe was full */
+    TICK_MS = 100,  /* look at the timers at least this often */
     BEAT_US = 1000 * 1000, /* heartbeat in Redis */
     EVENTS_MAX = 16,
     LEAVE_MS = 1000, /* patience of the last messages */
@@ -42,6 +43,7 @@ wait_ms(const struct worker_shell *s)
     left = until <= s->now_us ? 0 : (until - s->now_us + 999) / 1000;
     if (left > TICK_MS) left = TICK_MS;
     if (worker_shell_backlog(s) && left > BACKLOG_MS) left = BACKLOG_MS;
+    if (worker_shell_ungreeted(s) && left > GREET_MS) left = GREET_MS;
     return (int)left;
 }
 

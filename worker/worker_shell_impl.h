@@ -64,6 +64,8 @@ void worker_shell_read(struct worker_shell *s);
 void worker_shell_send(struct worker_shell *s);
 /* Whether a link has messages that were not read. */
 bool worker_shell_unread(const struct worker_shell *s);
+/* Whether a HELLO could not be sent and is to be tried again. */
+bool worker_shell_ungreeted(const struct worker_shell *s);
 static inline bool
 worker_shell_backlog(const struct worker_shell *s)
 {

@@ -78,6 +78,15 @@ worker_shell_unread(const struct worker_shell *s)
     return false;
 }
 
+bool
+worker_shell_ungreeted(const struct worker_shell *s)
+{
+    for (uint32_t i = 0; i < s->links; i++) {
+        if (s->greet[i]) return true;
+    }
+    return false;
+}
+
 /* Sends one message; true: it is no longer ours. */
 static bool
 send_one(struct worker_shell *s, struct outmsg *m)
