@@ -518,6 +518,33 @@ an_owner_may_die_at_any_record_and_more_rows_be_asked_for(void **state)
 }
 
 static void
+surplus_cells_in_the_journal_are_not_drawn_again(void **state)
+{
+    struct fixture f, g;
+
+    (void)state;
+    begin(&f, 100, 0);
+    f.journal = test_calloc(JOURNAL_MAX, sizeof(*f.journal));
+    assert_true(personas_kind.adopt(f.p, 500 << 8)); /* published earlier */
+    f.out[f.n_out++] = 500 << 8;
+    decide_one(&f);
+    run(&f);
+    assert_int_equal(ledger(&f).surplus, 150 + 250 + 250);
+    replay(&g, &f, f.n_journal, 700, true);
+    draw_all(&g);
+    assert_int_equal(g.n_out, 2); /* packs of the first and the last cell */
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(g.out[i] & 0xff, PERSONAS_STEP_PACK);
+    run(&g);
+    assert_int_equal(rows_in_shards(&g), 700);
+    for (size_t i = 0; i < f.n_journal; i++)
+        co_buf_fini(&f.journal[i].bytes);
+    test_free(f.journal);
+    personas_free(f.p);
+    personas_free(g.p);
+}
+
+static void
 an_extension_may_be_interrupted_too(void **state)
 {
     struct fixture f, g, h;
@@ -615,6 +642,7 @@ main(void)
             a_snapshot_comes_back_the_same_and_a_cut_one_is_refused),
         cmocka_unit_test(
             an_owner_may_die_at_any_record_and_more_rows_be_asked_for),
+        cmocka_unit_test(surplus_cells_in_the_journal_are_not_drawn_again),
         cmocka_unit_test(an_extension_may_be_interrupted_too),
         cmocka_unit_test(wrong_results_are_invalid_and_change_nothing),
         cmocka_unit_test(a_result_from_an_earlier_life_counts_and_its_half_too),
