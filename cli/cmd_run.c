@@ -1,0 +1,352 @@
+/* cmd_run.c - `cohort run`: starts what is missing on this machine, has the
+ * coordinator run the job, and stops what it started.
+ * The order: job file; Redis, if one was named; broker and workers; the
+ * coordinator. The private Redis comes last, once the coordinator reports:
+ * from then on the output folder is ours. So a run that is refused, or was
+ * finished already, leaves the folder as it was. */
+#include "cli/conduct.h"
+#include "cli/registry.h"
+#include "cli/say.h"
+#include "cli/summary.h"
+#include "common/clock.h"
+#include "common/fs.h"
+#include "common/log.h"
+#include "common/redis.h"
+#include "common/signals.h"
+#include "job/spec.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PROGRAM CO_PROGRAM " run"
+
+enum {
+    REDIS_WAIT_MS = 3000,
+    COORDINATOR_RESTARTS = 2,
+    SUMMARY_BYTES_MAX = 1 << 16,
+    WORKERS_AUTO = 0,
+};
+
+struct run_config {
+    const char *rows, *seed, *out, *data;
+    uint64_t workers;
+    const char *redis;
+    bool redis_insecure;
+    const char *name_space;
+    struct co_option_list brokers;
+    const char *broker_back;
+    bool json;
+};
+
+#define FIELD(name) offsetof(struct run_config, name)
+
+// clang-format off
+static const struct co_option table[] = {
+    {.name = "rows", .type = CO_OPTION_STRING, .offset = FIELD(rows),
+     .placeholder = "N", .no_env = true,
+     .help = "accepted rows wanted; overrides the job file"},
+    {.name = "seed", .type = CO_OPTION_STRING, .offset = FIELD(seed),
+     .placeholder = "S", .no_env = true,
+     .help = "seed; overrides the job file"},
+    {.name = "out", .letter = 'o', .type = CO_OPTION_STRING,
+     .offset = FIELD(out), .min = 1, .max = 1024, .placeholder = "DIR",
+     .no_env = true, .help = "output folder; overrides the job file"},
+    {.name = "workers", .letter = 'w', .type = CO_OPTION_U64,
+     .offset = FIELD(workers), .def = "0", .max = 1024, .placeholder = "N",
+     .help = "worker processes; 0: one a core"},
+    {.name = "redis", .type = CO_OPTION_STRING, .offset = FIELD(redis),
+     .placeholder = "URL",
+     .help = "use this Redis; else a private one is started"},
+    {.name = "redis-insecure", .type = CO_OPTION_FLAG,
+     .offset = FIELD(redis_insecure),
+     .help = "allow a Redis beyond this host in the clear"},
+    {.name = "namespace", .type = CO_OPTION_STRING, .offset = FIELD(name_space),
+     .def = "default", .min = 1, .max = 64, .placeholder = "NAME",
+     .help = "part of every Redis key"},
+    {.name = "broker", .type = CO_OPTION_LIST, .offset = FIELD(brokers),
+     .max = 16, .placeholder = "ENDPOINT",
+     .help = "use this running broker's workers (front endpoint; repeat)"},
+    {.name = "broker-back", .type = CO_OPTION_STRING,
+     .offset = FIELD(broker_back), .placeholder = "ENDPOINT",
+     .help = "with --broker and --workers: where workers connect to it"},
+    {.name = "data", .type = CO_OPTION_STRING, .offset = FIELD(data),
+     .placeholder = "DIR", .help = "folder of the compiled model"},
+    {.name = "json", .type = CO_OPTION_FLAG, .offset = FIELD(json),
+     .no_env = true, .help = "report progress as lines of JSON on stdout"},
+};
+// clang-format on
+
+static const struct co_options_spec options_spec = {
+    .program = PROGRAM,
+    .usage = "[OPTIONS] FILE",
+    .about = "Makes the corpus that the job file describes. Starts what is\n"
+             "missing on this machine (Redis, broker, workers) and stops it\n"
+             "at the end. ^C stops cleanly; the same command goes on later.",
+    .version = CO_PROGRAM " " COHORT_VERSION,
+    .table = table,
+    .count = co_countof(table),
+    .args_min = 1,
+    .args_max = 1,
+};
+
+struct run_cli {
+    struct run_config cfg;
+    const char *file;
+    bool workers_given;
+    struct job_spec *spec;
+    char out[PATH_MAX]; /* absolute */
+    char endpoints[512];
+    struct fleet *fleet;
+    struct progress progress;
+    int signal_fd;
+    bool registered;
+};
+
+/* ---- before anything is started ---- */
+
+/* "1000000" or "1_000_000"? Plain digits only, as in the job file. */
+static enum co_err
+number(const char *option, const char *text, uint64_t *ret,
+       struct co_diag *diag)
+{
+    char *end = NULL;
+
+    errno = 0;
+    if (*text >= '0' && *text <= '9') *ret = strtoull(text, &end, 10);
+    if (end && *end == '\0' && errno == 0) return CO_OK;
+    return co_fail(diag, CO_USAGE, "--%s %s: a whole number is needed", option,
+                   text);
+}
+
+static enum co_err
+load_spec(struct run_cli *r, struct co_diag *diag)
+{
+    struct spec_overrides over = {.has_rows = r->cfg.rows != NULL,
+                                  .has_seed = r->cfg.seed != NULL,
+                                  .dir = r->cfg.out};
+    enum co_err err = CO_OK;
+
+    if (over.has_rows) err = number("rows", r->cfg.rows, &over.rows, diag);
+    if (!err && over.has_seed)
+        err = number("seed", r->cfg.seed, &over.seed, diag);
+    if (!err) err = spec_load(r->file, &r->spec, diag);
+    if (!err) err = spec_override(r->spec, &over, diag);
+    /* Whatever is wrong with a job file is the user's to mend. */
+    return err && err != CO_NOMEM ? CO_USAGE : err;
+}
+
+/* The folder as an absolute path: `status` looks from elsewhere. */
+static enum co_err
+resolve_out(struct run_cli *r, struct co_diag *diag)
+{
+    char here[PATH_MAX] = "";
+    int n;
+
+    if (r->spec->dir[0] != '/' && !getcwd(here, sizeof here))
+        return co_fail(diag, CO_IO, "the working folder is gone: %s",
+                       strerror(errno));
+    n = snprintf(r->out, sizeof r->out, "%s%s%s", here, here[0] ? "/" : "",
+                 r->spec->dir);
+    return n > 0 && (size_t)n < sizeof r->out
+               ? CO_OK
+               : co_fail(diag, CO_RANGE, "the path of %s is too long",
+                         r->spec->dir);
+}
+
+static enum co_err
+check_options(struct run_cli *r, struct co_diag *diag)
+{
+    size_t used = 0;
+
+    for (size_t i = 0; i < r->cfg.brokers.count; i++) {
+        int n = snprintf(r->endpoints + used, sizeof r->endpoints - used,
+                         "%s%s", i ? ", " : "", r->cfg.brokers.items[i]);
+
+        if (n < 0 || (size_t)n >= sizeof r->endpoints - used) break;
+        used += (size_t)n;
+    }
+    if (r->cfg.brokers.count && r->workers_given && !r->cfg.broker_back)
+        return co_fail(diag, CO_USAGE,
+                       "--workers with --broker starts workers for that "
+                       "broker: give its back endpoint too (--broker-back), "
+                       "or leave --workers out to use its own");
+    if (r->cfg.broker_back && !r->cfg.brokers.count)
+        return co_fail(diag, CO_USAGE,
+                       "--broker-back goes with --broker and --workers");
+    return CO_OK;
+}
+
+/* A Redis that was named must be there now; later it may come and go. */
+static enum co_err
+check_redis(const struct run_config *cfg, struct co_diag *diag)
+{
+    co_auto(co_redis_closep) struct co_redis_client *client = NULL;
+    enum co_err err;
+
+    if (!cfg->redis) return CO_OK;
+    err = co_redis_connect(cfg->redis, cfg->redis_insecure, REDIS_WAIT_MS,
+                           &client, diag);
+    if (!err || err == CO_INVALID) return err;
+    (void)co_fail_prefix(diag, err, "--redis");
+    return CO_UNAVAILABLE;
+}
+
+/* ---- the fleet ---- */
+
+static void
+on_notice(void *arg, const char *text)
+{
+    struct run_cli *r = arg;
+
+    progress_notice(&r->progress, text);
+}
+
+static uint64_t
+worker_count(const struct run_cli *r)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+    if (r->cfg.brokers.count && !r->workers_given) return 0;
+    if (r->cfg.workers != WORKERS_AUTO) return r->cfg.workers;
+    return cores > 0 ? (uint64_t)cores : 1;
+}
+
+static enum co_err
+make_fleet(struct run_cli *r, struct co_diag *diag)
+{
+    struct fleet_options options = {.own_broker = r->cfg.brokers.count == 0,
+                                    .brokers = r->cfg.brokers,
+                                    .broker_back = r->cfg.broker_back,
+                                    .workers = worker_count(r),
+                                    .redis = r->cfg.redis,
+                                    .redis_insecure = r->cfg.redis_insecure,
+                                    .name_space = r->cfg.name_space,
+                                    .data = r->cfg.data,
+                                    .notice = on_notice,
+                                    .notice_arg = r};
+    enum co_err err = fleet_new(&options, &r->fleet, diag);
+
+    if (err) return err;
+    /* A running fleet that was given without Redis runs without. */
+    if (!r->cfg.redis && options.own_broker) fleet_want_private_redis(r->fleet);
+    return fleet_start(r->fleet, diag);
+}
+
+static enum co_err
+start_coordinator(struct run_cli *r, struct co_diag *diag)
+{
+    enum co_err err = fleet_begin_coordinator(r->fleet, "run");
+    struct child *c = fleet_coordinator(r->fleet);
+
+    if (err) return co_fail(diag, err, "out of memory");
+    child_option(c, "--out", r->out);
+    child_option(c, "--rows", r->cfg.rows);
+    child_option(c, "--seed", r->cfg.seed);
+    child_option(c, "--data", r->cfg.data);
+    child_arg(c, "--");
+    child_arg(c, r->file);
+    return fleet_start_coordinator(r->fleet, diag);
+}
+
+/* The first report says that the folder is ours: now it may hold more. */
+static void
+on_report(void *arg, const struct status_line *line)
+{
+    struct run_cli *r = arg;
+    struct registry_entry entry = {.pid = getpid(),
+                                   .started_ms = co_clock_wall_ms()};
+    const char *redis = fleet_redis(r->fleet);
+
+    if (r->registered || line->end) return;
+    r->registered = true;
+    fleet_start_redis(r->fleet, r->out);
+    (void)snprintf(entry.out, sizeof entry.out, "%s", r->out);
+    (void)snprintf(entry.name, sizeof entry.name, "%s", r->spec->name);
+    (void)snprintf(entry.name_space, sizeof entry.name_space, "%s",
+                   r->cfg.name_space);
+    /* A password stays where the user put it. */
+    if (redis && !strchr(redis, '@'))
+        (void)snprintf(entry.redis, sizeof entry.redis, "%s", redis);
+    registry_put(&entry);
+}
+
+/* ---- the end ---- */
+
+static int
+tell(struct run_cli *r, const struct conduct *c, int exit_code)
+{
+    struct co_diag diag = {""};
+    struct co_buf text;
+
+    if (c->last.has_ledger && c->last.end &&
+        !status_line_ledger_holds(&c->last, &diag)) {
+        progress_notice(&r->progress, diag.text);
+        exit_code = CLI_FAILED;
+    }
+    if (!c->last.end) return exit_code;
+    if (exit_code == CLI_FAILED || exit_code == CLI_USAGE)
+        progress_notice(&r->progress, c->last.text);
+    if (r->cfg.json || (exit_code && !c->last.has_ledger)) return exit_code;
+    co_buf_init(&text, SUMMARY_BYTES_MAX);
+    summary_write(&c->last, r->spec->dir, &text);
+    if (exit_code == CLI_PARTIAL)
+        co_buf_puts(&text, "  next    run the same command to go on\n");
+    (void)fputs(co_buf_text(&text), stdout);
+    (void)fflush(stdout);
+    co_buf_fini(&text);
+    return exit_code;
+}
+
+static int
+run_fleet(struct run_cli *r, struct co_diag *diag)
+{
+    struct conduct conduct = {.progress = &r->progress,
+                              .signal_fd = r->signal_fd,
+                              .restart_max = COORDINATOR_RESTARTS,
+                              .unanswered =
+                                  r->endpoints[0] ? r->endpoints : NULL,
+                              .report = on_report,
+                              .arg = r};
+    enum co_err err = make_fleet(r, diag);
+    int exit_code;
+
+    if (!err) err = start_coordinator(r, diag);
+    if (err) return say_error(PROGRAM, err, diag);
+    conduct.fleet = r->fleet;
+    exit_code = conduct_run(&conduct);
+    fleet_stop(r->fleet);
+    if (r->registered) fleet_keep_logs(r->fleet, r->out);
+    exit_code = tell(r, &conduct, exit_code);
+    conduct_fini(&conduct);
+    return exit_code;
+}
+
+int
+cmd_run(int argc, char **argv)
+{
+    co_auto(co_options_freep) struct co_options *options = NULL;
+    struct run_cli r = {.signal_fd = -1};
+    struct co_diag diag = {""};
+    enum co_err err;
+    int exit_code;
+
+    if (!say_options(&options_spec, argc, argv, &r.cfg, &options, &exit_code))
+        return exit_code;
+    r.file = co_options_arg(options, 0);
+    r.workers_given = co_options_given(options, "workers");
+    progress_init(&r.progress, r.cfg.json);
+    err = check_options(&r, &diag);
+    if (!err) err = load_spec(&r, &diag);
+    if (!err) err = resolve_out(&r, &diag);
+    if (!err) err = check_redis(&r.cfg, &diag);
+    if (!err) err = co_signals_open(&r.signal_fd);
+    exit_code = err ? say_error(PROGRAM, err, &diag) : run_fleet(&r, &diag);
+    fleet_free(r.fleet);
+    co_signals_close(&r.signal_fd);
+    spec_free(r.spec);
+    return exit_code;
+}

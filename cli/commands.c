@@ -1,0 +1,194 @@
+/* commands.c - see commands.h. */
+#include "cli/commands.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#ifndef COHORT_VERSION
+#error "COHORT_VERSION is defined by cli/CMakeLists.txt"
+#endif
+
+enum { WORD_MAX = 32, NEAR_MAX = 3, HELP_COLUMN = 34, HELP_BYTES_MAX = 8192 };
+
+static const struct cli_command table[] = {
+    {"run", cmd_run, "FILE", "make the corpus that a job file describes"},
+    {"submit", cmd_submit, "FILE", "hand a job to a running coordinator"},
+    {"validate", cmd_validate, "FILE", "check a job file, change nothing"},
+    {"status", cmd_status, "[JOB|DIR]", "how runs stand"},
+    {"journal check", cmd_journal_check, "DIR", "is a run's journal in order?"},
+    {"journal repair", cmd_journal_repair, "DIR", "repair a damaged journal"},
+    {"doctor", cmd_doctor, "[DIR]", "is this machine fit for it?"},
+    {"bench tasks", cmd_bench_tasks, "[-n N]", "measure small tasks"},
+    {"bench rows", cmd_bench_rows, "[-n N]", "measure persona rows"},
+};
+
+const struct cli_command *
+commands_all(size_t *ret_count)
+{
+    *ret_count = co_countof(table);
+    return table;
+}
+
+/* How many leading words of argv spell name; 0 when they do not. */
+static int
+words_match(const char *name, int argc, char *const *argv)
+{
+    const char *space = strchr(name, ' ');
+    size_t first = space ? (size_t)(space - name) : strlen(name);
+
+    if (argc < 2 || strlen(argv[1]) != first ||
+        strncmp(argv[1], name, first) != 0)
+        return 0;
+    if (!space) return 1;
+    return argc > 2 && strcmp(argv[2], space + 1) == 0 ? 2 : 0;
+}
+
+const struct cli_command *
+commands_find(int argc, char *const *argv, int *ret_words)
+{
+    for (size_t i = 0; i < co_countof(table); i++) {
+        int words = words_match(table[i].name, argc, argv);
+
+        if (!words) continue;
+        *ret_words = words;
+        return &table[i];
+    }
+    return NULL;
+}
+
+/* Levenshtein's distance of words of at most WORD_MAX bytes. */
+static size_t
+distance(const char *a, size_t a_len, const char *b, size_t b_len)
+{
+    size_t row[WORD_MAX + 1];
+
+    for (size_t j = 0; j <= b_len; j++)
+        row[j] = j;
+    for (size_t i = 1; i <= a_len; i++) {
+        size_t diagonal = row[0];
+
+        row[0] = i;
+        for (size_t j = 1; j <= b_len; j++) {
+            size_t change = diagonal + (a[i - 1] != b[j - 1]);
+            size_t shorter = row[j] < row[j - 1] ? row[j] : row[j - 1];
+
+            diagonal = row[j];
+            row[j] = change < shorter + 1 ? change : shorter + 1;
+        }
+    }
+    return row[b_len];
+}
+
+const char *
+commands_nearest(const char *typed)
+{
+    static char best_word[WORD_MAX + 1];
+    size_t len = strlen(typed), best = NEAR_MAX;
+
+    if (len == 0 || len > WORD_MAX) return NULL;
+    best_word[0] = '\0';
+    for (size_t i = 0; i < co_countof(table); i++) {
+        size_t word = strcspn(table[i].name, " ");
+        size_t far = distance(typed, len, table[i].name, word);
+
+        /* Three changes make any short word of any other. */
+        if (far >= best || far >= word) continue;
+        best = far;
+        memcpy(best_word, table[i].name, word);
+        best_word[word] = '\0';
+    }
+    return best_word[0] ? best_word : NULL;
+}
+
+void
+commands_help(struct co_buf *out)
+{
+    co_buf_puts(out, "Usage: " CO_PROGRAM " COMMAND [OPTIONS]\n\n"
+                     "Makes large corpora of personas that match a real "
+                     "population.\n\n"
+                     "Commands:\n");
+    for (size_t i = 0; i < co_countof(table); i++) {
+        size_t start = out->len;
+
+        co_buf_printf(out, "  %s %s", table[i].name, table[i].args);
+        while (!out->err && out->len - start < HELP_COLUMN)
+            co_buf_putc(out, ' ');
+        co_buf_printf(out, "%s\n", table[i].help);
+    }
+    co_buf_puts(out, "\nEach answers --help. " CO_PROGRAM " --version prints "
+                     "the version.\n"
+                     "Exit codes: 0 complete, 3 partial or stopped (the same "
+                     "command goes on),\n"
+                     "2 wrong use or bad job file, 1 failure.\n");
+}
+
+static void
+help_print(FILE *to)
+{
+    struct co_buf out;
+
+    co_buf_init(&out, HELP_BYTES_MAX);
+    commands_help(&out);
+    (void)fputs(co_buf_text(&out), to);
+    co_buf_fini(&out);
+}
+
+/* The two-word commands that begin with word: "journal check, journal
+ * repair". Returns whether there are any. */
+static bool
+seconds_print(const char *word)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < co_countof(table); i++) {
+        size_t len = strlen(word);
+
+        if (strncmp(table[i].name, word, len) != 0 || table[i].name[len] != ' ')
+            continue;
+        (void)fprintf(stderr,
+                      any ? ", %s" : CO_PROGRAM ": which one? There is %s",
+                      table[i].name);
+        any = true;
+    }
+    if (any) (void)fputc('\n', stderr);
+    return any;
+}
+
+static int
+unknown(int argc, char **argv)
+{
+    const char *near;
+
+    if (argc < 2) {
+        help_print(stderr);
+        return CLI_USAGE;
+    }
+    if (seconds_print(argv[1])) return CLI_USAGE;
+    near = commands_nearest(argv[1]);
+    (void)fprintf(stderr,
+                  CO_PROGRAM ": there is no command \"%.*s\"%s%s%s. "
+                             "See " CO_PROGRAM " --help\n",
+                  2 * WORD_MAX, argv[1], near ? "; did you mean \"" : "",
+                  near ? near : "", near ? "\"?" : "");
+    return CLI_USAGE;
+}
+
+int
+commands_main(int argc, char **argv)
+{
+    const char *first = argc > 1 ? argv[1] : "";
+    int words = 0;
+    const struct cli_command *command = commands_find(argc, argv, &words);
+
+    if (command) return command->run(argc - words, argv + words);
+    if (strcmp(first, "--help") == 0 || strcmp(first, "-h") == 0 ||
+        strcmp(first, "help") == 0) {
+        help_print(stdout);
+        return CLI_OK;
+    }
+    if (strcmp(first, "--version") == 0) {
+        (void)puts(CO_PROGRAM " " COHORT_VERSION);
+        return CLI_OK;
+    }
+    return unknown(argc, argv);
+}

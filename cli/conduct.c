@@ -1,0 +1,228 @@
+/* conduct.c - see conduct.h. The loop waits for a report, a signal (SIGCHLD is
+ * one), or the next start of something; nothing else moves here. */
+#include "cli/conduct.h"
+
+#include "cli/commands.h"
+#include "common/clock.h"
+#include "common/signals.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    LINE_BYTES_MAX = 1 << 20, /* of one report */
+    WAIT_MAX_MS = 1000,
+    SILENT_MS = 5000,     /* no broker answers for so long: say so */
+    SAY_AGAIN_MS = 30000, /* and again this often */
+};
+
+struct loop {
+    struct conduct *c;
+    struct co_buf in;  /* of the status pipe, up to a line break */
+    int64_t silent_ms; /* since when no broker is attached; 0: one is */
+    int64_t next_say_ms;
+};
+
+/* "No broker is attached" is the coordinator's word; the endpoint is ours. */
+static void
+watch_silence(struct loop *l, const struct status_line *line, int64_t now_ms)
+{
+    struct conduct *c = l->c;
+    char text[1024];
+
+    if (!c->unanswered || line->end || !strstr(line->why, "no broker")) {
+        if (l->next_say_ms && !line->end)
+            progress_notice(c->progress, "a broker answers now");
+        l->silent_ms = l->next_say_ms = 0;
+        return;
+    }
+    if (!l->silent_ms) {
+        l->silent_ms = now_ms;
+        l->next_say_ms = 0;
+    }
+    if (now_ms - l->silent_ms < SILENT_MS || now_ms < l->next_say_ms) return;
+    l->next_say_ms = now_ms + SAY_AGAIN_MS;
+    (void)snprintf(text, sizeof text,
+                   "no broker answers at %s for %lld s; is cohort-broker "
+                   "running there? (--broker takes its front endpoint.) "
+                   "Waiting; ^C stops",
+                   c->unanswered, (long long)((now_ms - l->silent_ms) / 1000));
+    progress_notice(c->progress, text);
+}
+
+static void
+take_line(struct loop *l, const char *text, size_t len, int64_t now_ms)
+{
+    struct conduct *c = l->c;
+    struct status_line line;
+
+    if (status_line_parse(text, len, &line)) return; /* a newer program's */
+    watch_silence(l, &line, now_ms);
+    progress_show(c->progress, &line, text, len, now_ms);
+    if (c->report) c->report(c->arg, &line);
+    status_line_fini(&c->last);
+    c->last = line;
+}
+
+/* Everything that stands in the pipe. */
+static void
+read_reports(struct loop *l, int64_t now_ms)
+{
+    int fd = fleet_status_fd(l->c->fleet);
+
+    for (;;) {
+        uint8_t *room = co_buf_reserve(&l->in, 1 << 16);
+        ssize_t n = room ? read(fd, room, 1 << 16) : -1;
+        char *start = (char *)l->in.data, *end;
+
+        if (!room) co_buf_clear(&l->in); /* a line of a megabyte: not ours */
+        if (n <= 0) return;
+        co_buf_commit(&l->in, (size_t)n);
+        while (
+            (end = memchr(start, '\n',
+                          l->in.len - (size_t)(start - (char *)l->in.data)))) {
+            take_line(l, start, (size_t)(end - start), now_ms);
+            start = end + 1;
+        }
+        l->in.len -= (size_t)(start - (char *)l->in.data);
+        memmove(l->in.data, start, l->in.len);
+    }
+}
+
+static void
+on_stop(struct conduct *c)
+{
+    struct child *coordinator = fleet_coordinator(c->fleet);
+
+    if (!c->stop_asked) {
+        c->stop_asked = true;
+        progress_notice(c->progress, "stopping: what is done is written first "
+                                     "(again: stop at once)");
+        child_signal(coordinator, SIGTERM);
+    } else {
+        c->kill_asked = true;
+        child_signal(coordinator, SIGKILL);
+    }
+}
+
+static void
+read_signals(struct conduct *c)
+{
+    int signum;
+
+    while ((signum = co_signals_next(c->signal_fd)) != 0)
+        if (signum != SIGCHLD) on_stop(c);
+}
+
+static int64_t
+wait_ms(const struct conduct *c, int64_t now_ms)
+{
+    int64_t due = fleet_due_ms(c->fleet);
+
+    if (due <= now_ms) return 0;
+    return (int64_t)co_min_u64((uint64_t)(due - now_ms), WAIT_MAX_MS);
+}
+
+/* A coordinator that was killed goes on where its journal ends. */
+static bool
+start_again(struct loop *l)
+{
+    struct conduct *c = l->c;
+    struct child *coordinator = fleet_coordinator(c->fleet);
+    struct co_diag diag = {""};
+    char how[80], text[1200];
+
+    if (!coordinator->last_exit.signal || c->stop_asked || c->broken ||
+        coordinator->starts > c->restart_max)
+        return false;
+    child_exit_text(coordinator, how, sizeof how);
+    (void)snprintf(text, sizeof text,
+                   "the coordinator %s: starting it again, it goes on where "
+                   "its journal ends",
+                   how);
+    progress_notice(c->progress, text);
+    co_buf_clear(&l->in); /* half a line of the dead one */
+    if (fleet_start_coordinator(c->fleet, &diag) == CO_OK) return true;
+    progress_notice(c->progress, diag.text);
+    return false;
+}
+
+/* One turn; false when the coordinator is gone for good. */
+static bool
+turn(struct loop *l)
+{
+    struct conduct *c = l->c;
+    struct child *coordinator = fleet_coordinator(c->fleet);
+    struct pollfd fds[] = {
+        {.fd = fleet_status_fd(c->fleet), .events = POLLIN},
+        {.fd = c->signal_fd, .events = POLLIN},
+    };
+    int64_t now_ms = co_clock_ms();
+
+    (void)poll(fds, co_countof(fds), (int)wait_ms(c, now_ms));
+    now_ms = co_clock_ms();
+    read_signals(c);
+    fleet_tend(c->fleet, now_ms);
+    read_reports(l, now_ms); /* after the reaping: its last words are there */
+    if (fleet_broken(c->fleet) && !c->broken) {
+        c->broken = true;
+        child_signal(coordinator, SIGTERM);
+    }
+    return coordinator->pid != 0 || start_again(l);
+}
+
+/* The exit code, and a word about an end that the coordinator did not tell. */
+static int
+judge(struct conduct *c)
+{
+    const struct child *coordinator = fleet_coordinator(c->fleet);
+    char how[80], words[400], text[700];
+
+    if (c->kill_asked) {
+        progress_notice(c->progress, "stopped at once; what was committed is "
+                                     "safe: run the same command to go on");
+        return CLI_PARTIAL;
+    }
+    if (c->broken) {
+        (void)snprintf(text, sizeof text,
+                       "%s: gave up. Nothing committed is lost; run the same "
+                       "command to go on",
+                       fleet_broken(c->fleet));
+        progress_notice(c->progress, text);
+        return CLI_FAILED;
+    }
+    if (c->last.end && !coordinator->last_exit.signal)
+        return coordinator->last_exit.code;
+    child_exit_text(coordinator, how, sizeof how);
+    fleet_last_words(c->fleet, words, sizeof words);
+    (void)snprintf(text, sizeof text, "the coordinator %s%s%s", how,
+                   words[0] ? ": " : "", words);
+    progress_notice(c->progress, text);
+    return coordinator->last_exit.code == CLI_USAGE ? CLI_USAGE : CLI_FAILED;
+}
+
+int
+conduct_run(struct conduct *c)
+{
+    struct loop l = {.c = c};
+    int exit_code;
+
+    co_buf_init(&l.in, LINE_BYTES_MAX);
+    while (turn(&l))
+        continue;
+    progress_end(c->progress);
+    exit_code = judge(c);
+    co_buf_fini(&l.in);
+    return exit_code;
+}
+
+void
+conduct_fini(struct conduct *c)
+{
+    status_line_fini(&c->last);
+}

@@ -1,0 +1,77 @@
+/* summary.c - see summary.h. */
+#include "cli/summary.h"
+
+#include "cli/say.h"
+
+static void
+term(struct co_buf *buf, const char *sign, uint64_t n, const char *what)
+{
+    co_buf_puts(buf, sign);
+    say_count(buf, n);
+    co_buf_printf(buf, " %s", what);
+}
+
+/* drawn = accepted + rejected + dead + surplus + pending */
+static void
+put_ledger(const struct status_line *line, struct co_buf *buf)
+{
+    term(buf, "  ledger  ", line->drawn, "drawn");
+    term(buf, " = ", line->accepted, "accepted");
+    term(buf, " + ", line->rejected, "rejected");
+    term(buf, " + ", line->dead, "dead");
+    term(buf, " + ", line->surplus, "surplus");
+    term(buf, " + ", line->pending, "pending");
+    co_buf_putc(buf, '\n');
+}
+
+static void
+put_files(const struct status_line *line, struct co_buf *buf)
+{
+    uint64_t files = status_line_u64(line->result, "shards");
+    uint64_t bytes = status_line_u64(line->result, "bytes");
+    uint64_t raw = status_line_u64(line->result, "raw_bytes");
+
+    if (!files) return;
+    term(buf, "  files   ", files, files == 1 ? "file, " : "files, ");
+    say_bytes(buf, bytes);
+    if (raw) {
+        co_buf_puts(buf, " (");
+        say_bytes(buf, raw);
+        co_buf_puts(buf, " of JSON)");
+    }
+    co_buf_putc(buf, '\n');
+}
+
+static void
+put_time(const struct status_line *line, struct co_buf *buf)
+{
+    co_buf_puts(buf, "  time    ");
+    say_duration(buf, line->elapsed_ms);
+    if (line->elapsed_ms && line->accepted) {
+        co_buf_puts(buf, ", ");
+        say_count(buf, line->accepted * 1000 / line->elapsed_ms);
+        co_buf_puts(buf, " rows/s");
+    }
+    co_buf_putc(buf, '\n');
+}
+
+void
+summary_write(const struct status_line *line, const char *out,
+              struct co_buf *buf)
+{
+    if (!line->has_ledger) {
+        if (line->text[0]) co_buf_printf(buf, "%s\n", line->text);
+        return;
+    }
+    say_count(buf, line->accepted);
+    co_buf_puts(buf, " of ");
+    say_count(buf, line->requested);
+    co_buf_printf(buf, " rows, %s\n", line->text[0] ? line->text : line->state);
+    put_ledger(line, buf);
+    put_files(line, buf);
+    put_time(line, buf);
+    co_buf_printf(buf,
+                  "  look    %s: MANIFEST.json, report.json, part-*; "
+                  "read rows with: zstdcat %s/part-*.jsonl.zst | head\n",
+                  out, out);
+}

@@ -1,0 +1,10 @@
+/* summary.h - what a run says when it is over: ledger, rows, files, bytes,
+ * time, where to look. Pure. */
+#pragma once
+#include "cli/status_line.h"
+#include "common/buf.h"
+
+/* Appends the summary for a person. line is the last report, out the output
+ * folder. Nothing but the coordinator's text when there is no ledger. */
+void summary_write(const struct status_line *line, const char *out,
+                   struct co_buf *buf);
