@@ -213,6 +213,8 @@ engine_on_attached(struct engine *e, unsigned link,
     }
     l = &e->links[link];
     l->attached = true;
+    /* the broker counts from ATTACH on; its CREDIT comes after ATTACHED */
+    l->granted = l->returned = l->published = 0;
     l->adrift_us = INT64_MAX;
     l->settling =
         e->kind->paid && attached->settle_ms && (e->options.resumed || l->out);
@@ -334,7 +336,6 @@ engine_on_have(struct engine *e, unsigned link, const struct msg_have *have)
         uint32_t attempt = msg_at(have->attempts, h);
 
         e->n.have++;
-        grant_back(e, link);
         if (i == TASK_NONE || e->tasks.v[i].state != TASK_OUT) continue;
         if (e->tasks.v[i].link == link && attempt > e->tasks.v[i].attempt)
             e->tasks.v[i].attempt = (uint16_t)co_min_u64(attempt, UINT16_MAX);

@@ -177,10 +177,11 @@ void engine_on_credit(struct engine *e, unsigned link,
 /* Answered with RECLAIMED. */
 void engine_on_reclaim(struct engine *e, unsigned link,
                        const struct msg_reclaim *reclaim);
-/* A task that the broker had already, or refused FULL, uses up no grant. */
+/* A task that the broker had already uses up its grant all the same. */
 void engine_on_have(struct engine *e, unsigned link,
                     const struct msg_have *have);
-/* FULL: its tasks are published again a little later. STALE: this owner is
+/* FULL: its tasks are published again a little later, and use up no grant.
+ * STALE: this owner is
  * over: nothing is published or acknowledged any more (engine_stale()). */
 void engine_on_refused(struct engine *e, unsigned link,
                        const struct msg_refused *refused, int64_t now_us);

@@ -553,9 +553,11 @@ a_failing_row_dies_after_three_failures_with_back_off(void **state)
 }
 
 static void
-refused_and_doubled_tasks_give_their_grant_back(void **state)
+only_refused_tasks_give_their_grant_back(void **state)
 {
     struct world *w = given_bench(10);
+    struct msg_have have = {.job = JOB};
+    const uint32_t seven = 7;
     struct msg_refused full = {.code = msg_text("FULL"), .job = JOB};
     uint64_t ids[4];
 
@@ -574,6 +576,15 @@ refused_and_doubled_tasks_give_their_grant_back(void **state)
     w->now_us = engine_due_us(w->e);
     publish(w);
     assert_int_equal(w->n_held, 4);
+    have.tasks = (struct msg_u64s){ids, 4};
+    have.attempts = (struct msg_u32s){&seven, 1};
+    engine_on_have(w->e, 0, &have);
+    check(w);
+    publish(w);
+    assert_int_equal(w->n_held, 4);
+    w->held[0].attempt = 7; /* the attempt in force is the broker's now */
+    lose(w, &w->held[0], LOST_LINK, 1);
+    assert_int_equal(counters(w).stale_lost, 0);
     world_end(w);
 }
 
@@ -899,7 +910,7 @@ main(void)
         cmocka_unit_test(only_the_death_of_its_worker_counts_against_a_task),
         cmocka_unit_test(one_row_that_kills_workers_is_found_and_only_it_dies),
         cmocka_unit_test(a_failing_row_dies_after_three_failures_with_back_off),
-        cmocka_unit_test(refused_and_doubled_tasks_give_their_grant_back),
+        cmocka_unit_test(only_refused_tasks_give_their_grant_back),
         cmocka_unit_test(a_higher_owner_stops_everything),
         cmocka_unit_test(unused_grants_are_given_back_when_reclaimed),
         cmocka_unit_test(a_broker_that_comes_back_is_asked_what_it_still_holds),
