@@ -18,6 +18,7 @@
 
 enum {
     TURN_MESSAGES_MAX = 256, /* from each broker, then the rest has its turn */
+    DESCRIPTORS_MAX = 5,     /* journal, hosted job, Redis, signals, lifeline */
     WAIT_MAX_MS = 50,
     ATTACH_WAIT_MS = 1000, /* for brokers, before a journal is read */
     EARLY_MAX = 4096,      /* messages kept while the journal is read */
@@ -428,8 +429,6 @@ owner_write_orders(struct owner *o, struct co_diag *diag)
 
 /* ---- the loop ---- */
 
-enum { FD_JOURNAL, FD_HOSTED, FD_WATCH, FD_SIGNAL, FD_LIFELINE, FD_COUNT };
-
 static void
 owner_stop(struct owner *o, const char *why)
 {
@@ -439,38 +438,45 @@ owner_stop(struct owner *o, const char *why)
     watch_state(o->watch, "stopping", why);
 }
 
+/* The descriptors beside the brokers' sockets; -1: none. */
+static int
+owner_descriptors(const struct owner *o, zmq_pollitem_t *items)
+{
+    const int fds[] = {
+        o->journal ? journal_fd(o->journal) : -1,
+        o->hosted->fd ? o->hosted->fd(o->hosted->self) : -1,
+        watch_fd(o->watch),
+        o->opt->signal_fd,
+        o->opt->lifeline_fd,
+    };
+    int n = 0;
+
+    for (size_t i = 0; i < co_countof(fds); i++) {
+        if (fds[i] >= 0) items[n++].fd = fds[i];
+    }
+    return n;
+}
+
 static void
 owner_wait(struct owner *o, bool more)
 {
-    zmq_pollitem_t items[FD_COUNT + ENGINE_LINKS_MAX] = {
-        [FD_JOURNAL] = {NULL, o->journal ? journal_fd(o->journal) : -1},
-        [FD_HOSTED] = {NULL,
-                       o->hosted->fd ? o->hosted->fd(o->hosted->self) : -1},
-        [FD_WATCH] = {NULL, watch_fd(o->watch)},
-        [FD_SIGNAL] = {NULL, o->opt->signal_fd},
-        [FD_LIFELINE] = {NULL, o->opt->lifeline_fd},
-    };
-    zmq_pollitem_t used[FD_COUNT + ENGINE_LINKS_MAX];
-    int n = 0;
+    zmq_pollitem_t items[DESCRIPTORS_MAX + ENGINE_LINKS_MAX] = {{0}};
     int64_t due_us = engine_due_us(o->engine) - o->now_us;
     long wait_ms = more ? 0 : WAIT_MAX_MS;
+    int n = owner_descriptors(o, items);
 
     if (!more && due_us < WAIT_MAX_MS * 1000) {
         wait_ms = due_us <= 0 ? 0 : (long)((due_us + 999) / 1000);
     }
-    for (int i = 0; i < FD_COUNT; i++) {
-        if (items[i].fd >= 0) used[n++] = items[i];
-    }
     /* With no room for results the journal wakes us, not the brokers. */
     if (!o->replayed || engine_results_room(o->engine)) {
         for (unsigned i = 0; i < o->n_links; i++) {
-            used[n++] =
-                (zmq_pollitem_t){sock_handle(o->links[i].sock), 0, 0, 0};
+            items[n++].socket = sock_handle(o->links[i].sock);
         }
     }
     for (int i = 0; i < n; i++)
-        used[i].events = ZMQ_POLLIN;
-    (void)zmq_poll(used, n, wait_ms);
+        items[i].events = ZMQ_POLLIN;
+    (void)zmq_poll(items, n, wait_ms);
     o->now_us = co_clock_us();
 }
 
