@@ -210,7 +210,7 @@ segment_create(int dir_fd, const struct segment_header *header, int *ret_fd)
     char file[FOLDER_NAME_SIZE];
     ssize_t n;
     int fd = openat(dir_fd, folder_segment_file(header->name, file),
-                    O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+                    O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 
     if (fd < 0) return co_err_from_errno(errno);
     segment_header_encode(header, block);
@@ -471,7 +471,7 @@ commit_ballast(struct commit *c, struct co_diag *diag)
     int fd;
 
     if (!c->options.ballast_bytes) return CO_OK;
-    fd = openat(c->dir_fd, FOLDER_BALLAST, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    fd = openat(c->dir_fd, FOLDER_BALLAST, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0)
         return co_fail(diag, co_err_from_errno(errno),
                        "cannot create the journal's ballast file: %s",
@@ -486,6 +486,14 @@ commit_ballast(struct commit *c, struct co_diag *diag)
                    "cannot set %llu bytes aside for the end of the run "
                    "(journal ballast): %s",
                    (unsigned long long)c->options.ballast_bytes, strerror(rc));
+}
+
+void
+commit_drop_ballast(struct commit *c)
+{
+    if (c->options.ballast_bytes) {
+        (void)unlinkat(c->dir_fd, FOLDER_BALLAST, 0);
+    }
 }
 
 static enum co_err

@@ -66,6 +66,8 @@ co_must_use enum co_err commit_run(struct commit *c,
 co_must_use enum co_err commit_final(struct commit *c,
                                      const struct commit_entry *entry,
                                      struct journal_pos *ret_pos);
+/* Gives the ballast's space back: nothing more is to be written. */
+void commit_drop_ballast(struct commit *c);
 /* The error that stopped it, CO_OK while it works; its message in *diag. */
 enum co_err commit_error(const struct commit *c, struct co_diag *diag);
 /* Sequence of the last committed record; the segment written now. */

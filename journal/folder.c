@@ -133,7 +133,7 @@ folder_create(const char *dir, struct co_diag *diag)
     int fd;
     int rc;
 
-    if (mkdir(dir, 0777) < 0) {
+    if (mkdir(dir, 0700) < 0) {
         if (errno == EEXIST) return CO_OK;
         return co_fail(diag, co_err_from_errno(errno), "cannot create %s: %s",
                        dir, strerror(errno));

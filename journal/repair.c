@@ -264,7 +264,7 @@ repair_segment(int dir_fd, const struct plan_segment *segment,
     r.end = segment->sealed ? segment->bytes : r.src.size;
     if (!err) {
         r.out = openat(dir_fd, beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
-                       0666);
+                       0600);
         err = r.out < 0 ? co_err_from_errno(errno) : repair_content(&r);
     }
     if (!err) err = repair_replace(dir_fd, file, beside);

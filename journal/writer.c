@@ -576,7 +576,9 @@ journal_stop(struct journal *j, struct co_diag *diag)
     if (!err && j->err) {
         err = co_fail(diag, j->err, "journal stopped: %s", co_err_text(j->err));
     }
-    return err ? err : commit_one(j, RECORD_CLOSE, NULL, 0, diag);
+    if (!err) err = commit_one(j, RECORD_CLOSE, NULL, 0, diag);
+    if (!err) commit_drop_ballast(j->commit);
+    return err;
 }
 
 void

@@ -115,8 +115,9 @@ co_must_use enum co_err journal_commit(struct journal *j);
 co_must_use enum co_err journal_delete(struct journal *j,
                                        struct segment_name segment);
 
-/* Commits what is queued, writes CLOSE, ends the thread. Answers can still
- * be taken. On error (*diag says which) the journal had failed. */
+/* Commits what is queued, writes CLOSE, gives the ballast's space back, ends
+ * the thread. Answers can still be taken. On error (*diag says which) the
+ * journal had failed. */
 co_must_use enum co_err journal_stop(struct journal *j, struct co_diag *diag);
 /* Without journal_stop before: ends the thread, what is queued is lost, as
  * in a crash. NULL is fine. */
