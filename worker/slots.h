@@ -78,6 +78,7 @@ struct slots_task {
     uint64_t recipe_hash;   /* 0 = none */
     struct co_bytes recipe; /* its bytes */
     int64_t run_until_us;   /* end of its longest run; INT64_MAX = none */
+    int64_t stall_us;       /* longest time without progress; 0 = no limit */
 };
 
 /* Everything that happened, counted (G8). */

@@ -52,7 +52,7 @@ struct intake {
     uint64_t job, recipe_hash;
     struct co_bytes body, recipe;
     uint32_t refs; /* tasks that are parked, queued or running */
-    uint32_t owner, service, run_ms;
+    uint32_t owner, service, run_ms, stall_ms;
     int64_t expires_us; /* total_ms, INT64_MAX = never */
     bool alone;
 };

@@ -200,6 +200,7 @@ intake_new(const struct slots *s, uint32_t service, const struct msg_tasks *t,
         .owner = t->owner,
         .service = service,
         .run_ms = t->run_ms,
+        .stall_ms = t->stall_ms,
         .expires_us =
             t->total_ms ? now_us + (int64_t)t->total_ms * 1000 : INT64_MAX,
         .alone = t->alone != 0,
@@ -423,6 +424,7 @@ describe(const struct slots *s, uint32_t index, int64_t now_us,
         .recipe_hash = in->recipe_hash,
         .recipe = in->recipe,
         .run_until_us = until,
+        .stall_us = (int64_t)in->stall_ms * 1000,
     };
 }
 

@@ -9,7 +9,8 @@ enum { SLICE_US = 1000, CHUNK = 16, RUN_BYTES_MAX = 8 * 1024 * 1024 };
 struct active {
     struct service_run run;
     struct co_buf out;
-    int64_t cpu_us; /* spent so far */
+    int64_t cpu_us;      /* spent so far */
+    int64_t progress_us; /* when it last came forward */
     bool used;
 };
 
@@ -125,6 +126,7 @@ begin_some(struct work *w, int64_t now_us)
             .out = &a->out,
         };
         a->cpu_us = 0;
+        a->progress_us = now_us;
         a->used = true;
         w->used++;
         n++;
@@ -135,19 +137,35 @@ begin_some(struct work *w, int64_t now_us)
     return n;
 }
 
+/* When a run has to be cut off. */
+static int64_t
+limit_of(const struct active *a)
+{
+    int64_t stall = a->run.task.stall_us;
+    int64_t limit = a->run.task.run_until_us;
+
+    if (stall > 0 && a->progress_us + stall < limit) {
+        limit = a->progress_us + stall;
+    }
+    return limit;
+}
+
 /* Ends a run that nobody waits for, or that took too long. */
 static bool
 cut_off(struct work *w, struct active *a, int64_t now_us)
 {
+    const char *why = "ran for longer than run_ms or total_ms allow";
+
     if (slots_stopped(w->slots, a->run.task.ref)) {
         slots_give_back(w->slots, a->run.task.ref, RETURN_CANCELLED);
         release(w, a);
         return true;
     }
-    if (now_us < a->run.task.run_until_us) return false;
-    (void)settle(w, a,
-                 service_fail(&a->run, CO_TIMEOUT,
-                              "ran for longer than run_ms or total_ms allow"),
+    if (now_us < limit_of(a)) return false;
+    if (now_us < a->run.task.run_until_us) {
+        why = "made no progress for stall_ms";
+    }
+    (void)settle(w, a, service_fail(&a->run, CO_TIMEOUT, why),
                  (uint64_t)a->cpu_us * 1000);
     return true;
 }
@@ -166,6 +184,7 @@ step_one(struct work *w, struct active *a, int64_t now_us)
     if (step != SERVICE_WAIT) a->run.wait_until_us = INT64_MIN;
     if (a->run.progressed) {
         a->run.progressed = false;
+        a->progress_us = after;
         slots_progress(w->slots, a->run.task.ref);
     }
     (void)settle(w, a, step, (uint64_t)a->cpu_us * 1000);
@@ -184,7 +203,7 @@ next_wish(const struct work *w)
 
         if (!a->used) continue;
         if (a->run.wait_until_us < next) next = a->run.wait_until_us;
-        if (a->run.task.run_until_us < next) next = a->run.task.run_until_us;
+        if (limit_of(a) < next) next = limit_of(a);
     }
     return next;
 }

@@ -5,6 +5,7 @@
 #include "worker/worker_heartbeat.h"
 
 #include "common/clock.h"
+#include "common/keys.h"
 #include "common/log.h"
 #include "common/redis.h"
 
@@ -14,12 +15,13 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { TTL_S = 15, GONE_MS = 200, FIELDS_MAX = 40, VALUE_BYTES = 32 };
+enum { GONE_MS = 200, FIELDS_MAX = 40, VALUE_BYTES = 32 };
 
 struct worker_heartbeat {
     struct worker_heartbeat_self self;
     struct co_redis *redis;
-    char key[256], list[256], id[17], host[65], pid[16], started[24];
+    char key[CO_KEY_BYTES], list[CO_KEY_BYTES], id[17], host[65], pid[16],
+        started[24];
 };
 
 enum co_err
@@ -39,10 +41,8 @@ worker_heartbeat_new(const struct worker_heartbeat_self *self,
     if (!h) return CO_NOMEM;
     h->self = *self;
     (void)snprintf(h->id, sizeof h->id, "%016" PRIx64, self->incarnation);
-    (void)snprintf(h->key, sizeof h->key, CO_PROGRAM ":{%s}:worker:%s",
-                   self->ns, h->id);
-    (void)snprintf(h->list, sizeof h->list, CO_PROGRAM ":{%s}:workers",
-                   self->ns);
+    (void)co_key(CO_KEY_WORKER, self->ns, h->id, h->key);
+    (void)co_key(CO_KEY_WORKERS, self->ns, NULL, h->list);
     (void)snprintf(h->pid, sizeof h->pid, "%ld", (long)getpid());
     (void)snprintf(h->started, sizeof h->started, "%" PRId64,
                    co_clock_wall_ms());
@@ -128,11 +128,11 @@ state_name(const struct slots_stats *stats)
 static void
 send_list(struct worker_heartbeat *h)
 {
-    char now[24];
-    const char *const ttl[] = {"EXPIRE", h->key, "15"};
+    char now[24], seconds[12];
+    const char *const ttl[] = {"EXPIRE", h->key, seconds};
     const char *const add[] = {"ZADD", h->list, now, h->id};
 
-    _Static_assert(TTL_S == 15, "the text above");
+    (void)snprintf(seconds, sizeof seconds, "%d", (int)CO_KEY_TTL_S);
     (void)snprintf(now, sizeof now, "%" PRId64, co_clock_wall_ms());
     if (!co_redis_send(h->redis, 3, ttl, NULL)) {
         /* A refusal is counted there; the next second tries again. */

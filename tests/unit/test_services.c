@@ -3,6 +3,7 @@
 #include "job/recipe.h"
 #include "population/generator.h"
 #include "tests/co_test.h"
+#include "worker/assets.h"
 #include "worker/model_find.h"
 #include "worker/recipes.h"
 #include "worker/work.h"
@@ -272,6 +273,7 @@ now(void)
 
 struct plant {
     struct slots *slots;
+    struct assets *assets;
     struct work *work;
     struct outbox out;
     const struct service *services[2];
@@ -291,12 +293,14 @@ plant_setup(void **state)
     p->services[1] = service_find("slow");
     p->announced[0] = (struct slots_service){"noop", false, 100};
     p->announced[1] = (struct slots_service){"slow", true, 5000000};
+    assert_int_equal(assets_new(1, NULL, &p->assets), CO_OK);
     const struct slots_config config = {.incarnation = 1,
                                         .name = "w",
                                         .services = p->announced,
                                         .n_services = 2,
                                         .links = 1,
-                                        .slots = 2};
+                                        .slots = 2,
+                                        .assets = p->assets};
     assert_int_equal(slots_new(&config, &p->slots), CO_OK);
     assert_int_equal(work_new(p->slots, 2, p->services, &env, now, &p->work),
                      CO_OK);
@@ -318,6 +322,7 @@ plant_teardown(void **state)
     work_free(p->work);
     slots_check(p->slots);
     slots_free(p->slots);
+    assets_free(p->assets);
     outbox_fini(&p->out);
     free(p);
     return 0;
@@ -325,7 +330,7 @@ plant_teardown(void **state)
 
 static void
 give_task(struct plant *p, const char *service, uint64_t first, uint32_t n,
-          uint32_t run_ms)
+          uint32_t run_ms, uint32_t stall_ms, uint64_t recipe)
 {
     static uint64_t ids[256];
     static uint8_t body[256 * 16];
@@ -343,7 +348,9 @@ give_task(struct plant *p, const char *service, uint64_t first, uint32_t n,
                                     .tasks = {ids, n},
                                     .attempts = {&attempt, 1},
                                     .lens = {&len, 1},
-                                    .run_ms = run_ms}};
+                                    .run_ms = run_ms,
+                                    .stall_ms = stall_ms,
+                                    .recipe = recipe}};
     slots_on_message(p->slots, 0, &m, co_bytes_borrow(body, n * len), clock_us,
                      &p->out);
 }
@@ -354,7 +361,7 @@ work_runs_what_the_core_hands_out(void **state)
     struct plant *p = *state;
     struct slots_stats stats;
 
-    give_task(p, "noop", 1, 200, 0);
+    give_task(p, "noop", 1, 200, 0, 0, 0);
     while (work_run(p->work, clock_us)) {
     }
     slots_get_stats(p->slots, &stats);
@@ -368,7 +375,7 @@ a_slice_ends_after_a_millisecond(void **state)
     struct plant *p = *state;
     int64_t from;
 
-    give_task(p, "noop", 1, 200, 0);
+    give_task(p, "noop", 1, 200, 0, 0, 0);
     from = clock_us;
     clock_us += 900; /* each look at the clock is a microsecond: late start */
     (void)work_run(p->work, from);
@@ -381,12 +388,84 @@ a_task_without_recipe_is_given_back_not_failed(void **state)
     struct plant *p = *state;
     struct slots_stats stats;
 
-    give_task(p, "slow", 1, 1, 0);
+    give_task(p, "slow", 1, 1, 0, 0, 0);
     while (work_run(p->work, clock_us)) {
     }
     slots_get_stats(p->slots, &stats);
     assert_int_equal(stats.counters.no_recipe, 1);
     assert_int_equal(stats.counters.failed, 0);
+}
+
+/* The recipe is in the worker's cache, as after a fetch. */
+static void
+given_recipe(struct plant *p)
+{
+    const struct msg_blob b = {
+        .job = 1, .hash = recipe_name, .worker = 1, .total = recipe_json.len};
+
+    assert_int_equal(
+        assets_want(p->assets, recipe_name, 1, 0, clock_us, &p->out), CO_OK);
+    assert_int_equal(
+        assets_on_blob(p->assets, &b,
+                       co_bytes_borrow(recipe_json.data, recipe_json.len),
+                       clock_us, &p->out),
+        CO_OK);
+}
+
+static uint64_t
+failed_after(struct plant *p, int64_t span_us)
+{
+    struct slots_stats stats;
+
+    (void)work_run(p->work, clock_us);
+    assert_in_range(work_deadline(p->work), clock_us, clock_us + 25 * MS);
+    clock_us += span_us;
+    (void)work_run(p->work, clock_us);
+    slots_get_stats(p->slots, &stats);
+    return stats.counters.failed;
+}
+
+static void
+a_run_that_takes_longer_than_run_ms_fails(void **state)
+{
+    struct plant *p = *state;
+
+    given_recipe(p);
+    give_task(p, "slow", 1, 1, 100, 0, recipe_name);
+    assert_int_equal(failed_after(p, 50 * MS), 0);
+    assert_int_equal(failed_after(p, 50 * MS), 1);
+}
+
+static void
+a_run_without_progress_for_stall_ms_fails(void **state)
+{
+    struct plant *p = *state;
+
+    given_recipe(p);
+    give_task(p, "slow", 1, 1, 0, 30, recipe_name);
+    assert_int_equal(failed_after(p, 20 * MS), 0);
+    assert_int_equal(failed_after(p, 40 * MS), 1);
+}
+
+static void
+a_cancelled_run_ends_at_its_next_step(void **state)
+{
+    struct plant *p = *state;
+    const uint64_t id = 1;
+    const struct msg cancel = {
+        .type = MSG_cancel,
+        .cancel = {.job = 1, .owner = 1, .tasks = {&id, 1}}};
+    struct slots_stats stats;
+
+    given_recipe(p);
+    give_task(p, "slow", 1, 1, 0, 0, recipe_name);
+    (void)work_run(p->work, clock_us);
+    slots_on_message(p->slots, 0, &cancel, (struct co_bytes){0}, clock_us,
+                     &p->out);
+    (void)work_run(p->work, clock_us);
+    slots_get_stats(p->slots, &stats);
+    assert_int_equal(stats.running, 0);
+    assert_int_equal(stats.counters.returned, 1);
 }
 
 /* -- supervisor ---------------------------------------------------------- */
@@ -418,6 +497,9 @@ main(void)
         P(work_runs_what_the_core_hands_out),
         P(a_slice_ends_after_a_millisecond),
         P(a_task_without_recipe_is_given_back_not_failed),
+        P(a_run_that_takes_longer_than_run_ms_fails),
+        P(a_run_without_progress_for_stall_ms_fails),
+        P(a_cancelled_run_ends_at_its_next_step),
         cmocka_unit_test(a_crashing_child_is_started_again_ever_later),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
