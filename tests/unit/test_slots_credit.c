@@ -148,6 +148,22 @@ grants_are_asked_back_when_tasks_turn_out_slow(void **state)
 }
 
 static void
+grants_given_back_stay_given_back(void **state)
+{
+    struct fixture *f = *state;
+    const struct msg answer = {
+        .type = MSG_reclaimed,
+        .reclaimed = {.service = msg_text("noop"), .returned = 1000}};
+
+    given_link(f, 0);
+    say(f, 0, &answer);
+    for (int i = 0; i < 300; i++)
+        slots_measure(f->s, NOOP, 0);
+    flush(f); /* quick again: 1,024 more than what was given back */
+    assert_int_equal(granted(f, 0, "noop"), 1000 + 1024);
+}
+
+static void
 a_reclaimed_that_claims_too_much_is_ignored(void **state)
 {
     struct fixture *f = *state;
@@ -375,6 +391,23 @@ a_result_that_the_disk_lost_gives_its_tasks_back(void **state)
     assert_int_equal(stats(f).kept, 1);
 }
 
+static void
+a_result_that_the_disk_shortened_is_not_sent(void **state)
+{
+    struct fixture *f = *state;
+
+    given_link(f, 0);
+    given_result_of(f, 1, 'a');
+    given_result_of(f, 2, 'b');
+    disk.kept[0].len--;
+    ignore_what_was_said(f);
+    say_job(f, 0, MSG_owner_attached);
+    flush(f);
+    assert_int_equal(take(f, 0, MSG_results).results.seq, 2);
+    assert_silent(f, 0, MSG_results);
+    assert_int_equal(stats(f).counters.spill_lost, 1);
+}
+
 /* Tasks and results together are bounded too. */
 static int
 setup_few_held(void **state)
@@ -483,6 +516,7 @@ main(void)
         T(returned_tasks_free_their_credit),
         T(grants_are_counted_anew_after_welcome),
         T(grants_are_asked_back_when_tasks_turn_out_slow),
+        T(grants_given_back_stay_given_back),
         T(a_reclaimed_that_claims_too_much_is_ignored),
         T(two_brokers_share_the_look_ahead),
         T(credit_moves_to_the_broker_that_has_work),
@@ -491,6 +525,7 @@ main(void)
         WITH(setup_spill, old_results_go_to_disk_even_when_memory_is_free),
         WITH(setup_spill, a_full_disk_refuses_and_recovers),
         WITH(setup_spill, a_result_that_the_disk_lost_gives_its_tasks_back),
+        WITH(setup_spill, a_result_that_the_disk_shortened_is_not_sent),
         WITH(setup_few_held, the_grant_never_exceeds_what_can_be_held),
         cmocka_unit_test(every_pair_of_task_state_and_event_is_as_drawn),
         cmocka_unit_test(every_pair_of_link_state_and_event_is_as_drawn),
