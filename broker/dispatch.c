@@ -50,6 +50,7 @@ dispatch_new(const struct dispatch_limits *limits, uint64_t incarnation,
     d->incarnation = incarnation;
     msg_str_copy(msg_text(name), d->name, sizeof d->name);
     d->started_ms = now_ms;
+    d->registry.seed = d->by_task.seed = incarnation;
     d->next_tick = now_ms + DISPATCH_TICK_MS;
     d->entry_free = d->batch_free = NONE;
     /* Lane 0 is for tasks of jobs that only a worker told us of. */

@@ -11,7 +11,8 @@ enum { INDEX_FIRST = 64 };
 static uint32_t
 home(const struct index *x, uint64_t a, uint32_t b)
 {
-    return (uint32_t)co_mix64(a + b * 0x9e3779b97f4a7c15u) & (x->cap - 1);
+    return (uint32_t)co_mix64((a ^ x->seed) + b * 0x9e3779b97f4a7c15u) &
+           (x->cap - 1);
 }
 
 void
@@ -36,7 +37,7 @@ enum co_err
 index_reserve(struct index *x, uint32_t n)
 {
     uint32_t cap = x->cap ? x->cap : INDEX_FIRST;
-    struct index grown = {0};
+    struct index grown = {.seed = x->seed};
 
     while (cap - cap / 4 < n)
         cap *= 2;

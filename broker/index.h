@@ -17,6 +17,7 @@ struct index {
     struct index_cell *cells;
     uint32_t cap; /* power of two, or 0 */
     uint32_t n;
+    uint64_t seed; /* set while empty: who picks keys cannot collide them */
 };
 
 void index_fini(struct index *x);

@@ -138,20 +138,12 @@ say_ready(struct shell *s, struct co_diag *diag)
 
 /* ---- input --------------------------------------------------------------- */
 
-/* One whole message for the core. Takes the references. */
 static void
-hand_over(struct shell *s, enum side side, uint64_t peer, struct co_bytes head,
-          struct co_bytes body, int64_t now_ms)
+refuse(struct shell *s, enum side side, uint64_t peer, enum co_err err,
+       int64_t now_ms)
 {
-    struct msg m;
-    enum co_err err = msg_decode(&s->reader, head.data, head.len, &m);
     uint64_t more;
 
-    if (!err && m.type == MSG_part) err = CO_PROTOCOL; /* not inside a PART */
-    if (!err) {
-        dispatch_on_message(s->d, side, peer, &m, head, body, now_ms, &s->out);
-        return;
-    }
     if (co_log_every(&s->garbage_limit, now_ms, 1000, &more)) {
         co_log(CO_LOG_WARN, "message.refused",
                "side=%d peer=%llu err=%s more=%llu", (int)side,
@@ -159,32 +151,45 @@ hand_over(struct shell *s, enum side side, uint64_t peer, struct co_bytes head,
                (unsigned long long)more);
     }
     dispatch_on_garbage(s->d, side, peer, err, now_ms, &s->out);
+}
+
+/* One message for the core, or a PART of one, which joins what came before:
+ * the last makes *head and *body the whole. CO_AGAIN: more to come. */
+static enum co_err
+join_part(struct shell *s, enum side side, uint64_t peer, struct msg *m,
+          struct co_bytes *head, struct co_bytes *body)
+{
+    struct co_bytes whole_head, whole_body;
+    enum co_err err = parts_add(s->parts[side], peer, &m->part, *body,
+                                &whole_head, &whole_body);
+
+    if (err) return err;
+    co_bytes_unref(head);
+    co_bytes_unref(body);
+    *head = whole_head;
+    *body = whole_body;
+    err = msg_decode(&s->reader, head->data, head->len, m);
+    return !err && m->type == MSG_part ? CO_PROTOCOL : err;
+}
+
+/* Takes the references. */
+static void
+hand_over(struct shell *s, enum side side, uint64_t peer, struct co_bytes head,
+          struct co_bytes body, int64_t now_ms)
+{
+    struct msg m;
+    enum co_err err = msg_decode(&s->reader, head.data, head.len, &m);
+
+    if (!err && m.type == MSG_part) {
+        err = join_part(s, side, peer, &m, &head, &body);
+    }
+    if (!err) {
+        dispatch_on_message(s->d, side, peer, &m, head, body, now_ms, &s->out);
+        return;
+    }
+    if (err != CO_AGAIN) refuse(s, side, peer, err, now_ms);
     co_bytes_unref(&head);
     co_bytes_unref(&body);
-}
-
-/* A PART joins what came before; the last one makes the message whole. */
-static void
-take_part(struct shell *s, enum side side, uint64_t peer,
-          const struct msg_part *part, struct co_bytes piece, int64_t now_ms)
-{
-    struct co_bytes head, body;
-    enum co_err err =
-        parts_add(s->parts[side], peer, part, piece, &head, &body);
-
-    if (!err) {
-        hand_over(s, side, peer, head, body, now_ms);
-    } else if (err != CO_AGAIN) {
-        dispatch_on_garbage(s->d, side, peer, err, now_ms, &s->out);
-    }
-}
-
-static bool
-is_part(const struct co_bytes *head)
-{
-    /* fixmap, key 0, number 0x43: cheaper than decoding everything twice */
-    return head->len > 3 && (head->data[0] & 0xf0) == 0x80 &&
-           head->data[1] == 0x00 && head->data[2] == MSG_part;
 }
 
 static void
@@ -193,16 +198,8 @@ read_socket(struct shell *s, enum side side, int64_t now_ms)
     for (int i = 0; i < READ_MAX; i++) {
         struct co_bytes head, body;
         uint64_t peer;
-        struct msg m;
 
         if (sock_recv(s->sock[side], &peer, &head, &body)) return;
-        if (is_part(&head) &&
-            !msg_decode(&s->reader, head.data, head.len, &m)) {
-            take_part(s, side, peer, &m.part, body, now_ms);
-            co_bytes_unref(&head);
-            co_bytes_unref(&body);
-            continue;
-        }
         hand_over(s, side, peer, head, body, now_ms);
     }
 }
