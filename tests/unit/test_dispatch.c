@@ -435,6 +435,23 @@ suspects_run_alone(void **state)
 }
 
 static void
+a_worker_with_a_suspect_gets_nothing_else(void **state)
+{
+    struct world *w = *state;
+    struct msg m;
+
+    given_owner(w);
+    given_worker(w, W1, 100);
+    m = tasks_msg(w, JOB, 100, 1);
+    m.tasks.alone = 1;
+    publishes_as(w, BOSS, m);
+    publishes(w, 200, 3);
+    assert_int_equal(tasks_sent(w, W1), 1);
+    finishes(w, W1, 1, 100, 1, 1);
+    assert_int_equal(tasks_sent(w, W1), 4);
+}
+
+static void
 tasks_go_only_to_workers_with_the_same_fingerprint(void **state)
 {
     struct world *w = *state;
@@ -585,6 +602,7 @@ main(void)
         T(a_lower_owner_number_is_stale_everywhere),
         T(detach_makes_everybody_forget_the_job),
         T(suspects_run_alone),
+        T(a_worker_with_a_suspect_gets_nothing_else),
         T(tasks_go_only_to_workers_with_the_same_fingerprint),
         T(an_unknown_peer_is_asked_who_it_is),
         T(wrong_versions_roles_and_places_are_refused),

@@ -49,7 +49,10 @@ section(const char *number, const char *name)
     for (char *p = title + 9; *p; p++)
         *p = (char)toupper((unsigned char)*p);
     from = strstr(doc, title);
-    if (!from) fail_msg("docs/protocol.md lacks a section%s", title);
+    if (!from) {
+        fail_msg("docs/protocol.md lacks a section%s", title);
+        return NULL;
+    }
     to = strstr(from + 1, "\n### ");
     text = to ? strndup(from, (size_t)(to - from)) : strdup(from);
     assert_non_null(text);
