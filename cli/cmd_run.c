@@ -293,8 +293,6 @@ tell(struct run_cli *r, const struct conduct *c, int exit_code)
     if (r->cfg.json || (exit_code && !c->last.has_ledger)) return exit_code;
     co_buf_init(&text, SUMMARY_BYTES_MAX);
     summary_write(&c->last, r->spec->dir, &text);
-    if (exit_code == CLI_PARTIAL)
-        co_buf_puts(&text, "  next    run the same command to go on\n");
     (void)fputs(co_buf_text(&text), stdout);
     (void)fflush(stdout);
     co_buf_fini(&text);

@@ -166,9 +166,9 @@ unknown(int argc, char **argv)
     if (seconds_print(argv[1])) return CLI_USAGE;
     near = commands_nearest(argv[1]);
     (void)fprintf(stderr,
-                  CO_PROGRAM ": there is no command \"%.*s\"%s%s%s. "
+                  CO_PROGRAM ": there is no command \"%.*s\"%s%s%s "
                              "See " CO_PROGRAM " --help\n",
-                  2 * WORD_MAX, argv[1], near ? "; did you mean \"" : "",
+                  2 * WORD_MAX, argv[1], near ? "; did you mean \"" : ".",
                   near ? near : "", near ? "\"?" : "");
     return CLI_USAGE;
 }

@@ -143,7 +143,7 @@ own_program(struct fleet *f, struct child *c, const char *name, const char *log)
 
     if (err) return err;
     (void)snprintf(path, sizeof path, "%s/" CO_PROGRAM "-%s", f->program_dir,
-                   strcmp(name, "workers") == 0 ? "worker" : name);
+                   name);
     child_arg(c, path);
     child_fd(c, line.from, line.to);
     c->restart_max = RESTART_MAX;
@@ -213,7 +213,7 @@ static enum co_err
 start_worker(struct fleet *f, uint64_t processes, struct co_diag *diag)
 {
     struct child *c = &f->workers[f->n_workers++];
-    enum co_err err = own_program(f, c, "workers", "worker.log");
+    enum co_err err = own_program(f, c, "worker", "worker.log");
 
     if (err) return co_fail(diag, err, "out of memory");
     child_option(c, "--broker",
@@ -290,8 +290,9 @@ redis_child(struct fleet *f)
         "--daemonize",  "no"};
     char path[RUNDIR_PATH_SIZE + 64];
     struct child *c = &f->redis;
-    enum co_err err = child_init(
-        c, "Redis", rundir_file(&f->dir, "redis.log", path, sizeof path));
+    enum co_err err =
+        child_init(c, "private Redis",
+                   rundir_file(&f->dir, "redis.log", path, sizeof path));
 
     if (err) return err;
     child_arg(c, "redis-server");

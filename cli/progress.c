@@ -175,6 +175,7 @@ progress_show(struct progress *p, const struct status_line *line,
     bool stalled = look_stalled(p, line, now_ms), plain_due;
     co_auto(co_buf_fini) struct co_buf buf;
 
+    co_buf_init(&buf, LINE_BYTES_MAX); /* before any return: it is released */
     if (p->mode == PROGRESS_JSON) {
         (void)fwrite(raw, 1, len, stdout);
         (void)fputc('\n', stdout);
@@ -182,7 +183,6 @@ progress_show(struct progress *p, const struct status_line *line,
         return;
     }
     if (line->end || !line->has_ledger) return;
-    co_buf_init(&buf, LINE_BYTES_MAX);
     plain_due = p->mode == PROGRESS_PLAIN && now_ms >= p->next_ms;
     if (p->mode == PROGRESS_TERMINAL) {
         progress_line(line, terminal_width(), stalled, &buf);

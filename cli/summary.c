@@ -70,8 +70,14 @@ summary_write(const struct status_line *line, const char *out,
     put_ledger(line, buf);
     put_files(line, buf);
     put_time(line, buf);
-    co_buf_printf(buf,
-                  "  look    %s: MANIFEST.json, report.json, part-*; "
-                  "read rows with: zstdcat %s/part-*.jsonl.zst | head\n",
-                  out, out);
+    if (line->end && line->exit == 0)
+        co_buf_printf(buf,
+                      "  look    %s: part-*.jsonl.zst (zstdcat reads them), "
+                      "MANIFEST.json, report.json\n",
+                      out);
+    else
+        co_buf_printf(buf,
+                      "  look    %s: logs/, run.json; finished files are "
+                      "part-*.jsonl.zst\n",
+                      out);
 }

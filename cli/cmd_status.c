@@ -1,0 +1,325 @@
+/* cmd_status.c - `cohort status`: how runs stand. Without argument the runs of
+ * this user on this machine (registry.h), or the jobs in --redis. */
+#include "cli/job_state.h"
+#include "cli/registry.h"
+#include "cli/say.h"
+#include "common/json.h"
+#include "common/keys.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define PROGRAM CO_PROGRAM " status"
+
+enum { REDIS_WAIT_MS = 3000, OUT_BYTES_MAX = 16 << 20, JOBS_MAX = 1000 };
+
+struct status_config {
+    const char *redis, *name_space;
+    bool redis_insecure, json;
+};
+
+#define FIELD(name) offsetof(struct status_config, name)
+
+static const struct co_option table[] = {
+    {.name = "redis",
+     .type = CO_OPTION_STRING,
+     .offset = FIELD(redis),
+     .placeholder = "URL",
+     .help = "ask this Redis instead of the runs of this machine"},
+    {.name = "redis-insecure",
+     .type = CO_OPTION_FLAG,
+     .offset = FIELD(redis_insecure),
+     .help = "allow a Redis beyond this host in the clear"},
+    {.name = "namespace",
+     .type = CO_OPTION_STRING,
+     .offset = FIELD(name_space),
+     .def = "default",
+     .min = 1,
+     .max = 64,
+     .placeholder = "NAME",
+     .help = "part of every Redis key"},
+    {.name = "json",
+     .type = CO_OPTION_FLAG,
+     .offset = FIELD(json),
+     .no_env = true,
+     .help = "print JSON: an object for one run, an array for a list"},
+};
+
+static const struct co_options_spec options_spec = {
+    .program = PROGRAM,
+    .usage = "[OPTIONS] [JOB|DIR]",
+    .about = "Shows how runs stand: one (by job id or output folder), or all\n"
+             "that this user started on this machine.",
+    .version = CO_PROGRAM " " COHORT_VERSION,
+    .table = table,
+    .count = co_countof(table),
+    .args_max = 1,
+};
+
+/* ---- printing ---- */
+
+static void
+put_json(const struct job_state *s, struct co_json *json)
+{
+    co_json_object(json);
+    co_json_put_text(json, "job", s->job);
+    co_json_put_text(json, "name", s->name);
+    co_json_put_text(json, "state", s->state);
+    co_json_put_text(json, "why", s->why);
+    co_json_put_text(json, "out", s->out);
+    co_json_put_text(json, "redis", s->redis);
+    co_json_key(json, "live");
+    co_json_bool(json, s->live);
+    co_json_put_u64(json, "requested", s->requested);
+    if (s->has_ledger) {
+        co_json_put_u64(json, "drawn", s->drawn);
+        co_json_put_u64(json, "accepted", s->accepted);
+        co_json_put_u64(json, "rejected", s->rejected);
+        co_json_put_u64(json, "dead", s->dead);
+        co_json_put_u64(json, "surplus", s->surplus);
+        co_json_put_u64(json, "pending", s->pending);
+    }
+    if (s->live) {
+        co_json_put_u64(json, "rows_per_s", s->rows_per_s);
+        co_json_put_u64(json, "eta_s", s->eta_s);
+    }
+    co_json_end(json);
+}
+
+static void
+put_rate(const struct job_state *s, struct co_buf *out)
+{
+    if (!s->live || strcmp(s->state, "running") != 0) return;
+    co_buf_puts(out, ", ");
+    say_count(out, s->rows_per_s);
+    co_buf_puts(out, " rows/s");
+    if (!s->rows_per_s) return;
+    co_buf_puts(out, ", ETA ");
+    say_duration(out, s->eta_s * 1000);
+}
+
+static void
+put_one(const struct job_state *s, struct co_buf *out)
+{
+    co_buf_printf(out, "%s  %s\n  job     %s\n  rows    ", s->name, s->state,
+                  s->job);
+    if (s->has_ledger) {
+        say_count(out, s->accepted);
+        co_buf_puts(out, " of ");
+    }
+    say_count(out, s->requested);
+    put_rate(s, out);
+    if (s->has_ledger)
+        co_buf_printf(
+            out,
+            "\n  ledger  %llu drawn = %llu accepted + %llu rejected "
+            "+ %llu dead + %llu surplus + %llu pending",
+            (unsigned long long)s->drawn, (unsigned long long)s->accepted,
+            (unsigned long long)s->rejected, (unsigned long long)s->dead,
+            (unsigned long long)s->surplus, (unsigned long long)s->pending);
+    if (s->why[0]) co_buf_printf(out, "\n  why     %s", s->why);
+    co_buf_printf(out, "\n  folder  %s\n", s->out);
+    if (s->live && s->redis[0])
+        co_buf_printf(out, "  redis   %s (namespace %s)\n", s->redis,
+                      s->name_space);
+}
+
+static void
+put_line(const struct job_state *s, struct co_buf *out)
+{
+    co_buf_printf(out, "%-16s  %-20s  %-11s  ", s->job, s->name, s->state);
+    if (s->has_ledger) {
+        say_count(out, s->accepted);
+        co_buf_puts(out, " of ");
+    }
+    say_count(out, s->requested);
+    put_rate(s, out);
+    co_buf_printf(out, "  %s\n", s->out);
+}
+
+/* What is shown: one run, or a list that grows. */
+struct listing {
+    const struct status_config *cfg;
+    struct co_buf out;
+    struct co_json json;
+    size_t count;
+};
+
+static void
+list_add(struct listing *l, const struct job_state *s)
+{
+    l->count++;
+    if (l->cfg->json)
+        put_json(s, &l->json);
+    else
+        put_line(s, &l->out);
+}
+
+static int
+show_one(const struct status_config *cfg, const struct job_state *s)
+{
+    struct co_buf out;
+    struct co_json json;
+
+    co_buf_init(&out, OUT_BYTES_MAX);
+    co_json_init(&json, &out);
+    if (cfg->json) {
+        put_json(s, &json);
+        co_buf_putc(&out, '\n');
+    } else {
+        put_one(s, &out);
+    }
+    (void)fputs(co_buf_text(&out), stdout);
+    co_buf_fini(&out);
+    return CLI_OK;
+}
+
+/* ---- finding ---- */
+
+/* The run whose run.json carries this id. */
+static enum co_err
+find_by_id(const char *id, struct job_state *ret, struct co_diag *diag)
+{
+    struct registry_entry *v;
+    char folder[REGISTRY_TEXT];
+    bool found = false;
+    size_t n;
+    enum co_err err = registry_list(&v, &n, diag);
+
+    if (err) return err;
+    for (size_t i = 0; i < n && !found; i++)
+        found = job_state_of_folder(v[i].out, ret, NULL) == CO_OK &&
+                strcasecmp(ret->job, id) == 0;
+    free(v);
+    registry_folder(folder, sizeof folder);
+    return found ? CO_OK
+                 : co_fail(diag, CO_NOTFOUND,
+                           "no run with job id %s in %s; give its folder, or "
+                           "the Redis it reports to (--redis)",
+                           id, folder);
+}
+
+static enum co_err
+find_one(const struct status_config *cfg, const char *what,
+         struct job_state *ret, struct co_diag *diag)
+{
+    char real[PATH_MAX];
+    struct stat st;
+
+    if (stat(what, &st) == 0 && S_ISDIR(st.st_mode) && realpath(what, real)) {
+        enum co_err err = job_state_of_folder(real, ret, diag);
+
+        return err == CO_NOTFOUND
+                   ? co_fail(diag, err,
+                             "%s: no run.json here: nothing was run in it",
+                             real)
+                   : err;
+    }
+    if (!job_state_is_id(what))
+        return co_fail(diag, CO_USAGE,
+                       "%s: neither a folder nor a job id (16 hex digits); "
+                       "`" PROGRAM "` lists the runs",
+                       what);
+    if (cfg->redis) {
+        co_auto(co_redis_closep) struct co_redis_client *client = NULL;
+        enum co_err err = co_redis_connect(cfg->redis, cfg->redis_insecure,
+                                           REDIS_WAIT_MS, &client, diag);
+
+        *ret = (struct job_state){0};
+        (void)snprintf(ret->job, sizeof ret->job, "%s", what);
+        return err ? err
+                   : job_state_of_redis(client, cfg->name_space, ret, diag);
+    }
+    return find_by_id(what, ret, diag);
+}
+
+static enum co_err
+list_redis(struct listing *l, struct co_diag *diag)
+{
+    co_auto(co_redis_closep) struct co_redis_client *client = NULL;
+    co_auto(co_redis_reply_freep) struct co_redis_reply *jobs = NULL;
+    const struct status_config *cfg = l->cfg;
+    char key[CO_KEY_BYTES];
+    const char *argv[] = {"ZREVRANGE",
+                          co_key(CO_KEY_JOBS, cfg->name_space, NULL, key), "0",
+                          "999"};
+    enum co_err err = co_redis_connect(cfg->redis, cfg->redis_insecure,
+                                       REDIS_WAIT_MS, &client, diag);
+
+    if (!err)
+        err = co_redis_call(client, 4, argv, NULL, REDIS_WAIT_MS, &jobs, diag);
+    if (err) return err;
+    if (jobs->type == CO_REDIS_ERROR)
+        return co_fail(diag, CO_DENIED, "Redis refused %s: %s", key,
+                       jobs->text);
+    for (size_t i = 0; i < jobs->count && i < JOBS_MAX; i++) {
+        struct job_state s = {0};
+
+        if (jobs->elements[i].type != CO_REDIS_TEXT) continue;
+        (void)snprintf(s.job, sizeof s.job, "%s", jobs->elements[i].text);
+        if (job_state_of_redis(client, cfg->name_space, &s, NULL) == CO_OK)
+            list_add(l, &s);
+    }
+    return CO_OK;
+}
+
+static enum co_err
+list_runs(struct listing *l, struct co_diag *diag)
+{
+    struct registry_entry *v;
+    size_t n;
+    enum co_err err = registry_list(&v, &n, diag);
+
+    if (err) return err;
+    for (size_t i = 0; i < n; i++) {
+        struct job_state s;
+
+        if (job_state_of_folder(v[i].out, &s, NULL) == CO_OK) list_add(l, &s);
+    }
+    free(v);
+    return CO_OK;
+}
+
+static int
+show_list(const struct status_config *cfg)
+{
+    struct listing l = {.cfg = cfg};
+    struct co_diag diag = {""};
+    enum co_err err;
+
+    co_buf_init(&l.out, OUT_BYTES_MAX);
+    co_json_init(&l.json, &l.out);
+    if (cfg->json) co_json_array(&l.json);
+    err = cfg->redis ? list_redis(&l, &diag) : list_runs(&l, &diag);
+    if (cfg->json) {
+        co_json_end(&l.json);
+        co_buf_putc(&l.out, '\n');
+    } else if (!l.count) {
+        co_buf_puts(&l.out, cfg->redis ? "no jobs there\n"
+                                       : "no runs yet; `" CO_PROGRAM
+                                         " run FILE` starts one\n");
+    }
+    if (!err) (void)fputs(co_buf_text(&l.out), stdout);
+    co_buf_fini(&l.out);
+    return err ? say_error(PROGRAM, err, &diag) : CLI_OK;
+}
+
+int
+cmd_status(int argc, char **argv)
+{
+    co_auto(co_options_freep) struct co_options *options = NULL;
+    struct status_config cfg = {0};
+    struct job_state state;
+    struct co_diag diag = {""};
+    enum co_err err;
+    int exit_code;
+
+    if (!say_options(&options_spec, argc, argv, &cfg, &options, &exit_code))
+        return exit_code;
+    if (co_options_arg_count(options) == 0) return show_list(&cfg);
+    err = find_one(&cfg, co_options_arg(options, 0), &state, &diag);
+    return err ? say_error(PROGRAM, err, &diag) : show_one(&cfg, &state);
+}
