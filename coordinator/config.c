@@ -79,6 +79,13 @@ static const struct co_option run_table[] = {
      .def = "0",
      .no_env = true,
      .help = "id of a new job; 0 = a random one"},
+    {.name = "journal-segment",
+     .type = CO_OPTION_SIZE,
+     .offset = FIELD(segment_bytes),
+     .def = "64MiB",
+     .min = 64 * 1024,
+     .max = 1 << 30,
+     .help = "bytes of a journal segment; smaller ones are deleted sooner"},
     COMMON_OPTIONS,
 };
 

@@ -16,6 +16,8 @@ struct coordinator_config {
     const char *rows, *seed; /* as given; NULL: as in the job file */
     uint64_t job_id;         /* of a new job; 0: random */
 
+    uint64_t segment_bytes; /* of the journal */
+
     /* serve */
     const char *listen;
     uint64_t ready_fd;

@@ -45,7 +45,10 @@ struct corpus {
     bool has_held;
     struct segment_use *segments;
     size_t n_segments, cap_segments;
-    bool checkpoint_under_way;
+    /* A CHECKPOINT holds exactly the SEALED records in front of it: it waits
+     * until those under way are committed, and new ones wait for it. */
+    size_t sealed_under_way; /* SEALED records appended, not yet committed */
+    bool checkpoint_due, checkpoint_under_way;
     bool identity_due;
 };
 
@@ -192,6 +195,7 @@ corpus_checkpoint(struct corpus *c, struct journal *j, struct co_diag *diag)
         /* More shards than one record can tell: the segments stay. */
         co_buf_fini(&buf);
         c->checkpoint_under_way = true;
+        co_log_event(CO_LOG_WARN, "journal.checkpoint_too_large");
         return CO_OK;
     }
     if (!err) {
@@ -328,6 +332,7 @@ corpus_on_answer(struct corpus *c, struct journal *j,
         err = corpus_append(j, RECORD_SEALED, &buf,
                             HOSTED_COOKIE | answer->shard, diag);
     }
+    if (!err) c->sealed_under_way++;
     co_buf_fini(&buf);
     return err;
 }
@@ -348,7 +353,12 @@ corpus_turn(void *self, struct journal *j, struct co_diag *diag)
                            co_err_text(err));
         }
     }
-    while (!sealer_poll(c->sealer, &answer)) {
+    if (c->checkpoint_due && c->sealed_under_way == 0) {
+        c->checkpoint_due = false;
+        err = corpus_checkpoint(c, j, diag);
+        if (err) return err;
+    }
+    while (!c->checkpoint_due && !sealer_poll(c->sealer, &answer)) {
         err = corpus_on_answer(c, j, &answer, diag);
         if (err) return err;
     }
@@ -360,14 +370,14 @@ corpus_turn(void *self, struct journal *j, struct co_diag *diag)
 /* ---- records committed and read again ---- */
 
 static enum co_err
-corpus_on_sealed(struct corpus *c, struct journal *j, uint64_t shard,
-                 struct co_diag *diag)
+corpus_on_sealed(struct corpus *c, struct journal *j, uint64_t shard)
 {
     struct sealing *sealing = sealing_of(c, shard);
     struct segment_name now = journal_segment(j);
     uint64_t current = (uint64_t)now.owner << 32 | now.sequence;
 
-    co_assert(sealing);
+    co_assert(sealing && c->sealed_under_way > 0);
+    c->sealed_under_way--;
     personas_on_sealed(c->personas, shard, sealing->file_hash,
                        sealing->raw_hash);
     sealing->used = false;
@@ -376,7 +386,7 @@ corpus_on_sealed(struct corpus *c, struct journal *j, uint64_t shard,
            (unsigned long long)shard);
     corpus_take_freed(c);
     if (!c->checkpoint_under_way && corpus_find_doomed(c, current)) {
-        return corpus_checkpoint(c, j, diag);
+        c->checkpoint_due = true;
     }
     return CO_OK;
 }
@@ -387,9 +397,11 @@ corpus_committed(void *self, struct journal *j, uint64_t cookie,
 {
     struct corpus *c = self;
 
+    (void)diag; /* a deletion that is refused is tried again later */
+
     if (cookie == COOKIE_IDENTITY) return CO_OK;
     if (cookie == COOKIE_CHECKPOINT) return corpus_delete_doomed(c, j);
-    return corpus_on_sealed(c, j, cookie & ~HOSTED_COOKIE, diag);
+    return corpus_on_sealed(c, j, cookie & ~HOSTED_COOKIE);
 }
 
 static enum co_err

@@ -615,7 +615,8 @@ owner_start(struct owner *o, struct co_diag *diag)
 
     if (!o->opt->fresh) owner_attach(o);
     err = replay_journal(o->opt->journal_dir, o->opt->job, o->opt->number,
-                         o->engine, o->hosted, &o->journal, diag);
+                         o->opt->segment_bytes, o->engine, o->hosted,
+                         &o->journal, diag);
     if (err) return err;
     engine_replay_done(o->engine);
     o->replayed = true;

@@ -21,6 +21,7 @@ struct owner_options {
     uint32_t priority;
     uint32_t batch;                /* tasks a message; 0 = default */
     uint32_t window;               /* tasks out at most; 0 = default */
+    uint64_t segment_bytes;        /* of the journal; 0 = default */
     struct co_option_list brokers; /* endpoints, at least one */
     int lifeline_fd;               /* its end of file stops the job; -1: none */
     int signal_fd;                 /* SIGTERM, SIGINT stop the job; -1: none */

@@ -55,20 +55,63 @@ replay_record(const struct record *r, const struct journal_pos *pos,
     return hosted->replay(hosted->self, r->type, r->content, r->length, diag);
 }
 
-static enum co_err
-replay_all(struct reader *reader, struct engine *engine,
-           const struct hosted *hosted, struct co_diag *diag)
+static bool
+pos_is_before(const struct journal_pos *a, const struct journal_pos *b)
 {
+    int order = segment_name_compare(a->segment, b->segment);
+
+    return order < 0 || (order == 0 && a->offset < b->offset);
+}
+
+/* The newest CHECKPOINT has to be known first: what stands in front of it is
+ * in it, and the segments between may be gone. Restores it; *ret_pos stays
+ * zero (before everything) when there is none. */
+static enum co_err
+restore_checkpoint(const char *dir, uint32_t owner, const struct hosted *hosted,
+                   struct journal_pos *ret_pos, struct co_diag *diag)
+{
+    co_auto(reader_closep) struct reader *reader = NULL;
     struct record record;
     struct journal_pos pos;
+    bool found = false;
+    enum co_err err = reader_open(dir, owner, &reader, diag);
 
-    for (;;) {
-        enum co_err err = reader_next(reader, &record, &pos, diag);
-
-        if (err == CO_NOTFOUND) return CO_OK;
-        if (!err) err = replay_record(&record, &pos, engine, hosted, diag);
-        if (err) return err;
+    while (!err) {
+        err = reader_next(reader, &record, &pos, diag);
+        if (!err && record.type == RECORD_CHECKPOINT) {
+            *ret_pos = pos;
+            found = true;
+        }
     }
+    if (err != CO_NOTFOUND) return err;
+    if (!found || !hosted->replay) return CO_OK;
+    err = reader_record(reader, *ret_pos, &record, diag);
+    if (err) return err;
+    return hosted->replay(hosted->self, record.type, record.content,
+                          record.length, diag);
+}
+
+static enum co_err
+replay_all(const char *dir, uint32_t owner, struct engine *engine,
+           const struct hosted *hosted, struct co_diag *diag)
+{
+    co_auto(reader_closep) struct reader *reader = NULL;
+    struct journal_pos checkpoint = {0};
+    struct journal_pos pos;
+    struct record record;
+    enum co_err err = restore_checkpoint(dir, owner, hosted, &checkpoint, diag);
+
+    if (!err) err = reader_open(dir, owner, &reader, diag);
+    while (!err) {
+        err = reader_next(reader, &record, &pos, diag);
+        if (err == CO_NOTFOUND) return CO_OK;
+        if (err) return err;
+        /* Results of open shards may lie in front of the checkpoint. */
+        if (record.type != RECORD_RESULTS && !pos_is_before(&checkpoint, &pos))
+            continue;
+        err = replay_record(&record, &pos, engine, hosted, diag);
+    }
+    return err;
 }
 
 static void
@@ -87,19 +130,18 @@ say_what_was_cut(const struct journal_report *report)
 
 enum co_err
 replay_journal(const char *dir, uint64_t job, uint32_t owner,
-               struct engine *engine, const struct hosted *hosted,
-               struct journal **ret_journal, struct co_diag *diag)
+               uint64_t segment_bytes, struct engine *engine,
+               const struct hosted *hosted, struct journal **ret_journal,
+               struct co_diag *diag)
 {
-    co_auto(reader_closep) struct reader *reader = NULL;
+    struct journal_options options = {.roll_bytes = segment_bytes};
     struct journal_report report;
     struct adoption older = {0};
     enum co_err err = journal_recover(dir, owner, &older, &report, diag);
 
     if (err) return err;
     say_what_was_cut(&report);
-    err = journal_start(dir, job, owner, &older, NULL, ret_journal, diag);
+    err = journal_start(dir, job, owner, &older, &options, ret_journal, diag);
     adoption_fini(&older);
-    if (!err) err = reader_open(dir, owner, &reader, diag);
-    if (!err) err = replay_all(reader, engine, hosted, diag);
-    return err;
+    return err ? err : replay_all(dir, owner, engine, hosted, diag);
 }

@@ -33,10 +33,12 @@ co_must_use enum co_err replay_prefix(size_t head_bytes,
                                       struct co_bytes *ret_bytes);
 
 /* Checks the journal in dir, feeds what counts of it into engine and hosted
- * (oldest first), and starts writing as owner. A torn tail is cut and said; a
+ * (the newest CHECKPOINT, then oldest first), and starts writing as owner, in
+ * segments of segment_bytes (0: the default). A torn tail is cut and said; a
  * damaged journal is refused and not touched: diag says what to do. */
 co_must_use enum co_err replay_journal(const char *dir, uint64_t job,
-                                       uint32_t owner, struct engine *engine,
+                                       uint32_t owner, uint64_t segment_bytes,
+                                       struct engine *engine,
                                        const struct hosted *hosted,
                                        struct journal **ret_journal,
                                        struct co_diag *diag);

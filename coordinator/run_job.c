@@ -212,6 +212,7 @@ run_own(struct run *r, struct corpus *corpus, uint32_t number,
         .fingerprint = population_fingerprint(r->model),
         .priority = (uint32_t)r->spec->priority,
         .batch = 1, /* a range is work enough for one message */
+        .segment_bytes = r->cfg.segment_bytes,
         .brokers = r->cfg.brokers,
         .lifeline_fd = r->lifeline_fd,
         .signal_fd = r->signal_fd,
@@ -306,6 +307,7 @@ run_finished(struct run *r, struct co_diag *diag)
                    (unsigned long long)r->folder.identity.rows, r->folder.dir);
     r->cfg.redis = NULL;
     if (run_watch(r, diag)) return -1;
+    watch_state(r->watch, "complete", "finished already");
     watch_end(r->watch, 0, text, NULL);
     return 0;
 }
@@ -366,6 +368,7 @@ run_loaded(struct run *r)
         (void)fprintf(stderr, CO_PROGRAM ": %s\n", diag.text);
         status = err ? exit_status_of(err) : 1;
         if (r->watch || !run_watch(r, &(struct co_diag){""})) {
+            watch_state(r->watch, "failed", diag.text);
             watch_end(r->watch, status, diag.text, NULL);
         }
     }

@@ -1,0 +1,166 @@
+/* What an owner's start promises: the newest CHECKPOINT first, then what came
+ * after it; results wherever they stand; damage refused. A real journal in a
+ * temporary folder. */
+#include "common/fs.h"
+#include "coordinator/kind_bench.h"
+#include "coordinator/replay.h"
+#include "tests/co_test.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { JOB = 7, HEARD_MAX = 64 };
+
+struct fixture {
+    char dir[64];
+    char journal_dir[80];
+    struct journal *journal;
+    struct bench *bench;
+    struct outbox out;
+    struct engine *engine;
+    struct hosted hosted;
+    char heard[HEARD_MAX * 4]; /* "C0 S3 S4 ": type and first byte */
+};
+
+static enum co_err
+hear(void *self, uint8_t type, const uint8_t *content, size_t len,
+     struct co_diag *diag)
+{
+    struct fixture *f = self;
+    char word[8];
+
+    (void)diag;
+    if (type != RECORD_SEALED && type != RECORD_CHECKPOINT) return CO_OK;
+    (void)snprintf(word, sizeof word, "%c%c ",
+                   type == RECORD_SEALED ? 'S' : 'C', len ? content[0] : '?');
+    strncat(f->heard, word, sizeof f->heard - strlen(f->heard) - 1);
+    return CO_OK;
+}
+
+static int
+setup(void **state)
+{
+    static struct fixture f;
+    const struct bench_options bench = {.tasks = 10};
+    const struct engine_options engine = {.job = JOB, .owner = 2};
+
+    f = (struct fixture){.dir = "/tmp/cohort-test-replay-XXXXXX"};
+    assert_non_null(mkdtemp(f.dir));
+    (void)snprintf(f.journal_dir, sizeof f.journal_dir, "%s/journal", f.dir);
+    outbox_init(&f.out);
+    assert_int_equal(bench_new(&bench, &f.bench), CO_OK);
+    assert_int_equal(
+        engine_new(&engine, &bench_kind, f.bench, &f.out, &f.engine), CO_OK);
+    f.hosted = (struct hosted){
+        .kind = &bench_kind, .state = f.bench, .self = &f, .replay = hear};
+    *state = &f;
+    return 0;
+}
+
+static int
+teardown(void **state)
+{
+    struct fixture *f = *state;
+
+    journal_free(f->journal);
+    engine_free(f->engine);
+    bench_free(f->bench);
+    outbox_fini(&f->out);
+    return co_fs_remove_tree(f->dir, NULL);
+}
+
+/* Owner 1 writes records of "S0", "C0" ... in segments as small as they get,
+ * so that every few records lie in another file. */
+static struct journal *
+given_journal(struct fixture *f, const char *const *words, size_t n,
+              struct segment_name *segments)
+{
+    struct journal_options options = {
+        .no_ballast = true, .threadless = true, .roll_bytes = 1};
+    struct adoption none = {0};
+    struct journal *j = NULL;
+
+    assert_int_equal(
+        journal_start(f->journal_dir, JOB, 1, &none, &options, &j, NULL),
+        CO_OK);
+    for (size_t i = 0; i < n; i++) {
+        struct co_bytes content = co_bytes_borrow(words[i] + 1, 1);
+        struct journal_answer *answer;
+
+        assert_int_equal(journal_append(j,
+                                        words[i][0] == 'S' ? RECORD_SEALED
+                                                           : RECORD_CHECKPOINT,
+                                        &content, 1, i),
+                         CO_OK);
+        assert_int_equal(journal_commit(j), CO_OK);
+        answer = journal_take(j);
+        assert_non_null(answer);
+        segments[i] = answer->records[0].pos.segment;
+        free(answer);
+    }
+    return j;
+}
+
+static const char *
+replay(struct fixture *f)
+{
+    assert_int_equal(replay_journal(f->journal_dir, JOB, 2, 0, f->engine,
+                                    &f->hosted, &f->journal, NULL),
+                     CO_OK);
+    return f->heard;
+}
+
+static void
+without_a_checkpoint_everything_is_heard_in_order(void **state)
+{
+    static const char *const words[] = {"S0", "S1", "S2"};
+    struct fixture *f = *state;
+    struct segment_name at[3];
+
+    journal_free(given_journal(f, words, 3, at));
+    assert_string_equal(replay(f), "S0 S1 S2 ");
+}
+
+static void
+the_newest_checkpoint_is_heard_first_and_replaces_what_is_in_front(void **state)
+{
+    static const char *const words[] = {"S0", "C0", "S1", "C1", "S2", "S3"};
+    struct fixture *f = *state;
+    struct segment_name at[6];
+
+    journal_free(given_journal(f, words, 6, at));
+    assert_string_equal(replay(f), "C1 S2 S3 ");
+}
+
+/* Found by killing a coordinator after segments were deleted: records that
+ * the checkpoint replaces stood in a segment that was still there, and their
+ * predecessors were gone. */
+static void
+records_in_front_of_the_checkpoint_may_be_gone_in_part(void **state)
+{
+    static const char *const words[] = {"S0", "S1", "S2", "C2", "S3"};
+    struct fixture *f = *state;
+    struct segment_name at[5];
+    struct journal *j = given_journal(f, words, 5, at);
+
+    assert_true(segment_name_compare(at[0], at[1]) < 0);
+    assert_int_equal(journal_delete(j, at[0]), CO_OK);
+    assert_int_equal(journal_commit(j), CO_OK);
+    journal_free(j);
+    assert_string_equal(replay(f), "C2 S3 ");
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+        T(without_a_checkpoint_everything_is_heard_in_order),
+        T(the_newest_checkpoint_is_heard_first_and_replaces_what_is_in_front),
+        T(records_in_front_of_the_checkpoint_may_be_gone_in_part),
+#undef T
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
