@@ -5,7 +5,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "population/generator.h"
-#include "worker/model_find.h"
+#include "population/locate.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -68,8 +68,10 @@ static enum co_err
 open_model(struct worker_shell *s)
 {
     struct co_diag why = {""};
-    enum co_err err = model_find(s->config->data, &s->model, &why);
+    char path[LOCATE_PATH_BYTES];
+    enum co_err err = model_locate(s->config->data, "us", path, &why);
 
+    if (!err) err = model_open(path, &why, &s->model);
     if (err) {
         co_log(CO_LOG_WARN, "model.missing", "why=%s",
                co_log_quote(why.text).text);
