@@ -104,6 +104,7 @@ struct run_cli {
     struct progress progress;
     int signal_fd;
     bool registered;
+    uint64_t before; /* rows of earlier runs */
 };
 
 /* ---- before anything is started ---- */
@@ -263,6 +264,7 @@ on_report(void *arg, const struct status_line *line)
 
     if (r->registered || line->end) return;
     r->registered = true;
+    r->before = line->accepted;
     fleet_start_redis(r->fleet, r->out);
     (void)snprintf(entry.out, sizeof entry.out, "%s", r->out);
     (void)snprintf(entry.name, sizeof entry.name, "%s", r->spec->name);
@@ -292,7 +294,7 @@ tell(struct run_cli *r, const struct conduct *c, int exit_code)
         progress_notice(&r->progress, c->last.text);
     if (r->cfg.json || (exit_code && !c->last.has_ledger)) return exit_code;
     co_buf_init(&text, SUMMARY_BYTES_MAX);
-    summary_write(&c->last, r->spec->dir, &text);
+    summary_write(&c->last, r->spec->dir, r->before, &text);
     (void)fputs(co_buf_text(&text), stdout);
     (void)fflush(stdout);
     co_buf_fini(&text);

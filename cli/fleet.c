@@ -517,7 +517,7 @@ fleet_last_words(const struct fleet *f, char *text, size_t size)
     char *line, *end;
 
     text[0] = '\0';
-    co_buf_init(&log, LOG_BYTES_MAX);
+    co_buf_init(&log, 2 * LOG_BYTES_MAX);
     rundir_file(&f->dir, "coordinator.log", path, sizeof path);
     if (co_fs_read_file(path, LOG_BYTES_MAX, &log, NULL) == CO_OK) {
         char *start = (char *)(uintptr_t)co_buf_text(&log);

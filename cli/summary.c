@@ -43,20 +43,23 @@ put_files(const struct status_line *line, struct co_buf *buf)
 }
 
 static void
-put_time(const struct status_line *line, struct co_buf *buf)
+put_time(const struct status_line *line, uint64_t before, struct co_buf *buf)
 {
+    uint64_t made = line->accepted > before ? line->accepted - before : 0;
+
     co_buf_puts(buf, "  time    ");
     say_duration(buf, line->elapsed_ms);
-    if (line->elapsed_ms && line->accepted) {
+    if (line->elapsed_ms && made) {
         co_buf_puts(buf, ", ");
-        say_count(buf, line->accepted * 1000 / line->elapsed_ms);
-        co_buf_puts(buf, " rows/s");
+        say_count(buf, made * 1000 / line->elapsed_ms);
+        co_buf_puts(buf, before ? " rows/s (the rest is of earlier runs)"
+                                : " rows/s");
     }
     co_buf_putc(buf, '\n');
 }
 
 void
-summary_write(const struct status_line *line, const char *out,
+summary_write(const struct status_line *line, const char *out, uint64_t before,
               struct co_buf *buf)
 {
     if (!line->has_ledger) {
@@ -69,7 +72,7 @@ summary_write(const struct status_line *line, const char *out,
     co_buf_printf(buf, " rows, %s\n", line->text[0] ? line->text : line->state);
     put_ledger(line, buf);
     put_files(line, buf);
-    put_time(line, buf);
+    put_time(line, before, buf);
     if (line->end && line->exit == 0)
         co_buf_printf(buf,
                       "  look    %s: part-*.jsonl.zst (zstdcat reads them), "

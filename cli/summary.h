@@ -5,6 +5,7 @@
 #include "common/buf.h"
 
 /* Appends the summary for a person. line is the last report, out the output
- * folder. Nothing but the coordinator's text when there is no ledger. */
+ * folder, before how many rows earlier runs had made. Nothing but the
+ * coordinator's text when there is no ledger. */
 void summary_write(const struct status_line *line, const char *out,
-                   struct co_buf *buf);
+                   uint64_t before, struct co_buf *buf);

@@ -1,8 +1,0 @@
-#include "cli/commands.h"
-int
-cmd_doctor(int a, char **v)
-{
-    (void)a;
-    (void)v;
-    return 1;
-}
