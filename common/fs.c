@@ -212,13 +212,17 @@ static enum co_err
 fs_mkdir(const char *path, bool last, struct co_diag *diag)
 {
     struct stat st;
+    int why;
 
     if (mkdir(path, 0700) == 0) return fs_sync_parent(path, diag);
     /* Missing rights count only if the folder is really missing. */
-    if (errno != EEXIST && errno != EACCES && errno != EROFS)
+    why = errno;
+    if (why != EEXIST && why != EACCES && why != EROFS)
         return fs_fail(diag, "make the folder", path);
-    if (last ? lstat(path, &st) : stat(path, &st))
+    if (last ? lstat(path, &st) : stat(path, &st)) {
+        errno = why;
         return fs_fail(diag, "make the folder", path);
+    }
     if (S_ISDIR(st.st_mode)) return CO_OK;
     return co_fail(diag, CO_EXISTS,
                    "cannot make the folder %s: a %s of that name exists. "
