@@ -82,6 +82,7 @@ struct submission {
     struct co_buf file; /* content */
     void *zmq;
     struct sock *sock;
+    int64_t end_ms; /* patience */
 };
 
 static enum co_err
@@ -139,9 +140,45 @@ send_job(struct submission *s, const char *path, struct co_diag *diag)
     if (!err) err = co_bytes_copy(encoded.data, encoded.len, &head);
     if (!err) err = co_bytes_copy(s->file.data, s->file.len, &body);
     co_buf_fini(&encoded);
-    if (!err) return sock_send(s->sock, 0, head, body);
+    if (!err) {
+        err = sock_send(s->sock, 0, head, body);
+        return err ? co_fail(diag, err, "%s: cannot send: %s",
+                             s->cfg.coordinator, co_err_text(err))
+                   : CO_OK;
+    }
     co_bytes_unref(&head);
     return co_fail(diag, err, "cannot make the message: %s", co_err_text(err));
+}
+
+static int64_t
+left_ms(const struct submission *s)
+{
+    return s->end_ms - co_clock_ms();
+}
+
+static enum co_err
+nobody(const struct submission *s, const char *what, struct co_diag *diag)
+{
+    return co_fail(diag, CO_TIMEOUT,
+                   "%s at %s within %llu ms. Is one running "
+                   "(cohort-coordinator serve --listen %s)?",
+                   what, s->cfg.coordinator,
+                   (unsigned long long)s->cfg.timeout_ms, s->cfg.coordinator);
+}
+
+/* Nothing can be sent before the connection stands. */
+static enum co_err
+await_connection(const struct submission *s, struct co_diag *diag)
+{
+    int64_t left;
+
+    while ((left = left_ms(s)) > 0) {
+        zmq_pollitem_t item = {.socket = sock_handle(s->sock),
+                               .events = ZMQ_POLLOUT};
+
+        if (zmq_poll(&item, 1, (long)left) > 0) return CO_OK;
+    }
+    return nobody(s, "no coordinator listens", diag);
 }
 
 /* SUBMITTED is printed, REFUSED becomes an error. CO_AGAIN: something else. */
@@ -168,9 +205,9 @@ take_answer(const struct co_bytes *head, struct co_diag *diag)
 static enum co_err
 await_answer(struct submission *s, struct co_diag *diag)
 {
-    int64_t end_ms = co_clock_ms() + (int64_t)s->cfg.timeout_ms, left;
+    int64_t left;
 
-    while ((left = end_ms - co_clock_ms()) > 0) {
+    while ((left = left_ms(s)) > 0) {
         zmq_pollitem_t item = {.socket = sock_handle(s->sock),
                                .events = ZMQ_POLLIN};
         struct co_bytes head = {0}, body = {0};
@@ -184,12 +221,7 @@ await_answer(struct submission *s, struct co_diag *diag)
         co_bytes_unref(&body);
         if (err != CO_AGAIN) return err;
     }
-    return co_fail(diag, CO_TIMEOUT,
-                   "no coordinator answered at %s within %llu ms. Is one "
-                   "running (cohort-coordinator serve --listen %s)? It may "
-                   "still take the job: look with " CO_PROGRAM " status",
-                   s->cfg.coordinator, (unsigned long long)s->cfg.timeout_ms,
-                   s->cfg.coordinator);
+    return nobody(s, "the job was sent, but no coordinator answered", diag);
 }
 
 static enum co_err
@@ -201,6 +233,8 @@ submit(struct submission *s, const char *path, struct co_diag *diag)
     s->zmq = zmq_ctx_new();
     if (!s->zmq) return co_fail(diag, CO_NOMEM, "out of memory");
     err = sock_connect(s->zmq, s->cfg.coordinator, diag, &s->sock);
+    s->end_ms = co_clock_ms() + (int64_t)s->cfg.timeout_ms;
+    if (!err) err = await_connection(s, diag);
     if (!err) err = send_job(s, path, diag);
     return err ? err : await_answer(s, diag);
 }
