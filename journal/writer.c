@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "common/clock.h"
 #include "common/mailbox.h"
@@ -28,13 +29,16 @@ struct journal {
     uint64_t queued;   /* bytes: open and in work */
     uint64_t queue_max;
     size_t unanswered; /* answers not taken */
-    bool corked, stopping, dropping, idle;
-    enum co_err err;                         /* sticky */
+    bool corked, stopping, dropping;
+    bool idle;       /* the thread waits, and any record is worth waking it */
+    bool gathering;  /* it waits until gather_us, or for a full commit */
+    enum co_err err; /* sticky */
     struct journal_answer *rest, **rest_end; /* when the mailbox is over */
 
     pthread_mutex_t core; /* held around every use of commit */
     struct commit *commit;
     struct batch work; /* the thread's */
+    int64_t gather_us; /* the thread's: no small commit begins earlier */
     struct journal_pos *positions;
     size_t position_cap;
 
@@ -116,9 +120,11 @@ batch_fini(struct batch *b)
 static void
 journal_nudge(struct journal *j)
 {
-    if (!j->idle || !j->open.count) return;
-    if (j->corked && j->open.bytes < JOURNAL_CORK_BYTES) return;
-    j->idle = false;
+    bool full = j->open.bytes >= JOURNAL_CORK_BYTES;
+
+    if ((!j->idle && !j->gathering) || !j->open.count) return;
+    if ((j->corked || j->gathering) && !full) return;
+    j->idle = j->gathering = false;
     (void)pthread_cond_signal(&j->wake);
 }
 
@@ -413,26 +419,58 @@ work_batch(struct journal *j)
     batch_clear(b);
 }
 
+/* Under load a commit a sync would be thousands a second, each of which costs
+ * a system call, a wake-up of the owner and the disk's attention: small ones
+ * begin at most once in JOURNAL_GATHER_US. One that comes after a pause, or
+ * with 256 KiB behind it, waits for nothing. True: time to commit. */
+static bool
+work_is_due(struct journal *j, int64_t now_us)
+{
+    if (!j->open.count) return false;
+    if (j->open.bytes >= JOURNAL_CORK_BYTES) return true;
+    return !j->corked && now_us >= j->gather_us;
+}
+
+static void
+work_wait(struct journal *j, int64_t now_us)
+{
+    int64_t left_us = j->gather_us - now_us;
+    struct timespec until;
+
+    if (left_us <= 0 || !j->open.count) {
+        j->idle = true;
+        (void)pthread_cond_wait(&j->wake, &j->lock);
+        j->idle = false;
+        return;
+    }
+    j->gathering = true;
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += left_us * 1000;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    (void)pthread_cond_timedwait(&j->wake, &j->lock, &until);
+    j->gathering = false;
+}
+
 /* Takes what is queued; false when there is nothing and never will be. */
 static bool
 work_take(struct journal *j, bool wait)
 {
     struct batch empty = j->work;
+    int64_t now_us = co_clock_us();
     bool have;
 
     (void)pthread_mutex_lock(&j->lock);
-    while (
-        wait && !j->stopping &&
-        (!j->open.count || (j->corked && j->open.bytes < JOURNAL_CORK_BYTES))) {
-        j->idle = true;
-        (void)pthread_cond_wait(&j->wake, &j->lock);
+    while (wait && !j->stopping && !work_is_due(j, now_us)) {
+        work_wait(j, now_us);
+        now_us = co_clock_us();
     }
-    j->idle = false;
     have = j->open.count && !j->dropping;
     if (have) {
         j->work = j->open;
         j->open = empty;
     }
+    j->gather_us = now_us + JOURNAL_GATHER_US;
     (void)pthread_mutex_unlock(&j->lock);
     return have;
 }
@@ -536,12 +574,16 @@ journal_start(const char *dir, uint64_t job, uint32_t owner,
 {
     static const struct journal_options defaults;
     co_auto(journal_freep) struct journal *j = calloc(1, sizeof *j);
+    pthread_condattr_t attr;
     enum co_err err;
 
     if (!j) return co_fail(diag, CO_NOMEM, "out of memory");
     (void)pthread_mutex_init(&j->lock, NULL);
     (void)pthread_mutex_init(&j->core, NULL);
-    (void)pthread_cond_init(&j->wake, NULL);
+    (void)pthread_condattr_init(&attr);
+    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&j->wake, &attr);
+    (void)pthread_condattr_destroy(&attr);
     j->rest_end = &j->rest;
     err = journal_open(j, dir, job, owner, older, options ? options : &defaults,
                        diag);

@@ -3,7 +3,8 @@
  * One thread per journal does all writing: it takes everything that is
  * queued, writes it (at most 4 MiB a commit), syncs, and puts an answer into
  * a mailbox with a descriptor to poll. While it syncs, the next commit
- * gathers: group commit without a timer. A record is committed when its
+ * gathers; small commits begin at most once a millisecond, and at once after
+ * a pause: a timer never delays a lone record. A record is committed when its
  * answer with err CO_OK was taken; only then may anybody be acknowledged.
  *
  * Order of an owner's start: take the folder's lock; number =
@@ -25,6 +26,7 @@ enum {
     JOURNAL_QUEUE_BYTES = 64 << 20,
     JOURNAL_BALLAST_BYTES = 16 << 20,
     JOURNAL_CORK_BYTES = 256 << 10, /* queued: commit although corked */
+    JOURNAL_GATHER_US = 1000,       /* between the starts of small commits */
     JOURNAL_ANSWERS_MAX = 1024,     /* not taken: the thread waits */
 };
 
