@@ -338,7 +338,7 @@ def redis_read(stream):
     if kind == b"+":
         return rest.decode()
     if kind == b"-":
-        raise AssertionError(rest.decode())
+        return f"-{rest.decode()}"
     if kind == b":":
         return int(rest)
     if kind == b"$":
