@@ -1,5 +1,7 @@
-/* index.c - see index.h. At most 3/4 full; cells of 16 bytes hold the key, so
- * that a miss is decided without touching what the value points to. */
+/* index.c - see index.h. At most 1/4 full, since
+ * neighbouring tasks lie side by side (co_hash_task); cells of 16 bytes hold
+ * the key, so that a miss is decided without touching what the value points to.
+ */
 #include "broker/index.h"
 
 #include "common/hash.h"
@@ -11,8 +13,7 @@ enum { INDEX_FIRST = 64 };
 static uint32_t
 home(const struct index *x, uint64_t a, uint32_t b)
 {
-    return (uint32_t)co_mix64((a ^ x->seed) + b * 0x9e3779b97f4a7c15u) &
-           (x->cap - 1);
+    return (uint32_t)co_hash_task(b ^ x->seed, a) & (x->cap - 1);
 }
 
 void
@@ -39,7 +40,7 @@ index_reserve(struct index *x, uint32_t n)
     uint32_t cap = x->cap ? x->cap : INDEX_FIRST;
     struct index grown = {.seed = x->seed};
 
-    while (cap - cap / 4 < n)
+    while (cap / 4 < n)
         cap *= 2;
     if (cap == x->cap) return CO_OK;
     grown.cells = malloc(cap * sizeof *grown.cells);

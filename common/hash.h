@@ -49,3 +49,16 @@ co_mix64(uint64_t v)
     v *= 0x94d049bb133111ebu;
     return v ^ (v >> 31);
 }
+
+/* A hash of (job, task) for tables of tasks. Neighbouring items are published
+ * and decided together, so 16 of them (item = task >> 8) stay side by side,
+ * in cache lines that are met again; the groups are spread. All in order would
+ * be one long run, which open addressing would have to walk. Tables that probe
+ * linearly should stay below a quarter full: runs come in groups. */
+static inline uint64_t
+co_hash_task(uint64_t job, uint64_t task)
+{
+    uint64_t group = (task >> 12) + (task << 56);
+
+    return co_mix64(group + job * 0x9e3779b97f4a7c15u) << 4 | (task >> 8 & 15);
+}

@@ -5,20 +5,16 @@
  * needs exact times in virtual time. */
 #include "coordinator/engine_tasks.h"
 
+#include "common/hash.h"
+
 #include <stdlib.h>
 
 enum { INDEX_SLOTS = 1 << 18, INDEX_MASK = INDEX_SLOTS - 1 };
 
-/* Neighbouring items are published and decided together: 16 of them share a
- * cache line of the index, and lines are spread by a multiplicative hash. All
- * in order would be one long run, which removal would have to walk. */
 static uint32_t
 slot_of(uint64_t id)
 {
-    uint64_t item = id >> 8;
-    uint64_t line = ((item >> 4) + (id << 56)) * 0x9E3779B97F4A7C15u;
-
-    return ((uint32_t)(line >> 40) << 4 | (uint32_t)(item & 15)) & INDEX_MASK;
+    return (uint32_t)co_hash_task(0, id) & INDEX_MASK;
 }
 
 enum co_err

@@ -5,6 +5,7 @@
  * of pointers, because the pool may move when it grows. The attempt is not
  * part of the key: a superseded attempt that still runs stands beside its
  * successor, and whoever looks up a task must see both. */
+#include "common/hash.h"
 #include "worker/slots_impl.h"
 
 #include <stdlib.h>
@@ -50,7 +51,7 @@ slots_state_after(enum slots_state state, enum slots_event event)
 static uint32_t
 bucket_of(const struct slots *s, uint64_t job, uint64_t task)
 {
-    return (uint32_t)msg_held_key(job, task, 0) & s->bucket_mask;
+    return (uint32_t)co_hash_task(job, task) & s->bucket_mask;
 }
 
 static enum co_err
