@@ -69,7 +69,8 @@ summary_write(const struct status_line *line, const char *out, uint64_t before,
     say_count(buf, line->accepted);
     co_buf_puts(buf, " of ");
     say_count(buf, line->requested);
-    co_buf_printf(buf, " rows, %s\n", line->text[0] ? line->text : line->state);
+    co_buf_printf(buf, " rows, %s\n",
+                  line->exit != 1 && line->text[0] ? line->text : line->state);
     put_ledger(line, buf);
     put_files(line, buf);
     put_time(line, before, buf);
