@@ -1,0 +1,366 @@
+/* faults.c - see faults.h. */
+#include "tests/sim/faults.h"
+
+#include "tests/sim/disk.h"
+#include "tests/sim/net.h"
+#include "tests/sim/workload.h"
+
+#include <stdlib.h>
+
+/* ---- coming back ---- */
+
+static void
+restart(struct sim *s, struct sim_event *e)
+{
+    struct node *n = &s->nodes[e->a];
+
+    if (n->alive || n->life != e->b || s->over) return;
+    if (n->kind == NODE_OWNER && disk_mode(s) != DISK_GOOD) {
+        sim_at(s, s->now_us + 1000000, restart, e->a, e->b);
+        return;
+    }
+    node_start(s, n);
+}
+
+void
+faults_restart(struct sim *s, struct node *n, int64_t least_us)
+{
+    int64_t most = sim_chance(s, 200) ? 15000000 : 2000000;
+
+    sim_at(s, s->now_us + sim_between(s, least_us, least_us + most), restart,
+           (uint64_t)(n - s->nodes), n->life);
+}
+
+static void
+thaw(struct sim *s, struct sim_event *e)
+{
+    struct node *n = &s->nodes[e->a];
+
+    if (n->life == e->b) node_thaw(s, n);
+}
+
+static void
+disk_is_well(struct sim *s, struct sim_event *e)
+{
+    (void)e;
+    sim_trace(s, "the disk is well");
+    disk_set_mode(s, DISK_GOOD);
+}
+
+/* ---- who is hit ---- */
+
+/* NULL when that one must not be hit now. */
+static struct node *
+some_worker(struct sim *s)
+{
+    struct node *n = node_worker(s, (unsigned)sim_below(s, s->n_workers));
+
+    return n->alive && !worker_node_is_court(n) ? n : NULL;
+}
+
+static struct node *
+some_broker(struct sim *s)
+{
+    struct node *n = node_broker(s, (unsigned)sim_below(s, s->n_brokers));
+
+    return n->alive ? n : NULL;
+}
+
+static struct node *
+the_owner(struct sim *s)
+{
+    for (unsigned i = 0; i < SIM_OWNERS_MAX; i++) {
+        if (node_owner(s, i)->alive) return node_owner(s, i);
+    }
+    return NULL;
+}
+
+static struct node *
+anybody(struct sim *s)
+{
+    uint64_t who = sim_below(s, 10);
+
+    if (who < 2) return the_owner(s);
+    return who < 4 ? some_broker(s) : some_worker(s);
+}
+
+static struct conn *
+some_conn(struct sim *s)
+{
+    for (int tries = 0; tries < 8 && s->n_conns; tries++) {
+        struct conn *c = &s->conns[sim_below(s, s->n_conns)];
+
+        if (c->cut || !c->dealer->alive) continue;
+        if (c->dealer->kind == NODE_WORKER && worker_node_is_court(c->dealer))
+            continue;
+        return c;
+    }
+    return NULL;
+}
+
+/* ---- the faults ---- */
+
+static void
+kill(struct sim *s, struct node *n, uint64_t *count)
+{
+    if (!n || !n->alive) return;
+    (*count)++;
+    node_kill(s, n, false);
+    faults_restart(s, n, 100000);
+}
+
+static void
+fault_kill_worker(struct sim *s)
+{
+    kill(s, some_worker(s), &s->result.faults.kill_worker);
+}
+
+static void
+fault_kill_broker(struct sim *s)
+{
+    kill(s, some_broker(s), &s->result.faults.kill_broker);
+}
+
+/* The commit under way gets as far as it gets; nobody hears of it. */
+static void
+die_in_commit(struct sim *s, struct node *n)
+{
+    enum disk_mode before = disk_mode(s);
+
+    if (!owner_node_queued(n) || before != DISK_GOOD) return;
+    s->result.faults.kill_in_commit++;
+    disk_set_mode(
+        s, (enum disk_mode)sim_between(s, DISK_DIE_IN_WRITE, DISK_DIE_AFTER));
+    owner_node_commit(s, n);
+    disk_set_mode(s, before);
+}
+
+static void
+fault_kill_owner(struct sim *s)
+{
+    struct node *n = the_owner(s);
+
+    if (!n) return;
+    if (sim_chance(s, 700)) die_in_commit(s, n);
+    kill(s, n, &s->result.faults.kill_owner);
+}
+
+static void
+fault_power_loss(struct sim *s)
+{
+    bool all = sim_chance(s, 500);
+    struct node *owner = the_owner(s);
+
+    if (all) {
+        for (unsigned i = 0; i < s->n_workers; i++) {
+            if (worker_node_is_court(node_worker(s, i))) return;
+        }
+    }
+    s->result.faults.power_loss++;
+    sim_trace(s, "power loss%s", all ? " everywhere" : "");
+    if (owner) die_in_commit(s, owner);
+    for (unsigned i = 0; i < s->n_nodes; i++) {
+        struct node *n = &s->nodes[i];
+
+        if (!n->alive || (!all && n->kind != NODE_OWNER)) continue;
+        node_kill(s, n, true);
+        faults_restart(s, n, 1000000);
+    }
+    disk_power_loss(s);
+}
+
+static void
+fault_freeze(struct sim *s)
+{
+    struct node *n = anybody(s);
+    int64_t most = sim_chance(s, 300) ? 12000000 : 2000000;
+
+    if (!n || n->frozen) return;
+    s->result.faults.freeze++;
+    node_freeze(s, n);
+    sim_at(s, s->now_us + sim_between(s, 1000, most), thaw,
+           (uint64_t)(n - s->nodes), n->life);
+}
+
+static void
+fault_cut(struct sim *s)
+{
+    struct conn *c = some_conn(s);
+
+    if (!c) return;
+    s->result.faults.cut++;
+    net_cut(s, c, sim_chance(s, 300));
+}
+
+static void
+fault_partition(struct sim *s)
+{
+    struct conn *c = some_conn(s);
+    int64_t us = sim_between(s, 100000, 12000000);
+
+    if (!c) return;
+    s->result.faults.partition++;
+    sim_trace(s, "%s and %s are apart for %lld ms", node_name(c->dealer),
+              node_name(c->broker), (long long)us / 1000);
+    c->dealer->links[c->link].blocked_until_us = s->now_us + us;
+    net_cut(s, c, true);
+}
+
+static void
+fault_slow_link(struct sim *s)
+{
+    struct conn *c = some_conn(s);
+
+    if (!c) return;
+    s->result.faults.slow_link++;
+    c->slow_until_us = s->now_us + sim_between(s, 100000, 5000000);
+    c->slow_us = sim_between(s, 1000, 1000000);
+}
+
+static void
+fault_slow_disk(struct sim *s)
+{
+    s->result.faults.slow_disk++;
+    s->plan->slow_disk_until_us = s->now_us + sim_between(s, 1000, 8000000);
+}
+
+static void
+bad_disk(struct sim *s, enum disk_mode mode)
+{
+    if (disk_mode(s) != DISK_GOOD) return;
+    sim_trace(s, "the disk is %s", mode == DISK_FULL ? "full" : "broken");
+    disk_set_mode(s, mode);
+    sim_at(s, s->now_us + sim_between(s, 1000, 3000000), disk_is_well, 0, 0);
+}
+
+static void
+fault_full_disk(struct sim *s)
+{
+    s->result.faults.full_disk++;
+    bad_disk(s, DISK_FULL);
+}
+
+static void
+fault_broken_disk(struct sim *s)
+{
+    s->result.faults.broken_disk++;
+    bad_disk(s, DISK_BROKEN_SYNC);
+}
+
+static void
+fault_drain(struct sim *s)
+{
+    struct node *n = some_worker(s);
+
+    if (!n || n->frozen) return;
+    s->result.faults.drain++;
+    worker_node_drain(s, n, false);
+}
+
+static void
+fault_hand_back(struct sim *s)
+{
+    struct node *n = some_worker(s);
+
+    if (!n || n->frozen) return;
+    s->result.faults.hand_back++;
+    worker_node_drain(s, n, true);
+}
+
+static void
+fault_stop_owner(struct sim *s)
+{
+    struct node *n = the_owner(s);
+
+    if (!n || n->frozen) return;
+    s->result.faults.stop_owner++;
+    owner_node_ask_stop(s, n);
+}
+
+/* How likely each is, by profile (calm: none). */
+static const struct {
+    void (*fn)(struct sim *s);
+    unsigned weight[PROFILE_COUNT];
+} kinds[] = {
+    /*                    calm crash net disk all */
+    {fault_kill_worker, {0, 30, 3, 3, 15}},
+    {fault_kill_broker, {0, 12, 3, 2, 8}},
+    {fault_kill_owner, {0, 15, 2, 15, 10}},
+    {fault_power_loss, {0, 8, 0, 20, 8}},
+    {fault_freeze, {0, 3, 25, 2, 10}},
+    {fault_cut, {0, 3, 35, 2, 12}},
+    {fault_partition, {0, 1, 15, 1, 6}},
+    {fault_slow_link, {0, 2, 20, 2, 8}},
+    {fault_slow_disk, {0, 3, 2, 25, 8}},
+    {fault_full_disk, {0, 0, 0, 12, 4}},
+    {fault_broken_disk, {0, 0, 0, 8, 3}},
+    {fault_drain, {0, 10, 2, 1, 5}},
+    {fault_hand_back, {0, 6, 1, 1, 3}},
+    {fault_stop_owner, {0, 4, 1, 2, 2}},
+};
+
+/* ---- when ---- */
+
+static void
+heal(struct sim *s, struct sim_event *e)
+{
+    (void)e;
+    s->healed = true;
+    s->heal_us = s->now_us;
+    sim_trace(s, "no more faults");
+    disk_set_mode(s, DISK_GOOD);
+    s->plan->spill_refuse = s->plan->spill_damage = 0;
+    s->plan->slow_disk_until_us = 0;
+    for (unsigned i = 0; i < s->n_nodes; i++) {
+        struct node *n = &s->nodes[i];
+
+        for (unsigned k = 0; k < SIM_BROKERS_MAX; k++)
+            n->links[k].blocked_until_us = 0;
+        node_thaw(s, n);
+    }
+    for (size_t i = 0; i < s->n_conns; i++)
+        s->conns[i].slow_until_us = 0;
+}
+
+static void
+strike(struct sim *s, struct sim_event *e)
+{
+    unsigned total = 0, at;
+    size_t k = 0;
+
+    (void)e;
+    if (s->healed || s->over) return;
+    for (size_t i = 0; i < co_countof(kinds); i++)
+        total += kinds[i].weight[s->profile];
+    at = (unsigned)sim_below(s, total);
+    for (; at >= kinds[k].weight[s->profile]; k++)
+        at -= kinds[k].weight[s->profile];
+    kinds[k].fn(s);
+    sim_at(s, s->now_us + sim_between(s, 1000, 2 * s->plan->mean_us), strike, 0,
+           0);
+}
+
+void
+faults_make(struct sim *s)
+{
+    static const int64_t means[] = {300000, 1000000, 3000000, 10000000};
+    struct fault_plan *p = calloc(1, sizeof *p);
+
+    co_assert(p);
+    s->plan = p;
+    p->commit_us = sim_between(s, 100, 8000);
+    if (sim_chance(s, 300)) p->result_memory = 2048u << sim_below(s, 6);
+    sim_at(s, s->now_us + sim_between(s, 2, 60) * 1000000, heal, 0, 0);
+    if (s->profile == PROFILE_CALM) return;
+    if (sim_chance(s, 300)) p->spill_refuse = (unsigned)sim_below(s, 500);
+    if (sim_chance(s, 300)) p->spill_damage = (unsigned)sim_below(s, 100);
+    p->mean_us = means[sim_below(s, 4)];
+    sim_at(s, s->now_us + sim_between(s, 1000, p->mean_us), strike, 0, 0);
+}
+
+void
+faults_free(struct sim *s)
+{
+    free(s->plan);
+    s->plan = NULL;
+}

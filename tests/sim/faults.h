@@ -1,0 +1,23 @@
+/* faults.h - what breaks, how often, for how long: decided by seed and
+ * profile. Faults stop at heal_us; then everything is started again and must
+ * end well within LIVENESS_US. */
+#pragma once
+#include "tests/sim/nodes.h"
+
+enum { LIVENESS_US = 600 * 1000000 };
+
+struct fault_plan {
+    int64_t mean_us;       /* between two faults; 0: none */
+    unsigned spill_refuse; /* permille */
+    unsigned spill_damage;
+    uint64_t result_memory; /* of a worker; 0: default */
+    int64_t commit_us;      /* of the disk, about */
+    int64_t slow_disk_until_us;
+    int64_t next_us;
+};
+
+void faults_make(struct sim *s);
+void faults_free(struct sim *s);
+/* A poisoned row, a finished drain or a failed disk ended this process: its
+ * supervisor starts another a little later. */
+void faults_restart(struct sim *s, struct node *n, int64_t least_us);

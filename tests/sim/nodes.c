@@ -1,0 +1,169 @@
+/* nodes.c - see nodes.h. */
+#include "tests/sim/nodes.h"
+
+#include "tests/sim/net.h"
+#include "tests/sim/oracle.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+const char *
+node_name(const struct node *n)
+{
+    static char names[4][16];
+    static unsigned next;
+    char *name = names[next++ % 4];
+
+    (void)snprintf(name, sizeof names[0], "%c%u.%u", "obw"[n->kind], n -> index,
+                   n -> life);
+    return name;
+}
+
+/* ---- inbox ---- */
+
+static void
+inbox_clear(struct inbox *in)
+{
+    for (; in->from < in->n; in->from++) {
+        co_bytes_unref(&in->v[in->from].head);
+        co_bytes_unref(&in->v[in->from].body);
+    }
+    in->from = in->n = 0;
+}
+
+void
+node_deliver(struct sim *s, struct node *n, unsigned box, struct mail mail)
+{
+    struct inbox *in = &n->in[box];
+
+    if (in->from == in->n) in->from = in->n = 0;
+    if (in->n == in->cap) {
+        in->cap = in->cap ? 2 * in->cap : 64;
+        in->v = realloc(in->v, in->cap * sizeof *in->v);
+        co_assert(in->v);
+    }
+    in->v[in->n++] = mail;
+    node_wake(s, n, s->now_us + (int64_t)sim_below(s, 20));
+}
+
+bool
+node_take(struct node *n, unsigned box, struct mail *ret_mail)
+{
+    struct inbox *in = &n->in[box];
+
+    if (in->from == in->n) return false;
+    *ret_mail = in->v[in->from++];
+    return true;
+}
+
+/* ---- turns ---- */
+
+static void
+turn(struct sim *s, struct sim_event *e)
+{
+    struct node *n = &s->nodes[e->a];
+
+    if (!n->alive || n->frozen || n->life != e->b || n->turn_us != e->at_us)
+        return;
+    n->turn_us = INT64_MAX;
+    switch (n->kind) {
+    case NODE_OWNER:
+        owner_node_turn(s, n);
+        break;
+    case NODE_BROKER:
+        broker_node_turn(s, n);
+        break;
+    case NODE_WORKER:
+        worker_node_turn(s, n);
+        break;
+    }
+}
+
+void
+node_wake(struct sim *s, struct node *n, int64_t at_us)
+{
+    if (at_us < s->now_us) at_us = s->now_us;
+    if (at_us < n->busy_until_us) at_us = n->busy_until_us;
+    if (!n->alive || n->frozen || n->turn_us <= at_us) return;
+    n->turn_us = at_us;
+    sim_at(s, at_us, turn, (uint64_t)(n - s->nodes), n->life);
+}
+
+/* ---- life ---- */
+
+void
+node_start(struct sim *s, struct node *n)
+{
+    if (n->alive) return;
+    n->alive = true;
+    n->frozen = false;
+    n->life++;
+    n->turn_us = INT64_MAX;
+    n->busy_until_us = 0;
+    sim_trace(s, "%s starts", node_name(n));
+    switch (n->kind) {
+    case NODE_OWNER:
+        owner_node_start(s, n);
+        break;
+    case NODE_BROKER:
+        broker_node_start(s, n);
+        break;
+    case NODE_WORKER:
+        worker_node_start(s, n);
+        break;
+    }
+}
+
+void
+node_kill(struct sim *s, struct node *n, bool silent)
+{
+    if (!n->alive) return;
+    sim_trace(s, "%s is gone%s", node_name(n), silent ? ", silently" : "");
+    net_cut_node(s, n, silent);
+    oracle_on_death(s, n);
+    n->alive = n->frozen = false;
+    switch (n->kind) {
+    case NODE_OWNER:
+        owner_node_stop(n);
+        break;
+    case NODE_BROKER:
+        broker_node_stop(n);
+        break;
+    case NODE_WORKER:
+        worker_node_stop(n);
+        break;
+    }
+    for (int i = 0; i < 2; i++)
+        inbox_clear(&n->in[i]);
+    for (unsigned i = 0; i < SIM_BROKERS_MAX; i++)
+        n->links[i] = (struct dealer_link){.blocked_until_us =
+                                               n->links[i].blocked_until_us};
+}
+
+void
+node_free(struct sim *s, struct node *n)
+{
+    node_kill(s, n, false);
+    for (int i = 0; i < 2; i++) {
+        inbox_clear(&n->in[i]);
+        free(n->in[i].v);
+    }
+}
+
+void
+node_freeze(struct sim *s, struct node *n)
+{
+    if (!n->alive || n->frozen) return;
+    sim_trace(s, "%s freezes", node_name(n));
+    n->frozen = true;
+    n->turn_us = INT64_MAX;
+}
+
+void
+node_thaw(struct sim *s, struct node *n)
+{
+    if (!n->alive || !n->frozen) return;
+    sim_trace(s, "%s thaws", node_name(n));
+    n->frozen = false;
+    node_wake(s, n, s->now_us);
+}

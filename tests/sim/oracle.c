@@ -1,0 +1,498 @@
+/* oracle.c - see oracle.h: items, the watched kind, acknowledgements.
+ * An item is a bench id or a candidate. What is decided is kept by item, so
+ * that a range and its halves need no translation. */
+#include "tests/sim/oracle_core.h"
+
+#include "tests/sim/net.h"
+#include "tests/sim/workload.h"
+
+#include "coordinator/kind_personas.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void
+oracle_make(struct sim *s)
+{
+    s->oracle = calloc(1, sizeof *s->oracle);
+    co_assert(s->oracle);
+    s->oracle->reader = calloc(1, sizeof *s->oracle->reader);
+    co_assert(s->oracle->reader);
+}
+
+void
+oracle_free(struct sim *s)
+{
+    for (unsigned b = 0; b < BATCH_BUCKETS; b++) {
+        struct batch *next;
+
+        for (struct batch *x = s->oracle->batches[b]; x; x = next) {
+            next = x->chain;
+            free(x);
+        }
+    }
+    free(s->oracle->losses);
+    free(s->oracle->reader);
+    free(s->oracle);
+    s->oracle = NULL;
+}
+
+/* ---- items ---- */
+
+bool
+oracle_dead(const struct sim *s, uint64_t index)
+{
+    return index < ITEMS_MAX && s->oracle->item[index] & ITEM_DEAD;
+}
+
+uint64_t
+oracle_decided(const struct sim *s)
+{
+    uint64_t n = 0;
+
+    for (unsigned i = 0; i < ITEMS_MAX; i++)
+        n += s->oracle->item[i] != 0;
+    return n;
+}
+
+static bool
+is_pack(const struct sim *s, uint64_t task)
+{
+    return s->work->personas && (task & 0xff) == PERSONAS_STEP_PACK;
+}
+
+/* The items of a task, as far as its payload or result ever said. */
+static uint32_t
+count_of(const struct sim *s, uint64_t task)
+{
+    uint8_t step = (uint8_t)task;
+
+    if (!s->work->personas) return 1;
+    if (task >> 8 >= ITEMS_MAX || step > PERSONAS_DEPTH_MAX) return 0;
+    return s->oracle->count[task >> 8][step];
+}
+
+static void
+learn_count(struct sim *s, uint64_t task, const uint8_t *data, size_t len)
+{
+    struct walk w = walk_start(data, len);
+    uint8_t step = (uint8_t)task;
+    uint32_t n;
+
+    if (!s->work->personas || task >> 8 >= ITEMS_MAX ||
+        step > PERSONAS_DEPTH_MAX || walk_map(&w) < 2)
+        return;
+    (void)walk_u32(&w);
+    (void)walk_u64(&w);
+    (void)walk_u32(&w);
+    n = walk_u32(&w);
+    if (n <= PERSONAS_CELL) s->oracle->count[task >> 8][step] = (uint16_t)n;
+}
+
+static bool
+all_marked(const struct sim *s, uint64_t task, unsigned marks)
+{
+    uint32_t n = count_of(s, task);
+
+    for (uint32_t i = 0; i < n; i++) {
+        uint64_t index = (task >> 8) + i;
+
+        if (index >= ITEMS_MAX || !(s->oracle->item[index] & marks))
+            return false;
+    }
+    return n > 0;
+}
+
+static void
+mark(struct sim *s, uint64_t task, uint8_t mark)
+{
+    uint32_t n = count_of(s, task);
+
+    for (uint32_t i = 0; i < n; i++)
+        s->oracle->item[(task >> 8) + i] |= mark;
+}
+
+/* ---- the watched kind ---- */
+
+#define REAL (s->oracle->real)
+
+static const char *
+watch_service(const void *kind)
+{
+    struct sim *s = sim_now;
+
+    return REAL->service(kind);
+}
+
+static enum kind_next
+watch_next(void *kind, int64_t now_us, uint64_t *ret_task, int64_t *ret_due_us)
+{
+    struct sim *s = sim_now;
+    enum kind_next next = REAL->next(kind, now_us, ret_task, ret_due_us);
+
+    if (next == KIND_NEXT_TASK && !is_pack(s, *ret_task) &&
+        all_marked(s, *ret_task, ITEM_PLACED | ITEM_DEAD) &&
+        s->oracle->current == s->oracle->turn)
+        sim_fail(s, "G3", "task %llx is given out again after its commit",
+                 (unsigned long long)*ret_task);
+    return next;
+}
+
+static bool
+watch_payload(void *kind, uint64_t task, struct co_buf *body)
+{
+    struct sim *s = sim_now;
+    size_t before = body->len;
+    bool ok = REAL->payload(kind, task, body);
+
+    if (ok && !body->err)
+        learn_count(s, task, body->data + before, body->len - before);
+    return ok;
+}
+
+static bool
+watch_adopt(void *kind, uint64_t task)
+{
+    struct sim *s = sim_now;
+
+    return REAL->adopt(kind, task);
+}
+
+static enum kind_take
+watch_take(void *kind, uint64_t task, const uint8_t *data, uint32_t len)
+{
+    struct sim *s = sim_now;
+    enum kind_take take = REAL->take(kind, task, data, len);
+
+    if (take == KIND_ACCEPTED) {
+        learn_count(s, task, data, len);
+        if (!s->oracle->replaying && s->oracle->turn == s->oracle->current &&
+            !is_pack(s, task) && all_marked(s, task, ITEM_PLACED))
+            sim_fail(s, "G3", "task %llx is accepted a second time",
+                     (unsigned long long)task);
+    } else if (take == KIND_LATE) {
+        learn_count(s, task, data, len);
+        mark(s, task, ITEM_LATE);
+    } else if (take == KIND_INVALID) {
+        sim_fail(s, "protocol", "the result of task %llx is called invalid",
+                 (unsigned long long)task);
+    }
+    return take;
+}
+
+static void
+watch_place(void *kind, uint64_t task, int64_t now_us,
+            const struct kind_place *place)
+{
+    struct sim *s = sim_now;
+    struct oracle *o = s->oracle;
+    uint64_t end = (uint64_t)place->record + place->inside + place->len;
+
+    REAL->place(kind, task, now_us, place);
+    if (o->replaying) {
+        mark(s, task, ITEM_REPLAYED);
+        return;
+    }
+    if (!disk_is_synced(s, place->segment, end))
+        sim_fail(s, "G3", "task %llx counts as committed before its sync",
+                 (unsigned long long)task);
+    if (o->turn == o->current) mark(s, task, ITEM_PLACED);
+}
+
+static unsigned
+watch_split(void *kind, uint64_t task, uint64_t ret_halves[2])
+{
+    struct sim *s = sim_now;
+
+    return REAL->split(kind, task, ret_halves);
+}
+
+static void
+watch_dead(void *kind, uint64_t task)
+{
+    struct sim *s = sim_now;
+    struct oracle *o = s->oracle;
+
+    REAL->dead(kind, task);
+    if (is_pack(s, task)) return;
+    if (o->replaying) {
+        mark(s, task, ITEM_REPLAYED_DEAD);
+        return;
+    }
+    sim_trace(s, "task %llx is dead", (unsigned long long)task);
+    oracle_judge_death(s, task, count_of(s, task));
+    if (o->turn == o->current) mark(s, task, ITEM_DEAD);
+}
+
+static bool
+watch_unwanted(void *kind, uint64_t *ret_task)
+{
+    struct sim *s = sim_now;
+
+    return REAL->unwanted(kind, ret_task);
+}
+
+static bool
+watch_live(const void *kind, uint64_t task)
+{
+    struct sim *s = sim_now;
+
+    return REAL->live(kind, task);
+}
+
+static enum kind_state
+watch_done(const void *kind)
+{
+    struct sim *s = sim_now;
+
+    return REAL->done(kind);
+}
+
+static void
+watch_ledger(const void *kind, struct kind_ledger *ret_ledger)
+{
+    struct sim *s = sim_now;
+
+    REAL->ledger(kind, ret_ledger);
+}
+
+static void
+watch_summary(const void *kind, struct co_buf *out)
+{
+    struct sim *s = sim_now;
+
+    REAL->summary(kind, out);
+}
+
+static void
+watch_why(const void *kind, int64_t now_us, struct co_buf *out)
+{
+    struct sim *s = sim_now;
+
+    REAL->why(kind, now_us, out);
+}
+
+static const char *
+watch_check(const void *kind)
+{
+    struct sim *s = sim_now;
+
+    return REAL->check(kind);
+}
+
+static const struct job_kind watched = {
+    .name = "watched",
+    .service = watch_service,
+    .next = watch_next,
+    .payload = watch_payload,
+    .adopt = watch_adopt,
+    .take = watch_take,
+    .place = watch_place,
+    .split = watch_split,
+    .dead = watch_dead,
+    .unwanted = watch_unwanted,
+    .live = watch_live,
+    .done = watch_done,
+    .ledger = watch_ledger,
+    .summary = watch_summary,
+    .why = watch_why,
+    .check = watch_check,
+};
+
+const struct job_kind *
+oracle_kind(struct sim *s, const struct job_kind *real)
+{
+    s->oracle->real = real;
+    return &watched;
+}
+
+/* ---- lives of the owner ---- */
+
+void
+oracle_owner_turn(struct sim *s, struct node *n)
+{
+    s->oracle->turn = n;
+}
+
+void
+oracle_on_replay(struct sim *s, struct node *n)
+{
+    s->oracle->replaying = true;
+    s->oracle->turn = s->oracle->current = s->oracle_owner = n;
+    for (unsigned i = 0; i < ITEMS_MAX; i++)
+        s->oracle->item[i] &= (uint8_t) ~(ITEM_REPLAYED | ITEM_REPLAYED_DEAD);
+}
+
+void
+oracle_on_replayed(struct sim *s, struct node *n, uint64_t sealed)
+{
+    struct oracle *o = s->oracle;
+
+    (void)n;
+    o->replaying = false;
+    for (unsigned i = 0; i < ITEMS_MAX; i++) {
+        uint8_t *item = &o->item[i];
+
+        if ((*item & (ITEM_PLACED | ITEM_DEAD)) && i >= sealed &&
+            !(*item & (ITEM_REPLAYED | ITEM_REPLAYED_DEAD))) {
+            sim_fail(s, "G3", "committed item %u is lost to the next owner", i);
+            return;
+        }
+        if (*item & ITEM_REPLAYED) *item |= ITEM_PLACED;
+        if (*item & ITEM_REPLAYED_DEAD) *item |= ITEM_DEAD;
+    }
+}
+
+/* ---- result batches and their acknowledgement ---- */
+
+static struct batch **
+batch_slot(struct oracle *o, uint64_t worker, uint64_t seq)
+{
+    struct batch **at =
+        &o->batches[(worker ^ seq * 0x9E3779B97F4A7C15u) % BATCH_BUCKETS];
+
+    while (*at && ((*at)->worker != worker || (*at)->seq != seq))
+        at = &(*at)->chain;
+    return at;
+}
+
+void
+oracle_on_worker_output(struct sim *s, struct node *n, uint64_t incarnation,
+                        const struct outmsg *out, struct msg_reader *r)
+{
+    struct oracle *o = s->oracle;
+    struct batch **at, *b;
+    uint64_t at_byte = 0;
+    struct msg m;
+
+    if (msg_decode(r, out->head.data, out->head.len, &m)) return;
+    if (m.type != MSG_results) return;
+    at = batch_slot(o, incarnation, m.results.seq);
+    if (*at) {
+        if ((*at)->over)
+            sim_fail(s, "G3", "%s sends batch %llu again that it dropped",
+                     node_name(n), (unsigned long long)m.results.seq);
+        return;
+    }
+    b = calloc(1, sizeof *b + m.results.tasks.n * sizeof b->tasks[0]);
+    co_assert(b);
+    b->worker = incarnation;
+    b->seq = m.results.seq;
+    for (uint32_t i = 0; i < m.results.tasks.n; i++) {
+        uint32_t len = msg_at(m.results.lens, i);
+
+        if (msg_at(m.results.statuses, i) == STATUS_OK) {
+            b->tasks[b->n++] = m.results.tasks.v[i];
+            learn_count(s, m.results.tasks.v[i], out->body.data + at_byte, len);
+        }
+        at_byte += len;
+    }
+    *at = b;
+    o->kept[n->index]++;
+}
+
+/* Nobody may forget a result that is not on disk, unless it is not wanted. */
+static void
+check_ack(struct sim *s, const char *who, uint64_t worker, uint64_t seq)
+{
+    const struct batch *b = *batch_slot(s->oracle, worker, seq);
+
+    if (!b) {
+        sim_fail(s, "G3", "%s acknowledges batch %llu that nobody sent", who,
+                 (unsigned long long)seq);
+        return;
+    }
+    for (uint32_t i = 0; i < b->n; i++) {
+        if (is_pack(s, b->tasks[i])) continue;
+        if (all_marked(s, b->tasks[i], ITEM_PLACED | ITEM_DEAD | ITEM_LATE))
+            continue;
+        sim_fail(s, "G3", "%s acknowledges task %llx, which is not committed",
+                 who, (unsigned long long)b->tasks[i]);
+        return;
+    }
+}
+
+static void
+on_ack(struct sim *s, struct node *n, uint64_t incarnation,
+       const struct msg_ack *a)
+{
+    if (a->worker != incarnation) return;
+    for (uint32_t i = 0; i < a->seqs.n; i++) {
+        struct batch *b = *batch_slot(s->oracle, incarnation, a->seqs.v[i]);
+
+        check_ack(s, "a message", incarnation, a->seqs.v[i]);
+        if (!b || b->over) continue;
+        b->over = true;
+        s->oracle->kept[n->index]--;
+    }
+}
+
+void
+oracle_on_spill_damage(struct sim *s, struct node *n, uint64_t incarnation,
+                       uint64_t seq)
+{
+    struct batch *b = *batch_slot(s->oracle, incarnation, seq);
+
+    if (!b || b->over) return;
+    b->over = true;
+    s->oracle->kept[n->index]--;
+}
+
+static void
+on_forget(struct sim *s, struct node *n, uint64_t incarnation)
+{
+    if (!s->over)
+        sim_fail(s, "G3", "%s is told to forget a job that is not over",
+                 node_name(n));
+    for (unsigned k = 0; k < BATCH_BUCKETS; k++) {
+        for (struct batch *b = s->oracle->batches[k]; b; b = b->chain)
+            b->over |= b->worker == incarnation;
+    }
+    s->oracle->kept[n->index] = 0;
+}
+
+void
+oracle_on_worker_input(struct sim *s, struct node *n, uint64_t incarnation,
+                       const struct msg *m)
+{
+    if (m->type == MSG_ack) on_ack(s, n, incarnation, &m->ack);
+    if (m->type == MSG_forget) on_forget(s, n, incarnation);
+    if (m->type == MSG_refused)
+        sim_trace(s, "%s is refused: %.*s %.*s", node_name(n),
+                  (int)m->refused.code.len, m->refused.code.text,
+                  (int)m->refused.text.len, m->refused.text.text);
+}
+
+void
+oracle_on_worker_turn(struct sim *s, struct node *n, uint64_t incarnation,
+                      const struct slots *slots)
+{
+    struct slots_stats stats;
+
+    (void)incarnation;
+    slots_get_stats(slots, &stats);
+    if (stats.kept < s->oracle->kept[n->index])
+        sim_fail(s, "G3", "%s keeps %u result batches, %u are not committed",
+                 node_name(n), stats.kept, s->oracle->kept[n->index]);
+    if (stats.counters.over_credit)
+        sim_fail(s, "G6", "%s got more tasks than it granted", node_name(n));
+    if (stats.counters.bad)
+        sim_fail(s, "protocol", "%s got a message that makes no sense",
+                 node_name(n));
+}
+
+void
+oracle_on_death(struct sim *s, const struct node *n)
+{
+    if (n->kind == NODE_WORKER) s->oracle->kept[n->index] = 0;
+    if (n->kind == NODE_OWNER && s->oracle->turn == n) s->oracle->turn = NULL;
+}
+
+void
+oracle_check_owner_ack(struct sim *s, struct node *n, const struct msg_ack *a)
+{
+    if (s->oracle->current != n) return;
+    for (uint32_t i = 0; i < a->seqs.n; i++)
+        check_ack(s, "the owner", a->worker, a->seqs.v[i]);
+}

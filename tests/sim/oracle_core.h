@@ -1,0 +1,51 @@
+/* oracle_core.h - the oracle's inside, shared by oracle*.c only. oracle.c:
+ * items, the watched kind, acknowledgements. oracle_wire.c: credit on the wire
+ * and guilt. */
+#pragma once
+#include "proto/walk.h"
+#include "tests/sim/disk.h"
+#include "tests/sim/oracle.h"
+#include "tests/sim/workload.h"
+
+enum {
+    ITEM_PLACED = 1,   /* committed for the owner in force */
+    ITEM_DEAD = 2,     /* its death is committed */
+    ITEM_LATE = 4,     /* a result was called late */
+    ITEM_REPLAYED = 8, /* the replay that is under way has it */
+    ITEM_REPLAYED_DEAD = 16,
+    BATCH_BUCKETS = 1024,
+    STEPS = 9,
+};
+
+/* A RESULTS batch that a worker sent: its good tasks. */
+struct batch {
+    struct batch *chain;
+    uint64_t worker, seq;
+    bool over; /* acknowledged, forgotten or damaged */
+    uint32_t n;
+    uint64_t tasks[];
+};
+
+/* An owner heard that a task was lost alone, or failed. */
+struct loss {
+    uint64_t task, worker;
+    int64_t at_us;
+    bool failure;
+};
+
+struct oracle {
+    const struct job_kind *real;
+    struct node *turn, *current; /* owner that runs now; owner in force */
+    bool replaying;
+    uint8_t item[ITEMS_MAX];
+    uint16_t count[ITEMS_MAX][STEPS];
+    struct batch *batches[BATCH_BUCKETS];
+    uint32_t kept[SIM_WORKERS_MAX];
+    struct loss *losses;
+    size_t n_losses, cap_losses;
+    struct msg_reader *reader;
+};
+
+void oracle_judge_death(struct sim *s, uint64_t task, uint32_t count);
+void oracle_check_owner_ack(struct sim *s, struct node *n,
+                            const struct msg_ack *a);

@@ -1,0 +1,200 @@
+/* oracle_wire.c - see oracle.h: credit as the wire shows it, and guilt.
+ * On each hop the holder may have sent at most what the granter's messages
+ * that reached it allow: granted - returned - (sent - given back). */
+#include "tests/sim/net.h"
+#include "tests/sim/oracle_core.h"
+
+#include <stdlib.h>
+
+enum { SIDE_FRONT_ = 0, LONE_APART_US = 10000000 };
+
+/* ---- credit ---- */
+
+static void
+check_credit(struct sim *s, const struct conn *c, const char *hop)
+{
+    const struct conn_credit *k = &c->credit;
+
+    if (k->sent + k->returned > k->granted + k->back)
+        sim_fail(s, "G6",
+                 "%s: %llu tasks sent and %llu grants returned, %llu granted, "
+                 "%llu came back",
+                 hop, (unsigned long long)k->sent,
+                 (unsigned long long)k->returned,
+                 (unsigned long long)k->granted, (unsigned long long)k->back);
+}
+
+void
+oracle_on_owner_output(struct sim *s, struct node *n, const struct outmsg *out,
+                       struct msg_reader *r)
+{
+    struct conn *c = net_conn_of(s, n, (unsigned)out->peer);
+    struct msg m;
+
+    if (msg_decode(r, out->head.data, out->head.len, &m)) {
+        sim_fail(s, "protocol", "the owner sends what cannot be read");
+        return;
+    }
+    if (m.type == MSG_ack) oracle_check_owner_ack(s, n, &m.ack);
+    if (!c) return;
+    if (m.type == MSG_tasks) {
+        c->credit.sent += m.tasks.tasks.n;
+        check_credit(s, c, "owner to broker");
+    } else if (m.type == MSG_reclaimed) {
+        c->credit.returned = m.reclaimed.returned;
+        check_credit(s, c, "owner to broker");
+    }
+}
+
+static void
+add_loss(struct sim *s, uint64_t task, uint64_t worker, bool failure)
+{
+    struct oracle *o = s->oracle;
+
+    if (o->n_losses == o->cap_losses) {
+        o->cap_losses = o->cap_losses ? 2 * o->cap_losses : 64;
+        o->losses = realloc(o->losses, o->cap_losses * sizeof *o->losses);
+        co_assert(o->losses);
+    }
+    o->losses[o->n_losses++] = (struct loss){task, worker, s->now_us, failure};
+}
+
+static void
+on_lost(struct sim *s, const struct msg_lost *l)
+{
+    for (uint32_t i = 0; i < l->tasks.n; i++) {
+        sim_trace(s, "lost %llx attempt %u cause %u neighbours %u",
+                  (unsigned long long)l->tasks.v[i], msg_at(l->attempts, i),
+                  l->cause, l->neighbours);
+        if (l->cause == LOST_WORKER_DEAD && l->neighbours <= 1)
+            add_loss(s, l->tasks.v[i], l->worker, false);
+    }
+}
+
+static void
+on_results(struct sim *s, const struct msg_results *r)
+{
+    for (uint32_t i = 0; i < r->tasks.n; i++) {
+        if (msg_at(r->statuses, i) != STATUS_OK)
+            add_loss(s, r->tasks.v[i], r->worker, true);
+    }
+}
+
+void
+oracle_on_owner_input(struct sim *s, struct node *n, unsigned link,
+                      const struct msg *m)
+{
+    struct conn *c = net_conn_of(s, n, link);
+
+    switch ((int)m->type) {
+    case MSG_lost:
+        on_lost(s, &m->lost);
+        break;
+    case MSG_results:
+        on_results(s, &m->results);
+        break;
+    case MSG_welcome:
+        if (c) c->credit = (struct conn_credit){0};
+        break;
+    case MSG_credit:
+        if (c && m->credit.granted > c->credit.granted)
+            c->credit.granted = m->credit.granted;
+        break;
+    case MSG_have:
+        if (c) c->credit.back += m->have.tasks.n;
+        break;
+    case MSG_refused:
+        sim_trace(s, "%s is refused: %.*s %.*s tasks %u", node_name(n),
+                  (int)m->refused.code.len, m->refused.code.text,
+                  (int)m->refused.text.len, m->refused.text.text,
+                  m->refused.tasks.n);
+        if (c) c->credit.back += m->refused.tasks.n;
+        break;
+    default:
+        break;
+    }
+}
+
+void
+oracle_on_broker_input(struct sim *s, unsigned side, uint64_t routing,
+                       const struct msg *m)
+{
+    struct conn *c = net_conn(s, routing);
+
+    if (side == SIDE_FRONT_ || m->type != MSG_credit) return;
+    if (m->credit.granted > c->credit.granted)
+        c->credit.granted = m->credit.granted;
+}
+
+void
+oracle_on_broker_output(struct sim *s, struct node *n, const struct outmsg *out,
+                        struct msg_reader *r)
+{
+    struct conn *c = net_conn(s, out->peer);
+    struct msg m;
+
+    (void)n;
+    if (msg_decode(r, out->head.data, out->head.len, &m)) {
+        sim_fail(s, "protocol", "the broker sends what cannot be read");
+        return;
+    }
+    if (out->side == SIDE_FRONT_ || !c) return;
+    switch ((int)m.type) {
+    case MSG_welcome:
+        c->credit = (struct conn_credit){0};
+        break;
+    case MSG_tasks:
+        c->credit.sent += m.tasks.tasks.n;
+        check_credit(s, c, "broker to worker");
+        break;
+    case MSG_reclaimed:
+        c->credit.returned = m.reclaimed.returned;
+        check_credit(s, c, "broker to worker");
+        break;
+    default:
+        break;
+    }
+}
+
+/* ---- guilt ---- */
+
+/* Did somebody hear what the rule wants for a death? */
+static bool
+rule_allows(const struct sim *s, uint64_t task)
+{
+    const struct oracle *o = s->oracle;
+    unsigned failures = 0;
+
+    for (size_t i = 0; i < o->n_losses; i++) {
+        const struct loss *a = &o->losses[i];
+
+        if (a->task != task) continue;
+        failures += a->failure;
+        for (size_t k = i + 1; !a->failure && k < o->n_losses; k++) {
+            const struct loss *b = &o->losses[k];
+
+            if (b->task == task && !b->failure && b->worker != a->worker &&
+                b->at_us - a->at_us > LONE_APART_US)
+                return true;
+        }
+    }
+    /* A half is born with one of them. */
+    return failures >= (s->work->personas && (task & 0xff) ? 2 : 3);
+}
+
+void
+oracle_judge_death(struct sim *s, uint64_t task, uint32_t count)
+{
+    uint64_t index = task >> 8;
+
+    if (count > 1)
+        sim_fail(s, "guilt", "task %llx of %u items is given up whole",
+                 (unsigned long long)task, count);
+    if (!workload_poison(s->work, index, 1) &&
+        !workload_failing(s->work, index, 1))
+        sim_fail(s, "guilt", "the innocent item %llu is dead",
+                 (unsigned long long)index);
+    if (!rule_allows(s, task))
+        sim_fail(s, "guilt", "item %llu is dead too early",
+                 (unsigned long long)index);
+}

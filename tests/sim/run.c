@@ -1,0 +1,303 @@
+/* run.c - one seed: makes the world, steps through its events, judges the end.
+ * An assertion of the cores ends the run like any other violation. */
+#include "tests/sim/disk.h"
+#include "tests/sim/faults.h"
+#include "tests/sim/net.h"
+#include "tests/sim/oracle.h"
+#include "tests/sim/workload.h"
+#include "tests/unit/fake_ranges.h"
+
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    STEPS_MAX = 20000000,
+    AFTER_US = 3000000, /* the fleet goes on for so long after the job */
+    CHECK_EVERY = 512,
+};
+
+static jmp_buf on_assert;
+static char trace_lines[SIM_TRACE_LINES][SIM_TRACE_BYTES];
+static uint64_t trace_count;
+
+_Noreturn void __wrap_co_assert_failed(const char *cond, const char *file,
+                                       int line, const char *func);
+
+_Noreturn void
+__wrap_co_assert_failed(const char *cond, const char *file, int line,
+                        const char *func)
+{
+    if (sim_now)
+        sim_fail(sim_now, "assert", "%s:%d %s: %s", file, line, func, cond);
+    if (!sim_now) abort();
+    longjmp(on_assert, 1);
+}
+
+/* ---- the end ---- */
+
+/* The rows of the final files, one after the other. */
+static void
+gather_rows(struct sim *s, struct co_buf *out)
+{
+    const struct shard_file *f;
+
+    for (uint64_t shard = 0; (f = shards_at(s, shard)); shard++) {
+        for (size_t at = 0; at < f->len;) {
+            size_t frame =
+                ZSTD_findFrameCompressedSize(f->data + at, f->len - at);
+            unsigned long long raw =
+                ZSTD_getFrameContentSize(f->data + at, f->len - at);
+            uint8_t *to;
+
+            if (ZSTD_isError(frame) || raw > 1 << 24) {
+                sim_fail(s, "G1", "%s holds no whole frame at %zu", f->name,
+                         at);
+                return;
+            }
+            to = co_buf_reserve(out, (size_t)raw);
+            if (!to || ZSTD_isError(ZSTD_decompress(to, (size_t)raw,
+                                                    f->data + at, frame))) {
+                sim_fail(s, "G1", "a frame of %s is damaged", f->name);
+                return;
+            }
+            co_buf_commit(out, (size_t)raw);
+            at += frame;
+        }
+    }
+}
+
+/* What a quiet run makes: the first N good candidates that are not dead. */
+static void
+expected_rows(struct sim *s, struct co_buf *out, uint64_t *ret_rows)
+{
+    const struct workload *w = s->work;
+    uint64_t rows = 0;
+
+    for (uint64_t i = 0; i < w->items && rows < w->rows; i++) {
+        if (!fake_accepts(i, w->reject_one_in) || oracle_dead(s, i)) continue;
+        co_buf_printf(out, "row %" PRIu64 "\n", i);
+        rows++;
+    }
+    *ret_rows = rows;
+}
+
+static void
+judge_personas(struct sim *s)
+{
+    const struct kind_ledger *l = &s->result.ledger;
+    struct co_buf have, want;
+    uint64_t rows;
+    size_t at = 0;
+
+    co_buf_init(&have, 1 << 26);
+    co_buf_init(&want, 1 << 26);
+    gather_rows(s, &have);
+    expected_rows(s, &want, &rows);
+    while (at < have.len && at < want.len && have.data[at] == want.data[at])
+        at++;
+    if (!s->result.failed && (have.len != want.len || at != have.len))
+        sim_fail(s, "G1", "%zu bytes of rows, %zu expected; they differ at %zu",
+                 have.len, want.len, at);
+    if (l->accepted != rows || rows != s->work->rows)
+        sim_fail(s, "G2", "%" PRIu64 " rows accepted, %" PRIu64 " asked for",
+                 l->accepted, s->work->rows);
+    co_buf_fini(&have);
+    co_buf_fini(&want);
+}
+
+static void
+judge_end(struct sim *s)
+{
+    const struct kind_ledger *l = &s->result.ledger;
+    uint64_t dead = 0;
+
+    if (!kind_ledger_holds(l)) sim_fail(s, "G2", "the last ledger is wrong");
+    if (s->work->personas) {
+        judge_personas(s);
+        return;
+    }
+    for (uint64_t i = 0; i < s->work->items; i++) {
+        bool guilty =
+            workload_poison(s->work, i, 1) || workload_failing(s->work, i, 1);
+
+        dead += oracle_dead(s, i);
+        if (guilty != oracle_dead(s, i))
+            sim_fail(s, "G1", "item %" PRIu64 " is %s", i,
+                     guilty ? "guilty and not dead" : "dead");
+    }
+    if (l->accepted + dead != s->work->rows || l->dead != dead)
+        sim_fail(s, "G2", "%" PRIu64 " items done, %" PRIu64 " dead",
+                 l->accepted, l->dead);
+}
+
+/* ---- stepping ---- */
+
+static void
+check_all(struct sim *s)
+{
+    for (unsigned i = 0; i < s->n_nodes; i++) {
+        struct node *n = &s->nodes[i];
+        const char *broken = NULL;
+
+        if (!n->alive) continue;
+        if (n->kind == NODE_BROKER) broken = broker_node_check(n);
+        if (n->kind == NODE_OWNER) broken = owner_node_check(s, n);
+        if (n->kind == NODE_WORKER) worker_node_check(s, n);
+        if (broken) sim_fail(s, "check", "%s: %s", node_name(n), broken);
+    }
+}
+
+static void
+pop(struct sim_heap *h, struct sim_event *ret)
+{
+    struct sim_event last = h->v[--h->n];
+    size_t i = 0, child;
+
+    *ret = h->v[0];
+    for (; (child = 2 * i + 1) < h->n; i = child) {
+        const struct sim_event *v = h->v;
+
+        if (child + 1 < h->n && (v[child + 1].at_us != v[child].at_us
+                                     ? v[child + 1].at_us < v[child].at_us
+                                     : v[child + 1].tie < v[child].tie))
+            child++;
+        if (last.at_us != v[child].at_us ? last.at_us < v[child].at_us
+                                         : last.tie < v[child].tie)
+            break;
+        h->v[i] = h->v[child];
+    }
+    h->v[i] = last;
+}
+
+/* Is there nothing left to see? */
+static bool
+ended(struct sim *s)
+{
+    uint64_t most = s->options.steps_max ? s->options.steps_max : STEPS_MAX;
+
+    if (s->result.failed) return true;
+    if (s->over && s->now_us > s->over_us + AFTER_US) return true;
+    if (s->healed && !s->over && s->now_us > s->heal_us + LIVENESS_US) {
+        for (unsigned i = 0; i < SIM_OWNERS_MAX; i++)
+            owner_node_say(s, node_owner(s, i));
+        sim_fail(s, "liveness", "the job is not over %d s after the last fault",
+                 LIVENESS_US / 1000000);
+        return true;
+    }
+    return s->result.steps >= most;
+}
+
+static void
+live(struct sim *s)
+{
+    struct sim_event e;
+
+    while (s->heap.n && !ended(s)) {
+        pop(&s->heap, &e);
+        s->now_us = e.at_us;
+        s->result.steps++;
+        s->result.hash ^= (uint64_t)e.at_us * 0x9E3779B97F4A7C15u + e.a;
+        s->result.hash = s->result.hash << 7 | s->result.hash >> 57;
+        e.fn(s, &e);
+        if (s->result.steps % CHECK_EVERY == 0) check_all(s);
+    }
+    if (!s->over && !s->result.failed && !s->options.steps_max)
+        sim_fail(s, "liveness", "nothing happens any more");
+    if (s->over && !s->result.failed) judge_end(s);
+}
+
+/* ---- making the world ---- */
+
+static void
+make(struct sim *s)
+{
+    s->profile = s->options.profile;
+    if (s->profile == PROFILE_ALL && sim_chance(s, 700))
+        s->profile = (enum sim_profile)sim_below(s, PROFILE_COUNT);
+    s->delay_us = sim_between(s, 20, 1000);
+    s->n_brokers = sim_chance(s, 250) ? 2 : 1;
+    s->n_workers = (unsigned)sim_between(s, 2, SIM_WORKERS_MAX);
+    s->n_nodes = SIM_OWNERS_MAX + SIM_BROKERS_MAX + s->n_workers;
+    s->nodes = calloc(s->n_nodes, sizeof *s->nodes);
+    co_assert(s->nodes);
+    for (unsigned i = 0; i < s->n_nodes; i++) {
+        struct node *n = &s->nodes[i];
+
+        n->kind = i < SIM_OWNERS_MAX                     ? NODE_OWNER
+                  : i < SIM_OWNERS_MAX + SIM_BROKERS_MAX ? NODE_BROKER
+                                                         : NODE_WORKER;
+        n->index = n->kind == NODE_OWNER ? i
+                   : n->kind == NODE_BROKER
+                       ? i - SIM_OWNERS_MAX
+                       : i - SIM_OWNERS_MAX - SIM_BROKERS_MAX;
+        n->turn_us = INT64_MAX;
+    }
+    sim_trace(s, "seed %llu, %s, %u brokers, %u workers",
+              (unsigned long long)s->options.seed, sim_profile_name(s->profile),
+              s->n_brokers, s->n_workers);
+    workload_make(s);
+    disk_make(s);
+    shards_make(s);
+    oracle_make(s);
+    faults_make(s);
+    for (unsigned i = 0; i < s->n_brokers; i++)
+        node_start(s, node_broker(s, i));
+    for (unsigned i = 0; i < s->n_workers; i++)
+        node_start(s, node_worker(s, i));
+    node_start(s, node_owner(s, 0));
+}
+
+static void
+unmake(struct sim *s)
+{
+    for (unsigned i = 0; i < s->n_nodes; i++)
+        node_free(s, &s->nodes[i]);
+    for (size_t i = 0; i < s->heap.n; i++) {
+        co_bytes_unref(&s->heap.v[i].head);
+        co_bytes_unref(&s->heap.v[i].body);
+    }
+    free(s->heap.v);
+    net_free(s);
+    faults_free(s);
+    oracle_free(s);
+    shards_free(s);
+    disk_free(s);
+    workload_free(s);
+    free(s->nodes);
+}
+
+struct sim_result
+sim_run(const struct sim_options *options)
+{
+    static struct sim world; /* survives longjmp */
+    struct sim *s = &world;
+
+    *s = (struct sim){.options = *options,
+                      .now_us = 1000000000,
+                      .random = options->seed * 0x2545F4914F6CDD1Du + 1,
+                      .trace = trace_lines};
+    sim_now = s;
+    if (setjmp(on_assert) == 0) {
+        make(s);
+        live(s);
+        s->result.virtual_us = s->now_us - 1000000000;
+        trace_count = s->trace_n;
+        if (!s->result.failed) unmake(s);
+    }
+    /* after a failure the state may be anything: it is left as it is */
+    trace_count = s->trace_n;
+    sim_now = NULL;
+    return s->result;
+}
+
+void
+sim_print_trace(void *file)
+{
+    uint64_t from =
+        trace_count > SIM_TRACE_LINES ? trace_count - SIM_TRACE_LINES : 0;
+
+    for (; from < trace_count; from++)
+        (void)fprintf(file, "  %s\n", trace_lines[from % SIM_TRACE_LINES]);
+}

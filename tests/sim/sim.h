@@ -1,0 +1,155 @@
+/* sim.h - the simulator's clock, chance, trace and verdict.
+ *
+ * One seed decides a whole run: which job, which machines, which faults, and
+ * the order of events that happen at the same moment. One thread, virtual
+ * microseconds, a binary heap of events. Nodes (nodes.h) stand around the real
+ * cores and exchange encoded frames through net.h; the journal is the real one
+ * on a disk that can lose what was not synced (disk.h). What must hold is
+ * checked by oracle.h after each step. The first violation ends the run. */
+#pragma once
+#include "common/bytes.h"
+#include "coordinator/kind.h"
+
+enum {
+    SIM_BROKERS_MAX = 2,
+    SIM_WORKERS_MAX = 10,
+    SIM_OWNERS_MAX = 2, /* the owner, and one that was taken for dead */
+    SIM_TRACE_LINES = 50,
+    SIM_TRACE_BYTES = 200,
+};
+
+enum sim_profile {
+    PROFILE_CALM,  /* nothing breaks but guilty rows */
+    PROFILE_CRASH, /* kills, power loss, drain */
+    PROFILE_NET,   /* cut, slow and half-dead connections, frozen processes */
+    PROFILE_DISK,  /* slow, full and broken disks, torn writes */
+    PROFILE_ALL,
+    PROFILE_COUNT
+};
+
+struct sim;
+
+/* Something that will happen. head and body belong to the event. */
+struct sim_event {
+    int64_t at_us;
+    uint64_t tie; /* random: order among events of the same moment */
+    void (*fn)(struct sim *s, struct sim_event *e);
+    uint64_t a, b;
+    struct co_bytes head, body;
+};
+
+/* Counted by kind, for the report. X(name) */
+#define SIM_FAULT_LIST(X)                                                      \
+    X(kill_worker)                                                             \
+    X(kill_broker)                                                             \
+    X(kill_owner)                                                              \
+    X(kill_in_commit)                                                          \
+    X(power_loss)                                                              \
+    X(torn_write)                                                              \
+    X(freeze)                                                                  \
+    X(cut)                                                                     \
+    X(partition)                                                               \
+    X(slow_link)                                                               \
+    X(slow_disk)                                                               \
+    X(full_disk)                                                               \
+    X(broken_disk)                                                             \
+    X(drain)                                                                   \
+    X(hand_back)                                                               \
+    X(zombie_owner)                                                            \
+    X(stop_owner)                                                              \
+    X(poison)                                                                  \
+    X(failed_row)                                                              \
+    X(spill_refused)                                                           \
+    X(spill_damaged)
+
+struct sim_faults {
+#define X(name) uint64_t name;
+    SIM_FAULT_LIST(X)
+#undef X
+};
+
+struct sim_options {
+    uint64_t seed;
+    enum sim_profile profile; /* PROFILE_ALL: the seed chooses */
+    uint64_t steps_max;       /* 0: a default that no run should need */
+    bool print;               /* the whole trace, to stdout */
+    const char *dir;          /* scratch folder, emptied for each run */
+};
+
+/* What a run says. */
+struct sim_result {
+    bool failed;
+    char invariant[32], text[400];
+    uint64_t steps, hash;
+    int64_t virtual_us;
+    struct sim_faults faults;
+    struct kind_ledger ledger; /* at the end */
+};
+
+struct sim_heap {
+    struct sim_event *v;
+    size_t n, cap;
+};
+
+struct node;
+struct conn;
+struct workload;
+struct oracle;
+struct disk;
+struct fault_plan;
+
+struct sim {
+    struct sim_options options;
+    struct sim_result result;
+    enum sim_profile profile; /* of this run */
+    int64_t now_us;
+    uint64_t random; /* schedule */
+    struct sim_heap heap;
+    char (*trace)[SIM_TRACE_BYTES]; /* the last lines, a ring */
+    uint64_t trace_n;
+
+    struct node *nodes; /* owners, brokers, workers: see nodes.h */
+    unsigned n_nodes, n_brokers, n_workers;
+    struct conn *conns;
+    size_t n_conns, cap_conns;
+    int64_t delay_us; /* of a message, at least */
+    struct workload *work;
+    struct oracle *oracle;
+    struct node *oracle_owner; /* the owner in force */
+    struct disk *disk;
+    struct fault_plan *plan;
+    bool healed; /* no more faults */
+    bool over;   /* the job ended */
+    int64_t heal_us, over_us;
+};
+
+/* The run that is under way: for hooks that get no argument. */
+extern struct sim *sim_now;
+
+/* -- time and chance */
+void sim_at(struct sim *s, int64_t at_us,
+            void (*fn)(struct sim *s, struct sim_event *e), uint64_t a,
+            uint64_t b);
+/* The same with a frame; takes the references. */
+void sim_at_frame(struct sim *s, int64_t at_us,
+                  void (*fn)(struct sim *s, struct sim_event *e), uint64_t a,
+                  uint64_t b, struct co_bytes head, struct co_bytes body);
+uint64_t sim_random(struct sim *s);
+/* 0 .. below - 1 */
+uint64_t sim_below(struct sim *s, uint64_t below);
+/* low .. high */
+int64_t sim_between(struct sim *s, int64_t low, int64_t high);
+/* True in permille of 1000 cases. */
+bool sim_chance(struct sim *s, unsigned permille);
+
+/* -- trace and verdict */
+void sim_trace(struct sim *s, const char *fmt, ...) co_printf(2, 3);
+/* The first call decides; the run ends after this step. */
+void sim_fail(struct sim *s, const char *invariant, const char *fmt, ...)
+    co_printf(3, 4);
+
+/* -- a run (run.c). Prints nothing but the trace if asked. */
+struct sim_result sim_run(const struct sim_options *options);
+/* The last trace lines of the last run, to f. */
+void sim_print_trace(void *file);
+const char *sim_profile_name(enum sim_profile profile);

@@ -1,0 +1,377 @@
+/* worker_node.c - a worker: the slots core, worker/work.c, and what
+ * worker/worker_shell*.c do. Results that do not fit in memory go to a spill
+ * that may refuse or damage them. */
+#include "tests/sim/faults.h"
+#include "tests/sim/net.h"
+#include "tests/sim/oracle.h"
+#include "tests/sim/workload.h"
+
+#include "proto/parts.h"
+#include "worker/assets.h"
+#include "worker/work.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    READ_MAX = 256,
+    GREET_US = 20 * 1000,
+    TICK_US = 100 * 1000,
+    BACKLOG_US = 5000,
+    DRAIN_US = 5000 * 1000,
+    CHECK_EVERY = 16,
+};
+
+struct spilled {
+    uint64_t seq;
+    struct co_bytes body;
+};
+
+struct worker_node {
+    struct workload_env env; /* first: a service gets its address */
+    struct sim *sim;
+    struct node *node;
+    struct slots_service announced;
+    const struct service *service;
+    struct slots *slots;
+    struct work *work;
+    struct assets *assets;
+    struct parts *parts;
+    struct msg_reader reader;
+    struct outbox out;
+    bool greet[SIM_BROKERS_MAX], busy, flushed, leave;
+    int64_t greeted_us, drain_until_us;
+    uint64_t incarnation, turns;
+    bool alone; /* was given a suspect to run alone */
+    char name[16];
+    struct spilled *spilled;
+    size_t n_spilled, cap_spilled;
+};
+
+static struct worker_node *running; /* whose turn it is */
+
+static int64_t
+worker_clock(void)
+{
+    return sim_now->now_us + (running ? running->env.ahead_us : 0);
+}
+
+/* ---- spill ---- */
+
+static enum co_err
+spill_put(void *ctx, uint64_t seq, struct co_bytes body)
+{
+    struct worker_node *w = ctx;
+
+    if (sim_chance(w->sim, w->sim->plan->spill_refuse)) {
+        w->sim->result.faults.spill_refused++;
+        return CO_NOSPACE;
+    }
+    if (w->n_spilled == w->cap_spilled) {
+        w->cap_spilled = w->cap_spilled ? 2 * w->cap_spilled : 16;
+        w->spilled = realloc(w->spilled, w->cap_spilled * sizeof *w->spilled);
+        co_assert(w->spilled);
+    }
+    w->spilled[w->n_spilled++] = (struct spilled){seq, co_bytes_ref(body)};
+    return CO_OK;
+}
+
+static enum co_err
+spill_get(void *ctx, uint64_t seq, struct co_bytes *ret_body)
+{
+    struct worker_node *w = ctx;
+
+    if (sim_chance(w->sim, w->sim->plan->spill_damage)) {
+        w->sim->result.faults.spill_damaged++;
+        oracle_on_spill_damage(w->sim, w->node, w->incarnation, seq);
+        return CO_DAMAGED;
+    }
+    for (size_t i = 0; i < w->n_spilled; i++) {
+        if (w->spilled[i].seq != seq) continue;
+        *ret_body = co_bytes_ref(w->spilled[i].body);
+        return CO_OK;
+    }
+    sim_fail(w->sim, "spill", "result %llu was never spilled",
+             (unsigned long long)seq);
+    return CO_NOTFOUND;
+}
+
+static void
+spill_drop(void *ctx, uint64_t seq)
+{
+    struct worker_node *w = ctx;
+
+    for (size_t i = 0; i < w->n_spilled; i++) {
+        if (w->spilled[i].seq != seq) continue;
+        co_bytes_unref(&w->spilled[i].body);
+        w->spilled[i] = w->spilled[--w->n_spilled];
+        return;
+    }
+}
+
+/* ---- life ---- */
+
+static void
+open_core(struct sim *s, struct worker_node *w)
+{
+    uint32_t slots = (uint32_t)sim_between(s, 1, 4);
+    const struct slots_config config = {
+        .incarnation = w->incarnation,
+        .fingerprint = s->work->fingerprint,
+        .name = w->name,
+        .software = "sim",
+        .services = &w->announced,
+        .n_services = 1,
+        .links = s->n_brokers,
+        .slots = slots,
+        .result_bytes_max = s->plan->result_memory,
+        .result_age_us = sim_chance(s, 200) ? 2000000 : 0,
+        .spill = {.ctx = w,
+                  .put = spill_put,
+                  .get = spill_get,
+                  .drop = spill_drop},
+        .assets = w->assets,
+    };
+
+    co_assert(!slots_new(&config, &w->slots));
+    co_assert(!work_new(w->slots, slots, &w->service, &w->env.env, worker_clock,
+                        &w->work));
+}
+
+void
+worker_node_start(struct sim *s, struct node *n)
+{
+    struct worker_node *w = calloc(1, sizeof *w);
+
+    co_assert(w);
+    w->sim = w->env.sim = s;
+    w->node = n;
+    w->env.speed = (unsigned)sim_between(s, 50, 200);
+    w->env.env.fingerprint = s->work->fingerprint;
+    w->incarnation = sim_random(s) | 1;
+    strcpy(w->name, node_name(n));
+    w->service = s->work->personas ? &workload_range : &workload_bench;
+    w->announced = (struct slots_service){w->service->name, w->service->range,
+                                          w->service->hint_ns};
+    outbox_init(&w->out);
+    co_assert(!assets_new(w->incarnation, NULL, &w->assets));
+    co_assert(!parts_new(SIM_BROKERS_MAX, &w->parts));
+    open_core(s, w);
+    n->core = w;
+    for (unsigned i = 0; i < s->n_brokers; i++) {
+        net_connect(s, n, i);
+        slots_connect(w->slots, i, s->now_us, &w->out);
+    }
+    node_wake(s, n, s->now_us);
+}
+
+void
+worker_node_stop(struct node *n)
+{
+    struct worker_node *w = n->core;
+
+    work_free(w->work);
+    slots_free(w->slots);
+    assets_free(w->assets);
+    parts_free(w->parts);
+    outbox_fini(&w->out);
+    for (size_t i = 0; i < w->n_spilled; i++)
+        co_bytes_unref(&w->spilled[i].body);
+    free(w->spilled);
+    free(w);
+    n->core = NULL;
+}
+
+uint64_t
+worker_node_incarnation(const struct node *n)
+{
+    const struct worker_node *w = n->core;
+
+    return w ? w->incarnation : 0;
+}
+
+bool
+worker_node_is_court(const struct node *n)
+{
+    const struct worker_node *w = n->core;
+
+    return w && w->alone;
+}
+
+void
+worker_node_drain(struct sim *s, struct node *n, bool now)
+{
+    struct worker_node *w = n->core;
+
+    if (!w || w->leave) return;
+    sim_trace(s, "%s %s", node_name(n), now ? "hands back" : "drains");
+    if (now) {
+        work_hand_back(w->work, RETURN_DRAIN);
+        slots_hand_back(w->slots, s->now_us, &w->out);
+        w->leave = true;
+    } else {
+        w->drain_until_us = s->now_us + DRAIN_US;
+        slots_drain(w->slots, s->now_us, &w->out);
+    }
+    node_wake(s, n, s->now_us);
+}
+
+/* ---- input ---- */
+
+static void
+take(struct worker_node *w, unsigned link, const struct msg *m,
+     struct co_bytes body)
+{
+    oracle_on_worker_input(w->sim, w->node, w->incarnation, m);
+    if (m->type == MSG_tasks) w->alone = m->tasks.alone;
+    slots_on_message(w->slots, link, m, body, w->sim->now_us, &w->out);
+}
+
+static void
+deliver(struct worker_node *w, struct mail *mail)
+{
+    struct co_bytes head = {0}, body = {0};
+    struct msg m;
+    enum co_err err =
+        msg_decode(&w->reader, mail->head.data, mail->head.len, &m);
+
+    if (err) {
+        sim_fail(w->sim, "protocol", "a worker got garbage: %s",
+                 co_err_name(err));
+    } else if (m.type != MSG_part) {
+        take(w, (unsigned)mail->peer, &m, mail->body);
+    } else if (!parts_add(w->parts, mail->peer, &m.part, mail->body, &head,
+                          &body)) {
+        if (!msg_decode(&w->reader, head.data, head.len, &m))
+            take(w, (unsigned)mail->peer, &m, body);
+        co_bytes_unref(&head);
+        co_bytes_unref(&body);
+    }
+    co_bytes_unref(&mail->head);
+    co_bytes_unref(&mail->body);
+}
+
+static void
+read_links(struct worker_node *w)
+{
+    struct sim *s = w->sim;
+    bool greet = s->now_us - w->greeted_us >= GREET_US;
+    struct mail mail;
+
+    if (greet) w->greeted_us = s->now_us;
+    for (unsigned i = 0; i < s->n_brokers; i++) {
+        if (!greet || !w->greet[i]) continue;
+        w->greet[i] = false;
+        slots_connect(w->slots, i, s->now_us, &w->out);
+    }
+    for (int i = 0; i < READ_MAX && node_take(w->node, 0, &mail); i++)
+        deliver(w, &mail);
+}
+
+/* ---- output ---- */
+
+static bool
+send_one(struct worker_node *w, struct outmsg *m)
+{
+    unsigned link = (unsigned)m->peer;
+    enum co_err err =
+        net_dealer_send(w->sim, w->node, link, co_bytes_ref(m->head),
+                        co_bytes_ref(m->body), worker_clock());
+
+    if (err && slots_link_up(w->slots, link)) return false;
+    if (err) w->greet[link] = true;
+    co_bytes_unref(&m->head);
+    co_bytes_unref(&m->body);
+    return true;
+}
+
+static void
+send_all(struct worker_node *w, size_t from)
+{
+    bool stuck[SIM_BROKERS_MAX] = {false};
+    size_t kept = 0;
+
+    for (size_t i = from; i < w->out.n; i++)
+        oracle_on_worker_output(w->sim, w->node, w->incarnation, &w->out.v[i],
+                                &w->reader);
+    for (size_t i = 0; i < w->out.n; i++) {
+        struct outmsg m = w->out.v[i];
+
+        if (!stuck[m.peer] && send_one(w, &m)) continue;
+        stuck[m.peer] = true;
+        w->out.v[kept++] = m;
+    }
+    w->out.n = kept;
+}
+
+static int64_t
+next_turn(const struct worker_node *w)
+{
+    int64_t until = slots_deadline(w->slots), work = work_deadline(w->work);
+    int64_t now = w->sim->now_us;
+
+    if (w->busy || w->node->in[0].from < w->node->in[0].n) return now + 10;
+    if (work < until) until = work;
+    if (until > now + TICK_US) until = now + TICK_US;
+    if (w->out.n && until > now + BACKLOG_US) until = now + BACKLOG_US;
+    return until < now + 10 ? now + 10 : until;
+}
+
+/* The process ends in order. */
+static void
+leave(struct sim *s, struct node *n)
+{
+    struct worker_node *w = n->core;
+    size_t old = w->out.n;
+
+    slots_flush(w->slots, s->now_us, &w->out);
+    slots_bye(w->slots, &w->out);
+    send_all(w, old);
+    net_close_node(s, n);
+    node_kill(s, n, false);
+    faults_restart(s, n, 500000);
+}
+
+void
+worker_node_turn(struct sim *s, struct node *n)
+{
+    struct worker_node *w = n->core;
+    size_t old = w->out.n; /* what the oracle has seen */
+
+    running = w;
+    w->env.ahead_us = 0;
+    if (w->turns == 0) old = 0;
+    read_links(w);
+    slots_tick(w->slots, s->now_us, &w->out);
+    if (w->drain_until_us && s->now_us >= w->drain_until_us && !w->leave)
+        worker_node_drain(s, n, true);
+    if (slots_drained(w->slots)) w->leave = true;
+    w->busy = work_run(w->work, s->now_us);
+    if (w->env.die) {
+        running = NULL;
+        s->result.faults.poison++;
+        node_kill(s, n, false);
+        faults_restart(s, n, 500000);
+        return;
+    }
+    if (!w->out.n || !w->flushed) slots_flush(w->slots, s->now_us, &w->out);
+    send_all(w, old);
+    w->flushed = w->out.n > 0;
+    n->busy_until_us = s->now_us + w->env.ahead_us;
+    if (w->turns++ % CHECK_EVERY == 0) worker_node_check(s, n);
+    oracle_on_worker_turn(s, n, w->incarnation, w->slots);
+    if (w->leave)
+        leave(s, n);
+    else
+        node_wake(s, n, next_turn(w));
+    running = NULL;
+}
+
+void
+worker_node_check(struct sim *s, const struct node *n)
+{
+    const struct worker_node *w = n->core;
+
+    (void)s;
+    if (w) slots_check(w->slots);
+}
