@@ -28,7 +28,7 @@ struct watch_redis {
     char self[64];          /* of this coordinator: host-pid */
     char host[40];
     char events_max[TEXT_BYTES];
-    bool registered;   /* the job stands in `jobs` of this Redis */
+    int64_t told_ms;   /* wall clock: when this was made */
     int64_t series_us; /* when the next line of the series is due */
     /* The command under construction. */
     const char *argv[ARGS_MAX];
@@ -49,6 +49,7 @@ watch_redis_new(const struct watch_options *options,
 
     if (!r) return co_fail(diag, CO_NOMEM, "out of memory");
     r->opt = *options;
+    r->told_ms = co_clock_wall_ms();
     (void)co_hex16(options->job, r->id);
     if (gethostname(r->host, sizeof r->host - 1)) {
         (void)snprintf(r->host, sizeof r->host, "unknown");
@@ -108,7 +109,9 @@ put_u64(struct watch_redis *r, const char *field, uint64_t value)
 static void
 finish(struct watch_redis *r)
 {
-    if (co_redis_send(r->redis, r->argc, r->argv, NULL)) r->registered = false;
+    enum co_err err = co_redis_send(r->redis, r->argc, r->argv, NULL);
+
+    (void)err;
 }
 
 /* ---- keys ---- */
@@ -147,20 +150,19 @@ write_job(struct watch_redis *r, const struct watch_numbers *n,
     finish(r);
 }
 
+/* Every time: a Redis that was emptied (FLUSHALL) does not tell, and is the
+ * same server with the same run_id on the same connection. */
 static void
 write_registration(struct watch_redis *r)
 {
-    if (!r->registered) {
-        r->registered = true; /* finish() takes it back when refused */
-        begin(r, "SET", CO_KEY_SCHEMA, NULL);
-        add(r, CO_KEYS_SCHEMA);
-        finish(r);
-        begin(r, "ZADD", CO_KEY_JOBS, NULL);
-        add(r, "NX");
-        add_u64(r, (uint64_t)co_clock_wall_ms());
-        add(r, r->id);
-        finish(r);
-    }
+    begin(r, "SET", CO_KEY_SCHEMA, NULL);
+    add(r, CO_KEYS_SCHEMA);
+    finish(r);
+    begin(r, "ZADD", CO_KEY_JOBS, NULL);
+    add(r, "NX"); /* the first owner's time stays */
+    add_u64(r, (uint64_t)r->told_ms);
+    add(r, r->id);
+    finish(r);
     begin(r, "ZADD", CO_KEY_COORDINATORS, NULL);
     add_u64(r, (uint64_t)co_clock_wall_ms());
     add(r, r->self);
@@ -267,10 +269,8 @@ watch_redis_event(struct watch_redis *r, const char *from, const char *to,
 /* ---- the actor ---- */
 
 static void
-on_up(struct watch_redis *r, const struct co_redis_item *item)
+on_up(const struct co_redis_item *item)
 {
-    /* Another Redis, or one that lost its data: it is told everything. */
-    if (item->run_id_changed) r->registered = false;
     co_log(CO_LOG_INFO, "redis.up", "version=%s changed=%d", item->version,
            item->run_id_changed);
 }
@@ -281,9 +281,8 @@ watch_redis_poll(struct watch_redis *r)
     struct co_redis_item *item;
 
     while ((item = co_redis_poll(r->redis))) {
-        if (item->kind == CO_REDIS_UP) on_up(r, item);
+        if (item->kind == CO_REDIS_UP) on_up(item);
         if (item->kind == CO_REDIS_DOWN) {
-            r->registered = false;
             co_log(CO_LOG_WARN, "redis.down", "why=%s",
                    co_log_quote(item->why).text);
         }

@@ -1,0 +1,152 @@
+"""Redis killed, emptied or frozen during a run: the run goes on, the keys come
+back; and every key of docs/redis-keys.md is what it is said to be."""
+import os
+import re
+import signal
+import unittest
+
+import harness
+
+ROWS = 150000 if harness.FACTOR == 1 else 50000
+PREFIX = "cohort:{default}:"
+
+
+def documented():
+    """Key pattern -> (type, has a TTL), of the keys that exist."""
+    path = os.path.join(harness.ROOT, "docs/redis-keys.md")
+    with open(path) as f:
+        text = f.read()
+    part = text.split("## Keys that exist")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| `([^`]+)` \| (\w+) \| ([^|]+) \|", part, re.M)
+    return {name: (kind, ttl.strip() != "none") for name, kind, ttl in rows}
+
+
+def pattern(name):
+    """worker:ID -> a regular expression for live keys."""
+    escaped = re.sub(r"[A-Z]{2,}", ".+", name)
+    return re.compile(re.escape(PREFIX) + escaped + "$")
+
+
+class Redis(harness.SystemTest):
+    def keys(self):
+        found = self.bench.redis_call("KEYS", PREFIX + "*")
+        return found if isinstance(found, list) else []
+
+    def begin(self, rows=ROWS, **more):
+        self.redis = self.bench.redis()
+        self.broker = self.bench.broker()
+        self.workers = [self.bench.worker() for _ in range(2)]
+        self.proc = self.bench.coordinator(self.bench.job(rows, **more))
+
+    def underway(self):
+        harness.wait_for("rows", lambda: self.proc.progress("accepted"), alive=[self.proc])
+
+    def finish(self, rows=ROWS):
+        self.assertEqual(self.proc.wait(90), 0, self.proc.log())
+        self.check_corpus(self.bench.path("out"), rows)
+
+    def all_keys(self, what, but=()):
+        """Waits until every documented key is there."""
+        try:
+            harness.wait_for(what, lambda: not self.missing(but), seconds=8, alive=[self.proc])
+        except AssertionError as error:
+            raise AssertionError(f"{what}: not there: {self.missing(but)}") from error
+
+    def missing(self, but=()):
+        """Documented keys that are not there. Events and the line a minute
+        come back when something happens, not by themselves."""
+        live = self.keys()
+        return [n for n in documented() if n not in but and not any(pattern(n).match(k) for k in live)]
+
+    def test_killed_and_started_again(self):
+        self.begin()
+        self.underway()
+        self.redis.kill()
+        self.redis.wait()
+        before = self.proc.progress("accepted")
+        harness.wait_for(
+            "rows without Redis",
+            lambda: self.proc.progress("accepted") > before or self.proc.code() is not None,
+        )
+        self.redis = self.bench.redis()
+        self.finish()
+
+    def test_emptied_during_a_run_and_written_again(self):
+        self.begin(rows=2000, service="slow", shard_rows=250)
+        self.all_keys("all keys")
+        self.assertEqual(self.bench.redis_call("FLUSHALL"), "OK")
+        self.all_keys("all keys again", but=("events", "series:JOB"))
+        self.proc.kill(signal.SIGTERM)
+        self.assertEqual(self.proc.wait(), 3)
+
+    def test_replaced_by_an_empty_one(self):
+        """Another run_id: nothing of what it knew is there."""
+        self.begin(rows=2000, service="slow", shard_rows=250)
+        self.all_keys("all keys")
+        self.redis.kill()
+        self.redis.wait()
+        for folder, _, files in os.walk(self.bench.path("redis")):
+            for name in files:
+                os.unlink(os.path.join(folder, name))
+        self.redis = self.bench.redis()
+        self.all_keys("all keys again", but=("events", "series:JOB"))
+        self.proc.kill(signal.SIGTERM)
+        self.assertEqual(self.proc.wait(), 3)
+
+    def test_frozen_it_stops_nobody(self):
+        self.begin()
+        self.underway()
+        self.redis.kill(signal.SIGSTOP)
+        try:
+            self.finish()
+        finally:
+            self.redis.kill(signal.SIGCONT)
+
+    def test_never_there_it_is_said_and_the_run_goes_on(self):
+        self.bench.redis()  # takes a port
+        self.bench.procs[-1].kill()
+        self.bench.procs[-1].wait()
+        self.bench.broker()
+        self.bench.worker()
+        proc = self.bench.coordinator(self.bench.job(1000))
+        self.assertEqual(proc.wait(30), 0, proc.log())
+        self.assertIn("redis.down", proc.log())
+
+    def test_something_that_is_not_redis_is_no_harm(self):
+        import socket
+        import threading
+
+        server = socket.create_server(("127.0.0.1", 0))
+
+        def answer():
+            while True:
+                try:
+                    peer, _ = server.accept()
+                    peer.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+                    peer.close()
+                except OSError:
+                    return
+
+        threading.Thread(target=answer, daemon=True).start()
+        self.bench.redis_port = server.getsockname()[1]
+        self.fleet(workers=1)
+        proc = self.bench.coordinator(self.bench.job(1000))
+        self.assertEqual(proc.wait(30), 0, proc.log())
+        self.assertIn("redis", proc.log())
+        server.close()
+
+    def test_every_key_is_documented_and_every_documented_key_exists(self):
+        self.begin(rows=2000, service="slow", shard_rows=250)
+        self.all_keys("all keys")
+        for key in self.keys():
+            names = [n for n in documented() if pattern(n).match(key)]
+            self.assertTrue(names, f"{key} is not documented")
+            kind, has_ttl = documented()[names[0]]
+            self.assertEqual(self.bench.redis_call("TYPE", key), kind, key)
+            self.assertEqual(self.bench.redis_call("PTTL", key) > 0, has_ttl, key)
+        self.proc.kill(signal.SIGTERM)
+        self.assertEqual(self.proc.wait(), 3)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
