@@ -31,11 +31,11 @@ broker_node_start(struct sim *s, struct node *n)
     co_assert(b);
     outbox_init(&b->out);
     outbox_init(&b->cut);
-    b->part_max = sim_chance(s, 300) ? 2048 : BODY_BYTES_MAX;
+    b->part_max = sim_chance(s, 500) ? PART_BYTES_MAX : 2 * BODY_BYTES_MAX;
     limits.part_max = (uint32_t)b->part_max;
     if (sim_chance(s, 200)) limits.window_max = 64;
-    if (sim_chance(s, 200)) limits.job_tasks_max = 32;
-    if (sim_chance(s, 200)) limits.queued_bytes_max = 16384;
+    if (sim_chance(s, 200)) limits.job_tasks_max = 128;
+    if (sim_chance(s, 200)) limits.queued_bytes_max = 400 << 10;
     co_assert(!dispatch_new(&limits, sim_random(s) | 1, node_name(n), now_ms(s),
                             &b->d));
     co_assert(!parts_new(LARGE_PEERS, &b->parts[0]));
@@ -157,4 +157,22 @@ broker_node_turn(struct sim *s, struct node *n)
     for (int i = 0; i < 2; i++) {
         if (n->in[i].from < n->in[i].n) node_wake(s, n, s->now_us + 50);
     }
+}
+
+void
+broker_node_say(struct sim *s, const struct node *n)
+{
+    const struct broker_node *b = n->core;
+    struct dispatch_totals t;
+
+    if (!b) return;
+    t = dispatch_totals(b->d);
+    sim_trace(s, "%s: %u workers, %u owners, %u jobs, %u queued, %u in flight",
+              node_name(n), t.workers, t.owners, t.jobs, t.queued, t.in_flight);
+#define X(name, help)                                                          \
+    if (dispatch_counts(b->d)->name)                                           \
+        sim_trace(s, "| %s %llu", #name,                                       \
+                  (unsigned long long)dispatch_counts(b->d)->name);
+    DISPATCH_COUNTERS(X)
+#undef X
 }

@@ -95,4 +95,7 @@ bool owner_node_queued(const struct node *n);
 uint32_t owner_node_number(const struct node *n);
 /* A shard of this life is on disk (shards.c). */
 const char *owner_node_check(struct sim *s, const struct node *n);
+/* What it holds and why it does nothing, into the trace. */
 void owner_node_say(struct sim *s, const struct node *n);
+void broker_node_say(struct sim *s, const struct node *n);
+void worker_node_say(struct sim *s, const struct node *n);

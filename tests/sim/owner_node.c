@@ -344,12 +344,17 @@ on_frames(struct owner_node *o, struct mail *mail)
     struct co_bytes head = {0}, body = {0};
     unsigned link = (unsigned)mail->peer;
     struct msg m;
+    enum co_err err;
 
     if (msg_decode(&o->reader, mail->head.data, mail->head.len, &m)) {
         sim_fail(o->sim, "protocol", "the owner got garbage");
     } else if (m.type != MSG_part) {
         on_message(o, link, &m, mail->head, mail->body);
-    } else if (!parts_add(o->parts, link, &m.part, mail->body, &head, &body)) {
+    } else if ((err = parts_add(o->parts, link, &m.part, mail->body, &head,
+                                &body))) {
+        if (err != CO_AGAIN)
+            sim_fail(o->sim, "protocol", "a PART does not fit");
+    } else {
         if (!msg_decode(&o->reader, head.data, head.len, &m))
             on_message(o, link, &m, head, body);
         co_bytes_unref(&head);

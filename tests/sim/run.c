@@ -171,6 +171,24 @@ pop(struct sim_heap *h, struct sim_event *ret)
     h->v[i] = last;
 }
 
+static void
+say_all(struct sim *s)
+{
+    for (unsigned i = s->n_nodes; i-- > 0;) {
+        const struct node *n = &s->nodes[i];
+
+        if (!n->alive) {
+            if (n->life) sim_trace(s, "%s is not there", node_name(n));
+        } else if (n->kind == NODE_OWNER) {
+            owner_node_say(s, n);
+        } else if (n->kind == NODE_BROKER) {
+            broker_node_say(s, n);
+        } else {
+            worker_node_say(s, n);
+        }
+    }
+}
+
 /* Is there nothing left to see? */
 static bool
 ended(struct sim *s)
@@ -180,8 +198,7 @@ ended(struct sim *s)
     if (s->result.failed) return true;
     if (s->over && s->now_us > s->over_us + AFTER_US) return true;
     if (s->healed && !s->over && s->now_us > s->heal_us + LIVENESS_US) {
-        for (unsigned i = 0; i < SIM_OWNERS_MAX; i++)
-            owner_node_say(s, node_owner(s, i));
+        say_all(s);
         sim_fail(s, "liveness", "the job is not over %d s after the last fault",
                  LIVENESS_US / 1000000);
         return true;

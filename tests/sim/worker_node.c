@@ -240,8 +240,11 @@ deliver(struct worker_node *w, struct mail *mail)
                  co_err_name(err));
     } else if (m.type != MSG_part) {
         take(w, (unsigned)mail->peer, &m, mail->body);
-    } else if (!parts_add(w->parts, mail->peer, &m.part, mail->body, &head,
-                          &body)) {
+    } else if ((err = parts_add(w->parts, mail->peer, &m.part, mail->body,
+                                &head, &body))) {
+        if (err != CO_AGAIN)
+            sim_fail(w->sim, "protocol", "a PART does not fit");
+    } else {
         if (!msg_decode(&w->reader, head.data, head.len, &m))
             take(w, (unsigned)mail->peer, &m, body);
         co_bytes_unref(&head);
@@ -374,4 +377,25 @@ worker_node_check(struct sim *s, const struct node *n)
 
     (void)s;
     if (w) slots_check(w->slots);
+}
+
+void
+worker_node_say(struct sim *s, const struct node *n)
+{
+    const struct worker_node *w = n->core;
+    struct slots_stats t;
+
+    if (!w) return;
+    slots_get_stats(w->slots, &t);
+    sim_trace(s,
+              "%s: parked %u, queued %u, running %u, kept %u, links %u, "
+              "credit %llu%s%s",
+              node_name(n), t.parked, t.queued, t.running, t.kept, t.links_up,
+              (unsigned long long)t.credit, t.draining ? ", draining" : "",
+              t.full ? ", full" : "");
+#define X(name, help)                                                          \
+    if (t.counters.name)                                                       \
+        sim_trace(s, "| %s %llu", #name, (unsigned long long)t.counters.name);
+    SLOTS_COUNTERS(X)
+#undef X
 }
