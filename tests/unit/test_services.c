@@ -4,7 +4,6 @@
 #include "population/generator.h"
 #include "tests/co_test.h"
 #include "worker/assets.h"
-#include "worker/model_find.h"
 #include "worker/recipes.h"
 #include "worker/work.h"
 #include "worker/worker_supervisor.h"
@@ -25,7 +24,7 @@ open_all(void **state)
     struct co_diag diag = {""};
 
     (void)state;
-    if (model_find(CO_SOURCE_DIR "/data", &model, &diag)) {
+    if (model_open(CO_SOURCE_DIR "/data/us.model", &diag, &model)) {
         print_error("%s\n", diag.text);
         return -1;
     }

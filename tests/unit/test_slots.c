@@ -137,7 +137,7 @@ static void
 results_of_a_turn_go_as_one_batch(void **state)
 {
     struct fixture *f = *state;
-    struct co_bytes body;
+    struct co_bytes body = {0};
     struct msg m;
 
     given_link(f, 0);
