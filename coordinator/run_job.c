@@ -188,10 +188,13 @@ run_watch(struct run *r, struct co_diag *diag)
                                     .redis_insecure = r->cfg.redis_insecure,
                                     .name_space = r->cfg.name_space,
                                     .job = r->folder.identity.job,
-                                    .job_name = r->spec->name,
                                     .kind = "personas",
-                                    .folder = r->folder.dir,
-                                    .service = spec_service(r->spec)};
+                                    .folder = r->folder.dir};
+
+    if (r->spec) { /* else only to tell that the job file is bad */
+        options.job_name = r->spec->name;
+        options.service = spec_service(r->spec);
+    }
 
     return watch_new(&options, &r->watch, diag);
 }
@@ -367,6 +370,7 @@ run_loaded(struct run *r)
     if (status == -1) {
         (void)fprintf(stderr, CO_PROGRAM ": %s\n", diag.text);
         status = err ? exit_status_of(err) : 1;
+        if (err) r->cfg.redis = NULL; /* no job, nothing to tell there */
         if (r->watch || !run_watch(r, &(struct co_diag){""})) {
             watch_state(r->watch, "failed", diag.text);
             watch_end(r->watch, status, diag.text, NULL);
