@@ -104,7 +104,8 @@ struct run_cli {
     struct progress progress;
     int signal_fd;
     bool registered;
-    uint64_t before; /* rows of earlier runs */
+    uint64_t before;  /* rows of earlier runs */
+    int64_t began_ms; /* when the coordinator was first started */
 };
 
 /* ---- before anything is started ---- */
@@ -317,7 +318,10 @@ run_fleet(struct run_cli *r, struct co_diag *diag)
     if (!err) err = start_coordinator(r, diag);
     if (err) return say_error(PROGRAM, err, diag);
     conduct.fleet = r->fleet;
+    r->began_ms = co_clock_ms();
     exit_code = conduct_run(&conduct);
+    if (conduct.restarted)
+        conduct.last.elapsed_ms = (uint64_t)(co_clock_ms() - r->began_ms);
     fleet_stop(r->fleet);
     if (r->registered) fleet_keep_logs(r->fleet, r->out);
     exit_code = tell(r, &conduct, exit_code);

@@ -18,6 +18,7 @@ enum {
     LINE_BYTES_MAX = 1 << 20, /* of one report */
     WAIT_MAX_MS = 1000,
     SILENT_MS = 5000,     /* no broker answers for so long: say so */
+    CALM_MS = 60000,      /* a coordinator that lived so long counts as new */
     SAY_AGAIN_MS = 30000, /* and again this often */
 };
 
@@ -137,6 +138,8 @@ start_again(struct loop *l)
     struct co_diag diag = {""};
     char how[80], text[1200];
 
+    if (co_clock_ms() - coordinator->started_ms > CALM_MS)
+        coordinator->starts = 1;
     if (!coordinator->last_exit.signal || c->stop_asked || c->broken ||
         coordinator->starts > c->restart_max)
         return false;
@@ -146,6 +149,7 @@ start_again(struct loop *l)
                    "its journal ends",
                    how);
     progress_notice(c->progress, text);
+    c->restarted = true;
     co_buf_clear(&l->in); /* half a line of the dead one */
     if (fleet_start_coordinator(c->fleet, &diag) == CO_OK) return true;
     progress_notice(c->progress, diag.text);
@@ -199,6 +203,14 @@ judge(struct conduct *c)
     if (c->last.end && !coordinator->last_exit.signal)
         return coordinator->last_exit.code;
     child_exit_text(coordinator, how, sizeof how);
+    if (coordinator->last_exit.signal) {
+        (void)snprintf(text, sizeof text,
+                       "the coordinator %s%s. Nothing committed is lost; run "
+                       "the same command to go on",
+                       how, c->restart_max ? ", again and again: gave up" : "");
+        progress_notice(c->progress, text);
+        return CLI_FAILED;
+    }
     fleet_last_words(c->fleet, words, sizeof words);
     (void)snprintf(text, sizeof text, "the coordinator %s%s%s", how,
                    words[0] ? ": " : "", words);

@@ -17,6 +17,7 @@ struct conduct {
     /* The rest is filled by conduct_run. */
     bool stop_asked;         /* by a signal */
     bool kill_asked;         /* by a second one */
+    bool restarted;          /* the coordinator was; last counts from then */
     bool broken;             /* the fleet could not be kept up */
     struct status_line last; /* the end, or the last report; owned */
 };

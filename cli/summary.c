@@ -11,9 +11,8 @@ term(struct co_buf *buf, const char *sign, uint64_t n, const char *what)
     co_buf_printf(buf, " %s", what);
 }
 
-/* drawn = accepted + rejected + dead + surplus + pending */
-static void
-put_ledger(const struct status_line *line, struct co_buf *buf)
+void
+summary_ledger(const struct status_line *line, struct co_buf *buf)
 {
     term(buf, "  ledger  ", line->drawn, "drawn");
     term(buf, " = ", line->accepted, "accepted");
@@ -71,7 +70,7 @@ summary_write(const struct status_line *line, const char *out, uint64_t before,
     say_count(buf, line->requested);
     co_buf_printf(buf, " rows, %s\n",
                   line->exit != 1 && line->text[0] ? line->text : line->state);
-    put_ledger(line, buf);
+    summary_ledger(line, buf);
     put_files(line, buf);
     put_time(line, before, buf);
     if (line->end && line->exit == 0)

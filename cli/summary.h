@@ -9,3 +9,5 @@
  * coordinator's text when there is no ledger. */
 void summary_write(const struct status_line *line, const char *out,
                    uint64_t before, struct co_buf *buf);
+/* Appends the line "  ledger  D drawn = A accepted + ...". */
+void summary_ledger(const struct status_line *line, struct co_buf *buf);
