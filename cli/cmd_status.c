@@ -3,6 +3,7 @@
 #include "cli/job_state.h"
 #include "cli/registry.h"
 #include "cli/say.h"
+#include "cli/summary.h"
 #include "common/json.h"
 #include "common/keys.h"
 
@@ -104,6 +105,13 @@ put_rate(const struct job_state *s, struct co_buf *out)
 static void
 put_one(const struct job_state *s, struct co_buf *out)
 {
+    const struct status_line ledger = {.drawn = s->drawn,
+                                       .accepted = s->accepted,
+                                       .rejected = s->rejected,
+                                       .dead = s->dead,
+                                       .surplus = s->surplus,
+                                       .pending = s->pending};
+
     co_buf_printf(out, "%s  %s\n  job     %s\n  rows    ", s->name, s->state,
                   s->job);
     if (s->has_ledger) {
@@ -112,16 +120,10 @@ put_one(const struct job_state *s, struct co_buf *out)
     }
     say_count(out, s->requested);
     put_rate(s, out);
-    if (s->has_ledger)
-        co_buf_printf(
-            out,
-            "\n  ledger  %llu drawn = %llu accepted + %llu rejected "
-            "+ %llu dead + %llu surplus + %llu pending",
-            (unsigned long long)s->drawn, (unsigned long long)s->accepted,
-            (unsigned long long)s->rejected, (unsigned long long)s->dead,
-            (unsigned long long)s->surplus, (unsigned long long)s->pending);
-    if (s->why[0]) co_buf_printf(out, "\n  why     %s", s->why);
-    co_buf_printf(out, "\n  folder  %s\n", s->out);
+    co_buf_putc(out, '\n');
+    if (s->has_ledger) summary_ledger(&ledger, out);
+    if (s->why[0]) co_buf_printf(out, "  why     %s\n", s->why);
+    co_buf_printf(out, "  folder  %s\n", s->out);
     if (s->live && s->redis[0])
         co_buf_printf(out, "  redis   %s (namespace %s)\n", s->redis,
                       s->name_space);
