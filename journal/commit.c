@@ -496,6 +496,34 @@ commit_drop_ballast(struct commit *c)
     }
 }
 
+/* What is adopted must be on disk: a predecessor that was killed between write
+ * and sync left it in the page cache only, and we are about to call it
+ * committed. Only the newest segment can be so: whoever wrote behind the others
+ * had synced them. */
+static enum co_err
+commit_sync_adopted(struct commit *c, struct co_diag *diag)
+{
+    const struct adoption *older = &c->older;
+    int fd = -1;
+    int rc;
+    enum co_err err;
+
+    if (!older->len) return CO_OK;
+    err = folder_open_segment(c->dir_fd, older->v[older->len - 1].name,
+                              O_RDONLY, &fd, diag);
+    if (err) return err;
+    do
+        rc = c->options.io.fdatasync(fd);
+    while (rc < 0 && errno == EINTR);
+    if (rc < 0)
+        err = co_fail(diag, CO_IO,
+                      "cannot make the last owner's journal segment durable: "
+                      "%s. Check the disk, then run the same command again",
+                      strerror(errno));
+    (void)close(fd);
+    return err;
+}
+
 static enum co_err
 commit_begin(struct commit *c, const char *dir, const struct adoption *older,
              struct co_diag *diag)
@@ -509,6 +537,7 @@ commit_begin(struct commit *c, const char *dir, const struct adoption *older,
     err = commit_open_claimed(c, diag);
     if (err) return err;
     err = adoption_copy(older, &c->older);
+    if (!err) err = commit_sync_adopted(c, diag);
     if (err) return err;
     err = commit_owner_record(c);
     if (err && diag) *diag = c->diag;

@@ -109,9 +109,8 @@ name_of_fd(int fd)
 }
 
 static void
-note_synced(struct disk *d, int fd)
+note_synced(struct disk *d, struct segment_name name, int fd)
 {
-    struct segment_name name = name_of_fd(fd);
     struct disk_file *f = file_of(d, name);
     struct stat st;
 
@@ -176,7 +175,7 @@ hook_fdatasync(int fd)
         errno = EIO;
         return -1;
     }
-    note_synced(d, fd);
+    note_synced(d, name_of_fd(fd), fd);
     return 0;
 }
 
@@ -234,6 +233,7 @@ lose(struct sim *s, int dir_fd, struct segment_name name)
             keep = size;
         if (sim_chance(s, 700)) tear(s, fd, safe, keep);
     }
+    note_synced(s->disk, name, fd); /* what is there now is on disk */
     (void)close(fd);
 }
 
