@@ -24,8 +24,9 @@ on_report(void *arg, const struct status_line *line)
 {
     const struct bench_arg *b = arg;
 
-    if (b->redis_folder && !line->end)
+    if (b->redis_folder && !line->end) {
         fleet_start_redis(b->fleet, b->redis_folder);
+    }
 }
 
 static enum co_err
@@ -34,8 +35,9 @@ start(const struct bench_fleet *b, struct fleet *fleet, struct co_diag *diag)
     enum co_err err = fleet_start(fleet, diag);
 
     if (!err) err = fleet_begin_coordinator(fleet, b->sub_command);
-    for (size_t i = 0; !err && b->args[i]; i++)
+    for (size_t i = 0; !err && b->args[i]; i++) {
         child_arg(fleet_coordinator(fleet), b->args[i]);
+    }
     return err ? err : fleet_start_coordinator(fleet, diag);
 }
 
@@ -72,8 +74,9 @@ bench_fleet_run(struct bench_fleet *b, const char *program)
     b->wall_ms = co_clock_ms() - began_ms;
     fleet_cost(fleet, &b->cost);
     b->last = conduct.last; /* moves */
-    if (exit_code == CLI_FAILED && b->last.end)
+    if (exit_code == CLI_FAILED && b->last.end) {
         progress_notice(&progress, b->last.text);
+    }
     co_signals_close(&conduct.signal_fd);
     return exit_code;
 }

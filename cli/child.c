@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { STATUS_BYTES_MAX = 8192, RESTART_FIRST_MS = 100, KILL_WAIT_MS = 10000 };
+enum { KILL_WAIT_MS = 10000 };
 
 enum co_err
 child_init(struct child *c, const char *name, const char *log)
@@ -29,8 +29,9 @@ child_init(struct child *c, const char *name, const char *log)
 void
 child_fini(struct child *c)
 {
-    for (int i = 0; i < c->argc; i++)
+    for (int i = 0; i < c->argc; i++) {
         free(c->argv[i]);
+    }
     free(c->log);
     *c = (struct child){0};
 }
@@ -108,9 +109,9 @@ child_reap(struct child *c)
     pid_t got;
 
     if (!c->pid) return false;
-    do
+    do {
         got = wait4(c->pid, &status, WNOHANG, &usage);
-    while (got < 0 && errno == EINTR);
+    } while (got < 0 && errno == EINTR);
     if (got == 0) return false;
     c->pid = 0;
     if (got < 0) return true; /* reaped by nobody we know: gone all the same */
@@ -162,48 +163,11 @@ child_stop(struct child *c, int64_t again_ms, int64_t kill_ms)
 void
 child_exit_text(const struct child *c, char *text, size_t size)
 {
-    if (c->last_exit.signal)
+    if (c->last_exit.signal) {
         (void)snprintf(text, size, "was killed by signal %d (%s)",
                        c->last_exit.signal, strsignal(c->last_exit.signal));
-    else
+    } else {
         (void)snprintf(text, size, "ended with exit code %d",
                        c->last_exit.code);
-}
-
-/* VmHWM of one process in bytes. */
-static uint64_t
-hwm_of(pid_t pid)
-{
-    char path[64], line[256];
-    unsigned long long kib = 0;
-    FILE *file;
-
-    (void)snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
-    file = fopen(path, "re");
-    if (!file) return 0;
-    while (!kib && fgets(line, sizeof line, file)) {
-        if (strncmp(line, "VmHWM:", 6) == 0) kib = strtoull(line + 6, NULL, 10);
     }
-    (void)fclose(file);
-    return kib * 1024;
-}
-
-uint64_t
-child_rss_now(const struct child *c)
-{
-    char path[64];
-    uint64_t most;
-    long pid;
-    FILE *file;
-
-    if (!c->pid) return 0;
-    most = hwm_of(c->pid);
-    (void)snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)c->pid,
-                   (int)c->pid);
-    file = fopen(path, "re");
-    if (!file) return most;
-    while (fscanf(file, "%ld", &pid) == 1)
-        most = co_max_u64(most, hwm_of((pid_t)pid));
-    (void)fclose(file);
-    return most;
 }

@@ -59,6 +59,3 @@ bool child_wait(struct child *c, int64_t timeout_ms);
 void child_stop(struct child *c, int64_t again_ms, int64_t kill_ms);
 /* How it ended, for a person: "was killed by signal 9 (Killed)". */
 void child_exit_text(const struct child *c, char *text, size_t size);
-/* The largest resident set so far of the process and its children, from
- * /proc; 0 when it does not run. */
-uint64_t child_rss_now(const struct child *c);

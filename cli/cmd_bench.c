@@ -195,12 +195,14 @@ cmd_bench_tasks(int argc, char **argv)
     char text[5][NUMBER_SIZE];
     int exit_code;
 
-    if (!say_options(&tasks_spec, argc, argv, &cfg, &options, &exit_code))
+    if (!say_options(&tasks_spec, argc, argv, &cfg, &options, &exit_code)) {
         return exit_code;
+    }
     const uint64_t numbers[] = {cfg.n, cfg.batch, cfg.window, cfg.rate,
                                 cfg.payload};
-    for (size_t i = 0; i < co_countof(numbers); i++)
+    for (size_t i = 0; i < co_countof(numbers); i++) {
         (void)snprintf(text[i], NUMBER_SIZE, "%" PRIu64, numbers[i]);
+    }
     const char *args[ARGS_MAX] = {"--tasks",
                                   text[0],
                                   "--batch",
@@ -322,12 +324,14 @@ cmd_bench_rows(int argc, char **argv)
     enum co_err err;
     int exit_code;
 
-    if (!say_options(&rows_spec, argc, argv, &cfg, &options, &exit_code))
+    if (!say_options(&rows_spec, argc, argv, &cfg, &options, &exit_code)) {
         return exit_code;
+    }
     err = rows_folder(dir, cfg.n, &diag);
     exit_code =
         err ? say_error(rows_spec.program, err, &diag) : bench_rows(&cfg, dir);
-    if (dir[0] && co_fs_remove_tree(dir, &diag))
+    if (dir[0] && co_fs_remove_tree(dir, &diag)) {
         return say_error(rows_spec.program, CO_IO, &diag);
+    }
     return exit_code;
 }

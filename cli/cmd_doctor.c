@@ -71,16 +71,19 @@ cmd_doctor(int argc, char **argv)
     struct doctor d;
     int exit_code;
 
-    if (!say_options(&options_spec, argc, argv, &cfg, &options, &exit_code))
+    if (!say_options(&options_spec, argc, argv, &cfg, &options, &exit_code)) {
         return exit_code;
+    }
     d = (struct doctor){
         .dir = co_options_arg_count(options) ? co_options_arg(options, 0) : ".",
         .redis = cfg.redis,
         .redis_insecure = cfg.redis_insecure,
         .data = cfg.data};
-    for (size_t i = 0; i < co_countof(checks); i++)
+    for (size_t i = 0; i < co_countof(checks); i++) {
         checks[i](&d);
-    if (d.failed || d.warned)
+    }
+    if (d.failed || d.warned) {
         (void)printf("%u failed, %u to look at\n", d.failed, d.warned);
+    }
     return d.failed ? CLI_FAILED : CLI_OK;
 }

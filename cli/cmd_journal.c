@@ -16,7 +16,7 @@
 enum { TEXT_BYTES_MAX = 8192 };
 
 struct journal_config {
-    char unused_;
+    char unused; /* no options */
 };
 
 struct paths {
@@ -39,18 +39,21 @@ find(const char *given, struct paths *p, struct co_diag *diag)
     char real[PATH_MAX];
     char *slash;
 
-    if (!is_folder(given) || !realpath(given, real))
+    if (!is_folder(given) || !realpath(given, real)) {
         return co_fail(diag, CO_USAGE, "%s: there is no such folder", given);
+    }
     (void)snprintf(p->folder, sizeof p->folder, "%s", real);
     if ((size_t)snprintf(p->journal, sizeof p->journal, "%s/journal", real) <
             sizeof p->journal &&
-        is_folder(p->journal))
+        is_folder(p->journal)) {
         return CO_OK;
+    }
     slash = strrchr(p->folder, '/');
-    if (!slash || slash == p->folder || strcmp(slash, "/journal") != 0)
+    if (!slash || slash == p->folder || strcmp(slash, "/journal") != 0) {
         return co_fail(diag, CO_USAGE,
                        "%s: no journal here; give the output folder of a run",
                        given);
+    }
     (void)snprintf(p->journal, sizeof p->journal, "%s", real);
     *slash = '\0';
     return CO_OK;
@@ -104,18 +107,20 @@ print_report(const char *dir, const struct journal_report *r)
     put(&out, "segments", r->segments);
     put(&out, "records", r->records);
     put(&out, "bytes", r->bytes);
-    if (r->torn_bytes)
+    if (r->torn_bytes) {
         co_buf_printf(&out,
                       "  torn tail  %" PRIu64 " bytes of %s from byte %" PRIu64
                       ": a write that never finished, nothing acknowledged "
                       "is in it\n",
                       r->torn_bytes, folder_segment_file(r->torn_segment, file),
                       r->torn_offset);
-    if (r->ignored_segments)
+    }
+    if (r->ignored_segments) {
         co_buf_printf(&out,
                       "  ignored    %" PRIu64 " segments, %" PRIu64
                       " bytes of replaced owners\n",
                       r->ignored_segments, r->ignored_bytes);
+    }
     put_damage(r, &out);
     put_repair(r, &out);
     (void)fputs(co_buf_text(&out), stdout);
@@ -159,8 +164,10 @@ command(const char *program, const char *about, int argc, char **argv,
     struct journal_config config = {0};
     int exit_code;
 
-    if (!say_options(&options_spec, argc, argv, &config, &options, &exit_code))
+    if (!say_options(&options_spec, argc, argv, &config, &options,
+                     &exit_code)) {
         return exit_code;
+    }
     return look(program, co_options_arg(options, 0), work);
 }
 

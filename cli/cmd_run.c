@@ -133,8 +133,9 @@ load_spec(struct run_cli *r, struct co_diag *diag)
     enum co_err err = CO_OK;
 
     if (over.has_rows) err = number("rows", r->cfg.rows, &over.rows, diag);
-    if (!err && over.has_seed)
+    if (!err && over.has_seed) {
         err = number("seed", r->cfg.seed, &over.seed, diag);
+    }
     if (!err) err = spec_load(r->file, &r->spec, diag);
     if (!err) err = spec_override(r->spec, &over, diag);
     /* Whatever is wrong with a job file is the user's to mend. */
@@ -148,9 +149,10 @@ resolve_out(struct run_cli *r, struct co_diag *diag)
     char here[PATH_MAX] = "";
     int n;
 
-    if (r->spec->dir[0] != '/' && !getcwd(here, sizeof here))
+    if (r->spec->dir[0] != '/' && !getcwd(here, sizeof here)) {
         return co_fail(diag, CO_IO, "the working folder is gone: %s",
                        strerror(errno));
+    }
     n = snprintf(r->out, sizeof r->out, "%s%s%s", here, here[0] ? "/" : "",
                  r->spec->dir);
     return n > 0 && (size_t)n < sizeof r->out
@@ -171,14 +173,16 @@ check_options(struct run_cli *r, struct co_diag *diag)
         if (n < 0 || (size_t)n >= sizeof r->endpoints - used) break;
         used += (size_t)n;
     }
-    if (r->cfg.brokers.count && r->workers_given && !r->cfg.broker_back)
+    if (r->cfg.brokers.count && r->workers_given && !r->cfg.broker_back) {
         return co_fail(diag, CO_USAGE,
                        "--workers with --broker starts workers for that "
                        "broker: give its back endpoint too (--broker-back), "
                        "or leave --workers out to use its own");
-    if (r->cfg.broker_back && !r->cfg.brokers.count)
+    }
+    if (r->cfg.broker_back && !r->cfg.brokers.count) {
         return co_fail(diag, CO_USAGE,
                        "--broker-back goes with --broker and --workers");
+    }
     return CO_OK;
 }
 
@@ -272,8 +276,9 @@ on_report(void *arg, const struct status_line *line)
     (void)snprintf(entry.name_space, sizeof entry.name_space, "%s",
                    r->cfg.name_space);
     /* A password stays where the user put it. */
-    if (redis && !strchr(redis, '@'))
+    if (redis && !strchr(redis, '@')) {
         (void)snprintf(entry.redis, sizeof entry.redis, "%s", redis);
+    }
     registry_put(&entry);
 }
 
@@ -291,8 +296,9 @@ tell(struct run_cli *r, const struct conduct *c, int exit_code)
         exit_code = CLI_FAILED;
     }
     if (!c->last.end) return exit_code;
-    if (exit_code == CLI_FAILED || exit_code == CLI_USAGE)
+    if (exit_code == CLI_FAILED || exit_code == CLI_USAGE) {
         progress_notice(&r->progress, c->last.text);
+    }
     if (r->cfg.json || (exit_code && !c->last.has_ledger)) return exit_code;
     co_buf_init(&text, SUMMARY_BYTES_MAX);
     summary_write(&c->last, r->spec->dir, r->before, &text);
@@ -320,8 +326,9 @@ run_fleet(struct run_cli *r, struct co_diag *diag)
     conduct.fleet = r->fleet;
     r->began_ms = co_clock_ms();
     exit_code = conduct_run(&conduct);
-    if (conduct.restarted)
+    if (conduct.restarted) {
         conduct.last.elapsed_ms = (uint64_t)(co_clock_ms() - r->began_ms);
+    }
     fleet_stop(r->fleet);
     if (r->registered) fleet_keep_logs(r->fleet, r->out);
     exit_code = tell(r, &conduct, exit_code);
@@ -338,8 +345,9 @@ cmd_run(int argc, char **argv)
     enum co_err err;
     int exit_code;
 
-    if (!say_options(&options_spec, argc, argv, &r.cfg, &options, &exit_code))
+    if (!say_options(&options_spec, argc, argv, &r.cfg, &options, &exit_code)) {
         return exit_code;
+    }
     r.file = co_options_arg(options, 0);
     r.workers_given = co_options_given(options, "workers");
     progress_init(&r.progress, r.cfg.json);

@@ -124,9 +124,10 @@ put_one(const struct job_state *s, struct co_buf *out)
     if (s->has_ledger) summary_ledger(&ledger, out);
     if (s->why[0]) co_buf_printf(out, "  why     %s\n", s->why);
     co_buf_printf(out, "  folder  %s\n", s->out);
-    if (s->live && s->redis[0])
+    if (s->live && s->redis[0]) {
         co_buf_printf(out, "  redis   %s (namespace %s)\n", s->redis,
                       s->name_space);
+    }
 }
 
 static void
@@ -154,10 +155,11 @@ static void
 list_add(struct listing *l, const struct job_state *s)
 {
     l->count++;
-    if (l->cfg->json)
+    if (l->cfg->json) {
         put_json(s, &l->json);
-    else
+    } else {
         put_line(s, &l->out);
+    }
 }
 
 static int
@@ -192,9 +194,10 @@ find_by_id(const char *id, struct job_state *ret, struct co_diag *diag)
     enum co_err err = registry_list(&v, &n, diag);
 
     if (err) return err;
-    for (size_t i = 0; i < n && !found; i++)
+    for (size_t i = 0; i < n && !found; i++) {
         found = job_state_of_folder(v[i].out, ret, NULL) == CO_OK &&
                 strcasecmp(ret->job, id) == 0;
+    }
     free(v);
     registry_folder(folder, sizeof folder);
     return found ? CO_OK
@@ -220,11 +223,12 @@ find_one(const struct status_config *cfg, const char *what,
                              real)
                    : err;
     }
-    if (!job_state_is_id(what))
+    if (!job_state_is_id(what)) {
         return co_fail(diag, CO_USAGE,
                        "%s: neither a folder nor a job id (16 hex digits); "
                        "`" PROGRAM "` lists the runs",
                        what);
+    }
     if (cfg->redis) {
         co_auto(co_redis_closep) struct co_redis_client *client = NULL;
         enum co_err err = co_redis_connect(cfg->redis, cfg->redis_insecure,
@@ -251,19 +255,22 @@ list_redis(struct listing *l, struct co_diag *diag)
     enum co_err err = co_redis_connect(cfg->redis, cfg->redis_insecure,
                                        REDIS_WAIT_MS, &client, diag);
 
-    if (!err)
+    if (!err) {
         err = co_redis_call(client, 4, argv, NULL, REDIS_WAIT_MS, &jobs, diag);
+    }
     if (err) return err;
-    if (jobs->type == CO_REDIS_ERROR)
+    if (jobs->type == CO_REDIS_ERROR) {
         return co_fail(diag, CO_DENIED, "Redis refused %s: %s", key,
                        jobs->text);
+    }
     for (size_t i = 0; i < jobs->count && i < JOBS_MAX; i++) {
         struct job_state s = {0};
 
         if (jobs->elements[i].type != CO_REDIS_TEXT) continue;
         (void)snprintf(s.job, sizeof s.job, "%s", jobs->elements[i].text);
-        if (job_state_of_redis(client, cfg->name_space, &s, NULL) == CO_OK)
+        if (job_state_of_redis(client, cfg->name_space, &s, NULL) == CO_OK) {
             list_add(l, &s);
+        }
     }
     return CO_OK;
 }
@@ -319,8 +326,9 @@ cmd_status(int argc, char **argv)
     enum co_err err;
     int exit_code;
 
-    if (!say_options(&options_spec, argc, argv, &cfg, &options, &exit_code))
+    if (!say_options(&options_spec, argc, argv, &cfg, &options, &exit_code)) {
         return exit_code;
+    }
     if (co_options_arg_count(options) == 0) return show_list(&cfg);
     err = find_one(&cfg, co_options_arg(options, 0), &state, &diag);
     return err ? say_error(PROGRAM, err, &diag) : show_one(&cfg, &state);

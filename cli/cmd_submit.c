@@ -248,9 +248,10 @@ cmd_submit(int argc, char **argv)
     enum co_err err;
     int exit_code;
 
-    if (!say_options(&options_spec, argc, argv, &s.cfg, &options, &exit_code))
+    if (!say_options(&options_spec, argc, argv, &s.cfg, &options, &exit_code)) {
         return exit_code;
-    co_buf_init(&s.file, 2 * JOB_BYTES_MAX);
+    }
+    co_buf_init(&s.file, 2UL * JOB_BYTES_MAX);
     err = submit(&s, co_options_arg(options, 0), &diag);
     exit_code = err ? say_error(PROGRAM, err, &diag) : CLI_OK;
     sock_free(s.sock);

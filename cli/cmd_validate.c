@@ -90,12 +90,14 @@ print_summary(const struct job_spec *spec, uint64_t hash, uint32_t ppm)
     co_buf_printf(&out, "%s: ok, %s: ", spec->file, spec->name);
     say_count(&out, spec->rows);
     co_buf_printf(&out, " rows (%s", spec_service(spec));
-    if (spec->where.count)
+    if (spec->where.count) {
         co_buf_printf(&out, ", %zu condition%s", spec->where.count,
                       spec->where.count == 1 ? "" : "s");
-    if (ppm < 1000000)
+    }
+    if (ppm < 1000000) {
         co_buf_printf(&out, ", about %u.%02u %% of candidates pass",
                       ppm / 10000, ppm / 100 % 100);
+    }
     co_buf_puts(&out, ") in ");
     say_count(&out, files);
     co_buf_printf(&out, " file%s of %s, seed %llu, recipe %s\n",
@@ -118,8 +120,10 @@ cmd_validate(int argc, char **argv)
     enum co_err err;
     int exit_code;
 
-    if (!say_options(&options_spec, argc, argv, &config, &options, &exit_code))
+    if (!say_options(&options_spec, argc, argv, &config, &options,
+                     &exit_code)) {
         return exit_code;
+    }
     err = spec_load(co_options_arg(options, 0), &spec, &diag);
     if (err) {
         /* A file that is not there is as useless as a wrong one. */

@@ -37,8 +37,9 @@ words_match(const char *name, int argc, char *const *argv)
     size_t first = space ? (size_t)(space - name) : strlen(name);
 
     if (argc < 2 || strlen(argv[1]) != first ||
-        strncmp(argv[1], name, first) != 0)
+        strncmp(argv[1], name, first) != 0) {
         return 0;
+    }
     if (!space) return 1;
     return argc > 2 && strcmp(argv[2], space + 1) == 0 ? 2 : 0;
 }
@@ -62,8 +63,9 @@ distance(const char *a, size_t a_len, const char *b, size_t b_len)
 {
     size_t row[WORD_MAX + 1];
 
-    for (size_t j = 0; j <= b_len; j++)
+    for (size_t j = 0; j <= b_len; j++) {
         row[j] = j;
+    }
     for (size_t i = 1; i <= a_len; i++) {
         size_t diagonal = row[0];
 
@@ -111,8 +113,9 @@ commands_help(struct co_buf *out)
         size_t start = out->len;
 
         co_buf_printf(out, "  %s %s", table[i].name, table[i].args);
-        while (!out->err && out->len - start < HELP_COLUMN)
+        while (!out->err && out->len - start < HELP_COLUMN) {
             co_buf_putc(out, ' ');
+        }
         co_buf_printf(out, "%s\n", table[i].help);
     }
     co_buf_puts(out, "\nEach answers --help. " CO_PROGRAM " --version prints "
@@ -143,8 +146,10 @@ seconds_print(const char *word)
     for (size_t i = 0; i < co_countof(table); i++) {
         size_t len = strlen(word);
 
-        if (strncmp(table[i].name, word, len) != 0 || table[i].name[len] != ' ')
+        if (strncmp(table[i].name, word, len) != 0 ||
+            table[i].name[len] != ' ') {
             continue;
+        }
         (void)fprintf(stderr,
                       any ? ", %s" : CO_PROGRAM ": which one? There is %s",
                       table[i].name);

@@ -37,8 +37,9 @@ watch_silence(struct loop *l, const struct status_line *line, int64_t now_ms)
     char text[1024];
 
     if (!c->unanswered || line->end || !strstr(line->why, "no broker")) {
-        if (l->next_say_ms && !line->end)
+        if (l->next_say_ms && !line->end) {
             progress_notice(c->progress, "a broker answers now");
+        }
         l->silent_ms = l->next_say_ms = 0;
         return;
     }
@@ -116,8 +117,9 @@ read_signals(struct conduct *c)
 {
     int signum;
 
-    while ((signum = co_signals_next(c->signal_fd)) != 0)
+    while ((signum = co_signals_next(c->signal_fd)) != 0) {
         if (signum != SIGCHLD) on_stop(c);
+    }
 }
 
 static int64_t
@@ -138,11 +140,13 @@ start_again(struct loop *l)
     struct co_diag diag = {""};
     char how[80], text[1200];
 
-    if (co_clock_ms() - coordinator->started_ms > CALM_MS)
+    if (co_clock_ms() - coordinator->started_ms > CALM_MS) {
         coordinator->starts = 1;
+    }
     if (!coordinator->last_exit.signal || c->stop_asked || c->broken ||
-        coordinator->starts > c->restart_max)
+        coordinator->starts > c->restart_max) {
         return false;
+    }
     child_exit_text(coordinator, how, sizeof how);
     (void)snprintf(text, sizeof text,
                    "the coordinator %s: starting it again, it goes on where "
@@ -200,8 +204,9 @@ judge(struct conduct *c)
         progress_notice(c->progress, text);
         return CLI_FAILED;
     }
-    if (c->last.end && !coordinator->last_exit.signal)
+    if (c->last.end && !coordinator->last_exit.signal) {
         return coordinator->last_exit.code;
+    }
     child_exit_text(coordinator, how, sizeof how);
     if (coordinator->last_exit.signal) {
         (void)snprintf(text, sizeof text,
@@ -225,8 +230,9 @@ conduct_run(struct conduct *c)
     int exit_code;
 
     co_buf_init(&l.in, LINE_BYTES_MAX);
-    while (turn(&l))
+    while (turn(&l)) {
         continue;
+    }
     progress_end(c->progress);
     exit_code = judge(c);
     co_buf_fini(&l.in);

@@ -60,8 +60,9 @@ measure_syncs(int fd, struct co_stats_hist *hist)
     for (int i = 0; i < SYNCS && co_clock_us() < end_us; i++) {
         int64_t began_us;
 
-        if (write(fd, block, sizeof block) != (ssize_t)sizeof block)
+        if (write(fd, block, sizeof block) != (ssize_t)sizeof block) {
             return false;
+        }
         began_us = co_clock_us();
         if (fdatasync(fd)) return false;
         co_stats_add(hist, (uint64_t)(co_clock_us() - began_us));
@@ -111,12 +112,13 @@ check_lock(struct doctor *d, const char *test_dir)
         doctor_say(d, DOCTOR_FAIL, "lock", "%s", diag.text);
         return;
     }
-    if (co_fs_lock(test_dir, &second, &diag) == CO_BUSY)
+    if (co_fs_lock(test_dir, &second, &diag) == CO_BUSY) {
         doctor_say(d, DOCTOR_OK, "lock", "a second lock is refused");
-    else
+    } else {
         doctor_say(d, DOCTOR_FAIL, "lock",
                    "a second lock was granted: this file system's locks do "
                    "not work, choose a local folder");
+    }
 }
 
 void
@@ -137,7 +139,8 @@ doctor_folder(struct doctor *d)
     check_sync(d, dir);
     check_lock(d, dir);
     err = co_fs_remove_tree(dir, NULL);
-    if (err)
+    if (err) {
         doctor_say(d, DOCTOR_WARN, "folder", "%s could not be removed: %s", dir,
                    co_err_text(err));
+    }
 }

@@ -60,8 +60,9 @@ boottime_moves(void)
     int64_t first = co_clock_us();
 
     if (clock_gettime(CLOCK_BOOTTIME, &t)) return false;
-    for (int i = 0; i < 1000000; i++)
+    for (int i = 0; i < 1000000; i++) {
         if (co_clock_us() > first) return true;
+    }
     return false;
 }
 
@@ -80,13 +81,14 @@ doctor_clock(struct doctor *d)
     }
     if (!gmtime_r(&now, &tm)) tm = (struct tm){0};
     (void)strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S UTC", &tm);
-    if (tm.tm_year + 1900 < YEAR_MIN || tm.tm_year + 1900 > YEAR_MAX)
+    if (tm.tm_year + 1900 < YEAR_MIN || tm.tm_year + 1900 > YEAR_MAX) {
         doctor_say(d, DOCTOR_WARN, "clock",
                    "it is said to be %s: set the clock (logs and reports "
                    "carry it; no deadline depends on it)",
                    text);
-    else
+    } else {
         doctor_say(d, DOCTOR_OK, "clock", "CLOCK_BOOTTIME moves; %s", text);
+    }
 }
 
 void
@@ -109,8 +111,9 @@ meminfo_mib(const char *name)
     size_t len = strlen(name);
 
     if (!file) return 0;
-    while (!kib && fgets(line, sizeof line, file))
+    while (!kib && fgets(line, sizeof line, file)) {
         if (strncmp(line, name, len) == 0) kib = strtoull(line + len, NULL, 10);
+    }
     (void)fclose(file);
     return kib / 1024;
 }
@@ -151,11 +154,12 @@ doctor_model(struct doctor *d)
     enum co_err err = model_locate(d->data, "us", path, &diag);
 
     if (!err) err = model_open(path, &diag, &model);
-    if (err)
+    if (err) {
         doctor_say(d, DOCTOR_FAIL, "model", "%s", diag.text);
-    else
+    } else {
         doctor_say(d, DOCTOR_OK, "model", "%s, year %u, hash %s", path,
                    (unsigned)model->year, co_hex16(model_hash(model), hex));
+    }
 }
 
 void

@@ -52,7 +52,7 @@ program_version(char version[32])
     bool ran;
 
     if (rundir_make(&dir, NULL)) return false;
-    co_buf_init(&text, 2 * TEXT_BYTES_MAX);
+    co_buf_init(&text, 2UL * TEXT_BYTES_MAX);
     (void)rundir_file(&dir, "out", log, sizeof log);
     ran = child_init(&c, "redis-server", log) == CO_OK;
     if (ran) {
@@ -64,9 +64,10 @@ program_version(char version[32])
         child_stop(&c, 0, 0);
     }
     at = ran ? strstr(co_buf_text(&text), "v=") : NULL;
-    if (at)
+    if (at) {
         (void)snprintf(version, 32, "%.*s", (int)strcspn(at + 2, " \n"),
                        at + 2);
+    }
     child_fini(&c);
     co_buf_fini(&text);
     rundir_remove(&dir);
@@ -85,8 +86,9 @@ setting(struct co_redis_client *client, const char *name, char *value,
 
     if (co_redis_call(client, 3, argv, NULL, WAIT_MS, &reply, NULL) ||
         reply->type != CO_REDIS_ARRAY || reply->count != 2 ||
-        reply->elements[1].type != CO_REDIS_TEXT)
+        reply->elements[1].type != CO_REDIS_TEXT) {
         return false;
+    }
     (void)snprintf(value, size, "%s", reply->elements[1].text);
     return true;
 }
@@ -97,15 +99,16 @@ check_setting(struct doctor *d, struct co_redis_client *client,
 {
     char value[64];
 
-    if (!setting(client, name, value, sizeof value))
+    if (!setting(client, name, value, sizeof value)) {
         doctor_say(d, DOCTOR_WARN, "redis",
                    "%s: CONFIG GET is not permitted; it should be %s", name,
                    wanted);
-    else if (strcmp(value, wanted) != 0)
+    } else if (strcmp(value, wanted) != 0) {
         doctor_say(d, DOCTOR_WARN, "redis", "%s is %s; set it to %s: %s", name,
                    value, wanted, why);
-    else
+    } else {
         doctor_say(d, DOCTOR_OK, "redis", "%s %s", name, value);
+    }
 }
 
 static void
@@ -120,8 +123,9 @@ running(struct doctor *d)
         doctor_say(d, DOCTOR_FAIL, "redis", "%s", diag.text);
         return;
     }
-    if (co_redis_url_parse(d->redis, &url, NULL) == CO_OK)
+    if (co_redis_url_parse(d->redis, &url, NULL) == CO_OK) {
         say_version(d, co_redis_url_name(&url).text, co_redis_version(client));
+    }
     check_setting(d, client, "maxmemory-policy", "noeviction",
                   "any other throws counters and limits away when full");
     check_setting(d, client, "appendonly", "yes",
@@ -133,12 +137,13 @@ doctor_redis(struct doctor *d)
 {
     char version[32];
 
-    if (d->redis)
+    if (d->redis) {
         running(d);
-    else if (program_version(version))
+    } else if (program_version(version)) {
         say_version(d, "redis-server for private use", version);
-    else
+    } else {
         doctor_say(d, DOCTOR_FAIL, "redis",
                    "redis-server is not in PATH: install it (apt-get install "
                    "redis-server), or name a running one with --redis");
+    }
 }

@@ -27,7 +27,7 @@ enum {
     AGAIN_MS = 800,         /* patience of a stop before it insists */
     KILL_MS = 3000,
     LOG_BYTES_MAX = 8 << 20, /* of one log that is kept */
-    WORDS_BYTES = 4096,
+    WORDS_BYTES = 600,
 };
 
 struct fleet {
@@ -158,6 +158,30 @@ common_options(struct fleet *f, struct child *c)
     child_option(c, "--namespace", f->opt.name_space);
 }
 
+/* The last line of a log, "" if there is none. */
+static void
+last_words(const struct fleet *f, const char *log_name, char *text, size_t size)
+{
+    char path[RUNDIR_PATH_SIZE + 64];
+    struct co_buf log;
+    char *line, *end;
+
+    text[0] = '\0';
+    co_buf_init(&log, 2UL * LOG_BYTES_MAX);
+    rundir_file(&f->dir, log_name, path, sizeof path);
+    if (co_fs_read_file(path, LOG_BYTES_MAX, &log, NULL) == CO_OK) {
+        char *start = (char *)(uintptr_t)co_buf_text(&log);
+
+        end = start + strlen(start);
+        while (end > start && end[-1] == '\n') {
+            *--end = '\0';
+        }
+        line = strrchr(start, '\n');
+        (void)snprintf(text, size, "%s", line ? line + 1 : start);
+    }
+    co_buf_fini(&log);
+}
+
 /* The broker says on its descriptor that it is bound. */
 static enum co_err
 await_ready(struct fleet *f, int fd, struct co_diag *diag)
@@ -172,9 +196,10 @@ await_ready(struct fleet *f, int fd, struct co_diag *diag)
         if (p.revents & (POLLHUP | POLLERR)) break;
     }
     (void)child_wait(&f->broker, 1000);
-    (void)snprintf(words, sizeof words, "%s/broker.log", f->dir.path);
-    return co_fail(diag, CO_UNAVAILABLE, "the broker did not get ready on %s%s",
-                   f->front, f->broker.pid ? "" : ": it ended at once");
+    last_words(f, "broker.log", words, sizeof words);
+    return co_fail(diag, CO_UNAVAILABLE,
+                   "the broker did not get ready on %s%s%s", f->front,
+                   words[0] ? ": " : "", words);
 }
 
 static enum co_err
@@ -186,14 +211,16 @@ start_broker(struct fleet *f, struct co_diag *diag)
     enum co_err err = own_program(f, &f->broker, "broker", "broker.log");
 
     if (err) return co_fail(diag, err, "out of memory");
-    if (pipe2(fds, O_CLOEXEC))
+    if (pipe2(fds, O_CLOEXEC)) {
         return co_fail(diag, CO_IO, "cannot make a pipe: %s", strerror(errno));
+    }
     hear = fds[0];
     say = fds[1];
     child_option(&f->broker, "--front", f->front);
     child_option(&f->broker, "--back", f->back);
-    if (f->opt.window)
+    if (f->opt.window) {
         child_option_u64(&f->broker, "--window-max", f->opt.window);
+    }
     common_options(f, &f->broker);
     child_fd(&f->broker, say, READY_FD);
     child_option_u64(&f->broker, "--ready-fd", READY_FD);
@@ -299,8 +326,9 @@ redis_child(struct fleet *f)
     child_option(c, "--unixsocket",
                  rundir_file(&f->dir, "redis", path, sizeof path));
     child_option(c, "--dir", f->redis_dir);
-    for (size_t i = 0; i < co_countof(fixed); i++)
+    for (size_t i = 0; i < co_countof(fixed); i++) {
         child_arg(c, fixed[i]);
+    }
     c->restart_max = RESTART_MAX;
     c->wanted = true;
     return CO_OK;
@@ -342,8 +370,9 @@ fleet_begin_coordinator(struct fleet *f, const char *sub_command)
     if (err) return err;
     child_arg(c, sub_command);
     if (f->opt.own_broker) child_option(c, "--broker", f->front);
-    for (size_t i = 0; !f->opt.own_broker && i < f->opt.brokers.count; i++)
+    for (size_t i = 0; !f->opt.own_broker && i < f->opt.brokers.count; i++) {
         child_option(c, "--broker", f->opt.brokers.items[i]);
+    }
     common_options(f, c);
     child_fd(c, f->status_fds[1], FLEET_STATUS_FD);
     child_option_u64(c, "--status-fd", FLEET_STATUS_FD);
@@ -390,9 +419,10 @@ on_death(struct fleet *f, struct child *c, int64_t now_ms)
                        (double)wait_ms / 1000);
     }
     notice(f, text);
-    if (c->gave_up && c != &f->redis && !f->broken[0])
+    if (c->gave_up && c != &f->redis && !f->broken[0]) {
         (void)snprintf(f->broken, sizeof f->broken, "the %s %s %u times",
                        c->name, how, deaths);
+    }
 }
 
 static void
@@ -414,8 +444,9 @@ fleet_tend(struct fleet *f, int64_t now_ms)
 {
     tend(f, &f->redis, now_ms);
     tend(f, &f->broker, now_ms);
-    for (size_t i = 0; i < f->n_workers; i++)
+    for (size_t i = 0; i < f->n_workers; i++) {
         tend(f, &f->workers[i], now_ms);
+    }
     (void)child_reap(&f->coordinator);
 }
 
@@ -432,8 +463,9 @@ fleet_due_ms(const struct fleet *f)
 {
     int64_t best = due(&f->broker, due(&f->redis, INT64_MAX));
 
-    for (size_t i = 0; i < f->n_workers; i++)
+    for (size_t i = 0; i < f->n_workers; i++) {
         best = due(&f->workers[i], best);
+    }
     return best;
 }
 
@@ -470,8 +502,9 @@ append_file(int from, int to)
     char part[1 << 16];
     ssize_t n;
 
-    if (fstat(from, &st) == 0 && st.st_size > LOG_BYTES_MAX)
+    if (fstat(from, &st) == 0 && st.st_size > LOG_BYTES_MAX) {
         (void)lseek(from, -LOG_BYTES_MAX, SEEK_END);
+    }
     while ((n = read(from, part, sizeof part)) > 0) {
         if (write(to, part, (size_t)n) != n) return; /* a full disk: enough */
     }
@@ -486,8 +519,9 @@ keep_log(const struct fleet *f, const char *name, const char *logs)
     struct stat st;
 
     (void)snprintf(from, sizeof from, "%s/%s", f->dir.path, name);
-    if ((size_t)snprintf(to, sizeof to, "%s/%s", logs, name) >= sizeof to)
+    if ((size_t)snprintf(to, sizeof to, "%s/%s", logs, name) >= sizeof to) {
         return;
+    }
     in = open(from, O_RDONLY | O_CLOEXEC);
     if (in < 0 || fstat(in, &st) || st.st_size == 0) return;
     out =
@@ -503,32 +537,18 @@ fleet_keep_logs(struct fleet *f, const char *out)
     char logs[PATH_MAX];
 
     if ((size_t)snprintf(logs, sizeof logs, "%s/logs", out) >= sizeof logs ||
-        co_fs_mkdirs(logs, NULL))
+        co_fs_mkdirs(logs, NULL)) {
         return;
-    for (size_t i = 0; i < co_countof(names); i++)
+    }
+    for (size_t i = 0; i < co_countof(names); i++) {
         keep_log(f, names[i], logs);
+    }
 }
 
 void
 fleet_last_words(const struct fleet *f, char *text, size_t size)
 {
-    char path[RUNDIR_PATH_SIZE + 64];
-    struct co_buf log;
-    char *line, *end;
-
-    text[0] = '\0';
-    co_buf_init(&log, 2 * LOG_BYTES_MAX);
-    rundir_file(&f->dir, "coordinator.log", path, sizeof path);
-    if (co_fs_read_file(path, LOG_BYTES_MAX, &log, NULL) == CO_OK) {
-        char *start = (char *)(uintptr_t)co_buf_text(&log);
-
-        end = start + strlen(start);
-        while (end > start && end[-1] == '\n')
-            *--end = '\0';
-        line = strrchr(start, '\n');
-        (void)snprintf(text, size, "%s", line ? line + 1 : start);
-    }
-    co_buf_fini(&log);
+    last_words(f, "coordinator.log", text, size);
 }
 
 void

@@ -111,8 +111,9 @@ field(const struct co_redis_reply *hash, const char *name)
         const struct co_redis_reply *key = &hash->elements[i];
 
         if (key->type == CO_REDIS_TEXT && strcmp(key->text, name) == 0 &&
-            hash->elements[i + 1].type == CO_REDIS_TEXT)
+            hash->elements[i + 1].type == CO_REDIS_TEXT) {
             return hash->elements[i + 1].text;
+        }
     }
     return "";
 }
@@ -154,13 +155,15 @@ job_state_of_redis(struct co_redis_client *client, const char *name_space,
         co_redis_call(client, 2, argv, NULL, REDIS_WAIT_MS, &reply, diag);
 
     if (err) return err;
-    if (reply->type == CO_REDIS_ERROR)
+    if (reply->type == CO_REDIS_ERROR) {
         return co_fail(diag, CO_DENIED, "Redis refused %s: %s", key,
                        reply->text);
-    if (reply->type != CO_REDIS_ARRAY || reply->count == 0)
+    }
+    if (reply->type != CO_REDIS_ARRAY || reply->count == 0) {
         return co_fail(diag, CO_NOTFOUND,
                        "this Redis knows no job %s in namespace %s", ret->job,
                        name_space);
+    }
     take_hash(reply, ret);
     return CO_OK;
 }

@@ -96,8 +96,9 @@ put_bar(unsigned per_mille, size_t width, struct co_buf *out)
     size_t full = width * per_mille / 1000;
 
     co_buf_putc(out, '[');
-    for (size_t i = 0; i < width; i++)
+    for (size_t i = 0; i < width; i++) {
         co_buf_putc(out, i < full ? '#' : '-');
+    }
     co_buf_puts(out, "] ");
 }
 
@@ -114,13 +115,16 @@ progress_line(const struct status_line *line, unsigned width, bool stalled,
     (void)snprintf(percent, sizeof percent, "%3u %%", share(line) / 10);
     used = strlen(percent);
     if (used > room) return;
-    while (n < parts.count && used + 2 + strlen(parts.text[n]) <= room)
+    while (n < parts.count && used + 2 + strlen(parts.text[n]) <= room) {
         used += 2 + strlen(parts.text[n++]);
-    if (n == parts.count && room - used >= BAR_MIN + 3)
+    }
+    if (n == parts.count && room - used >= BAR_MIN + 3) {
         put_bar(share(line), co_min_u64(room - used - 3, BAR_MAX), out);
+    }
     co_buf_puts(out, percent);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         co_buf_printf(out, "  %s", parts.text[i]);
+    }
 }
 
 void
@@ -130,8 +134,9 @@ progress_plain(const struct status_line *line, bool stalled, struct co_buf *out)
 
     make_parts(line, stalled, &parts);
     co_buf_printf(out, "%u %%", share(line) / 10);
-    for (size_t i = 0; i < parts.count; i++)
+    for (size_t i = 0; i < parts.count; i++) {
         co_buf_printf(out, ", %s", parts.text[i]);
+    }
 }
 
 /* ---- writing ---- */
@@ -141,8 +146,9 @@ terminal_width(void)
 {
     struct winsize size;
 
-    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) || size.ws_col == 0)
+    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) || size.ws_col == 0) {
         return WIDTH_DEFAULT;
+    }
     return size.ws_col;
 }
 

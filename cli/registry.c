@@ -19,10 +19,11 @@ registry_folder(char *path, size_t size)
     const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
     int n = -1;
 
-    if (state && *state == '/')
+    if (state && *state == '/') {
         n = snprintf(path, size, "%s/" CO_PROGRAM "/runs", state);
-    else if (home && *home == '/')
+    } else if (home && *home == '/') {
         n = snprintf(path, size, "%s/.local/state/" CO_PROGRAM "/runs", home);
+    }
     if (n < 0 || (size_t)n >= size) path[0] = '\0';
 }
 
@@ -83,8 +84,9 @@ registry_list(struct registry_entry **ret_entries, size_t *ret_count,
     if (!v) return co_fail(diag, CO_NOMEM, "out of memory");
     registry_folder(folder, sizeof folder);
     dir = folder[0] ? opendir(folder) : NULL;
-    while (dir && n < REGISTRY_MAX && (entry = readdir(dir)))
+    while (dir && n < REGISTRY_MAX && (entry = readdir(dir))) {
         if (is_entry(entry->d_name) && load(folder, entry->d_name, &v[n])) n++;
+    }
     if (dir) (void)closedir(dir);
     qsort(v, n, sizeof *v, newest_first);
     *ret_entries = v;
@@ -103,8 +105,9 @@ prune(const char *folder)
         struct registry_entry e;
 
         if (is_entry(entry->d_name) && load(folder, entry->d_name, &e) &&
-            access(e.out, F_OK) != 0)
+            access(e.out, F_OK) != 0) {
             (void)unlinkat(dirfd(dir), entry->d_name, 0);
+        }
     }
     if (dir) (void)closedir(dir);
 }

@@ -41,13 +41,15 @@ rundir_sweep(const char *base)
         char path[RUNDIR_PATH_SIZE];
         int lock = -1;
 
-        if (strncmp(entry->d_name, RUNDIR_PREFIX, strlen(RUNDIR_PREFIX)) != 0)
+        if (strncmp(entry->d_name, RUNDIR_PREFIX, strlen(RUNDIR_PREFIX)) != 0) {
             continue;
+        }
         seen++;
         if ((size_t)snprintf(path, sizeof path, "%s/%s", base, entry->d_name) >=
                 sizeof path ||
-            !may_sweep(path) || co_fs_lock(path, &lock, NULL))
+            !may_sweep(path) || co_fs_lock(path, &lock, NULL)) {
             continue;
+        }
         if (co_fs_remove_tree(path, NULL) == CO_OK) removed++;
         co_fs_closep(&lock);
     }
@@ -66,8 +68,10 @@ choose_base(void)
     for (size_t i = 0; i < co_countof(places); i++) {
         const char *p = places[i];
 
-        if (p && *p == '/' && strlen(p) <= room && access(p, W_OK | X_OK) == 0)
+        if (p && *p == '/' && strlen(p) <= room &&
+            access(p, W_OK | X_OK) == 0) {
             return p;
+        }
     }
     return "/tmp";
 }

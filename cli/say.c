@@ -82,14 +82,15 @@ say_duration(struct co_buf *out, uint64_t ms)
 {
     uint64_t s = ms / 1000, min = s / 60, h = min / 60;
 
-    if (s < 10)
+    if (s < 10) {
         co_buf_printf(out, "%" PRIu64 ".%" PRIu64 " s", s, ms % 1000 / 100);
-    else if (min < 1)
+    } else if (min < 1) {
         co_buf_printf(out, "%" PRIu64 " s", s);
-    else if (h < 1)
+    } else if (h < 1) {
         co_buf_printf(out, "%" PRIu64 " min %02" PRIu64 " s", min, s % 60);
-    else if (h < 48)
+    } else if (h < 48) {
         co_buf_printf(out, "%" PRIu64 " h %02" PRIu64 " min", h, min % 60);
-    else
+    } else {
         co_buf_printf(out, "%" PRIu64 " d %02" PRIu64 " h", h / 24, h % 24);
+    }
 }

@@ -73,14 +73,15 @@ summary_write(const struct status_line *line, const char *out, uint64_t before,
     summary_ledger(line, buf);
     put_files(line, buf);
     put_time(line, before, buf);
-    if (line->end && line->exit == 0)
+    if (line->end && line->exit == 0) {
         co_buf_printf(buf,
                       "  look    %s: part-*.jsonl.zst (zstdcat reads them), "
                       "MANIFEST.json, report.json\n",
                       out);
-    else
+    } else {
         co_buf_printf(buf,
                       "  look    %s: logs/, run.json; finished files are "
                       "part-*.jsonl.zst\n",
                       out);
+    }
 }
