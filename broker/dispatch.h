@@ -74,6 +74,7 @@ struct dispatch_limits dispatch_limits_default(void);
     X(lost_worker_dead, "tasks lost because their worker died")                \
     X(lost_link, "tasks lost because they did not arrive")                     \
     X(lost_drain, "tasks lost because their worker left")                      \
+    X(lost_results, "results that went with their worker, not acknowledged")   \
     X(lost_unheard, "tasks lost while their owner was away")                   \
     X(returned, "tasks given back by workers")                                 \
     X(returned_unheard, "tasks given back while their owner was away")         \

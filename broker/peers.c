@@ -284,7 +284,7 @@ worker_begin(struct dispatch *d, struct worker *w, uint64_t handle,
     index_put(&d->registry, handle, IN_BACK, w->slot);
     credit_reset_lines(w);
     if (!w->inv_asked) {
-        route_unacked_forget(d, w, NONE);
+        route_unacked_lose(d, w, out);
         w->unacked_lost = false;
         w->inv_round++;
         lose_unseen(d, w, out);
@@ -391,6 +391,7 @@ worker_gone(struct dispatch *d, struct worker *w, enum lost_cause cause,
     for (uint32_t at = w->first; at != NONE; at = d->entries[at].next)
         d->ids[n++] = at;
     tasks_lose(d, n, w, cause, neighbours, out);
+    route_unacked_lose(d, w, out);
     index_remove(&d->registry, w->handle, IN_BACK);
     index_remove(&d->registry, w->incarnation, IN_WORKERS);
     d->workers[w->slot] = NULL;

@@ -145,6 +145,36 @@ route_unacked_forget(struct dispatch *d, struct worker *w, uint32_t job)
     unacked_shrink(w);
 }
 
+/* One batch that went with its worker. The owner may have it: then it takes
+ * this for stale. */
+static void
+unacked_lose(struct dispatch *d, const struct worker *w,
+             const struct unacked *u, struct outbox *out)
+{
+    const struct job *job = &d->jobs[u->job];
+    uint64_t owner;
+    struct msg m;
+    struct msg lost = {.type = MSG_lost};
+
+    if (!u->n || !jobs_owner_handle(d, job, &owner)) return;
+    if (msg_decode(&d->reader, u->head.data, u->head.len, &m)) return;
+    lost.lost = (struct msg_lost){.job = job->id,
+                                  .tasks = m.results.tasks,
+                                  .attempts = m.results.attempts,
+                                  .cause = LOST_LINK,
+                                  .worker = w->incarnation};
+    d->count.lost_results += u->n;
+    push(out, SIDE_FRONT, owner, &lost);
+}
+
+void
+route_unacked_lose(struct dispatch *d, struct worker *w, struct outbox *out)
+{
+    for (uint32_t i = w->unacked_from; i < w->unacked_to; i++)
+        unacked_lose(d, w, &w->unacked[i], out);
+    route_unacked_forget(d, w, NONE);
+}
+
 /* ---- results ------------------------------------------------------------- */
 
 static void

@@ -27,3 +27,7 @@ void route_unacked_add(struct dispatch *d, struct worker *w, uint64_t seq,
 void route_unacked_remove(struct dispatch *d, struct worker *w, uint64_t seq);
 /* Removes those of one job (or of all: NONE). */
 void route_unacked_forget(struct dispatch *d, struct worker *w, uint32_t job);
+/* w keeps none of them any more: owners are told that they are lost, because
+ * an INVENTORY may have named them. */
+void route_unacked_lose(struct dispatch *d, struct worker *w,
+                        struct outbox *out);

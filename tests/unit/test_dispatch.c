@@ -287,6 +287,26 @@ an_unroutable_worker_that_stays_away_is_dead_soon(void **state)
                      LOST_WORKER_DEAD);
 }
 
+/* The successor was told that the worker has them; it must hear that the worker
+ * took them with it. */
+static void
+results_that_went_with_their_worker_are_lost_to_the_successor(void **state)
+{
+    struct world *w = *state;
+
+    given_owner(w);
+    given_worker(w, W1, 10);
+    publishes(w, 0, 2);
+    sends(w, FRONT, BOSS, (struct msg){.type = MSG_bye});
+    finishes(w, W1, 1, 0, 2, 1);
+    hello(w, FRONT, 2, 0);
+    attaches(w, 2, JOB, OWNER + 1, PRIORITY_MEDIUM);
+    dispatch_on_unroutable(w->d, SIDE_BACK, W1, w->now, &w->out);
+    passes(w, 1600);
+    assert_int_equal(expect(w, FRONT, 2, MSG_lost)->lost.tasks.n, 2);
+    assert_int_equal(w->got.lost.cause, LOST_LINK);
+}
+
 static void
 a_difference_in_two_beats_leads_to_an_inventory_that_repairs(void **state)
 {
@@ -596,6 +616,7 @@ main(void)
         T(a_worker_that_leaves_with_tasks_loses_them_by_drain),
         T(an_unroutable_worker_may_come_back_with_what_it_holds),
         T(an_unroutable_worker_that_stays_away_is_dead_soon),
+        T(results_that_went_with_their_worker_are_lost_to_the_successor),
         T(a_difference_in_two_beats_leads_to_an_inventory_that_repairs),
         T(results_without_an_owner_are_kept_by_the_worker),
         T(results_that_the_broker_knows_nothing_of_are_passed_on),
