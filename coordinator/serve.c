@@ -142,6 +142,26 @@ reap(struct daemon_state *d)
 
 /* ---- submissions ---- */
 
+/* Makes the folder, names it as the system does (so that one folder has one
+ * name in the list), and sees that nobody works in it. */
+static enum co_err
+free_folder(char out[4096], struct co_diag *diag)
+{
+    co_auto(co_fs_closep) int lock = -1;
+    char *real;
+    enum co_err err = co_fs_mkdirs(out, diag);
+
+    if (err) return err;
+    real = realpath(out, NULL);
+    if (!real || strlen(real) >= 4096) {
+        free(real);
+        return co_fail(diag, CO_RANGE, "%s: the path cannot be resolved", out);
+    }
+    (void)snprintf(out, 4096, "%s", real);
+    free(real);
+    return co_fs_lock(out, &lock, diag);
+}
+
 static enum co_err
 resolve_out(const struct daemon_state *d, const struct job_spec *spec,
             const struct msg_submit *s, char out[4096], struct co_diag *diag)
@@ -159,7 +179,7 @@ resolve_out(const struct daemon_state *d, const struct job_spec *spec,
     if (n < 0 || n >= 4096 || s->out.len >= sizeof given) {
         return co_fail(diag, CO_RANGE, "the output folder's path is too long");
     }
-    return co_fs_mkdirs(out, diag);
+    return free_folder(out, diag);
 }
 
 static enum co_err

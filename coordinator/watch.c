@@ -136,19 +136,29 @@ line_end(struct watch *w, struct co_json *json)
     }
 }
 
+static const struct engine_counters *
+watch_counters(const struct watch *w)
+{
+    return w->engine ? engine_counters(w->engine) : &w->counters;
+}
+
 static void
 watch_progress(struct watch *w, int64_t now_us)
 {
-    struct watch_numbers numbers = {.state = w->name, .owner = w->owner};
-    struct engine_status status;
+    struct watch_numbers numbers = {
+        .state = w->name, .owner = w->owner, .why = "the job is over"};
     struct co_json json;
 
+    if (w->engine) {
+        struct engine_status status;
+
+        engine_status(w->engine, &status);
+        numbers.why = engine_why_text(status.why);
+        numbers.out = status.out;
+        numbers.ready = status.ready + status.waiting;
+    }
     w->kind->ledger(w->state, &numbers.ledger);
-    engine_status(w->engine, &status);
     numbers.rate = watch_rate(w, numbers.ledger.accepted, now_us);
-    numbers.why = engine_why_text(status.why);
-    numbers.out = status.out;
-    numbers.ready = status.ready + status.waiting;
     if (numbers.rate) {
         numbers.eta_s =
             (numbers.ledger.requested - numbers.ledger.accepted) / numbers.rate;
@@ -157,10 +167,10 @@ watch_progress(struct watch *w, int64_t now_us)
     ledger_put(&json, &numbers.ledger);
     co_json_put_u64(&json, "rows_per_s", numbers.rate);
     co_json_put_u64(&json, "eta_s", numbers.eta_s);
-    co_json_put_u64(&json, "out", status.out);
+    co_json_put_u64(&json, "out", numbers.out);
     co_json_put_text(&json, "why", numbers.why);
     line_end(w, &json);
-    if (w->redis) watch_redis_job(w->redis, &numbers, w->engine);
+    if (w->redis) watch_redis_job(w->redis, &numbers, watch_counters(w));
 }
 
 void
@@ -179,7 +189,7 @@ watch_state(struct watch *w, const char *state, const char *why)
            (unsigned long long)w->opt.job, w->name, state, why ? why : "-");
     if (w->redis) watch_redis_event(w->redis, w->name, state, why);
     w->name = state;
-    if (w->engine) watch_progress(w, co_clock_us());
+    if (w->kind) watch_progress(w, co_clock_us());
 }
 
 void
@@ -198,8 +208,7 @@ watch_end(struct watch *w, int exit_status, const char *text, const char *extra)
     co_json_put_text(&json, "text", text);
     if (w->kind) {
         struct kind_ledger ledger;
-        const struct engine_counters *c =
-            w->engine ? engine_counters(w->engine) : &w->counters;
+        const struct engine_counters *c = watch_counters(w);
 
         w->kind->ledger(w->state, &ledger);
         ledger_put(&json, &ledger);

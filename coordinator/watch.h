@@ -27,7 +27,7 @@ void watch_engine(struct watch *w, const struct engine *e,
 void watch_engine_gone(struct watch *w);
 /* Call often; does something 4 times a second. */
 void watch_tick(struct watch *w, int64_t now_us);
-/* A change of the job's state: "running", "stopping", "done" ... */
+/* A change of the job's state: "running", "stopping", "complete" ... */
 void watch_state(struct watch *w, const char *state, const char *why);
 /* For poll; -1 without Redis. */
 int watch_fd(const struct watch *w);

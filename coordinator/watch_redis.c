@@ -238,10 +238,10 @@ write_series(struct watch_redis *r, const struct watch_numbers *n)
 
 void
 watch_redis_job(struct watch_redis *r, const struct watch_numbers *n,
-                const struct engine *e)
+                const struct engine_counters *counters)
 {
     write_registration(r);
-    write_job(r, n, engine_counters(e));
+    write_job(r, n, counters);
     write_self(r, n);
     write_lease(r, n->owner);
     write_backlog(r, n);

@@ -27,7 +27,7 @@ int watch_redis_fd(const struct watch_redis *r);
 /* Takes what the actor has to say. */
 void watch_redis_poll(struct watch_redis *r);
 void watch_redis_job(struct watch_redis *r, const struct watch_numbers *n,
-                     const struct engine *e);
+                     const struct engine_counters *counters);
 void watch_redis_event(struct watch_redis *r, const char *from, const char *to,
                        const char *why);
 
