@@ -428,7 +428,7 @@ serve(struct dispatch *d, struct lane *lane, uint32_t at_flow, int64_t now_ms,
     lane_age(lane, flow->band, (int64_t)(cost * t.n));
     flow->deficit -= (int64_t)(cost * t.n);
     if (!flow->queued) {
-        jobs_flow_deactivate(d, at_flow);
+        tasks_flow_emptied(d, at_flow);
     } else if (band->n == 1) {
         flow->deficit = 0; /* nobody to be fair to */
     } else if (flow->deficit <= 0) {

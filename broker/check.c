@@ -161,6 +161,7 @@ check_flows(const struct dispatch *d)
         MUST(queued == flow->queued);
         MUST(last == flow->tail);
         MUST(flow->active == (queued > 0));
+        MUST(queued || flow->head == NONE);
         MUST(d->jobs[flow->job].id);
     }
     MUST(bytes == d->queued_bytes);

@@ -278,17 +278,22 @@ tasks_batch_pop(struct dispatch *d, struct flow *flow)
 }
 
 void
+tasks_flow_emptied(struct dispatch *d, uint32_t flow)
+{
+    co_assert(!d->flows[flow].queued);
+    while (d->flows[flow].head != NONE)
+        tasks_batch_pop(d, &d->flows[flow]);
+    jobs_flow_deactivate(d, flow);
+}
+
+void
 tasks_drop_queued(struct dispatch *d, uint32_t at, enum task_event why)
 {
     uint32_t place = d->entries[at].place;
     uint32_t flow = d->batches[place].flow;
 
     tasks_apply(d, at, why, place);
-    /* A flow without tasks keeps no batches: they hold memory. */
-    if (d->flows[flow].queued) return;
-    while (d->flows[flow].head != NONE)
-        tasks_batch_pop(d, &d->flows[flow]);
-    jobs_flow_deactivate(d, flow);
+    if (!d->flows[flow].queued) tasks_flow_emptied(d, flow);
 }
 
 /* ---- publishing ---------------------------------------------------------- */

@@ -39,5 +39,8 @@ void tasks_forget(struct dispatch *d, uint32_t job);
 
 /* A batch that is used up leaves its flow's head. */
 void tasks_batch_pop(struct dispatch *d, struct flow *flow);
+/* The flow's last task went. It keeps no batches then: they hold memory, and
+ * the flow may be given to other tasks. */
+void tasks_flow_emptied(struct dispatch *d, uint32_t flow);
 /* Steps over dropped entries at the front of a batch. */
 void tasks_skip_dropped(struct dispatch *d, struct batch *batch);

@@ -184,6 +184,26 @@ a_cancelled_task_in_the_queue_is_returned_and_never_sent(void **state)
     assert_int_equal(tasks_sent(w, W1), 2);
 }
 
+/* The cancelled batch stands behind one that is sent: nothing of it may stay.
+ */
+static void
+a_queue_that_was_emptied_keeps_no_bytes(void **state)
+{
+    struct world *w = *state;
+    uint64_t which = 2;
+
+    given_owner(w);
+    publishes(w, 0, 2);
+    publishes(w, 2, 1);
+    sends(w, FRONT, BOSS,
+          (struct msg){
+              .type = MSG_cancel,
+              .cancel = {.job = JOB, .owner = OWNER, .tasks = {&which, 1}}});
+    given_worker(w, W1, 2);
+    assert_int_equal(tasks_sent(w, W1), 2);
+    assert_int_equal(dispatch_totals(w->d).queued_bytes, 0);
+}
+
 static void
 a_running_task_is_cancelled_at_its_worker(void **state)
 {
@@ -611,6 +631,7 @@ main(void)
         T(a_higher_attempt_replaces_a_queued_one),
         T(a_higher_attempt_of_a_running_task_cancels_it_and_is_queued),
         T(a_cancelled_task_in_the_queue_is_returned_and_never_sent),
+        T(a_queue_that_was_emptied_keeps_no_bytes),
         T(a_running_task_is_cancelled_at_its_worker),
         T(tasks_of_a_silent_worker_are_lost_with_cause_and_neighbours),
         T(a_worker_that_leaves_with_tasks_loses_them_by_drain),
