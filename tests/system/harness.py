@@ -213,16 +213,19 @@ class Bench:
             shutil.rmtree(self.top, ignore_errors=True)
 
     def marked(self):
-        """Pids of all live processes that stem from this bench."""
+        """Pids of all live processes that stem from this bench: by a variable
+        in the environment, or (redis-server writes its title over that) by a
+        working folder below the bench's."""
         found = []
         needle = f"{MARK}={self.mark}".encode()
-        for path in glob.glob("/proc/[0-9]*/environ"):
+        for path in glob.glob("/proc/[0-9]*"):
             pid = int(path.split("/")[2])
             try:
-                with open(path, "rb") as f:
-                    if needle not in f.read().split(b"\0"):
-                        continue
-                with open(f"/proc/{pid}/stat") as f:
+                with open(f"{path}/environ", "rb") as f:
+                    ours = needle in f.read().split(b"\0")
+                if not ours and not os.readlink(f"{path}/cwd").startswith(self.top):
+                    continue
+                with open(f"{path}/stat") as f:
                     if f.read().rsplit(")", 1)[1].split()[0] != "Z":
                         found.append(pid)
             except OSError:
