@@ -95,9 +95,9 @@ engine_put_out(struct engine *e, uint32_t i, unsigned link)
 {
     struct task *task = &e->tasks.v[i];
 
+    engine_move(e, i, TASK_OUT); /* takes it off the link it was out on */
     task->link = (uint8_t)link;
     task->epoch = e->links[link].epoch;
-    engine_move(e, i, TASK_OUT);
     e->links[link].out++;
 }
 
@@ -128,6 +128,16 @@ republish_doubtful(struct engine *e, unsigned link, int64_t now_us)
         if (l->attached && task->epoch == l->epoch) continue;
         engine_again(e, i, now_us, now_us);
     }
+}
+
+/* Tasks out on a link that is not attached are not waited for for ever. */
+static void
+set_adrift(struct engine *e, unsigned link, int64_t now_us)
+{
+    struct link *l = &e->links[link];
+
+    if (l->attached || !l->out || l->adrift_us != INT64_MAX) return;
+    l->adrift_us = now_us + (e->kind->paid ? ADRIFT_PAID_US : ADRIFT_FREE_US);
 }
 
 /* -- attaching ------------------------------------------------------------ */
@@ -179,7 +189,6 @@ engine_on_inventory(struct engine *e, unsigned link,
     uint64_t unwanted[BATCH_MAX];
     uint32_t count = 0;
 
-    (void)now_us;
     if (!link_known(e, link)) return;
     for (uint32_t i = 0; i < n; i++) {
         uint64_t job = e->options.job;
@@ -197,6 +206,7 @@ engine_on_inventory(struct engine *e, unsigned link,
     /* a result that is only waiting to be sent needs no CANCEL: it will be
      * acknowledged as a duplicate */
     if (count) engine_cancel(e, link, unwanted, count);
+    set_adrift(e, link, now_us); /* ATTACHED may never come */
 }
 
 void
@@ -249,9 +259,7 @@ engine_on_link_down(struct engine *e, unsigned link, int64_t now_us)
     l->granted = l->returned = l->published = 0;
     l->hold_us = 0;
     l->epoch++;
-    if (l->out && l->adrift_us == INT64_MAX)
-        l->adrift_us =
-            now_us + (e->kind->paid ? ADRIFT_PAID_US : ADRIFT_FREE_US);
+    set_adrift(e, link, now_us);
 }
 
 /* -- credit --------------------------------------------------------------- */

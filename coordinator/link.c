@@ -71,7 +71,7 @@ link_attach(struct link *l, struct outbox *out)
 static enum link_verdict
 link_on_welcome(struct link *l, const struct msg_welcome *w, struct outbox *out)
 {
-    bool had_job = l->state == LINK_READY;
+    bool begun = l->state != LINK_DOWN;
 
     if (l->state == LINK_ATTACHING && l->broker == w->incarnation) {
         return LINK_HANDLED; /* the answer to a repeated greeting */
@@ -80,7 +80,7 @@ link_on_welcome(struct link *l, const struct msg_welcome *w, struct outbox *out)
     l->beat_ms = w->beat_ms ? w->beat_ms : BEAT_DEFAULT_MS;
     l->dead_ms = w->dead_ms > l->beat_ms ? w->dead_ms : 5 * l->beat_ms;
     link_attach(l, out);
-    return had_job ? LINK_LOST : LINK_HANDLED;
+    return begun ? LINK_LOST : LINK_HANDLED;
 }
 
 static enum link_verdict
@@ -97,7 +97,7 @@ enum link_verdict
 link_on_message(struct link *l, const struct msg *m, int64_t now_ms,
                 struct outbox *out)
 {
-    bool was_ready = l->state == LINK_READY;
+    bool begun = l->state != LINK_DOWN;
 
     if (l->state == LINK_REFUSED) return LINK_HANDLED;
     l->heard_ms = now_ms;
@@ -107,7 +107,7 @@ link_on_message(struct link *l, const struct msg *m, int64_t now_ms,
     case MSG_who:
         l->state = LINK_DOWN;
         link_greet(l, now_ms, out);
-        return was_ready ? LINK_LOST : LINK_HANDLED;
+        return begun ? LINK_LOST : LINK_HANDLED;
     case MSG_attached:
         if (l->state != LINK_ATTACHING || m->attached.job != l->self->job) {
             return LINK_HANDLED;
@@ -127,13 +127,11 @@ link_on_message(struct link *l, const struct msg *m, int64_t now_ms,
 bool
 link_tick(struct link *l, int64_t now_ms, struct outbox *out)
 {
-    bool was_ready = l->state == LINK_READY;
-
     if (l->state == LINK_REFUSED) return false;
     if (l->state != LINK_DOWN && now_ms - l->heard_ms > l->dead_ms) {
         l->state = LINK_DOWN;
         l->greeted_ms = now_ms - GREET_AGAIN_MS;
-        if (was_ready) return true;
+        return true;
     }
     if (l->state == LINK_DOWN) {
         if (now_ms - l->greeted_ms >= GREET_AGAIN_MS) {

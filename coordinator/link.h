@@ -18,7 +18,8 @@ enum link_verdict {
     LINK_HANDLED,  /* nothing */
     LINK_PASS,     /* give it to the engine */
     LINK_ATTACHED, /* the job is attached now; m->attached has the details */
-    LINK_LOST,     /* the broker forgot us: the engine's link is down */
+    LINK_LOST,     /* the broker forgot us: the engine's link is down, also
+                    * when ATTACHED was not there yet: INVENTORY may have been */
     LINK_STALE,    /* a newer owner exists: stop */
 };
 

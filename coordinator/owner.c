@@ -174,6 +174,26 @@ owner_engine(const struct owner *o)
     return o->engine;
 }
 
+/* What a link said before it broke counts no more: its INVENTORY would make
+ * tasks look held that the broker, begun anew, knows nothing of. */
+static void
+early_drop_link(struct owner *o, unsigned link)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < o->n_early; i++) {
+        struct early *e = &o->early[i];
+
+        if (e->link != link) {
+            o->early[kept++] = *e;
+            continue;
+        }
+        co_bytes_unref(&e->head);
+        co_bytes_unref(&e->body);
+    }
+    o->n_early = kept;
+}
+
 /* ---- sending ---- */
 
 static void
@@ -181,7 +201,10 @@ owner_link_lost(struct owner *o, unsigned i)
 {
     co_log(CO_LOG_WARN, "broker.lost", "endpoint=%s",
            sock_endpoint(o->links[i].sock));
-    if (o->replayed) engine_on_link_down(o->engine, i, o->now_us);
+    if (o->replayed)
+        engine_on_link_down(o->engine, i, o->now_us);
+    else
+        early_drop_link(o, i);
 }
 
 /* Tasks that could not be sent are published again: the link counts as lost
@@ -196,7 +219,8 @@ owner_send(struct owner *o)
         enum co_err err = sock_send(l->sock, 0, m->head, m->body);
 
         m->head = m->body = (struct co_bytes){0};
-        if (err && l->core.state == LINK_READY) {
+        if (err &&
+            (l->core.state == LINK_READY || l->core.state == LINK_ATTACHING)) {
             l->core.state = LINK_DOWN;
             owner_link_lost(o, link);
         }

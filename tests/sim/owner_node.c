@@ -210,8 +210,22 @@ owner_node_ask_stop(struct sim *s, struct node *n)
 static void
 link_lost(struct owner_node *o, unsigned i)
 {
+    size_t kept = 0;
+
     sim_trace(o->sim, "%s lost broker %u", node_name(o->node), i);
-    if (o->replayed) engine_on_link_down(o->engine, i, o->sim->now_us);
+    if (o->replayed) {
+        engine_on_link_down(o->engine, i, o->sim->now_us);
+        return;
+    }
+    for (size_t k = 0; k < o->n_early; k++) {
+        if (o->early[k].peer != i) {
+            o->early[kept++] = o->early[k];
+            continue;
+        }
+        co_bytes_unref(&o->early[k].head);
+        co_bytes_unref(&o->early[k].body);
+    }
+    o->n_early = kept;
 }
 
 static void
@@ -225,7 +239,8 @@ send_all(struct owner_node *o)
         oracle_on_owner_output(o->sim, o->node, &m, &o->output_reader);
         if (net_dealer_send(o->sim, o->node, link, m.head, m.body,
                             o->sim->now_us) &&
-            o->links[link].state == LINK_READY) {
+            (o->links[link].state == LINK_READY ||
+             o->links[link].state == LINK_ATTACHING)) {
             o->links[link].state = LINK_DOWN;
             link_lost(o, link);
         }

@@ -408,6 +408,49 @@ an_ack_comes_after_the_commit_and_not_before(void **state)
 }
 
 static void
+inventory(struct world *w, unsigned link, uint64_t task)
+{
+    struct msg_inventory i = {.pages = 1, .tasks = {&task, 1}};
+
+    engine_on_inventory(w->e, link, &i, w->now_us);
+}
+
+static void
+a_task_of_a_lost_link_may_turn_up_at_another(void **state)
+{
+    struct world *w = given_bench(1);
+
+    (void)state;
+    attach(w, 0);
+    grant(w, 0, 5);
+    publish(w);
+    engine_on_link_down(w->e, 0, w->now_us);
+    inventory(w, 1, w->held[0].task);
+    attach(w, 1);
+    check(w);
+    w->now_us += 5000000;
+    publish(w); /* nothing of link 0 is left to be published again */
+    assert_int_equal(counters(w).published, 1);
+    world_end(w);
+}
+
+static void
+what_only_a_broken_attachment_named_is_published_again(void **state)
+{
+    struct world *w = given_bench(1);
+
+    (void)state;
+    inventory(w, 0, 0);
+    engine_on_link_down(w->e, 0, w->now_us);
+    check(w);
+    attach(w, 0); /* this time without an INVENTORY */
+    grant(w, 0, 5);
+    publish(w);
+    assert_int_equal(w->n_held, 1);
+    world_end(w);
+}
+
+static void
 a_returned_task_waits_for_its_time_and_costs_nothing(void **state)
 {
     struct world *w = given_bench(1);
@@ -904,6 +947,9 @@ main(void)
         cmocka_unit_test(
             nothing_is_published_before_a_broker_is_attached_and_grants),
         cmocka_unit_test(an_ack_comes_after_the_commit_and_not_before),
+        cmocka_unit_test(a_task_of_a_lost_link_may_turn_up_at_another),
+        cmocka_unit_test(
+            what_only_a_broken_attachment_named_is_published_again),
         cmocka_unit_test(a_returned_task_waits_for_its_time_and_costs_nothing),
         cmocka_unit_test(
             a_late_result_is_salvaged_and_the_newer_attempt_cancelled),
