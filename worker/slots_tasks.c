@@ -267,6 +267,25 @@ take_batch(struct slots *s, uint32_t link, const struct msg_tasks *t,
     }
 }
 
+/* A broker promises that its suspect is alone here as far as it knows; another
+ * broker may have sent one too, and a death would convict both. */
+static bool
+suspect_of_another_link(const struct slots *s, uint32_t link)
+{
+    static const uint8_t states[] = {SLOTS_PARKED, SLOTS_QUEUED, SLOTS_RUNNING,
+                                     SLOTS_STOPPING};
+
+    for (unsigned k = 0; k < co_countof(states); k++) {
+        uint32_t i = s->lists[states[k]].first;
+
+        for (; i != SLOTS_NONE; i = s->pool[i].next) {
+            if (s->pool[i].intake->alone && s->pool[i].link != link)
+                return true;
+        }
+    }
+    return false;
+}
+
 void
 slots_on_tasks(struct slots *s, uint32_t link, const struct msg_tasks *t,
                struct co_bytes body, int64_t now_us, struct outbox *out)
@@ -285,6 +304,10 @@ slots_on_tasks(struct slots *s, uint32_t link, const struct msg_tasks *t,
     covered = count_covered(s, &l->credit[service], t->tasks.n);
     if (s->draining) {
         return_all(s, link, t, RETURN_DRAIN, 0);
+        return;
+    }
+    if (t->alone && suspect_of_another_link(s, link)) {
+        return_all(s, link, t, RETURN_FULL, SLOTS_FULL_RETRY_MS);
         return;
     }
     if (wrong || (t->recipe && !s->config.assets)) {
@@ -443,6 +466,8 @@ slots_next(struct slots *s, int64_t now_us, struct slots_task *ret_task)
             continue;
         }
         if (in->alone && running > 0) return false;
+        /* What was given back beside a suspect is told before it may kill. */
+        if (in->alone && s->returns_n > 0) return false;
         slots_held_apply(s, i, SLOTS_EV_START);
         describe(s, i, now_us, ret_task);
         return true;

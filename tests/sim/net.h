@@ -11,6 +11,7 @@ enum conn_way { TO_BROKER, TO_DEALER };
 /* What was granted and used on it, seen from the wire; see oracle.h. */
 struct conn_credit {
     uint64_t granted, sent, back, returned;
+    bool known; /* the dealer got WELCOME on it */
 };
 
 struct conn {

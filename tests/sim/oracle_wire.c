@@ -15,7 +15,7 @@ check_credit(struct sim *s, const struct conn *c, const char *hop)
 {
     const struct conn_credit *k = &c->credit;
 
-    if (k->sent + k->returned > k->granted + k->back)
+    if (k->known && k->sent + k->returned > k->granted + k->back)
         sim_fail(s, "G6",
                  "%s: %llu tasks sent and %llu grants returned, %llu granted, "
                  "%llu came back",
@@ -94,7 +94,7 @@ oracle_on_owner_input(struct sim *s, struct node *n, unsigned link,
         on_results(s, &m->results);
         break;
     case MSG_welcome:
-        if (c) c->credit = (struct conn_credit){0};
+        if (c) c->credit = (struct conn_credit){.known = true};
         break;
     case MSG_credit:
         if (c && m->credit.granted > c->credit.granted)
@@ -141,7 +141,7 @@ oracle_on_broker_output(struct sim *s, struct node *n, const struct outmsg *out,
     if (out->side == SIDE_FRONT_ || !c) return;
     switch ((int)m.type) {
     case MSG_welcome:
-        c->credit = (struct conn_credit){0};
+        c->credit = (struct conn_credit){.known = true};
         break;
     case MSG_tasks:
         c->credit.sent += m.tasks.tasks.n;

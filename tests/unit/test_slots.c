@@ -279,6 +279,21 @@ the_shorter_of_run_and_total_time_ends_a_run(void **state)
 }
 
 static void
+a_second_suspect_from_another_broker_is_given_back_before_one_runs(void **state)
+{
+    struct fixture *f = *state;
+
+    given_link(f, 0);
+    given_link(f, 1);
+    say_tasks(f, 0, (struct given){.first = 1, .n = 1, .alone = 1});
+    say_tasks(f, 1, (struct given){.first = 2, .n = 1, .alone = 1});
+    assert_nothing_to_run(f);
+    flush(f);
+    assert_int_equal(take(f, 1, MSG_returned).returned.tasks.v[0], 2);
+    assert_int_equal(started(f).task, 1);
+}
+
+static void
 a_suspect_runs_alone(void **state)
 {
     struct fixture *f = *state;
@@ -845,6 +860,7 @@ main(void)
         T(more_jobs_than_gathers_in_one_turn_lose_nothing),
         T(a_task_whose_total_time_is_over_fails_without_running),
         T(the_shorter_of_run_and_total_time_ends_a_run),
+        T2(a_second_suspect_from_another_broker_is_given_back_before_one_runs),
         T2(a_suspect_runs_alone),
         T(a_result_is_held_until_its_ack),
         T(a_late_or_foreign_ack_changes_nothing),
