@@ -56,6 +56,7 @@ struct engine {
     struct co_buf body;     /* payloads of the batch being made */
     struct msg_reader *reader;
     struct engine_counters n;
+    unsigned alone_link; /* where suspects are out */
     int64_t kind_due_us; /* RATE: when the kind has more */
     enum engine_why why;
     enum kind_next next;

@@ -189,15 +189,20 @@ window_left(const struct engine *e)
     return out < e->options.window ? e->options.window - out : 0;
 }
 
-/* Suspects, one a message, so that a broker can give each its own worker. */
+/* Suspects, one a message, so that a broker can give each its own worker. All
+ * that are out at a time go by one broker: two would know nothing of each
+ * other's and could choose the same worker. */
 static void
 publish_alone(struct engine *e, struct batch *b, int64_t now_us)
 {
     while (e->tasks.ready[true].count && window_left(e)) {
-        unsigned link = best_link(e, now_us);
+        unsigned link =
+            e->tasks.alone_out ? e->alone_link : best_link(e, now_us);
 
-        if (link == ENGINE_LINKS_MAX || e->tasks.alone_out >= ALONE_OUT_MAX)
+        if (link == ENGINE_LINKS_MAX || e->tasks.alone_out >= ALONE_OUT_MAX ||
+            !link_open(&e->links[link], now_us))
             return;
+        e->alone_link = link;
         batch_start(b, link, true);
         if (batch_add(e, b, e->tasks.ready[true].first) == ADDED_NO_ROOM)
             return;

@@ -408,6 +408,29 @@ an_ack_comes_after_the_commit_and_not_before(void **state)
 }
 
 static void
+suspects_are_out_by_one_broker_at_a_time(void **state)
+{
+    struct world *w = given_bench(2);
+    struct held one, two;
+
+    (void)state;
+    attach(w, 0);
+    attach(w, 1);
+    grant(w, 0, 50);
+    grant(w, 1, 50);
+    publish(w);
+    one = held_take(w, 0);
+    two = held_take(w, 0);
+    lose(w, &one, LOST_WORKER_DEAD, 2);
+    lose(w, &two, LOST_WORKER_DEAD, 2);
+    publish(w);
+    assert_int_equal(w->n_held, 2);
+    assert_true(w->held[0].alone && w->held[1].alone);
+    assert_int_equal(w->held[0].link, w->held[1].link);
+    world_end(w);
+}
+
+static void
 inventory(struct world *w, unsigned link, uint64_t task)
 {
     struct msg_inventory i = {.pages = 1, .tasks = {&task, 1}};
@@ -947,6 +970,7 @@ main(void)
         cmocka_unit_test(
             nothing_is_published_before_a_broker_is_attached_and_grants),
         cmocka_unit_test(an_ack_comes_after_the_commit_and_not_before),
+        cmocka_unit_test(suspects_are_out_by_one_broker_at_a_time),
         cmocka_unit_test(a_task_of_a_lost_link_may_turn_up_at_another),
         cmocka_unit_test(
             what_only_a_broken_attachment_named_is_published_again),
