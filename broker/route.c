@@ -271,6 +271,36 @@ drop:
     co_bytes_unref(&body);
 }
 
+/* A batch whose first task is among those given back: the worker lost what it
+ * kept (a damaged spill), and gives back the whole batch. */
+static bool
+is_given_back(struct dispatch *d, const struct unacked *u,
+              const struct msg_returned *r)
+{
+    struct msg m;
+
+    if (msg_decode(&d->reader, u->head.data, u->head.len, &m)) return false;
+    for (uint32_t i = 0; i < r->tasks.n; i++) {
+        if (r->tasks.v[i] == m.results.tasks.v[0] &&
+            msg_at(r->attempts, i) == msg_at(m.results.attempts, 0))
+            return true;
+    }
+    return false;
+}
+
+static void
+unacked_return(struct dispatch *d, struct worker *w, const struct job *job,
+               const struct msg_returned *r)
+{
+    for (uint32_t i = w->unacked_from; i < w->unacked_to; i++) {
+        struct unacked *u = &w->unacked[i];
+
+        if (u->n && u->job == job->slot && is_given_back(d, u, r))
+            unacked_clear(d, w, u);
+    }
+    unacked_shrink(w);
+}
+
 void
 route_returned(struct dispatch *d, struct worker *w, const struct msg *m,
                struct co_bytes head, struct outbox *out)
@@ -292,7 +322,9 @@ route_returned(struct dispatch *d, struct worker *w, const struct msg *m,
     job = jobs_find(d, r->job);
     if (job) {
         finish_all(d, w, job, r->tasks, r->attempts, &unknown, out);
+        if (unknown) unacked_return(d, w, job, r);
         d->count.returned += r->tasks.n;
+        job = jobs_find(d, r->job); /* its last batch may have gone */
     }
     if (job && jobs_owner_handle(d, job, &owner)) {
         outbox_forward(out, SIDE_FRONT, owner, head, (struct co_bytes){0});

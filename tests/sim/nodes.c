@@ -31,6 +31,31 @@ inbox_clear(struct inbox *in)
     in->from = in->n = 0;
 }
 
+/* For a person who follows a run with --trace: not part of its hash. */
+static void
+show(const struct node *n, const struct mail *mail)
+{
+    static struct msg_reader reader;
+    struct msg_u64s ids = {0};
+    struct msg m;
+
+    if (msg_decode(&reader, mail->head.data, mail->head.len, &m)) return;
+    if (m.type == MSG_tasks) ids = m.tasks.tasks;
+    if (m.type == MSG_results) ids = m.results.tasks;
+    if (m.type == MSG_lost) ids = m.lost.tasks;
+    if (m.type == MSG_have) ids = m.have.tasks;
+    if (m.type == MSG_cancel) ids = m.cancel.tasks;
+    if (m.type == MSG_returned) ids = m.returned.tasks;
+    if (m.type == MSG_inventory) ids = m.inventory.tasks;
+    if (m.type == MSG_refused) ids = m.refused.tasks;
+    if (m.type == MSG_ack) ids = m.ack.seqs;
+    printf("    %s < %llu %s", node_name(n), (unsigned long long)mail->peer,
+           msg_name((unsigned)m.type));
+    for (uint32_t i = 0; i < ids.n; i++)
+        printf(" %llx", (unsigned long long)ids.v[i]);
+    printf("\n");
+}
+
 void
 node_deliver(struct sim *s, struct node *n, unsigned box, struct mail mail)
 {
@@ -43,6 +68,7 @@ node_deliver(struct sim *s, struct node *n, unsigned box, struct mail mail)
         co_assert(in->v);
     }
     in->v[in->n++] = mail;
+    if (s->options.print) show(n, &mail);
     node_wake(s, n, s->now_us + (int64_t)sim_below(s, 20));
 }
 

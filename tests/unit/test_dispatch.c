@@ -307,6 +307,30 @@ an_unroutable_worker_that_stays_away_is_dead_soon(void **state)
                      LOST_WORKER_DEAD);
 }
 
+/* A spill that was damaged: no INVENTORY may name these as done any more. */
+static void
+a_kept_result_that_is_given_back_is_not_kept(void **state)
+{
+    struct world *w = *state;
+    uint64_t both[] = {0, 1};
+    uint32_t one = 1;
+
+    given_owner(w);
+    given_worker(w, W1, 10);
+    publishes(w, 0, 2);
+    sends(w, FRONT, BOSS, (struct msg){.type = MSG_bye});
+    finishes(w, W1, 1, 0, 2, 1);
+    sends(w, BACK, W1,
+          (struct msg){.type = MSG_returned,
+                       .returned = {.job = JOB,
+                                    .tasks = {both, 2},
+                                    .attempts = {&one, 1},
+                                    .reason = RETURN_FULL}});
+    hello(w, FRONT, 2, 0);
+    attaches(w, 2, JOB, OWNER + 1, PRIORITY_MEDIUM);
+    assert_int_equal(expect(w, FRONT, 2, MSG_attached)->attached.held, 0);
+}
+
 /* The successor was told that the worker has them; it must hear that the worker
  * took them with it. */
 static void
@@ -637,6 +661,7 @@ main(void)
         T(a_worker_that_leaves_with_tasks_loses_them_by_drain),
         T(an_unroutable_worker_may_come_back_with_what_it_holds),
         T(an_unroutable_worker_that_stays_away_is_dead_soon),
+        T(a_kept_result_that_is_given_back_is_not_kept),
         T(results_that_went_with_their_worker_are_lost_to_the_successor),
         T(a_difference_in_two_beats_leads_to_an_inventory_that_repairs),
         T(results_without_an_owner_are_kept_by_the_worker),
