@@ -99,8 +99,9 @@ void personas_on_sealed(struct personas *p, uint64_t shard, uint64_t file_hash,
 /* Payload bytes that no longer have to be read, by segment, until false. */
 bool personas_next_freed(struct personas *p, uint64_t *ret_segment,
                          uint64_t *ret_bytes);
-/* Whether a result in that journal segment still has to be read. Walks the
- * open shards: for the moments when a segment might go. */
+/* Whether that journal segment still has to be read: a result of an open shard
+ * is in it, or one's death may be. Walks the open shards: for the moments when
+ * a segment might go. */
 bool personas_needs_segment(const struct personas *p, uint64_t segment);
 
 /* -- journal -------------------------------------------------------------- */

@@ -185,10 +185,12 @@ grid_decided(struct cell *c)
     return true;
 }
 
+/* Where the record of a death stands is not known: while the shard is open it
+ * may be any segment, and without it the rows would be drawn again. */
 static bool
 piece_needs(const struct piece *piece, uint64_t segment)
 {
-    return piece->r.segment == segment ||
+    return piece->state == PIECE_DEAD || piece->r.segment == segment ||
            (piece->pack && piece->pack->segment == segment);
 }
 

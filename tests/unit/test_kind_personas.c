@@ -370,6 +370,28 @@ a_guilty_row_is_halved_out_and_leaves_a_hole(void **state)
     personas_free(f.p);
 }
 
+/* Its record may be in any of them; without it the row would come back. */
+static void
+while_a_death_is_in_an_open_shard_no_segment_may_go(void **state)
+{
+    struct fixture f;
+    uint64_t task;
+
+    (void)state;
+    begin(&f, 1000, 0);
+    draw_all(&f);
+    task = f.out[--f.n_out];
+    assert_int_equal(take(&f, task), KIND_ACCEPTED);
+    place(&f, task);
+    assert_true(personas_needs_segment(f.p, SEGMENT));
+    assert_false(personas_needs_segment(f.p, SEGMENT + 1));
+    personas_kind.dead(f.p, f.out[--f.n_out]);
+    assert_true(personas_needs_segment(f.p, SEGMENT + 1));
+    run(&f);
+    assert_false(personas_needs_segment(f.p, SEGMENT));
+    personas_free(f.p);
+}
+
 static void
 a_finished_corpus_is_extended_from_its_cut_cell(void **state)
 {
@@ -636,6 +658,7 @@ main(void)
             the_job_ends_partial_when_the_candidate_budget_is_spent),
         cmocka_unit_test(no_more_than_65536_candidates_and_256_shards_are_open),
         cmocka_unit_test(a_guilty_row_is_halved_out_and_leaves_a_hole),
+        cmocka_unit_test(while_a_death_is_in_an_open_shard_no_segment_may_go),
         cmocka_unit_test(a_finished_corpus_is_extended_from_its_cut_cell),
         cmocka_unit_test(fewer_rows_than_are_sealed_are_refused),
         cmocka_unit_test(
