@@ -28,7 +28,8 @@ struct sealing {
     bool used;
 };
 
-/* A journal segment that results were sealed from. */
+/* A journal segment that may go one day: one of a predecessor, or one that
+ * results were sealed from. */
 struct segment_use {
     uint64_t segment;
     bool doomed; /* may go once the checkpoint is committed */
@@ -116,26 +117,32 @@ corpus_hosted(struct corpus *c)
 
 /* ---- journal segments in use ---- */
 
-static struct segment_use *
-segment_use_of(struct corpus *c, uint64_t segment)
+/* One that memory was too short for stays on disk: that costs space, not
+ * rows. */
+static void
+segment_use_add(struct corpus *c, uint64_t segment)
 {
-    for (size_t i = c->n_segments; i-- > 0;) {
-        if (c->segments[i].segment == segment) return &c->segments[i];
-    }
     if (c->n_segments == c->cap_segments) {
         size_t cap = c->cap_segments ? 2 * c->cap_segments : 64;
         struct segment_use *more = realloc(c->segments, cap * sizeof *more);
 
-        if (!more) return NULL;
+        if (!more) return;
         c->segments = more;
         c->cap_segments = cap;
     }
-    c->segments[c->n_segments] = (struct segment_use){.segment = segment};
-    return &c->segments[c->n_segments++];
+    c->segments[c->n_segments++] = (struct segment_use){.segment = segment};
 }
 
-/* Remembers the segments that sealing freed something of. One that memory was
- * too short for stays on disk: that costs space, not rows. */
+static bool
+segment_use_known(const struct corpus *c, uint64_t segment)
+{
+    for (size_t i = c->n_segments; i-- > 0;) {
+        if (c->segments[i].segment == segment) return true;
+    }
+    return false;
+}
+
+/* Remembers the segments that sealing freed something of. */
 static void
 corpus_take_freed(struct corpus *c)
 {
@@ -143,7 +150,7 @@ corpus_take_freed(struct corpus *c)
     uint64_t bytes;
 
     while (personas_next_freed(c->personas, &segment, &bytes)) {
-        (void)segment_use_of(c, segment);
+        if (!segment_use_known(c, segment)) segment_use_add(c, segment);
     }
 }
 
@@ -436,6 +443,13 @@ corpus_replay(void *self, uint8_t type, const uint8_t *content, size_t len,
                : CO_OK;
 }
 
+/* Each is told once, and before anything is sealed. */
+static void
+corpus_segment(void *self, uint64_t segment)
+{
+    segment_use_add(self, segment);
+}
+
 /* ---- what the loop asks ---- */
 
 static int
@@ -480,6 +494,7 @@ corpus_finish(void *self, struct co_diag *diag)
 
 static const struct hosted corpus_functions = {
     .replay = corpus_replay,
+    .segment = corpus_segment,
     .turn = corpus_turn,
     .committed = corpus_committed,
     .fd = corpus_fd,

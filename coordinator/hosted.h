@@ -17,6 +17,9 @@ struct hosted {
     /* A journal record that is not RESULTS, at start, in commit order. */
     enum co_err (*replay)(void *self, uint8_t type, const uint8_t *content,
                           size_t len, struct co_diag *diag);
+    /* At start, before any record: an older segment that counts, by the
+     * engine's name (replay.h). Which of them may go is the job's to say. */
+    void (*segment)(void *self, uint64_t segment);
     /* Once a turn: order files, append records with cookies of its own. */
     enum co_err (*turn)(void *self, struct journal *j, struct co_diag *diag);
     /* A record appended with this cookie is on disk. */

@@ -128,6 +128,15 @@ say_what_was_cut(const struct journal_report *report)
     }
 }
 
+/* Every older segment may one day be deleted, whoever wrote it. */
+static void
+tell_segments(const struct adoption *older, const struct hosted *hosted)
+{
+    for (size_t i = 0; hosted->segment && i < older->len; i++) {
+        hosted->segment(hosted->self, replay_segment(older->v[i].name));
+    }
+}
+
 enum co_err
 replay_journal(const char *dir, uint64_t job, uint32_t owner,
                uint64_t segment_bytes, struct engine *engine,
@@ -142,6 +151,7 @@ replay_journal(const char *dir, uint64_t job, uint32_t owner,
     if (err) return err;
     say_what_was_cut(&report);
     err = journal_start(dir, job, owner, &older, &options, ret_journal, diag);
+    if (!err) tell_segments(&older, hosted);
     adoption_fini(&older);
     return err ? err : replay_all(dir, owner, engine, hosted, diag);
 }

@@ -21,6 +21,8 @@ struct fixture {
     struct engine *engine;
     struct hosted hosted;
     char heard[HEARD_MAX * 4]; /* "C0 S3 S4 ": type and first byte */
+    uint64_t segments[HEARD_MAX];
+    size_t n_segments;
 };
 
 static enum co_err
@@ -38,6 +40,16 @@ hear(void *self, uint8_t type, const uint8_t *content, size_t len,
     return CO_OK;
 }
 
+static void
+hear_segment(void *self, uint64_t segment)
+{
+    struct fixture *f = self;
+
+    assert_string_equal(f->heard, ""); /* before any record */
+    assert_true(f->n_segments < HEARD_MAX);
+    f->segments[f->n_segments++] = segment;
+}
+
 static int
 setup(void **state)
 {
@@ -52,8 +64,11 @@ setup(void **state)
     assert_int_equal(bench_new(&bench, &f.bench), CO_OK);
     assert_int_equal(
         engine_new(&engine, &bench_kind, f.bench, &f.out, &f.engine), CO_OK);
-    f.hosted = (struct hosted){
-        .kind = &bench_kind, .state = f.bench, .self = &f, .replay = hear};
+    f.hosted = (struct hosted){.kind = &bench_kind,
+                               .state = f.bench,
+                               .self = &f,
+                               .replay = hear,
+                               .segment = hear_segment};
     *state = &f;
     return 0;
 }
@@ -151,6 +166,26 @@ records_in_front_of_the_checkpoint_may_be_gone_in_part(void **state)
     assert_string_equal(replay(f), "C2 S3 ");
 }
 
+/* Else those that became useless under a predecessor stayed for ever. */
+static void
+every_older_segment_is_told_before_the_records(void **state)
+{
+    static const char *const words[] = {"S0", "S1", "S2"};
+    struct fixture *f = *state;
+    struct segment_name at[3];
+
+    journal_free(given_journal(f, words, 3, at));
+    (void)replay(f);
+    assert_true(f->n_segments >= 3);
+    for (size_t i = 0; i < 3; i++) {
+        size_t k = 0;
+
+        while (k < f->n_segments && f->segments[k] != replay_segment(at[i]))
+            k++;
+        assert_true(k < f->n_segments);
+    }
+}
+
 int
 main(void)
 {
@@ -159,6 +194,7 @@ main(void)
         T(without_a_checkpoint_everything_is_heard_in_order),
         T(the_newest_checkpoint_is_heard_first_and_replaces_what_is_in_front),
         T(records_in_front_of_the_checkpoint_may_be_gone_in_part),
+        T(every_older_segment_is_told_before_the_records),
 #undef T
     };
 
