@@ -34,7 +34,6 @@ broker_node_start(struct sim *s, struct node *n)
     b->part_max = sim_chance(s, 500) ? PART_BYTES_MAX : 2 * BODY_BYTES_MAX;
     limits.part_max = (uint32_t)b->part_max;
     if (sim_chance(s, 200)) limits.window_max = 64;
-    if (sim_chance(s, 200)) limits.job_tasks_max = 128;
     if (sim_chance(s, 200)) limits.queued_bytes_max = 400 << 10;
     co_assert(!dispatch_new(&limits, sim_random(s) | 1, node_name(n), now_ms(s),
                             &b->d));

@@ -13,6 +13,7 @@ enum {
     ITEM_LATE = 4,     /* a result was called late */
     ITEM_REPLAYED = 8, /* the replay that is under way has it */
     ITEM_REPLAYED_DEAD = 16,
+    ITEM_GONE = 32, /* was committed, and the next owner does not know it */
     BATCH_BUCKETS = 1024,
     STEPS = 9,
 };

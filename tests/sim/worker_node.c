@@ -46,6 +46,7 @@ struct worker_node {
     char name[16];
     struct spilled *spilled;
     size_t n_spilled, cap_spilled;
+    size_t seen; /* messages of out that the oracle saw */
 };
 
 static struct worker_node *running; /* whose turn it is */
@@ -289,12 +290,12 @@ send_one(struct worker_node *w, struct outmsg *m)
 }
 
 static void
-send_all(struct worker_node *w, size_t from)
+send_all(struct worker_node *w)
 {
     bool stuck[SIM_BROKERS_MAX] = {false};
     size_t kept = 0;
 
-    for (size_t i = from; i < w->out.n; i++)
+    for (size_t i = w->seen; i < w->out.n; i++)
         oracle_on_worker_output(w->sim, w->node, w->incarnation, &w->out.v[i],
                                 &w->reader);
     for (size_t i = 0; i < w->out.n; i++) {
@@ -304,7 +305,7 @@ send_all(struct worker_node *w, size_t from)
         stuck[m.peer] = true;
         w->out.v[kept++] = m;
     }
-    w->out.n = kept;
+    w->out.n = w->seen = kept;
 }
 
 static int64_t
@@ -325,11 +326,10 @@ static void
 leave(struct sim *s, struct node *n)
 {
     struct worker_node *w = n->core;
-    size_t old = w->out.n;
 
     slots_flush(w->slots, s->now_us, &w->out);
     slots_bye(w->slots, &w->out);
-    send_all(w, old);
+    send_all(w);
     net_close_node(s, n);
     node_kill(s, n, false);
     faults_restart(s, n, 500000);
@@ -339,11 +339,9 @@ void
 worker_node_turn(struct sim *s, struct node *n)
 {
     struct worker_node *w = n->core;
-    size_t old = w->out.n; /* what the oracle has seen */
 
     running = w;
     w->env.ahead_us = 0;
-    if (w->turns == 0) old = 0;
     read_links(w);
     slots_tick(w->slots, s->now_us, &w->out);
     if (w->drain_until_us && s->now_us >= w->drain_until_us && !w->leave)
@@ -358,7 +356,7 @@ worker_node_turn(struct sim *s, struct node *n)
         return;
     }
     if (!w->out.n || !w->flushed) slots_flush(w->slots, s->now_us, &w->out);
-    send_all(w, old);
+    send_all(w);
     w->flushed = w->out.n > 0;
     n->busy_until_us = s->now_us + w->env.ahead_us;
     if (w->turns++ % CHECK_EVERY == 0) worker_node_check(s, n);
