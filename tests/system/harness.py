@@ -33,6 +33,7 @@ REVERT = os.path.join(BUILD, "tests/powerloss-revert")
 FACTOR = float(os.environ.get("COHORT_TIME_FACTOR", "1"))
 MARK = "COHORT_TEST_MARK"
 LOG_TAIL = 4000
+COMPLAINTS = ("Sanitizer", "runtime error:", "assertion", "Assertion", "this is a bug")
 
 
 def seed_from_environment():
@@ -211,6 +212,16 @@ class Bench:
             print(f"left: {self.top}", file=sys.stderr)
         else:
             shutil.rmtree(self.top, ignore_errors=True)
+
+    def complaints(self):
+        """What a sanitizer or an assertion said in any log."""
+        found = []
+        for path in sorted(glob.glob(self.path("*.log"))):
+            with open(path, errors="replace") as f:
+                for line in f:
+                    if any(word in line for word in COMPLAINTS):
+                        found.append(f"{os.path.basename(path)}: {line.strip()}")
+        return found
 
     def marked(self):
         """Pids of all live processes that stem from this bench: by a variable
@@ -401,6 +412,10 @@ class SystemTest(unittest.TestCase):
         self.bench = Bench()
         self.seed = seed_from_environment()
         self.random = random.Random(self.seed)
+        self.addCleanup(self.check_logs)
+
+    def check_logs(self):
+        self.assertEqual(self.bench.complaints(), [])
 
     def run(self, result=None):
         before = len(result.failures) + len(result.errors)

@@ -1,4 +1,5 @@
 """The same rows, byte for byte, whoever makes them and whatever is killed."""
+import signal
 import unittest
 
 import harness
@@ -57,6 +58,27 @@ class BytesEqual(harness.SystemTest):
         self.bench.worker()
         self.assertEqual(proc.wait(60), 0, proc.log())
         self.check_corpus(self.bench.path("out"), ROWS, sha)
+
+    def test_told_to_end_everybody_ends_in_order(self):
+        broker, workers = self.fleet(workers=2)
+        self.complete(self.bench.job(1000))
+        for proc in workers + [broker]:
+            proc.kill(signal.SIGTERM)
+            self.assertEqual(proc.wait(20), 0, proc.log())
+
+    def test_a_worker_that_drains_gives_its_work_to_others(self):
+        """Rolling change of all workers during a run: no strike, no row lost."""
+        _, workers = self.fleet(workers=2)
+        rows = 10 * ROWS
+        proc = self.bench.coordinator(self.bench.job(rows))
+        harness.wait_for("tasks out", lambda: proc.progress("drawn"), alive=[proc])
+        for old in workers:
+            self.bench.worker()
+            old.kill(signal.SIGTERM)
+            self.assertEqual(old.wait(40), 0, old.log())
+        self.assertEqual(proc.wait(60), 0, proc.log())
+        self.assertEqual(proc.end()["counters"].get("lost_charged", 0), 0)
+        self.check_corpus(self.bench.path("out"), rows)
 
 
 if __name__ == "__main__":

@@ -222,6 +222,7 @@ def one_run(case, seed, rows, quiet, power, table):
         case.assertEqual(state["ledger"]["accepted"], rows)
         code, out, err = bench.cohort("journal", "check", run.folder)
         case.assertEqual(code, 0, out + err)
+        case.assertEqual(bench.complaints(), [])
         failed = False
     finally:
         if failed:
