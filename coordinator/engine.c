@@ -167,8 +167,9 @@ adopt(struct engine *e, unsigned link, uint64_t id, uint32_t attempt)
     if (task->state == TASK_OUT && task->link != link &&
         e->links[task->link].attached)
         return true; /* two brokers hold it: the first result counts */
-    if (attempt > task->attempt)
-        task->attempt = (uint16_t)co_min_u64(attempt, UINT16_MAX);
+    /* An older attempt proves nothing about the one in force. */
+    if (attempt < task->attempt) return true;
+    task->attempt = (uint16_t)co_min_u64(attempt, UINT16_MAX);
     engine_put_out(e, i, link);
     e->n.adopted++;
     return true;

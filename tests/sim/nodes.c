@@ -37,22 +37,42 @@ show(const struct node *n, const struct mail *mail)
 {
     static struct msg_reader reader;
     struct msg_u64s ids = {0};
+    struct msg_u32s tries = {0};
     struct msg m;
 
     if (msg_decode(&reader, mail->head.data, mail->head.len, &m)) return;
-    if (m.type == MSG_tasks) ids = m.tasks.tasks;
-    if (m.type == MSG_results) ids = m.results.tasks;
-    if (m.type == MSG_lost) ids = m.lost.tasks;
-    if (m.type == MSG_have) ids = m.have.tasks;
+    if (m.type == MSG_tasks) {
+        ids = m.tasks.tasks;
+        tries = m.tasks.attempts;
+    }
+    if (m.type == MSG_results) {
+        ids = m.results.tasks;
+        tries = m.results.attempts;
+    }
+    if (m.type == MSG_lost) {
+        ids = m.lost.tasks;
+        tries = m.lost.attempts;
+    }
+    if (m.type == MSG_have) {
+        ids = m.have.tasks;
+        tries = m.have.attempts;
+    }
     if (m.type == MSG_cancel) ids = m.cancel.tasks;
-    if (m.type == MSG_returned) ids = m.returned.tasks;
-    if (m.type == MSG_inventory) ids = m.inventory.tasks;
+    if (m.type == MSG_returned) {
+        ids = m.returned.tasks;
+        tries = m.returned.attempts;
+    }
+    if (m.type == MSG_inventory) {
+        ids = m.inventory.tasks;
+        tries = m.inventory.attempts;
+    }
     if (m.type == MSG_refused) ids = m.refused.tasks;
     if (m.type == MSG_ack) ids = m.ack.seqs;
     printf("    %s < %llu %s", node_name(n), (unsigned long long)mail->peer,
            msg_name((unsigned)m.type));
     for (uint32_t i = 0; i < ids.n; i++)
-        printf(" %llx", (unsigned long long)ids.v[i]);
+        printf(" %llx/%u", (unsigned long long)ids.v[i],
+               tries.n ? msg_at(tries, i) : 0);
     printf("\n");
 }
 

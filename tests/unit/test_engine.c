@@ -458,6 +458,31 @@ a_task_of_a_lost_link_may_turn_up_at_another(void **state)
 }
 
 static void
+an_older_attempt_in_an_inventory_holds_nothing(void **state)
+{
+    struct world *w = given_bench(1);
+    struct held h;
+
+    (void)state;
+    attach(w, 0);
+    grant(w, 0, 5);
+    publish(w);
+    h = held_take(w, 0);
+    lose(w, &h, LOST_LINK, 1);
+    publish(w);
+    assert_int_equal(held_take(w, 0).attempt, 2);
+    engine_on_link_down(w->e, 0, w->now_us);
+    inventory(w, 0, h.task); /* attempt 1: all that the new broker heard of */
+    attach(w, 0);
+    w->granted[0] = 0;
+    grant(w, 0, 5);
+    publish(w);
+    assert_int_equal(w->n_held, 1);
+    assert_int_equal(w->held[0].attempt, 3);
+    world_end(w);
+}
+
+static void
 what_only_a_broken_attachment_named_is_published_again(void **state)
 {
     struct world *w = given_bench(1);
@@ -972,6 +997,7 @@ main(void)
         cmocka_unit_test(an_ack_comes_after_the_commit_and_not_before),
         cmocka_unit_test(suspects_are_out_by_one_broker_at_a_time),
         cmocka_unit_test(a_task_of_a_lost_link_may_turn_up_at_another),
+        cmocka_unit_test(an_older_attempt_in_an_inventory_holds_nothing),
         cmocka_unit_test(
             what_only_a_broken_attachment_named_is_published_again),
         cmocka_unit_test(a_returned_task_waits_for_its_time_and_costs_nothing),
