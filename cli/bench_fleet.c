@@ -74,7 +74,7 @@ bench_fleet_run(struct bench_fleet *b, const char *program)
     b->wall_ms = co_clock_ms() - began_ms;
     fleet_cost(fleet, &b->cost);
     b->last = conduct.last; /* moves */
-    if (exit_code == CLI_FAILED && b->last.end) {
+    if (exit_code != CLI_OK && b->last.end) {
         progress_notice(&progress, b->last.text);
     }
     co_signals_close(&conduct.signal_fd);

@@ -89,22 +89,36 @@ bench_result(const struct bench_run *b, struct co_buf *out)
     (void)co_buf_text(out);
 }
 
+/* As a job ends; NULL: diag says why. */
+static const struct {
+    const char *text;
+    int exit_status;
+} ends[] = {
+    [OWNER_DONE] = {"all tasks committed", 0},
+    [OWNER_PARTIAL] = {"ended before all tasks were committed", 3},
+    [OWNER_STOPPED] = {"stopped before all tasks were committed", 3},
+    [OWNER_STALE] = {"another owner has taken the job over", 1},
+    [OWNER_FAILED] = {NULL, 1},
+};
+
 static int
 bench_report(const struct bench_run *b, struct watch *watch, enum owner_end end,
-             const struct co_diag *diag)
+             struct co_diag *diag)
 {
     struct co_buf out;
     bool done = end == OWNER_DONE;
 
+    /* What stands in diag may be of an error that was dealt with. */
+    if (ends[end].text) (void)co_fail(diag, CO_OK, "%s", ends[end].text);
     co_buf_init(&out, RESULT_BYTES_MAX);
     if (done) bench_result(b, &out);
-    watch_end(watch, done ? 0 : 1, done ? "all tasks committed" : diag->text,
+    watch_end(watch, ends[end].exit_status, diag->text,
               done ? co_buf_text(&out) : NULL);
     if (b->cfg.status_fd >= CONFIG_NO_FD && done) {
         (void)printf("%s\n", co_buf_text(&out));
     }
     co_buf_fini(&out);
-    return done ? 0 : 1;
+    return ends[end].exit_status;
 }
 
 static enum owner_end
@@ -174,7 +188,7 @@ bench_job(int argc, char **argv)
 {
     struct co_options *options = NULL;
     struct bench_run *b = calloc(1, sizeof *b);
-    struct co_diag diag = {"stopped before all tasks were committed"};
+    struct co_diag diag = {"failed without a reason given: this is a bug"};
     int status = 1;
 
     if (!b) return 1;
@@ -183,7 +197,7 @@ bench_job(int argc, char **argv)
         status = bench_all(b, &diag);
         if (status != 0) {
             (void)fprintf(stderr, CO_PROGRAM "-coordinator: %s\n", diag.text);
-            status = 1;
+            if (status == -1) status = 1;
         }
         if (!b->cfg.keep && b->dir[0] && co_fs_remove_tree(b->dir, &diag)) {
             (void)fprintf(stderr, CO_PROGRAM "-coordinator: %s\n", diag.text);
