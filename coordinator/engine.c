@@ -248,6 +248,18 @@ engine_on_settled(struct engine *e, unsigned link, int64_t now_us)
 }
 
 void
+engine_on_malformed(struct engine *e)
+{
+    e->n.malformed++;
+}
+
+void
+engine_on_flood(struct engine *e)
+{
+    e->n.floods++;
+}
+
+void
 engine_on_link_down(struct engine *e, unsigned link, int64_t now_us)
 {
     struct link *l;

@@ -56,7 +56,8 @@ struct engine_options {
     X(late, "results no longer wanted, dropped")                               \
     X(invalid, "results that were not what was asked")                         \
     X(foreign, "result messages of another job or fingerprint, refused")       \
-    X(malformed, "messages that break the batch rules, refused")               \
+    X(malformed, "messages not to be read or against the rules, refused")      \
+    X(floods, "links begun anew: too much came before the replay")             \
     X(salvaged, "results of an older or given-up attempt, accepted")           \
     X(failed, "attempts reported failed")                                      \
     X(stale_failed, "failures of attempts no longer in force, ignored")        \
@@ -172,6 +173,10 @@ void engine_on_settled(struct engine *e, unsigned link, int64_t now_us);
  * another incarnation: credit is void. Its tasks are kept for re-attaching,
  * at most 2 s (paid kinds: 60 s), then published elsewhere. */
 void engine_on_link_down(struct engine *e, unsigned link, int64_t now_us);
+/* Counts what the shell could not pass on: a message that cannot be read; a
+ * link given up because too much came before the journal was read. */
+void engine_on_malformed(struct engine *e);
+void engine_on_flood(struct engine *e);
 void engine_on_credit(struct engine *e, unsigned link,
                       const struct msg_credit *credit);
 /* Answered with RECLAIMED. */

@@ -21,9 +21,15 @@ enum {
     TURN_MESSAGES_MAX = 256, /* from each broker, then the rest has its turn */
     DESCRIPTORS_MAX = 5,     /* journal, hosted job, Redis, signals, lifeline */
     WAIT_MAX_MS = 50,
-    ATTACH_WAIT_MS = 1000, /* for brokers, before a journal is read */
-    EARLY_MAX = 4096,      /* messages kept while the journal is read */
-    STOP_WAIT_MS = 3000,   /* for commits under way when told to stop */
+    ATTACH_WAIT_MS = 1000,      /* for brokers, before a journal is read */
+    EARLY_MAX = 4096,           /* messages kept while the journal is read */
+    EARLY_BYTES_MAX = 16 << 20, /* of them, from all brokers */
+    /* No more is read from brokers while as much waits for the disk: below
+     * JOURNAL_QUEUE_BYTES by more than the last message and the job's own
+     * records, because the journal's CO_FULL ends the run. */
+    JOURNAL_READ_BYTES = 32 << 20,
+    LOG_LIMIT_MS = 1000,
+    STOP_WAIT_MS = 3000, /* for commits under way when told to stop */
     HEAD_BITS = 17, /* of a cookie: bytes of the header, <= HEAD_BYTES_MAX */
     HEAD_MASK = (1 << HEAD_BITS) - 1,
 };
@@ -31,6 +37,7 @@ enum {
 struct broker_link {
     struct link core;
     struct sock *sock;
+    bool flooded; /* too much came early: begun anew after the replay */
 };
 
 /* A message that came before the journal was read. */
@@ -54,6 +61,9 @@ struct owner {
     struct msg_reader reader;
     struct early *early; /* EARLY_MAX of them, until replayed */
     size_t n_early;
+    uint64_t early_bytes;
+    uint64_t read_bytes; /* that may still be read in this turn */
+    struct co_log_limit malformed_limit;
     bool replayed;
     bool stopping;
     int64_t stop_us; /* when to stop waiting */
@@ -149,6 +159,7 @@ early_drop(struct owner *o)
         co_bytes_unref(&o->early[i].body);
     }
     o->n_early = 0;
+    o->early_bytes = 0;
 }
 
 void
@@ -188,6 +199,7 @@ early_drop_link(struct owner *o, unsigned link)
             o->early[kept++] = *e;
             continue;
         }
+        o->early_bytes -= e->head.len + e->body.len;
         co_bytes_unref(&e->head);
         co_bytes_unref(&e->body);
     }
@@ -201,6 +213,7 @@ owner_link_lost(struct owner *o, unsigned i)
 {
     co_log(CO_LOG_WARN, "broker.lost", "endpoint=%s",
            sock_endpoint(o->links[i].sock));
+    parts_drop(o->parts, i);
     if (o->replayed)
         engine_on_link_down(o->engine, i, o->now_us);
     else
@@ -301,12 +314,34 @@ owner_on_task_message(struct owner *o, unsigned link, const struct msg *m,
     }
 }
 
+/* A message left out would be missed for ever (a page of INVENTORY, a LOST):
+ * the link begins anew once the journal is read, with a fresh inventory, and
+ * workers send again what was not acknowledged. */
+static void
+owner_on_flood(struct owner *o, unsigned link)
+{
+    engine_on_flood(o->engine);
+    co_log(CO_LOG_WARN, "broker.flood",
+           "endpoint=%s messages=%zu bytes=%llu text=%s",
+           sock_endpoint(o->links[link].sock), o->n_early,
+           (unsigned long long)o->early_bytes,
+           "too much came before the journal was read; attaching again later");
+    o->links[link].core.state = LINK_DOWN;
+    o->links[link].flooded = true;
+    owner_link_lost(o, link);
+}
+
 /* Before the journal was read the engine cannot judge anything: keep it. */
 static void
 owner_keep_early(struct owner *o, unsigned link, struct co_bytes head,
                  struct co_bytes body)
 {
-    if (o->n_early == EARLY_MAX) return; /* results: sent again later */
+    if (o->n_early == EARLY_MAX ||
+        o->early_bytes + head.len + body.len > EARLY_BYTES_MAX) {
+        owner_on_flood(o, link);
+        return;
+    }
+    o->early_bytes += head.len + body.len;
     o->early[o->n_early++] =
         (struct early){(uint8_t)link, co_bytes_ref(head), co_bytes_ref(body)};
 }
@@ -341,6 +376,20 @@ owner_on_message(struct owner *o, unsigned link, const struct msg *m,
 }
 
 static void
+owner_on_malformed(struct owner *o, unsigned link, enum co_err err)
+{
+    uint64_t more;
+
+    engine_on_malformed(o->engine);
+    if (co_log_every(&o->malformed_limit, now_ms(o), LOG_LIMIT_MS, &more)) {
+        co_log(CO_LOG_WARN, "broker.malformed",
+               "endpoint=%s error=%s more=%llu",
+               sock_endpoint(o->links[link].sock), co_err_name(err),
+               (unsigned long long)more);
+    }
+}
+
+static void
 owner_on_frames(struct owner *o, unsigned link, struct co_bytes head,
                 struct co_bytes body)
 {
@@ -350,8 +399,7 @@ owner_on_frames(struct owner *o, unsigned link, struct co_bytes head,
     enum co_err err = msg_decode(&o->reader, head.data, head.len, &m);
 
     if (err) {
-        co_log(CO_LOG_WARN, "broker.malformed", "endpoint=%s error=%s",
-               sock_endpoint(o->links[link].sock), co_err_name(err));
+        owner_on_malformed(o, link, err);
         return;
     }
     if (m.type != MSG_part) {
@@ -359,13 +407,37 @@ owner_on_frames(struct owner *o, unsigned link, struct co_bytes head,
         return;
     }
     err = parts_add(o->parts, link, &m.part, body, &whole_head, &whole_body);
-    if (err) return;
-    if (!msg_decode(&o->reader, whole_head.data, whole_head.len, &m) &&
-        m.type != MSG_part) {
+    if (err) {
+        if (err != CO_AGAIN) owner_on_malformed(o, link, err);
+        return;
+    }
+    err = msg_decode(&o->reader, whole_head.data, whole_head.len, &m);
+    if (!err && m.type == MSG_part) err = CO_PROTOCOL; /* parts of a part */
+    if (err) {
+        owner_on_malformed(o, link, err);
+    } else {
         owner_on_message(o, link, &m, whole_head, whole_body);
     }
     co_bytes_unref(&whole_head);
     co_bytes_unref(&whole_body);
+}
+
+/* Is there room for results in the engine and in the journal? */
+static bool
+owner_has_room(const struct owner *o)
+{
+    return !o->replayed ||
+           (engine_results_room(o->engine) > 0 && o->read_bytes > 0);
+}
+
+/* Once a turn: what is taken now comes on top of what waits for the disk. */
+static void
+owner_measure_room(struct owner *o)
+{
+    uint64_t queued = o->journal ? journal_queued_bytes(o->journal) : 0;
+
+    o->read_bytes =
+        queued < JOURNAL_READ_BYTES ? JOURNAL_READ_BYTES - queued : 0;
 }
 
 /* At most TURN_MESSAGES_MAX, and no more than the journal can take. */
@@ -377,8 +449,9 @@ owner_read_link(struct owner *o, unsigned link)
     uint64_t peer;
 
     for (int i = 0; i < TURN_MESSAGES_MAX; i++) {
-        if (o->replayed && engine_results_room(o->engine) == 0) return false;
+        if (!owner_has_room(o)) return false;
         if (sock_recv(o->links[link].sock, &peer, &head, &body)) return false;
+        o->read_bytes -= co_min_u64(o->read_bytes, head.len + body.len);
         owner_on_frames(o, link, head, body);
         co_bytes_unref(&head);
         co_bytes_unref(&body);
@@ -494,7 +567,8 @@ owner_wait(struct owner *o, bool more)
         wait_ms = due_us <= 0 ? 0 : (long)((due_us + 999) / 1000);
     }
     /* With no room for results the journal wakes us, not the brokers. */
-    if (!o->replayed || engine_results_room(o->engine)) {
+    owner_measure_room(o);
+    if (owner_has_room(o)) {
         for (unsigned i = 0; i < o->n_links; i++) {
             items[n++].socket = sock_handle(o->links[i].sock);
         }
@@ -596,7 +670,9 @@ static bool
 owner_attached_everywhere(const struct owner *o)
 {
     for (unsigned i = 0; i < o->n_links; i++) {
-        if (o->links[i].core.state != LINK_READY) return false;
+        if (o->links[i].core.state != LINK_READY && !o->links[i].flooded) {
+            return false;
+        }
     }
     return true;
 }
@@ -612,6 +688,7 @@ owner_attach(struct owner *o)
     while (!owner_attached_everywhere(o) && o->now_us < until_us &&
            !o->stopping && !o->stale) {
         for (unsigned i = 0; i < o->n_links; i++) {
+            if (o->links[i].flooded) continue;
             (void)link_tick(&o->links[i].core, now_ms(o), &o->out);
         }
         owner_send(o);
