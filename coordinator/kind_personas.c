@@ -498,6 +498,7 @@ place_pack(struct personas *p, uint64_t task, struct piece *piece,
         return;
     }
     grid_free_bytes(p, &piece->r);
+    if (!piece->base) piece->base = piece->r.segment;
     free(piece->r.deltas);
     piece->r = *piece->pack;
     free(piece->pack);

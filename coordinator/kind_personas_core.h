@@ -37,6 +37,8 @@ struct piece {
     uint8_t depth, state, pack_state;
     struct range_info r;
     struct range_info *pack; /* PACK_TAKEN: the new frame */
+    uint64_t base; /* once packed: segment of the first result, which a replay
+                    * needs before the pack; 0: not packed */
 };
 
 struct cell {

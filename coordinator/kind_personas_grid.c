@@ -191,6 +191,7 @@ static bool
 piece_needs(const struct piece *piece, uint64_t segment)
 {
     return piece->state == PIECE_DEAD || piece->r.segment == segment ||
+           (piece->base && piece->base == segment) ||
            (piece->pack && piece->pack->segment == segment);
 }
 
