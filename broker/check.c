@@ -40,7 +40,7 @@ check_entries(const struct dispatch *d)
     MUST(count == d->entry_count);
     MUST(queued == d->queued);
     MUST(held == d->in_flight);
-    MUST(in_force == d->by_task.n);
+    MUST(in_force == d->by_task.count);
     return NULL;
 }
 

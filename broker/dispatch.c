@@ -50,7 +50,11 @@ dispatch_new(const struct dispatch_limits *limits, uint64_t incarnation,
     d->incarnation = incarnation;
     msg_str_copy(msg_text(name), d->name, sizeof d->name);
     d->started_ms = now_ms;
-    d->registry.seed = d->by_task.seed = incarnation;
+    /* A worker has two names, and one that rebinds a third for a moment; tasks
+     * count twice, as in tasks_reserve. */
+    co_table_init(&d->registry, 3 * limits->peers_max + limits->jobs_max + 2,
+                  incarnation);
+    co_table_init(&d->by_task, 2 * limits->tasks_max, incarnation);
     d->next_tick = now_ms + DISPATCH_TICK_MS;
     d->entry_free = d->batch_free = NONE;
     /* Lane 0 is for tasks of jobs that only a worker told us of. */
@@ -79,8 +83,8 @@ dispatch_free(struct dispatch *d)
     free(d->entries);
     free(d->ids);
     free(d->batches);
-    index_fini(&d->registry);
-    index_fini(&d->by_task);
+    co_table_fini(&d->registry);
+    co_table_fini(&d->by_task);
     free(d);
 }
 

@@ -186,9 +186,9 @@ set_band(struct dispatch *d, struct job *job, uint8_t to)
 struct job *
 jobs_find(struct dispatch *d, uint64_t id)
 {
-    uint32_t at = index_get(&d->registry, id, IN_JOBS);
+    uint32_t at = co_table_find(&d->registry, id, IN_JOBS);
 
-    return at == INDEX_NONE ? NULL : &d->jobs[at];
+    return at == CO_TABLE_NONE ? NULL : &d->jobs[at];
 }
 
 static enum co_err
@@ -219,7 +219,7 @@ jobs_get(struct dispatch *d, uint64_t id, int64_t now_ms)
     uint32_t slot;
 
     if (job) return job;
-    if (index_reserve(&d->registry, d->registry.n + 1)) return NULL;
+    if (co_table_reserve(&d->registry, d->registry.count + 1)) return NULL;
     if (job_slot(d, &slot)) return NULL;
     job = &d->jobs[slot];
     *job = (struct job){.id = id,
@@ -229,7 +229,7 @@ jobs_get(struct dispatch *d, uint64_t id, int64_t now_ms)
                         .since_ms = now_ms};
     for (int i = 0; i < FLOWS_PER_JOB; i++)
         job->flows[i] = NONE;
-    index_put(&d->registry, id, IN_JOBS, slot);
+    co_table_put(&d->registry, id, IN_JOBS, slot);
     d->job_count++;
     return job;
 }
@@ -243,7 +243,7 @@ jobs_maybe_free(struct dispatch *d, struct job *job)
         jobs_flow_deactivate(d, job->flows[i]);
         d->flows[job->flows[i]].used = false;
     }
-    index_remove(&d->registry, job->id, IN_JOBS);
+    (void)co_table_del(&d->registry, job->id, IN_JOBS);
     d->job_count--;
     job->id = 0;
 }

@@ -85,25 +85,25 @@ peers_apply(struct dispatch *d, struct worker *w, enum worker_event event,
 struct worker *
 peers_worker(struct dispatch *d, uint64_t handle)
 {
-    uint32_t at = index_get(&d->registry, handle, IN_BACK);
+    uint32_t at = co_table_find(&d->registry, handle, IN_BACK);
 
-    return at == INDEX_NONE ? NULL : d->workers[at];
+    return at == CO_TABLE_NONE ? NULL : d->workers[at];
 }
 
 struct owner *
 peers_owner(struct dispatch *d, uint64_t handle)
 {
-    uint32_t at = index_get(&d->registry, handle, IN_FRONT);
+    uint32_t at = co_table_find(&d->registry, handle, IN_FRONT);
 
-    return at == INDEX_NONE ? NULL : &d->owners[at];
+    return at == CO_TABLE_NONE ? NULL : &d->owners[at];
 }
 
 struct worker *
 peers_incarnation(struct dispatch *d, uint64_t incarnation)
 {
-    uint32_t at = index_get(&d->registry, incarnation, IN_WORKERS);
+    uint32_t at = co_table_find(&d->registry, incarnation, IN_WORKERS);
 
-    return at == INDEX_NONE ? NULL : d->workers[at];
+    return at == CO_TABLE_NONE ? NULL : d->workers[at];
 }
 
 enum co_err
@@ -211,7 +211,7 @@ hello_check(struct dispatch *d, enum side side, const struct msg_hello *h,
         return CO_PROTOCOL;
     }
     *ret_why = "too many peers: start another broker";
-    if (index_reserve(&d->registry, d->registry.n + 2)) return CO_NOMEM;
+    if (co_table_reserve(&d->registry, d->registry.count + 2)) return CO_NOMEM;
     return CO_OK;
 }
 
@@ -240,7 +240,7 @@ worker_new(struct dispatch *d, uint64_t incarnation, struct worker **ret_w)
     d->workers[slot] = w;
     d->worker_count++;
     d->count.workers_joined++;
-    index_put(&d->registry, incarnation, IN_WORKERS, slot);
+    co_table_put(&d->registry, incarnation, IN_WORKERS, slot);
     *ret_w = w;
     return CO_OK;
 }
@@ -281,7 +281,7 @@ worker_begin(struct dispatch *d, struct worker *w, uint64_t handle,
     w->inv_mark = w->sent;
     w->inv_asked = h->held_count > 0;
     w->reserved_for = NONE;
-    index_put(&d->registry, handle, IN_BACK, w->slot);
+    co_table_put(&d->registry, handle, IN_BACK, w->slot);
     credit_reset_lines(w);
     if (!w->inv_asked) {
         route_unacked_lose(d, w, out);
@@ -305,7 +305,7 @@ hello_worker(struct dispatch *d, uint64_t handle, const struct msg *m,
     if (!err && before && before != w) err = CO_STATE;
     if (!err && w) {
         d->count.workers_rebound++;
-        index_remove(&d->registry, w->handle, IN_BACK);
+        (void)co_table_del(&d->registry, w->handle, IN_BACK);
     } else if (!err) {
         err = worker_new(d, h->incarnation, &w);
     }
@@ -339,7 +339,7 @@ hello_owner(struct dispatch *d, uint64_t handle, const struct msg *m,
         }
         o = &d->owners[slot];
         *o = (struct owner){.slot = slot, .used = true};
-        index_put(&d->registry, handle, IN_FRONT, slot);
+        co_table_put(&d->registry, handle, IN_FRONT, slot);
         d->owner_count++;
         d->count.owners_joined++;
     }
@@ -392,8 +392,8 @@ worker_gone(struct dispatch *d, struct worker *w, enum lost_cause cause,
         d->ids[n++] = at;
     tasks_lose(d, n, w, cause, neighbours, out);
     route_unacked_lose(d, w, out);
-    index_remove(&d->registry, w->handle, IN_BACK);
-    index_remove(&d->registry, w->incarnation, IN_WORKERS);
+    (void)co_table_del(&d->registry, w->handle, IN_BACK);
+    (void)co_table_del(&d->registry, w->incarnation, IN_WORKERS);
     d->workers[w->slot] = NULL;
     d->worker_count--;
     worker_free(d, w);
@@ -427,7 +427,7 @@ peers_drop_owner(struct dispatch *d, struct owner *o, int64_t now_ms,
     }
     d->count.owners_gone++;
     dispatch_event(d, "owner", o->incarnation, o->name, "ready", "gone", why);
-    index_remove(&d->registry, o->handle, IN_FRONT);
+    (void)co_table_del(&d->registry, o->handle, IN_FRONT);
     d->owner_count--;
     o->used = false;
 }

@@ -407,7 +407,7 @@ route_cancel(struct dispatch *d, struct owner *o, const struct msg *m,
     for (uint32_t i = 0; i < c->tasks.n; i++) {
         uint32_t at = tasks_find(d, job->slot, c->tasks.v[i]);
 
-        if (at == INDEX_NONE) {
+        if (at == CO_TABLE_NONE) {
             d->count.cancel_unknown++;
         } else if (d->entries[at].state == TASK_QUEUED) {
             d->words[0][returned] = c->tasks.v[i];

@@ -15,7 +15,7 @@
  * that may move. NONE ends every chain. */
 #pragma once
 #include "broker/dispatch.h"
-#include "broker/index.h"
+#include "common/table.h"
 
 enum {
     NONE = UINT32_MAX,
@@ -216,8 +216,8 @@ struct dispatch {
     char name[NAME_BYTES_MAX + 1];
     int64_t started_ms, next_tick;
 
-    struct index registry; /* (handle, side), (incarnation, 2), (job id, 3) */
-    struct index by_task;  /* (task, job slot) */
+    struct co_table registry; /* (handle, side), (incarnation, 2), (job id, 3) */
+    struct co_table by_task;  /* (task, job slot) */
 
     struct worker **workers; /* by slot; NULL where free */
     struct owner *owners;

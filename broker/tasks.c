@@ -52,7 +52,7 @@ tasks_state_name(enum task_state state)
 uint32_t
 tasks_find(const struct dispatch *d, uint32_t job, uint64_t task)
 {
-    return index_get(&d->by_task, task, job);
+    return co_table_find(&d->by_task, task, job);
 }
 
 /* ---- the one writer ------------------------------------------------------ */
@@ -149,7 +149,7 @@ tasks_apply(struct dispatch *d, uint32_t at, enum task_event event,
     if (is_held(from) && !is_held((uint8_t)to)) leave_worker(d, at);
     if (from == TASK_SUPERSEDED) d->workers[e->place]->superseded--;
     if (is_in_force(from) && !is_in_force((uint8_t)to)) {
-        index_remove(&d->by_task, e->task, e->job);
+        (void)co_table_del(&d->by_task, e->task, e->job);
         d->jobs[e->job].live--;
     }
 
@@ -157,7 +157,7 @@ tasks_apply(struct dispatch *d, uint32_t at, enum task_event event,
     e->place = place;
     if (from == TASK_FREE) d->jobs[e->job].entries++;
     if (!is_in_force(from) && is_in_force((uint8_t)to)) {
-        index_put(&d->by_task, e->task, e->job, at);
+        co_table_put(&d->by_task, e->task, e->job, at);
         d->jobs[e->job].live++;
     }
     if (to == TASK_QUEUED) count_queued(d, e, 1);
@@ -201,7 +201,7 @@ tasks_reserve(struct dispatch *d, uint32_t n)
 
     /* Twice: superseded and dropped entries need slots too. */
     if (need > 2 * d->limits.tasks_max) return CO_FULL;
-    err = index_reserve(&d->by_task, need);
+    err = co_table_reserve(&d->by_task, need);
     if (err) return err;
     while (cap < need)
         cap *= 2;
@@ -367,7 +367,7 @@ have_already(struct dispatch *d, uint32_t job, uint64_t task, uint32_t attempt,
     uint32_t at = tasks_find(d, job, task);
     struct entry *e;
 
-    if (at == INDEX_NONE) return false;
+    if (at == CO_TABLE_NONE) return false;
     e = &d->entries[at];
     if (e->attempt >= attempt) {
         *ret_attempt = e->attempt;
@@ -582,7 +582,7 @@ tasks_finish(struct dispatch *d, uint32_t job, uint64_t task, uint32_t attempt,
     uint32_t at = tasks_find(d, job, task);
     struct entry *e;
 
-    if (at == INDEX_NONE || d->entries[at].attempt != attempt) {
+    if (at == CO_TABLE_NONE || d->entries[at].attempt != attempt) {
         return finish_superseded(d, job, task, attempt, w);
     }
     e = &d->entries[at];
@@ -628,7 +628,7 @@ tasks_report(struct dispatch *d, struct job *job, uint64_t task,
 
     if (old != NONE) d->entries[old].seen = w->inv_round;
     if (old != NONE) return;
-    if (at == INDEX_NONE) {
+    if (at == CO_TABLE_NONE) {
         adopt(d, job, task, attempt, w);
         return;
     }

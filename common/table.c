@@ -1,155 +1,97 @@
-/* table.c - see table.h.
- * Robin-hood hashing was left out: at 3/4 full with a good hash, plain linear
- * probing looks at 2.5 slots on average, and needs no distances. The hash is
- * kept in the slot (in what padding would take), so that shifting back and
- * growing never compute it again. */
+/* table.c - see table.h. At most 1/4 full, since neighbouring tasks lie side
+ * by side (co_hash_task) and runs come in groups. Robin-hood hashing was left
+ * out: so empty, linear probing is short anyway, and needs no distances. */
 #include "common/table.h"
 
 #include <stdlib.h>
 
-enum { TABLE_FIRST_SLOTS = 16 };
+enum { TABLE_FIRST = 64, TABLE_SPARE = 4 };
 
-static struct co_table_slot *
-table_make_slots(size_t slot_count)
+/* What a table without memory looks into, so that no look-up has to ask. It
+ * is never written: put needs room, and del finds nothing. */
+static struct co_table_cell table_nothing = {.value = CO_TABLE_NONE};
+
+void
+co_table_init(struct co_table *table, uint32_t limit, uint64_t seed)
 {
-    struct co_table_slot *slots = calloc(slot_count, sizeof *slots);
+    co_assert(limit >= 1 && limit <= 1U << 28);
+    *table = (struct co_table){
+        .cells = &table_nothing, .limit = limit, .seed = seed};
+}
 
-    for (size_t i = 0; slots && i < slot_count; i++)
-        slots[i].value = CO_TABLE_NONE;
-    return slots;
+void
+co_table_fini(struct co_table *table)
+{
+    if (table->cells != &table_nothing) free(table->cells);
+    *table = (struct co_table){0};
 }
 
 enum co_err
-co_table_new(size_t limit, struct co_table **ret_table)
+co_table_reserve(struct co_table *table, uint32_t n)
 {
-    struct co_table *table;
+    struct co_table grown = *table;
+    uint32_t cells = table->mask ? table->mask + 1 : TABLE_FIRST;
 
-    co_assert(limit >= 1 && limit <= (size_t)1 << 30);
-    table = calloc(1, sizeof *table);
-    if (!table) return CO_NOMEM;
-    table->limit = limit;
-    table->mask = TABLE_FIRST_SLOTS - 1;
-    table->slots = table_make_slots(TABLE_FIRST_SLOTS);
-    if (!table->slots) {
-        free(table);
-        return CO_NOMEM;
+    if (n > table->limit) return CO_FULL;
+    while (cells / TABLE_SPARE < n)
+        cells *= 2;
+    if (cells == table->mask + 1) return CO_OK;
+    grown.cells = malloc(cells * sizeof *grown.cells);
+    if (!grown.cells) return CO_NOMEM;
+    grown.mask = cells - 1;
+    for (uint32_t i = 0; i < cells; i++)
+        grown.cells[i].value = CO_TABLE_NONE;
+    for (uint32_t i = 0; i <= table->mask; i++) {
+        const struct co_table_cell *cell = &table->cells[i];
+
+        if (cell->value == CO_TABLE_NONE) continue;
+        *co_table_cell(&grown, cell->a, cell->b) = *cell;
     }
-    *ret_table = table;
+    if (table->cells != &table_nothing) free(table->cells);
+    *table = grown;
     return CO_OK;
 }
 
 void
-co_table_free(struct co_table *table)
+co_table_put(struct co_table *table, uint64_t a, uint32_t b, uint32_t value)
 {
-    if (!table) return;
-    free(table->slots);
-    free(table);
-}
-
-void
-co_table_set_seed(struct co_table *table, uint64_t seed)
-{
-    co_assert(table->count == 0);
-    table->seed = seed;
-}
-
-/* Puts a slot that is not inside into the first free place of its run. */
-static void
-table_insert(struct co_table *table, struct co_table_slot slot)
-{
-    size_t i = slot.hash & table->mask;
-
-    while (table->slots[i].value != CO_TABLE_NONE)
-        i = (i + 1) & table->mask;
-    table->slots[i] = slot;
-}
-
-static enum co_err
-table_grow(struct co_table *table)
-{
-    struct co_table_slot *old = table->slots;
-    size_t old_count = table->mask + 1;
-    struct co_table_slot *slots = table_make_slots(2 * old_count);
-
-    if (!slots) return CO_NOMEM;
-    table->slots = slots;
-    table->mask = 2 * old_count - 1;
-    for (size_t i = 0; i < old_count; i++)
-        if (old[i].value != CO_TABLE_NONE) table_insert(table, old[i]);
-    free(old);
-    return CO_OK;
-}
-
-enum co_err
-co_table_put(struct co_table *table, uint64_t a, uint64_t b, uint32_t value)
-{
-    struct co_table_slot slot = {
-        .a = a, .b = b, .hash = co_table_hash(table, a, b), .value = value};
-    enum co_err err = CO_OK;
+    struct co_table_cell *cell = co_table_cell(table, a, b);
 
     co_assert(value != CO_TABLE_NONE);
-    if (co_table_at(table, a, b)) return CO_EXISTS;
-    if (table->count == table->limit) return CO_FULL;
-    if ((table->count + 1) * 4 > (table->mask + 1) * 3) err = table_grow(table);
-    if (err) return err;
-    table_insert(table, slot);
-    table->count++;
-    return CO_OK;
+    if (cell->value == CO_TABLE_NONE) {
+        co_assert(table->count < (table->mask + 1) / TABLE_SPARE);
+        table->count++;
+    }
+    *cell = (struct co_table_cell){a, b, value};
 }
 
 /* Closes the gap at i: a follower moves into it unless its home lies behind
  * the gap; its own place is the next gap. */
 static void
-table_shift_back(struct co_table *table, size_t i)
+table_shift_back(struct co_table *table, uint32_t i)
 {
-    struct co_table_slot *slots = table->slots;
-    size_t mask = table->mask;
+    struct co_table_cell *cells = table->cells;
+    uint32_t mask = table->mask;
 
-    for (size_t j = (i + 1) & mask; slots[j].value != CO_TABLE_NONE;
+    for (uint32_t j = (i + 1) & mask; cells[j].value != CO_TABLE_NONE;
          j = (j + 1) & mask) {
-        size_t from_home = (j - slots[j].hash) & mask;
+        uint32_t home = co_table_home(table, cells[j].a, cells[j].b);
 
-        if (from_home < ((j - i) & mask)) continue;
-        slots[i] = slots[j];
+        if (((j - home) & mask) < ((j - i) & mask)) continue;
+        cells[i] = cells[j];
         i = j;
     }
-    slots[i].value = CO_TABLE_NONE;
+    cells[i].value = CO_TABLE_NONE;
 }
 
 uint32_t
-co_table_del(struct co_table *table, uint64_t a, uint64_t b)
+co_table_del(struct co_table *table, uint64_t a, uint32_t b)
 {
-    size_t i = co_table_hash(table, a, b) & table->mask;
+    struct co_table_cell *cell = co_table_cell(table, a, b);
+    uint32_t value = cell->value;
 
-    for (;; i = (i + 1) & table->mask) {
-        uint32_t value = table->slots[i].value;
-
-        if (value == CO_TABLE_NONE) return CO_TABLE_NONE;
-        if (table->slots[i].b != b || table->slots[i].a != a) continue;
-        table_shift_back(table, i);
-        table->count--;
-        return value;
-    }
-}
-
-void
-co_table_clear(struct co_table *table)
-{
-    for (size_t i = 0; i <= table->mask; i++)
-        table->slots[i].value = CO_TABLE_NONE;
-    table->count = 0;
-}
-
-bool
-co_table_next(const struct co_table *table, size_t *cursor,
-              struct co_table_slot *ret_slot)
-{
-    while (*cursor <= table->mask) {
-        const struct co_table_slot *slot = &table->slots[(*cursor)++];
-
-        if (slot->value == CO_TABLE_NONE) continue;
-        *ret_slot = *slot;
-        return true;
-    }
-    return false;
+    if (value == CO_TABLE_NONE) return CO_TABLE_NONE;
+    table_shift_back(table, (uint32_t)(cell - table->cells));
+    table->count--;
+    return value;
 }
