@@ -94,15 +94,8 @@ report_new(const struct broker_config *config, const char *name,
 void
 report_free(struct report *r)
 {
-    char key[CO_KEY_BYTES];
-
     if (!r) return;
-    if (r->redis) {
-        begin(r, "ZREM", CO_KEY_BROKERS, NULL, key);
-        add(r, "%s", r->id);
-        finish(r);
-        co_redis_stop(r->redis, STOP_MS);
-    }
+    if (r->redis) co_redis_stop(r->redis, STOP_MS);
     co_redis_free(r->redis);
     free(r);
 }
@@ -128,7 +121,7 @@ report_events(struct report *r, struct dispatch *d)
         add(r, "~");
         add(r, "%d", CO_KEY_EVENTS_MAX);
         add(r, "*");
-        add(r, "time");
+        add(r, "time_ms");
         add(r, "%" PRId64, co_clock_wall_ms());
         add(r, "kind");
         add(r, "%s", e.kind);
@@ -136,6 +129,8 @@ report_events(struct report *r, struct dispatch *d)
         add(r, "%s", id);
         add(r, "name");
         add(r, "%s", e.name);
+        add(r, "job"); /* workers and owners are not of one job */
+        add(r, "%s", strcmp(e.kind, "job") == 0 ? id : "");
         add(r, "from");
         add(r, "%s", e.from);
         add(r, "to");
@@ -201,29 +196,66 @@ report_broker(struct report *r, const struct dispatch *d, int64_t now_ms)
     add(r, "%" PRId64, co_clock_wall_ms());
     add(r, "%s", r->id);
     finish(r);
+    begin(r, "ZREMRANGEBYSCORE", CO_KEY_BROKERS, NULL, key);
+    add(r, "-inf");
+    add(r, "%" PRId64, co_clock_wall_ms() - CO_KEY_MEMBER_MS);
+    finish(r);
+}
+
+/* Fields of queue:SERVICE, each with ".BROKER" behind it. X(name, value) */
+#define QUEUE_FIELDS(X, s)                                                     \
+    X("queued", (s)->queued)                                                   \
+    X("in_flight", (s)->in_flight)                                             \
+    X("capacity", (s)->capacity)                                               \
+    X("oldest_ms", (uint64_t)(s)->oldest_ms)                                   \
+    X("workers", (uint64_t)(s)->workers)                                       \
+    X("tasks_in", (s)->tasks_in)                                               \
+    X("results", (s)->results)                                                 \
+    X("at", (uint64_t)co_clock_wall_ms())
+
+static void
+begin_queue(struct report *r, const char *command,
+            const struct dispatch_service *s, char key[CO_KEY_BYTES])
+{
+    char id[2 * NAME_BYTES_MAX + 2];
+
+    (void)snprintf(id, sizeof id, "%s%s%s", s->service,
+                   s->provider[0] ? "@" : "", s->provider);
+    begin(r, command, CO_KEY_QUEUE, id, key);
 }
 
 static void
 report_service(struct report *r, const struct dispatch_service *s)
 {
     char key[CO_KEY_BYTES];
-    char id[2 * NAME_BYTES_MAX + 2];
 
-    (void)snprintf(id, sizeof id, "%s%s%s", s->service,
-                   s->provider[0] ? "@" : "", s->provider);
-    begin(r, "HSET", CO_KEY_QUEUE, id, key);
-#define FIELD(name, format, value)                                             \
+    begin_queue(r, "HSET", s, key);
+#define X(name, value)                                                         \
     add(r, name ".%s", r->id);                                                 \
-    add(r, format, value)
-    FIELD("queued", "%" PRIu64, s->queued);
-    FIELD("in_flight", "%" PRIu64, s->in_flight);
-    FIELD("capacity", "%" PRIu64, s->capacity);
-    FIELD("oldest_ms", "%" PRId64, s->oldest_ms);
-    FIELD("workers", "%u", s->workers);
-    FIELD("tasks_in", "%" PRIu64, s->tasks_in);
-    FIELD("results", "%" PRIu64, s->results);
-    FIELD("at", "%" PRId64, co_clock_wall_ms());
-#undef FIELD
+    add(r, "%" PRIu64, value);
+    QUEUE_FIELDS(X, s)
+#undef X
+    finish(r);
+}
+
+void
+report_leave(struct report *r, const struct dispatch *d, int64_t now_ms)
+{
+    struct dispatch_service s;
+    char key[CO_KEY_BYTES];
+
+    if (!r || !d) return;
+    for (uint32_t i = 0; dispatch_service_at(d, i, now_ms, &s); i++) {
+        begin_queue(r, "HDEL", &s, key);
+#define X(name, value) add(r, name ".%s", r->id);
+        QUEUE_FIELDS(X, &s)
+#undef X
+        finish(r);
+    }
+    begin(r, "ZREM", CO_KEY_BROKERS, NULL, key);
+    add(r, "%s", r->id);
+    finish(r);
+    begin(r, "DEL", CO_KEY_BROKER, r->id, key);
     finish(r);
 }
 

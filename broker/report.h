@@ -13,7 +13,10 @@ co_must_use enum co_err report_new(const struct broker_config *config,
                                    const char *name, uint64_t incarnation,
                                    struct co_diag *diag,
                                    struct report **ret_report);
-/* Takes the entry out of `brokers` and ends. Takes NULL. */
+/* A broker that ends in order takes back what only a living one has: its entry
+ * in `brokers`, broker:ID, its fields of queue:SERVICE. Takes NULL. */
+void report_leave(struct report *r, const struct dispatch *d, int64_t now_ms);
+/* Writes what waits, for at most half a second, and ends. Takes NULL. */
 void report_free(struct report *r);
 CO_DEFINE_FREEP(struct report, report_free)
 /* Sends when REPORT_MS have passed. Takes the events off d also without

@@ -193,16 +193,18 @@ hand_over(struct shell *s, enum side side, uint64_t peer, struct co_bytes head,
     co_bytes_unref(&body);
 }
 
-static void
+/* At most READ_MAX messages; whether there was any. */
+static bool
 read_socket(struct shell *s, enum side side, int64_t now_ms)
 {
     for (int i = 0; i < READ_MAX; i++) {
         struct co_bytes head, body;
         uint64_t peer;
 
-        if (sock_recv(s->sock[side], &peer, &head, &body)) return;
+        if (sock_recv(s->sock[side], &peer, &head, &body)) return i > 0;
         hand_over(s, side, peer, head, body, now_ms);
     }
+    return true;
 }
 
 static void
@@ -264,12 +266,22 @@ wait_for_input(struct shell *s, int64_t now_ms)
         {NULL, s->lifeline_fd, ZMQ_POLLIN | ZMQ_POLLERR, 0},
     };
 
-    /* Whoever else is runnable goes first: what it sends meanwhile is read in
-     * one turn, which saves wake-ups when processes outnumber cores. */
-    (void)sched_yield();
     (void)zmq_poll(items, s->lifeline_fd < 0 ? 3 : 4,
                    left > 0 ? (long)left : 0);
     if (items[2].revents || items[3].revents) read_signals(s);
+}
+
+/* After a turn that read something there is probably more: polling, which is
+ * a dozen system calls, and signals have to wait a few turns. Whoever else is
+ * runnable goes first: what it sends meanwhile is read in one turn, which
+ * saves wake-ups when processes outnumber cores. */
+static void
+look(struct shell *s, int64_t now_ms)
+{
+    (void)sched_yield();
+    if (s->busy && ++s->unlooked < LOOK_EVERY_TURNS) return;
+    s->unlooked = 0;
+    wait_for_input(s, now_ms);
 }
 
 /* Phases of a turn: wait, input, timers, work, output, report. */
@@ -279,10 +291,10 @@ serve(struct shell *s, struct co_diag *diag)
     int64_t now_ms = co_clock_ms();
 
     while (!s->stop) {
-        wait_for_input(s, now_ms);
+        look(s, now_ms);
         now_ms = co_clock_ms();
-        read_socket(s, SIDE_FRONT, now_ms);
-        read_socket(s, SIDE_BACK, now_ms);
+        s->busy = read_socket(s, SIDE_FRONT, now_ms);
+        s->busy |= read_socket(s, SIDE_BACK, now_ms);
         if (now_ms >= dispatch_next_deadline(s->d)) {
             dispatch_tick(s->d, now_ms, &s->out);
             report_tick(s->report, s->d, now_ms);
@@ -314,6 +326,7 @@ shell_run(const struct broker_config *config, int signals_fd, int lifeline_fd,
     err = shell_init(s, diag);
     if (!err) err = say_ready(s, diag);
     if (!err) err = serve(s, diag);
+    if (s->d) report_leave(s->report, s->d, co_clock_ms());
     co_log(CO_LOG_INFO, "broker.end", "err=%s", co_err_name(err));
     shell_fini(s);
     free(s);

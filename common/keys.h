@@ -40,6 +40,10 @@ enum {
     X(SERIES, "series:JOB", "list", "one line a minute, 1,440 of them")        \
     X(EVENTS, "events", "stream", "every state change, newest 10,000")
 
+/* Members of `workers`, `brokers` and `coordinators` whose score is older are
+ * of processes that were killed: every writer removes them on its beat. */
+enum { CO_KEY_MEMBER_MS = 3600 * 1000 };
+
 enum co_key {
 #define X(id, name, type, meaning) CO_KEY_##id,
     CO_KEYS(X)

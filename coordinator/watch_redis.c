@@ -167,6 +167,10 @@ write_registration(struct watch_redis *r)
     add_u64(r, (uint64_t)co_clock_wall_ms());
     add(r, r->self);
     finish(r);
+    begin(r, "ZREMRANGEBYSCORE", CO_KEY_COORDINATORS, NULL);
+    add(r, "-inf");
+    add_u64(r, (uint64_t)(co_clock_wall_ms() - CO_KEY_MEMBER_MS));
+    finish(r);
 }
 
 static void
@@ -257,8 +261,10 @@ watch_redis_event(struct watch_redis *r, const char *from, const char *to,
     add(r, "~");
     add(r, r->events_max);
     add(r, "*");
+    put_u64(r, "time_ms", (uint64_t)co_clock_wall_ms());
     put(r, "kind", "job");
     put(r, "id", r->id);
+    put(r, "name", r->opt.job_name ? r->opt.job_name : "");
     put(r, "job", r->id);
     put(r, "from", from);
     put(r, "to", to);
@@ -306,6 +312,8 @@ watch_redis_free(struct watch_redis *r)
         /* What only a living coordinator has goes with it. */
         begin(r, "ZREM", CO_KEY_COORDINATORS, NULL);
         add(r, r->self);
+        finish(r);
+        begin(r, "DEL", CO_KEY_COORDINATOR, r->self);
         finish(r);
         (void)snprintf(field, sizeof field, "backlog.%s", r->self);
         begin(r, "HDEL", CO_KEY_QUEUE, r->opt.service);

@@ -128,15 +128,20 @@ state_name(const struct slots_stats *stats)
 static void
 send_list(struct worker_heartbeat *h)
 {
-    char now[24], seconds[12];
+    char now[24], old[24], seconds[12];
     const char *const ttl[] = {"EXPIRE", h->key, seconds};
     const char *const add[] = {"ZADD", h->list, now, h->id};
+    const char *const trim[] = {"ZREMRANGEBYSCORE", h->list, "-inf", old};
 
     (void)snprintf(seconds, sizeof seconds, "%d", (int)CO_KEY_TTL_S);
     (void)snprintf(now, sizeof now, "%" PRId64, co_clock_wall_ms());
-    if (!co_redis_send(h->redis, 3, ttl, NULL)) {
-        /* A refusal is counted there; the next second tries again. */
-        if (co_redis_send(h->redis, 4, add, NULL)) return;
+    (void)snprintf(old, sizeof old, "%" PRId64,
+                   co_clock_wall_ms() - CO_KEY_MEMBER_MS);
+    /* A refusal is counted there; the next second tries again. */
+    if (!co_redis_send(h->redis, 3, ttl, NULL) &&
+        !co_redis_send(h->redis, 4, add, NULL) &&
+        !co_redis_send(h->redis, 4, trim, NULL)) {
+        return;
     }
 }
 
