@@ -24,8 +24,9 @@
 #include <zmq.h>
 
 enum {
-    READ_MAX = 256,   /* messages a turn and socket */
-    LARGE_PEERS = 64, /* peers that send PARTs at the same time */
+    READ_MAX = 256,        /* messages a turn and socket */
+    LOOK_EVERY_TURNS = 16, /* at signals and time, when busy */
+    LARGE_PEERS = 64,      /* peers that send PARTs at the same time */
     SPARE_FILES = 256,
 };
 
@@ -42,6 +43,8 @@ struct shell {
     char name[NAME_BYTES_MAX + 1];
     int signals_fd, lifeline_fd;
     bool stop;
+    bool busy;         /* the last turn read something */
+    unsigned unlooked; /* turns since the rest of the world was looked at */
     struct co_log_limit garbage_limit;
 };
 

@@ -30,6 +30,7 @@ enum {
     JOURNAL_READ_BYTES = 32 << 20,
     LOG_LIMIT_MS = 1000,
     STOP_WAIT_MS = 3000, /* for commits under way when told to stop */
+    LOOK_EVERY_TURNS = 16,
     HEAD_BITS = 17, /* of a cookie: bytes of the header, <= HEAD_BYTES_MAX */
     HEAD_MASK = (1 << HEAD_BITS) - 1,
 };
@@ -65,6 +66,8 @@ struct owner {
     uint64_t read_bytes; /* that may still be read in this turn */
     struct co_log_limit malformed_limit;
     bool replayed;
+    bool busy;         /* the last turn read something from a broker */
+    unsigned unlooked; /* turns since the rest of the world was looked at */
     bool stopping;
     int64_t stop_us; /* when to stop waiting */
     int64_t now_us;
@@ -440,7 +443,8 @@ owner_measure_room(struct owner *o)
         queued < JOURNAL_READ_BYTES ? JOURNAL_READ_BYTES - queued : 0;
 }
 
-/* At most TURN_MESSAGES_MAX, and no more than the journal can take. */
+/* At most TURN_MESSAGES_MAX, and no more than the journal can take. Whether
+ * there was anything. */
 static bool
 owner_read_link(struct owner *o, unsigned link)
 {
@@ -448,15 +452,17 @@ owner_read_link(struct owner *o, unsigned link)
     struct co_bytes body;
     uint64_t peer;
 
-    for (int i = 0; i < TURN_MESSAGES_MAX; i++) {
-        if (!owner_has_room(o)) return false;
-        if (sock_recv(o->links[link].sock, &peer, &head, &body)) return false;
+    int n = 0;
+
+    while (n < TURN_MESSAGES_MAX && owner_has_room(o) &&
+           !sock_recv(o->links[link].sock, &peer, &head, &body)) {
+        n++;
         o->read_bytes -= co_min_u64(o->read_bytes, head.len + body.len);
         owner_on_frames(o, link, head, body);
         co_bytes_unref(&head);
         co_bytes_unref(&body);
     }
-    return true;
+    return n > 0;
 }
 
 /* ---- input: the journal ---- */
@@ -556,14 +562,14 @@ owner_descriptors(const struct owner *o, zmq_pollitem_t *items)
 }
 
 static void
-owner_wait(struct owner *o, bool more)
+owner_wait(struct owner *o)
 {
     zmq_pollitem_t items[DESCRIPTORS_MAX + ENGINE_LINKS_MAX] = {{0}};
     int64_t due_us = engine_due_us(o->engine) - o->now_us;
-    long wait_ms = more ? 0 : WAIT_MAX_MS;
+    long wait_ms = WAIT_MAX_MS;
     int n = owner_descriptors(o, items);
 
-    if (!more && due_us < WAIT_MAX_MS * 1000) {
+    if (due_us < WAIT_MAX_MS * 1000) {
         wait_ms = due_us <= 0 ? 0 : (long)((due_us + 999) / 1000);
     }
     /* With no room for results the journal wakes us, not the brokers. */
@@ -575,9 +581,6 @@ owner_wait(struct owner *o, bool more)
     }
     for (int i = 0; i < n; i++)
         items[i].events = ZMQ_POLLIN;
-    /* Whoever else is runnable goes first: what it sends meanwhile is read in
-     * one turn, which saves wake-ups when processes outnumber cores. */
-    (void)sched_yield();
     (void)zmq_poll(items, n, wait_ms);
     o->now_us = co_clock_us();
 }
@@ -598,6 +601,24 @@ owner_read_outside(struct owner *o)
     }
 }
 
+/* After a turn that read something there is probably more: polling, which is
+ * a dozen system calls, and the world outside have to wait a few turns.
+ * Whoever else is runnable goes first: what it sends meanwhile is read in one
+ * turn, which saves wake-ups when processes outnumber cores. */
+static void
+owner_look(struct owner *o)
+{
+    (void)sched_yield();
+    if (o->busy && ++o->unlooked < LOOK_EVERY_TURNS) {
+        owner_measure_room(o);
+        o->now_us = co_clock_us();
+        return;
+    }
+    o->unlooked = 0;
+    owner_wait(o);
+    owner_read_outside(o);
+}
+
 static void
 owner_tick(struct owner *o)
 {
@@ -611,15 +632,14 @@ owner_tick(struct owner *o)
 }
 
 static enum co_err
-owner_turn(struct owner *o, bool *more, struct co_diag *diag)
+owner_turn(struct owner *o, struct co_diag *diag)
 {
     enum co_err err;
 
-    owner_wait(o, *more);
-    *more = false;
-    owner_read_outside(o);
+    owner_look(o);
+    o->busy = false;
     for (unsigned i = 0; i < o->n_links; i++)
-        *more |= owner_read_link(o, i);
+        o->busy |= owner_read_link(o, i);
     err = owner_read_journal(o, diag);
     if (err) return err;
     owner_tick(o);
@@ -692,7 +712,7 @@ owner_attach(struct owner *o)
             (void)link_tick(&o->links[i].core, now_ms(o), &o->out);
         }
         owner_send(o);
-        owner_wait(o, false);
+        owner_wait(o);
         owner_read_outside(o);
         for (unsigned i = 0; i < o->n_links; i++)
             (void)owner_read_link(o, i);
@@ -764,12 +784,11 @@ enum owner_end
 owner_run(struct owner *o, struct co_diag *diag)
 {
     enum owner_end end = OWNER_FAILED;
-    bool more = false;
 
     if (owner_start(o, diag)) return OWNER_FAILED;
     watch_state(o->watch, "running", NULL);
     while (!owner_over(o, &end)) {
-        if (owner_turn(o, &more, diag)) return OWNER_FAILED;
+        if (owner_turn(o, diag)) return OWNER_FAILED;
     }
     owner_send(o); /* the last acknowledgements */
     if (owner_finish(o, end, diag)) return OWNER_FAILED;
