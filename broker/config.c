@@ -71,7 +71,8 @@ static const struct co_option table[] = {
      .help = "a worker that cannot be reached for this long is dead"},
     {.name = "settle", .type = CO_OPTION_DURATION, .offset = FIELD(settle_ms),
      .def = "15s", .max = 600000,
-     .help = "after the start, workers may report what they hold this long"},
+     .help = "after the start, workers may report what they hold this long, "
+             "and 1 s longer for every 1,500 peers"},
     {.name = "log", .type = CO_OPTION_STRING, .offset = FIELD(log),
      .placeholder = "FILE", .help = "write the log there (default: stderr)"},
     {.name = "log-level", .type = CO_OPTION_ENUM, .offset = FIELD(log_level),

@@ -29,7 +29,8 @@ struct dispatch_limits {
     uint32_t beat_ms;    /* BEATs are sent and expected this often */
     uint32_t dead_ms;    /* silence for longer means dead */
     uint32_t away_ms;    /* unroutable for longer means dead */
-    uint32_t settle_ms;  /* after start workers may report in this long */
+    uint32_t settle_ms;  /* after start workers may report in this long, and
+                          * 1 s longer for every 1,500 known peers */
     uint32_t compare_ms; /* a worker never quiet is asked for INVENTORY */
     uint32_t orphan_ms;  /* a job without owner is forgotten after this */
     uint32_t part_max;   /* told to peers in WELCOME */

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PAGE_TASKS = BATCH_MAX, FIRST = 16 };
+enum { PAGE_TASKS = BATCH_MAX, FIRST = 16, SETTLE_PEERS = 1500 };
 
 /* ---- lanes and flows ----------------------------------------------------- */
 
@@ -439,17 +439,27 @@ send_inventory(struct dispatch *d, const struct job *job, uint64_t handle,
     return p.held;
 }
 
+/* Workers of a broker that began anew may report for settle_ms, and a second
+ * longer for every SETTLE_PEERS that it knows: they all come back at once. */
+static uint32_t
+settle_left_ms(const struct dispatch *d, int64_t now_ms)
+{
+    uint32_t peers = d->worker_count + d->owner_count;
+    int64_t left = d->started_ms + d->limits.settle_ms +
+                   (int64_t)(peers / SETTLE_PEERS) * 1000 - now_ms;
+
+    return left > 0 ? (uint32_t)left : 0;
+}
+
 static void
 send_attached(struct dispatch *d, const struct job *job, uint64_t handle,
               uint32_t held, int64_t now_ms, struct outbox *out)
 {
-    int64_t settle = d->started_ms + d->limits.settle_ms - now_ms;
-    struct msg m = {
-        .type = MSG_attached,
-        .attached = {.job = job->id,
-                     .owner = job->owner,
-                     .held = held,
-                     .settle_ms = settle > 0 ? (uint32_t)settle : 0}};
+    struct msg m = {.type = MSG_attached,
+                    .attached = {.job = job->id,
+                                 .owner = job->owner,
+                                 .held = held,
+                                 .settle_ms = settle_left_ms(d, now_ms)}};
 
     push(out, SIDE_FRONT, handle, &m);
 }

@@ -639,6 +639,28 @@ a_loop_that_stood_still_gives_nobody_up(void **state)
     assert_int_equal(dispatch_totals(w->d).workers, 1);
 }
 
+static uint32_t
+settle_ms_at_attach(struct world *w)
+{
+    given_owner(w);
+    return expect(w, FRONT, BOSS, MSG_attached)->attached.settle_ms;
+}
+
+static void
+a_young_broker_lets_more_time_pass_the_more_peers_it_knows(void **state)
+{
+    struct world *w = *state;
+
+    assert_int_equal(settle_ms_at_attach(w), 15000);
+    for (uint64_t i = 0; i < 1499; i++) /* and the owner */
+        hello(w, BACK, 100 + i, 0);
+    forget_past(w);
+    assert_int_equal(settle_ms_at_attach(w), 16000);
+    w->now += 16000;
+    forget_past(w);
+    assert_int_equal(settle_ms_at_attach(w), 0);
+}
+
 int
 main(void)
 {
@@ -676,6 +698,7 @@ main(void)
         T(results_with_another_workers_incarnation_are_refused),
         T(assets_travel_between_worker_and_owner),
         T(a_draining_worker_gets_nothing_more),
+        T(a_young_broker_lets_more_time_pass_the_more_peers_it_knows),
         T(a_loop_that_stood_still_gives_nobody_up),
     };
 
