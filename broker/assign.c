@@ -168,28 +168,53 @@ pick_worker(struct dispatch *d, struct lane *lane, uint32_t at_flow,
     return best;
 }
 
+/* The worker that is kept free for a suspect's flow, NULL: none (any more). */
+static struct worker *
+awaited(const struct dispatch *d, uint32_t at_flow, const struct batch *batch)
+{
+    const struct flow *flow = &d->flows[at_flow];
+    struct worker *w =
+        flow->waits_for == NONE ? NULL : d->workers[flow->waits_for];
+
+    if (!w || w->reserved_for != at_flow) return NULL;
+    return worker_fits(w, &d->jobs[flow->job], batch) ? w : NULL;
+}
+
 /* For suspects: a worker that holds nothing. When all are busy the one that
- * holds least is kept free of new tasks until it is empty. */
+ * holds least is kept free of new tasks until it is empty. Looks at SEARCH_MAX
+ * workers and at the next ones in the next run. */
 static struct choice
 pick_alone(struct dispatch *d, struct lane *lane, uint32_t at_flow,
            const struct batch *batch)
 {
-    const struct job *job = &d->jobs[d->flows[at_flow].job];
-    struct worker *least = NULL;
-    bool waiting = false;
+    struct flow *flow = &d->flows[at_flow];
+    const struct job *job = &d->jobs[flow->job];
+    struct worker *least = awaited(d, at_flow, batch);
+    struct line *line = least ? credit_line(least, flow->lane) : NULL;
+    bool waiting = least && least->held > 0;
+    uint32_t i = 0;
 
-    for (uint32_t i = 0; i < lane->line_count; i++) {
-        struct line *line = lane->lines[i];
-        struct worker *w = d->workers[line->worker];
-        uint64_t open = credit_line_free(d, line);
+    if (line && !least->held && credit_line_free(d, line)) {
+        return (struct choice){line, credit_line_free(d, line), 1};
+    }
+    if (!waiting) least = NULL; /* empty, but takes nothing: find another */
+    for (; i < lane->line_count && i < SEARCH_MAX; i++) {
+        struct worker *w;
+        uint64_t open;
 
+        line = lane->lines[(lane->turn + i) % lane->line_count];
+        w = d->workers[line->worker];
+        open = credit_line_free(d, line);
         if (!worker_fits(w, job, batch) || w->alone) continue;
         if (is_reserved(d, w, at_flow)) continue;
         if (!w->held && open) return (struct choice){line, open, 1};
-        if (w->reserved_for == at_flow) waiting = w->held > 0;
         if (w->held && (!least || w->held < least->held)) least = w;
     }
-    if (least && !waiting) least->reserved_for = at_flow;
+    lane->turn += i;
+    if (least && !waiting) {
+        least->reserved_for = at_flow;
+        flow->waits_for = least->slot;
+    }
     return (struct choice){0};
 }
 

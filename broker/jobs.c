@@ -116,6 +116,7 @@ jobs_flow(struct dispatch *d, struct job *job, uint32_t lane, bool alone,
                                      .head = NONE,
                                      .tail = NONE,
                                      .next = NONE,
+                                     .waits_for = NONE,
                                      .band = job->band,
                                      .alone = alone,
                                      .used = true};

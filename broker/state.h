@@ -160,6 +160,7 @@ struct flow {
     int64_t deficit;
     uint32_t next; /* active flow of the band behind this one */
     uint32_t blocked_run;
+    uint32_t waits_for; /* alone: the worker kept free for it, or NONE */
     uint8_t band;
     bool alone, used, active;
 };

@@ -20,7 +20,7 @@ struct world {
     struct msg_reader reader;
     struct msg got; /* the last message that expect() found */
     uint64_t words[BATCH_MAX];
-    uint64_t granted[64]; /* to each worker, by handle */
+    uint64_t granted[256]; /* to each worker, by handle */
 };
 
 co_unused static void

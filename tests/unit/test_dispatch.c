@@ -498,6 +498,31 @@ suspects_run_alone(void **state)
     assert_int_equal(tasks_sent(w, W1), 8);
 }
 
+/* The broker looks at some workers a run; an empty one is found soon. */
+static void
+a_suspect_finds_the_empty_worker_among_many(void **state)
+{
+    enum { FIRST_WORKER = 20, WORKERS = 200, EMPTY = FIRST_WORKER + 150 };
+    struct world *w = *state;
+    struct msg m;
+
+    given_owner(w);
+    for (uint64_t i = 0; i < WORKERS; i++)
+        given_worker(w, FIRST_WORKER + i, 1);
+    for (uint64_t i = 0; i < WORKERS; i++)
+        publishes(w, i, 1);
+    m = tasks_msg(w, JOB, 1000, 1);
+    m.tasks.alone = 1;
+    publishes_as(w, BOSS, m);
+    assert_int_equal(dispatch_totals(w->d).queued, 1);
+    m = *expect(w, BACK, EMPTY, MSG_tasks);
+    finishes(w, EMPTY, 1, m.tasks.tasks.v[0], 1, 1);
+    forget_past(w);
+    grants(w, EMPTY, "noop", 1);
+    passes(w, 4LL * DISPATCH_TICK_MS);
+    assert_int_equal(tasks_sent(w, EMPTY), 1);
+}
+
 static void
 a_worker_with_a_suspect_gets_nothing_else(void **state)
 {
@@ -691,6 +716,7 @@ main(void)
         T(a_lower_owner_number_is_stale_everywhere),
         T(detach_makes_everybody_forget_the_job),
         T(suspects_run_alone),
+        T(a_suspect_finds_the_empty_worker_among_many),
         T(a_worker_with_a_suspect_gets_nothing_else),
         T(tasks_go_only_to_workers_with_the_same_fingerprint),
         T(an_unknown_peer_is_asked_who_it_is),
