@@ -7,8 +7,8 @@
  * candidates, so that it costs the same with 10 workers or 4,000.
  *
  * A batch that fits goes on as it came; a small one takes the next ones with
- * it; a large one is cut. Only the last two write a new header, and payloads
- * are copied only when several are joined. */
+ * it; a large one is cut. The last two write a new header, as does one with a
+ * total_ms that waited; payloads are copied only when several are joined. */
 #include "broker/assign.h"
 
 #include "broker/credit.h"
@@ -227,9 +227,23 @@ struct take {
     size_t bytes;     /* of all their bodies: room enough */
 };
 
+/* total_ms runs on while a batch waits here. What has run out is left to the
+ * worker, which ends it as TIMEOUT like what ran out there: never 0, which
+ * would mean no limit. */
+static uint32_t
+total_left_ms(const struct batch *batch, int64_t now_ms)
+{
+    uint32_t total = batch->shape.total_ms;
+    int64_t left = total - (now_ms - batch->since_ms);
+
+    if (!total) return 0;
+    return left < 1 ? 1 : (uint32_t)left;
+}
+
 static bool
 can_join(const struct batch *a, const struct batch *b)
 {
+    if (a->shape.total_ms && a->since_ms != b->since_ms) return false;
     return !a->extra && !b->extra &&
            memcmp(&a->shape, &b->shape, sizeof a->shape) == 0;
 }
@@ -350,7 +364,7 @@ encode_tasks(struct dispatch *d, const struct flow *flow,
 /* A new message for what t takes. CO_NOMEM: nothing changed. */
 static enum co_err
 send_rebuilt(struct dispatch *d, struct flow *flow, struct line *line,
-             struct take t, struct outbox *out)
+             struct take t, int64_t now_ms, struct outbox *out)
 {
     struct batch first = d->batches[flow->head];
     struct co_bytes head = co_bytes_ref(first.head);
@@ -368,6 +382,7 @@ send_rebuilt(struct dispatch *d, struct flow *flow, struct line *line,
         return CO_NOMEM;
     }
     /* The extras point into the head, which is held until it is encoded. */
+    first.shape.total_ms = total_left_ms(&first, now_ms);
     if (first.extra && !msg_decode(&d->reader, head.data, head.len, &m)) {
         extra = m.tasks;
     }
@@ -434,12 +449,13 @@ serve(struct dispatch *d, struct lane *lane, uint32_t at_flow, int64_t now_ms,
     /* What waits is spread over everybody who could take some of it. */
     spread = (flow->queued + to.candidates - 1) / to.candidates;
     t = plan(d, flow, co_min_u64(to.open, turn_share(d, flow, batch)), spread);
-    if (t.batches == 1 && t.n == batch->n && batch->whole) {
+    if (t.batches == 1 && t.n == batch->n && batch->whole &&
+        total_left_ms(batch, now_ms) == batch->shape.total_ms) {
         forward_whole(d, flow, to.line, out);
     } else {
         bool was_cut = t.n < batch->n;
 
-        if (send_rebuilt(d, flow, to.line, t, out)) {
+        if (send_rebuilt(d, flow, to.line, t, now_ms, out)) {
             d->count.refused_memory++;
             return false;
         }

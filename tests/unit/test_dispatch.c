@@ -477,6 +477,41 @@ detach_makes_everybody_forget_the_job(void **state)
 }
 
 static void
+the_total_time_runs_on_while_tasks_wait(void **state)
+{
+    struct world *w = *state;
+    struct msg m;
+
+    given_owner(w);
+    m = tasks_msg(w, JOB, 0, 2);
+    m.tasks.total_ms = 1000;
+    publishes_as(w, BOSS, m);
+    passes(w, 400);
+    m = tasks_msg(w, JOB, 2, 2); /* younger: not joined */
+    m.tasks.total_ms = 1000;
+    publishes_as(w, BOSS, m);
+    given_worker(w, W1, 100);
+    assert_int_equal(expect(w, BACK, W1, MSG_tasks)->tasks.total_ms, 600);
+    assert_int_equal(expect(w, BACK, W1, MSG_tasks)->tasks.total_ms, 1000);
+    assert_int_equal(tasks_sent(w, W1), 4);
+}
+
+static void
+tasks_whose_time_ran_out_in_the_queue_go_on_with_the_least_time(void **state)
+{
+    struct world *w = *state;
+    struct msg m;
+
+    given_owner(w);
+    m = tasks_msg(w, JOB, 0, 2);
+    m.tasks.total_ms = 1000;
+    publishes_as(w, BOSS, m);
+    passes(w, 2000);
+    given_worker(w, W1, 100);
+    assert_int_equal(expect(w, BACK, W1, MSG_tasks)->tasks.total_ms, 1);
+}
+
+static void
 suspects_run_alone(void **state)
 {
     struct world *w = *state;
@@ -715,6 +750,8 @@ main(void)
         T(results_that_the_broker_knows_nothing_of_are_passed_on),
         T(a_lower_owner_number_is_stale_everywhere),
         T(detach_makes_everybody_forget_the_job),
+        T(the_total_time_runs_on_while_tasks_wait),
+        T(tasks_whose_time_ran_out_in_the_queue_go_on_with_the_least_time),
         T(suspects_run_alone),
         T(a_suspect_finds_the_empty_worker_among_many),
         T(a_worker_with_a_suspect_gets_nothing_else),
