@@ -5,9 +5,12 @@
 #include "common/fs.h"
 #include "job/recipe.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { NAMED_MAX = 3 /* files that a message names */ };
 
 static enum co_err
 refuse_recipe(const struct jobfolder_wish *wish, const struct identity *there,
@@ -101,6 +104,47 @@ folder_paths(const char *dir, struct jobfolder *f, struct co_diag *diag)
     return CO_OK;
 }
 
+/* The names of what is there, "" when the folder has no corpus. */
+static void
+corpus_in(const char *dir, char *names, size_t size)
+{
+    static const char shard[] = "part-", end[] = ".jsonl.zst";
+    DIR *d = opendir(dir);
+    struct dirent *entry;
+    unsigned n = 0;
+
+    names[0] = '\0';
+    while (d && n < NAMED_MAX && (entry = readdir(d))) {
+        const char *name = entry->d_name;
+        size_t len = strlen(name);
+        size_t used = strlen(names);
+
+        if (strcmp(name, "MANIFEST.json") != 0 &&
+            (strncmp(name, shard, sizeof shard - 1) != 0 || len < sizeof end ||
+             strcmp(name + len - (sizeof end - 1), end))) {
+            continue;
+        }
+        (void)snprintf(names + used, size - used, "%s%s", n++ ? ", " : "",
+                       name);
+    }
+    if (d) (void)closedir(d);
+}
+
+/* Shards whose journal is gone cannot be continued, only overwritten. */
+static enum co_err
+refuse_corpus(const struct jobfolder *f, struct co_diag *diag)
+{
+    char names[256];
+
+    corpus_in(f->dir, names, sizeof names);
+    if (!names[0]) return CO_OK;
+    return co_fail(diag, CO_MISMATCH,
+                   "%s holds a corpus (%s ...) but no journal: its files would "
+                   "be overwritten. Choose another folder with --out DIR, or "
+                   "move them away",
+                   f->dir, names);
+}
+
 enum co_err
 jobfolder_open(const struct jobfolder_wish *wish, struct jobfolder *ret_folder,
                struct co_diag *diag)
@@ -110,7 +154,10 @@ jobfolder_open(const struct jobfolder_wish *wish, struct jobfolder *ret_folder,
 
     if (!err) err = co_fs_lock(f.dir, &f.lock_fd, diag);
     if (!err) err = identity_read(f.journal_dir, &f.identity, diag);
-    if (!err && f.identity.found) err = compare(wish, &f, diag);
+    if (!err) {
+        err = f.identity.found ? compare(wish, &f, diag)
+                               : refuse_corpus(&f, diag);
+    }
     if (!err) {
         err = identity_wanted(wish, &f.identity);
         if (err) (void)co_fail(diag, err, "out of memory");
