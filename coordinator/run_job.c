@@ -11,148 +11,91 @@
 #include "common/signals.h"
 #include "coordinator/config.h"
 #include "coordinator/corpus.h"
-#include "coordinator/jobfolder.h"
 #include "coordinator/owner.h"
+#include "coordinator/prepare.h"
 #include "coordinator/run_file.h"
 #include "coordinator/watch.h"
 #include "coordinator/watch_redis.h"
-#include "job/recipe.h"
 #include "journal/writer.h"
 #include "population/generator.h"
-#include "population/locate.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+
+enum { JOB_FILE_BYTES_MAX = 1 << 20 };
 
 struct run {
     struct coordinator_config cfg;
     const char *file;
     int signal_fd, lifeline_fd;
-    struct job_spec *spec;
-    struct model *model;
-    struct sampler *sampler;
-    struct co_bytes recipe;
-    uint64_t recipe_hash;
+    struct spec_overrides over;
+    struct prepared p;
     struct jobfolder folder;
     bool folder_open;
     struct watch *watch;
     struct run_file file_state;
 };
 
-/* ---- the job ---- */
+/* ---- the job and its folder ---- */
 
-static enum co_err
-number_of(const char *option, const char *text, uint64_t *ret,
-          struct co_diag *diag)
-{
-    char *end;
-
-    errno = 0;
-    *ret = strtoull(text, &end, 10);
-    if (errno == 0 && *end == '\0' && *text >= '0' && *text <= '9') {
-        return CO_OK;
-    }
-    return co_fail(diag, CO_USAGE, "--%s %s: a whole number is needed", option,
-                   text);
-}
-
-static enum co_err
-run_load_spec(struct run *r, struct co_diag *diag)
-{
-    struct spec_overrides over = {.has_rows = r->cfg.rows != NULL,
-                                  .has_seed = r->cfg.seed != NULL,
-                                  .dir = r->cfg.out};
-    enum co_err err = CO_OK;
-
-    if (over.has_rows) err = number_of("rows", r->cfg.rows, &over.rows, diag);
-    if (!err && over.has_seed) {
-        err = number_of("seed", r->cfg.seed, &over.seed, diag);
-    }
-    if (!err) err = spec_load(r->file, &r->spec, diag);
-    return err ? err : spec_override(r->spec, &over, diag);
-}
-
-static enum co_err
-run_open_model(struct run *r, struct co_diag *diag)
-{
-    char path[LOCATE_PATH_BYTES];
-    enum co_err err = model_locate(r->cfg.data, "us", path, diag);
-
-    return err ? err : model_open(path, diag, &r->model);
-}
-
-static enum co_err
-run_make_recipe(struct run *r, struct co_diag *diag)
-{
-    struct recipe recipe =
-        recipe_of_spec(r->spec, GENERATOR_VERSION, model_hash(r->model));
-    struct co_buf buf;
-    enum co_err err;
-
-    co_buf_init(&buf, RECIPE_BYTES_MAX);
-    err = recipe_write(&recipe, &buf);
-    if (!err) err = co_bytes_copy(buf.data, buf.len, &r->recipe);
-    if (!err) r->recipe_hash = recipe_hash(buf.data, buf.len);
-    co_buf_fini(&buf);
-    return err ? co_fail(diag, err, "%s: the recipe: %s", r->file,
-                         co_err_text(err))
-               : CO_OK;
-}
-
-static enum co_err
-run_make_sampler(struct run *r, struct co_diag *diag)
-{
-    struct condition conditions[ATTR_COUNT];
-    size_t n = where_conditions(&r->spec->where, conditions);
-
-    return sampler_new(r->model, r->spec->seed, conditions, n, diag,
-                       &r->sampler);
-}
-
-/* Everything that the job file decides. */
 static enum co_err
 run_prepare(struct run *r, struct co_diag *diag)
 {
-    enum co_err err = run_load_spec(r, diag);
+    struct prepare_options options = {.file = r->file, .data = r->cfg.data};
+    enum co_err err = CO_OK;
 
-    if (!err) err = run_open_model(r, diag);
-    if (!err) err = spec_check(r->spec, r->model, diag);
-    if (!err) err = run_make_recipe(r, diag);
-    if (!err) err = run_make_sampler(r, diag);
-    return err;
+    r->over = (struct spec_overrides){.has_rows = r->cfg.rows != NULL,
+                                      .has_seed = r->cfg.seed != NULL,
+                                      .dir = r->cfg.out};
+    if (r->cfg.rows) {
+        err = prepare_number("rows", r->cfg.rows, &r->over.rows, diag);
+    }
+    if (!err && r->cfg.seed) {
+        err = prepare_number("seed", r->cfg.seed, &r->over.seed, diag);
+    }
+    r->p.job_is_bad = err != CO_OK;
+    options.over = r->over;
+    return err ? err : prepare(&options, &r->p, diag);
 }
-
-/* ---- the folder ---- */
 
 static enum co_err
 run_open_folder(struct run *r, struct co_diag *diag)
 {
-    struct jobfolder_wish wish = {.dir = r->spec->dir,
-                                  .name = r->spec->name,
-                                  .kind = "personas",
-                                  .rows = r->spec->rows,
-                                  .shard_rows = r->spec->shard_rows,
-                                  .recipe = r->recipe.data,
-                                  .recipe_len = r->recipe.len,
-                                  .recipe_hash = r->recipe_hash,
-                                  .job = r->cfg.job_id};
-    enum co_err err = jobfolder_open(&wish, &r->folder, diag);
+    enum co_err err =
+        prepare_folder(&r->p, r->p.spec->dir, r->cfg.job_id, &r->folder, diag);
 
     r->folder_open = !err;
     return err;
+}
+
+static bool
+is_same_file(const char *a, const char *b)
+{
+    struct stat x;
+    struct stat y;
+
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev &&
+           x.st_ino == y.st_ino;
 }
 
 /* The job file as it runs, for people; the journal has what counts. */
 static enum co_err
 run_keep_job_file(struct run *r, struct co_diag *diag)
 {
+    char path[sizeof r->folder.dir + 16];
+    struct spec_overrides over = r->over;
     struct co_buf text;
     enum co_err err;
 
-    co_buf_init(&text, 1 << 20);
-    err = co_fs_read_file(r->file, 1 << 20, &text, diag);
+    (void)snprintf(path, sizeof path, "%s/job.yaml", r->folder.dir);
+    if (is_same_file(r->file, path)) return CO_OK; /* nothing piles up in it */
+    co_buf_init(&text, JOB_FILE_BYTES_MAX + PREPARE_AS_RUN_BYTES);
+    err = co_fs_read_file(r->file, JOB_FILE_BYTES_MAX, &text, diag);
+    /* The command always gives the folder, which is mostly the file's own. */
+    if (is_same_file(r->p.file_dir, r->folder.dir)) over.dir = NULL;
+    prepare_as_run(&over, &text);
     if (!err) {
         err = co_fs_write_atomic(r->folder.dir, "job.yaml", text.data, text.len,
                                  diag);
@@ -191,9 +134,9 @@ run_watch(struct run *r, struct co_diag *diag)
                                     .kind = "personas",
                                     .folder = r->folder.dir};
 
-    if (r->spec) { /* else only to tell that the job file is bad */
-        options.job_name = r->spec->name;
-        options.service = spec_service(r->spec);
+    if (r->p.spec) { /* else only to tell that the job file is bad */
+        options.job_name = r->p.spec->name;
+        options.service = spec_service(r->p.spec);
     }
 
     return watch_new(&options, &r->watch, diag);
@@ -208,12 +151,12 @@ run_own(struct run *r, struct corpus *corpus, uint32_t number,
     struct owner_options options = {
         .job = r->folder.identity.job,
         .number = number,
-        .job_name = r->spec->name,
+        .job_name = r->p.spec->name,
         .journal_dir = r->folder.journal_dir,
         .fresh = r->folder.state == JOBFOLDER_FRESH,
-        .recipe = r->recipe_hash,
-        .fingerprint = population_fingerprint(r->model),
-        .priority = (uint32_t)r->spec->priority,
+        .recipe = r->p.recipe_hash,
+        .fingerprint = population_fingerprint(r->p.model),
+        .priority = (uint32_t)r->p.spec->priority,
         .batch = 1, /* a range is work enough for one message */
         .segment_bytes = r->cfg.segment_bytes,
         .brokers = r->cfg.brokers,
@@ -274,18 +217,18 @@ run_work(struct run *r, uint32_t number, struct co_diag *diag)
 {
     co_auto(corpus_freep) struct corpus *corpus = NULL;
     struct corpus_options options = {
-        .name = r->spec->name,
+        .name = r->p.spec->name,
         .job = r->folder.identity.job,
-        .rows = r->spec->rows,
-        .shard_rows = r->spec->shard_rows,
-        .service = spec_service(r->spec),
+        .rows = r->p.spec->rows,
+        .shard_rows = r->p.spec->shard_rows,
+        .service = spec_service(r->p.spec),
         .out_dir = r->folder.dir,
         .journal_dir = r->folder.journal_dir,
-        .recipe = r->recipe,
-        .recipe_hash = r->recipe_hash,
+        .recipe = r->p.recipe,
+        .recipe_hash = r->p.recipe_hash,
         .identity_is_new = r->folder.state == JOBFOLDER_FRESH ||
                            r->folder.state == JOBFOLDER_EXTEND,
-        .sampler = r->sampler,
+        .sampler = r->p.sampler,
     };
     enum owner_end end;
     int status = -1;
@@ -327,7 +270,7 @@ run_all(struct run *r, struct co_diag *diag)
     if (run_watch(r, diag)) return -1;
     if (run_claim(r, &number, diag)) return -1;
     run_file_init(&r->file_state, r->folder.dir, r->folder.identity.job,
-                  r->spec->name, r->spec->rows);
+                  r->p.spec->name, r->p.spec->rows);
     run_file_redis(&r->file_state, r->cfg.redis, r->cfg.name_space);
     if (run_file_begin(&r->file_state, diag)) return -1;
     return run_work(r, number, diag);
@@ -338,26 +281,7 @@ run_fini(struct run *r)
 {
     watch_free(r->watch);
     if (r->folder_open) jobfolder_close(&r->folder);
-    sampler_free(r->sampler);
-    model_free(r->model);
-    co_bytes_unref(&r->recipe);
-    spec_free(r->spec);
-}
-
-static int
-exit_status_of(enum co_err err)
-{
-    switch ((int)err) {
-    case CO_INVALID:
-    case CO_RANGE:
-    case CO_USAGE:
-    case CO_NOTFOUND:
-    case CO_FULL:
-    case CO_VERSION:
-        return 2;
-    default:
-        return 1;
-    }
+    prepare_fini(&r->p);
 }
 
 static int
@@ -369,7 +293,8 @@ run_loaded(struct run *r)
 
     if (status == -1) {
         (void)fprintf(stderr, CO_PROGRAM ": %s\n", diag.text);
-        status = err ? exit_status_of(err) : 1;
+        /* Only a job file or command line that has to be changed is 2. */
+        status = err && r->p.job_is_bad ? 2 : 1;
         if (err) r->cfg.redis = NULL; /* no job, nothing to tell there */
         if (r->watch || !run_watch(r, &(struct co_diag){""})) {
             watch_state(r->watch, "failed", diag.text);

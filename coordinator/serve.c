@@ -10,7 +10,7 @@
 #include "common/signals.h"
 #include "coordinator/config.h"
 #include "coordinator/job_list.h"
-#include "job/spec.h"
+#include "coordinator/prepare.h"
 #include "proto/outbox.h"
 #include "proto/socket.h"
 
@@ -142,12 +142,11 @@ reap(struct daemon_state *d)
 
 /* ---- submissions ---- */
 
-/* Makes the folder, names it as the system does (so that one folder has one
- * name in the list), and sees that nobody works in it. */
+/* Makes the folder and names it as the system does, so that one folder has
+ * one name in the list. */
 static enum co_err
-free_folder(char out[4096], struct co_diag *diag)
+real_folder(char out[4096], struct co_diag *diag)
 {
-    co_auto(co_fs_closep) int lock = -1;
     char *real;
     enum co_err err = co_fs_mkdirs(out, diag);
 
@@ -159,77 +158,145 @@ free_folder(char out[4096], struct co_diag *diag)
     }
     (void)snprintf(out, 4096, "%s", real);
     free(real);
-    return co_fs_lock(out, &lock, diag);
+    return CO_OK;
 }
 
 static enum co_err
-resolve_out(const struct daemon_state *d, const struct job_spec *spec,
-            const struct msg_submit *s, char out[4096], struct co_diag *diag)
+resolve_out(const struct daemon_state *d, const char *dir, char out[4096],
+            struct co_diag *diag)
 {
-    char given[2048] = "";
-    const char *dir = spec->dir;
-    int n;
+    int n = dir[0] == '/' ? snprintf(out, 4096, "%s", dir)
+                          : snprintf(out, 4096, "%s/%s", d->root, dir);
 
-    if (s->out.len) {
-        msg_str_copy(s->out, given, sizeof given);
-        dir = given;
-    }
-    n = dir[0] == '/' ? snprintf(out, 4096, "%s", dir)
-                      : snprintf(out, 4096, "%s/%s", d->root, dir);
-    if (n < 0 || n >= 4096 || s->out.len >= sizeof given) {
+    if (n < 0 || n >= 4096) {
         return co_fail(diag, CO_RANGE, "the output folder's path is too long");
     }
-    return free_folder(out, diag);
+    return real_folder(out, diag);
+}
+
+/* A submission on its way into the list. */
+struct submission {
+    char name[256], out[2048];
+    struct prepare_options options;
+    struct prepared p;
+    struct listed_job job;
+};
+
+static enum co_err
+submission_read(const struct daemon_state *d, const struct msg_submit *m,
+                struct co_bytes body, struct submission *s,
+                struct co_diag *diag)
+{
+    msg_str_copy(m->file, s->name, sizeof s->name);
+    msg_str_copy(m->out, s->out, sizeof s->out);
+    if (body.len > FILE_BYTES_MAX) {
+        return co_fail(diag, CO_RANGE, "%s: larger than 1 MiB", s->name);
+    }
+    if (m->out.len >= sizeof s->out) {
+        return co_fail(diag, CO_RANGE, "the output folder's path is too long");
+    }
+    s->options = (struct prepare_options){
+        .file = s->name,
+        .text = body.len ? (const char *)body.data : "",
+        .text_len = body.len,
+        .over = {.has_rows = m->rows != 0,
+                 .has_seed = m->has_seed,
+                 .rows = m->rows,
+                 .seed = m->seed,
+                 .dir = m->out.len ? s->out : NULL},
+        .data = d->cfg.data};
+    if (m->rows) {
+        (void)snprintf(s->job.rows, sizeof s->job.rows, "%llu",
+                       (unsigned long long)m->rows);
+    }
+    if (m->has_seed) {
+        (void)snprintf(s->job.seed, sizeof s->job.seed, "%llu",
+                       (unsigned long long)m->seed);
+    }
+    return prepare(&s->options, &s->p, diag);
 }
 
 static enum co_err
-submit(struct daemon_state *d, const struct msg_submit *s, struct co_bytes body,
-       struct listed_job *job, struct co_diag *diag)
+submission_write(const struct submission *s, struct co_diag *diag)
 {
-    co_auto(spec_freep) struct job_spec *spec = NULL;
-    char name[256];
+    struct co_buf text;
     enum co_err err;
 
-    msg_str_copy(s->file, name, sizeof name);
-    if (body.len > FILE_BYTES_MAX) {
-        return co_fail(diag, CO_RANGE, "%s: larger than 1 MiB", name);
-    }
-    err = spec_parse((const char *)body.data, body.len, name, &spec, diag);
-    if (!err) err = resolve_out(d, spec, s, job->out, diag);
+    co_buf_init(&text, FILE_BYTES_MAX + PREPARE_AS_RUN_BYTES);
+    co_buf_append(&text, s->options.text, s->options.text_len);
+    prepare_as_run(&s->options.over, &text);
+    err = text.err ? co_fail(diag, text.err, "%s/job.yaml: %s", s->job.out,
+                             co_err_text(text.err))
+                   : co_fs_write_atomic(s->job.out, "job.yaml", text.data,
+                                        text.len, diag);
+    co_buf_fini(&text);
+    return err;
+}
+
+/* With the folder's lock, which says that nobody works there: what stands in
+ * it decides whether this job may be run, and which id it has. Nothing is
+ * written before that. */
+static enum co_err
+submission_place(struct submission *s, struct co_diag *diag)
+{
+    struct jobfolder folder;
+    enum co_err err = prepare_folder(&s->p, s->job.out, 0, &folder, diag);
+
     if (err) return err;
-    if (job_list_find(&d->jobs, job->out)) {
-        return co_fail(diag, CO_BUSY, "%s: a job runs there already", job->out);
+    s->job.id = folder.identity.job;
+    if (folder.state == JOBFOLDER_FINISHED) {
+        err = co_fail(diag, CO_STATE, "finished already: %llu rows in %s",
+                      (unsigned long long)folder.identity.rows, folder.dir);
     }
-    job->id = co_random_u64();
-    if (s->rows) {
-        (void)snprintf(job->rows, sizeof job->rows, "%llu",
-                       (unsigned long long)s->rows);
+    if (!err) err = submission_write(s, diag);
+    jobfolder_close(&folder);
+    return err;
+}
+
+static enum co_err
+enlist(struct daemon_state *d, const struct listed_job *job,
+       struct co_diag *diag)
+{
+    enum co_err err = job_list_add(&d->jobs, job);
+
+    if (err) return co_fail(diag, err, "%s", co_err_text(err));
+    err = job_list_save(&d->jobs, d->root, diag);
+    if (err) job_list_remove(&d->jobs, d->jobs.n - 1); /* refused: not run */
+    return err;
+}
+
+static enum co_err
+submit(struct daemon_state *d, const struct msg_submit *m, struct co_bytes body,
+       struct submission *s, struct co_diag *diag)
+{
+    enum co_err err = submission_read(d, m, body, s, diag);
+
+    if (!err) err = resolve_out(d, s->p.spec->dir, s->job.out, diag);
+    if (err) return err;
+    /* Before its lock is tried: the job's process may be just starting. */
+    if (job_list_find(&d->jobs, s->job.out)) {
+        return co_fail(diag, CO_BUSY, "%s: a job runs there already",
+                       s->job.out);
     }
-    if (s->has_seed) {
-        (void)snprintf(job->seed, sizeof job->seed, "%llu",
-                       (unsigned long long)s->seed);
-    }
-    err = co_fs_write_atomic(job->out, "job.yaml", body.data, body.len, diag);
-    if (!err) err = job_list_add(&d->jobs, job);
-    if (err == CO_FULL) {
-        return co_fail(diag, err,
-                       "%d jobs are listed already: wait for one "
-                       "to end",
+    if (d->jobs.n == JOB_LIST_MAX) {
+        return co_fail(diag, CO_FULL,
+                       "%d jobs are listed already: wait for one to end",
                        JOB_LIST_MAX);
     }
-    return err ? err : job_list_save(&d->jobs, d->root, diag);
+    err = submission_place(s, diag);
+    return err ? err : enlist(d, &s->job, diag);
 }
 
 static void
 on_submit(struct daemon_state *d, uint64_t peer, const struct msg *m,
           struct co_bytes body)
 {
-    struct listed_job job = {0};
+    struct submission s = {.job = {.pid = 0}};
     struct co_diag diag = {"out of memory"};
-    enum co_err err = submit(d, &m->submit, body, &job, &diag);
+    enum co_err err = submit(d, &m->submit, body, &s, &diag);
     struct msg answer = {
         .type = MSG_submitted,
-        .submitted = {.job = job.id, .out = msg_text(job.out)}};
+        .submitted = {.job = s.job.id, .out = msg_text(s.job.out)}};
 
     if (err) {
         answer = (struct msg){.type = MSG_refused,
@@ -238,6 +305,7 @@ on_submit(struct daemon_state *d, uint64_t peer, const struct msg *m,
                                           .message = MSG_submit}};
     }
     outbox_push(&d->out, 0, peer, &answer, (struct co_bytes){0});
+    prepare_fini(&s.p);
 }
 
 static void
