@@ -8,6 +8,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -21,27 +23,64 @@ struct extent {
 };
 
 struct spill {
-    int fd;
+    int fd; /* -1: not made yet */
     uint64_t bytes_max, end, used;
     struct extent *v;
     size_t n, cap;
     uint32_t count;
 };
 
+static enum co_err
+open_unnamed(const char *dir, int *ret_fd)
+{
+    *ret_fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    return *ret_fd < 0 ? co_err_from_errno(errno) : CO_OK;
+}
+
+/* Makes the file in a folder of our own below base. The folder can go at once:
+ * the file has no name in it. */
+static enum co_err
+open_below(const char *base, int *ret_fd)
+{
+    char dir[PATH_MAX];
+    enum co_err err;
+
+    if (!base || base[0] != '/') return CO_NOTFOUND;
+    if (snprintf(dir, sizeof dir, "%s/" CO_PROGRAM "-spill-XXXXXX", base) >=
+        (int)sizeof dir) {
+        return CO_RANGE;
+    }
+    if (!mkdtemp(dir)) return co_err_from_errno(errno);
+    err = open_unnamed(dir, ret_fd);
+    (void)rmdir(dir);
+    return err;
+}
+
+static enum co_err
+open_default(struct spill *s)
+{
+    enum co_err err = open_below(getenv("XDG_RUNTIME_DIR"), &s->fd);
+
+    if (err) err = open_below(getenv("TMPDIR"), &s->fd);
+    if (err) err = open_below("/tmp", &s->fd);
+    return err;
+}
+
 enum co_err
 spill_open(const char *dir, uint64_t bytes_max, struct spill **ret_spill,
            struct co_diag *diag)
 {
-    co_auto(spill_freep) struct spill *s = NULL;
-    enum co_err err = co_fs_mkdirs(dir, diag);
+    co_auto(spill_freep) struct spill *s = calloc(1, sizeof *s);
+    enum co_err err = CO_OK;
 
-    if (err && err != CO_EXISTS) return err;
-    s = calloc(1, sizeof *s);
     if (!s) return CO_NOMEM;
+    s->fd = -1;
     s->bytes_max = bytes_max;
-    s->fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    if (s->fd < 0) {
-        return co_fail(diag, co_err_from_errno(errno),
+    if (dir) err = co_fs_mkdirs(dir, diag);
+    if (err && err != CO_EXISTS) return err;
+    if (dir) err = open_unnamed(dir, &s->fd);
+    if (dir && err) {
+        return co_fail(diag, err,
                        "cannot make a spill file in %s: %s; choose another "
                        "folder with --spill",
                        dir, strerror(errno));
@@ -170,6 +209,8 @@ spill_put(struct spill *s, uint64_t seq, struct co_bytes body)
     enum co_err err;
 
     if (find(s, seq)) return CO_EXISTS;
+    err = s->fd < 0 ? open_default(s) : CO_OK;
+    if (err) return err;
     err = allocate(s, HEADER_BYTES + (uint64_t)body.len, &at);
     if (err) return err;
     struct extent *e = &s->v[at];

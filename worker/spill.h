@@ -1,7 +1,7 @@
-/* spill.h - results on disk that did not fit in memory, in one file of fixed
- * name per process, deleted when made: nobody else can read it, and nothing is
- * left when the process dies (its results are lost with it anyway, and their
- * owner hears LOST).
+/* spill.h - results on disk that did not fit in memory, in one file per process
+ * that never has a name: nobody else can read it, and nothing is left when the
+ * process dies (its results are lost with it anyway, and their owner hears
+ * LOST).
  *
  * A record is a header (magic u32, CRC32C u32 of seq and body, seq u64, body
  * bytes u32, zero u32; little-endian), then the body. Space of dropped records
@@ -12,14 +12,17 @@
 
 struct spill; /* opaque */
 
-/* dir is made if missing. bytes_max: most bytes of the file. */
+/* dir is made if missing. NULL: the file is made at the first put, in a folder
+ * of its own (0700) below $XDG_RUNTIME_DIR, else $TMPDIR, else /tmp, the first
+ * where that works; the folder is gone again at once. bytes_max: most bytes of
+ * the file. */
 co_must_use enum co_err spill_open(const char *dir, uint64_t bytes_max,
                                    struct spill **ret_spill,
                                    struct co_diag *diag);
 void spill_free(struct spill *s);
 CO_DEFINE_FREEP(struct spill, spill_free)
 
-/* CO_FULL: bytes_max reached; CO_NOSPACE, CO_IO: nothing changed.
+/* CO_FULL: bytes_max reached; CO_NOSPACE, CO_DENIED, CO_IO: nothing changed.
  * CO_EXISTS: seq is there already. */
 co_must_use enum co_err spill_put(struct spill *s, uint64_t seq,
                                   struct co_bytes body);

@@ -13,7 +13,7 @@ struct worker_config {
     const char *ns;    /* of the Redis keys */
     const char *name;  /* NULL: host-pid */
     const char *data;  /* folder of the model, NULL: search */
-    const char *spill; /* folder, NULL: results are not spilled */
+    const char *spill; /* folder, NULL: spill_open chooses */
     uint64_t spill_bytes;
     uint64_t processes; /* 0: one a core */
     uint64_t slots;

@@ -203,7 +203,7 @@ worker_shell_setup(struct worker_shell *s, struct co_diag *diag)
     if (!err) err = choose_services(s, diag);
     if (!err) err = assets_new(s->incarnation, NULL, &s->assets);
     if (!err) err = parts_new(SLOTS_LINKS_MAX, &s->parts);
-    if (!err && s->config->spill) {
+    if (!err) {
         err = spill_open(s->config->spill, s->config->spill_bytes, &s->spill,
                          diag);
     }

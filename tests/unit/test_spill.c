@@ -183,6 +183,36 @@ a_folder_that_cannot_be_used_is_named(void **state)
     assert_non_null(strstr(diag.text, "/dev/null/x"));
 }
 
+/* Whether a spill without a folder takes and gives back a result. */
+static void
+assert_makes_its_own(void)
+{
+    struct co_diag diag = {""};
+    struct spill *s = NULL;
+
+    assert_int_equal(spill_open(NULL, LIMIT, &s, &diag), CO_OK);
+    assert_int_equal(spill_fd(s), -1); /* not before it is needed */
+    assert_int_equal(put(s, 1, 'a', 50), CO_OK);
+    assert_back(s, 1, 'a', 50);
+    spill_free(s);
+}
+
+/* That nothing is left there is what remove_dir checks. */
+static void
+without_a_folder_it_makes_its_own_and_leaves_nothing(void **state)
+{
+    (void)state;
+    assert_int_equal(setenv("XDG_RUNTIME_DIR", dir, 1), 0);
+    assert_int_equal(setenv("TMPDIR", "/dev/null/x", 1), 0);
+    assert_makes_its_own();
+    assert_int_equal(setenv("XDG_RUNTIME_DIR", "/dev/null/x", 1), 0);
+    assert_int_equal(setenv("TMPDIR", dir, 1), 0);
+    assert_makes_its_own();
+    assert_int_equal(unsetenv("XDG_RUNTIME_DIR"), 0);
+    assert_int_equal(unsetenv("TMPDIR"), 0);
+    assert_makes_its_own();
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -196,6 +226,7 @@ main(void)
         T(many_random_puts_and_drops_stay_right),
         T(a_changed_byte_is_noticed),
         T(a_cut_off_file_is_noticed),
+        cmocka_unit_test(without_a_folder_it_makes_its_own_and_leaves_nothing),
         cmocka_unit_test(a_folder_that_cannot_be_used_is_named),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
