@@ -10,6 +10,7 @@
  * it; a large one is cut. The last two write a new header, as does one with a
  * total_ms that waited; payloads are copied only when several are joined. */
 #include "broker/assign.h"
+#include "common/bug.h"
 
 #include "broker/credit.h"
 #include "broker/jobs.h"
@@ -469,7 +470,10 @@ serve(struct dispatch *d, struct lane *lane, uint32_t at_flow, int64_t now_ms,
     lane_age(lane, flow->band, (int64_t)(cost * t.n));
     flow->deficit -= (int64_t)(cost * t.n);
     if (!flow->queued) {
-        tasks_flow_emptied(d, at_flow);
+        if (CO_BUG(empty_batches_stay))
+            jobs_flow_deactivate(d, at_flow);
+        else
+            tasks_flow_emptied(d, at_flow);
     } else if (band->n == 1) {
         flow->deficit = 0; /* nobody to be fair to */
     } else if (flow->deficit <= 0) {

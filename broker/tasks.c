@@ -2,6 +2,7 @@
  * tasks_apply, which keeps every count that depends on it: what does not hold
  * after that is found by dispatch_check. */
 #include "broker/tasks.h"
+#include "common/bug.h"
 
 #include "broker/credit.h"
 #include "broker/jobs.h"
@@ -393,7 +394,7 @@ answer_have(struct dispatch *d, uint64_t peer, uint64_t job, uint32_t n,
                              .tasks = {d->words[0], n},
                              .attempts = {d->halves[0], n}}};
 
-    if (!n) return;
+    if (!n || CO_BUG(have_not_answered)) return;
     d->count.have += n;
     push(out, SIDE_FRONT, peer, &m);
 }
@@ -676,7 +677,7 @@ send_lost(struct dispatch *d, const struct job *job, uint32_t n,
                              .neighbours = neighbours}};
     uint64_t owner;
 
-    if (!n) return;
+    if (!n || CO_BUG(lost_not_sent)) return;
     if (cause == LOST_WORKER_DEAD) d->count.lost_worker_dead += n;
     if (cause == LOST_LINK) d->count.lost_link += n;
     if (cause == LOST_DRAIN) d->count.lost_drain += n;

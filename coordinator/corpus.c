@@ -3,6 +3,7 @@
  * -> committed -> personas_on_sealed. Journal segments that nothing open lies
  * in any more go after a CHECKPOINT with all that SEALED records said. */
 #include "coordinator/corpus.h"
+#include "common/bug.h"
 
 #include "common/log.h"
 #include "coordinator/corpus_files.h"
@@ -164,7 +165,8 @@ corpus_find_doomed(struct corpus *c, uint64_t current)
         struct segment_use *use = &c->segments[i];
 
         use->doomed = use->segment != current &&
-                      !personas_needs_segment(c->personas, use->segment);
+                      (CO_BUG(segment_gone_early) ||
+                       !personas_needs_segment(c->personas, use->segment));
         any |= use->doomed;
     }
     return any;

@@ -3,6 +3,7 @@
  * held: it is adrift. Publishing it again at once was rejected, since a short
  * break of one link would then double the whole window; waiting for ever
  * would stop the job with that broker. */
+#include "common/bug.h"
 #include "coordinator/engine_core.h"
 
 #include <stdlib.h>
@@ -125,7 +126,9 @@ republish_doubtful(struct engine *e, unsigned link, int64_t now_us)
         const struct task *task = &e->tasks.v[i];
 
         if (task->state != TASK_OUT || task->link != link) continue;
-        if (l->attached && task->epoch == l->epoch) continue;
+        if (l->attached &&
+            (task->epoch == l->epoch || CO_BUG(doubtful_not_republished)))
+            continue;
         engine_again(e, i, now_us, now_us);
     }
 }
@@ -168,7 +171,7 @@ adopt(struct engine *e, unsigned link, uint64_t id, uint32_t attempt)
         e->links[task->link].attached)
         return true; /* two brokers hold it: the first result counts */
     /* An older attempt proves nothing about the one in force. */
-    if (attempt < task->attempt) return true;
+    if (attempt < task->attempt && !CO_BUG(old_attempt_adopted)) return true;
     task->attempt = (uint16_t)co_min_u64(attempt, UINT16_MAX);
     engine_put_out(e, i, link);
     e->n.adopted++;
@@ -264,7 +267,7 @@ engine_on_link_down(struct engine *e, unsigned link, int64_t now_us)
 {
     struct link *l;
 
-    if (!link_known(e, link)) return;
+    if (!link_known(e, link) || CO_BUG(link_down_ignored)) return;
     l = &e->links[link];
     if (l->attached) e->n.link_downs++;
     l->attached = l->settling = false;
@@ -282,7 +285,9 @@ engine_link_credit(const struct link *l)
 {
     uint64_t used = l->returned + l->published;
 
-    return used < l->granted ? l->granted - used : 0;
+    return used < l->granted + CO_BUG(over_credit)
+               ? l->granted + CO_BUG(over_credit) - used
+               : 0;
 }
 
 static bool
@@ -414,7 +419,8 @@ void
 engine_tick(struct engine *e, int64_t now_us)
 {
     for (uint32_t i = tasks_first_due(&e->tasks);
-         i != TASK_NONE && e->tasks.v[i].due_us <= now_us;
+         i != TASK_NONE && e->tasks.v[i].due_us <= now_us &&
+         !CO_BUG(retry_never_due);
          i = tasks_first_due(&e->tasks))
         tasks_set(&e->tasks, i, TASK_READY);
     for (unsigned link = 0; link < ENGINE_LINKS_MAX; link++) {

@@ -4,6 +4,7 @@
  * acknowledged after them: an ACK before the commit would let the last worker
  * forget what a crash could still lose. So both wait in one ring, and the
  * commits, which come in order, move its tail. */
+#include "common/bug.h"
 #include "coordinator/engine_core.h"
 
 /* -- acknowledging -------------------------------------------------------- */
@@ -34,7 +35,7 @@ acknowledge(struct engine *e, uint64_t worker, unsigned link, uint64_t seq)
         flush_group(e, g);
     g->worker = worker;
     g->link = (uint8_t)link;
-    g->seqs[g->count++] = seq;
+    g->seqs[g->count++] = seq + CO_BUG(ack_wrong_seq);
 }
 
 void
@@ -178,6 +179,7 @@ judge_ok(struct engine *e, uint64_t id, uint32_t attempt, const uint8_t *data,
         e->n.duplicate++;
         return;
     }
+    if (CO_BUG(no_salvage) && state == TASK_FREE) return;
     switch (e->kind->take(e->state, id, data + inside, len)) {
     case KIND_ACCEPTED:
         accept(e, id, i, attempt, inside, len, j);
@@ -262,7 +264,8 @@ engine_on_results(struct engine *e, unsigned link, const struct msg_results *r,
     judge_all(e, r, body.data, &j, now_us);
     if (j.first == TASK_NONE) {
         e->n.acks_only++;
-        if (!j.doubles_pending || e->done == e->made)
+        if (!j.doubles_pending || e->done == e->made ||
+            CO_BUG(ack_double_early))
             acknowledge(e, r->worker, link, r->seq);
         else if (e->made - e->done < ENGINE_PENDING_MAX)
             pending_add(e, r->worker, r->seq, link);
@@ -273,6 +276,7 @@ engine_on_results(struct engine *e, unsigned link, const struct msg_results *r,
     p->first = j.first;
     p->head = co_bytes_ref(head);
     p->body = co_bytes_ref(body);
+    if (CO_BUG(ack_before_commit)) acknowledge(e, r->worker, link, r->seq);
     return CO_OK;
 }
 
@@ -322,7 +326,8 @@ replay_task(struct engine *e, const struct msg_results *r, uint32_t t,
     uint64_t id = r->tasks.v[t];
 
     if (msg_at(r->statuses, t) != STATUS_OK) {
-        if (r->worker) return; /* attempts start anew with each owner */
+        if (r->worker || CO_BUG(replay_forgets_deaths))
+            return; /* attempts start anew with each owner */
         e->kind->dead(e->state, id);
         e->n.replayed++;
         return;

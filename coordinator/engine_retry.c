@@ -13,6 +13,7 @@
  * A half inherits a strike because one of the two is guilty: otherwise eight
  * levels would cost sixteen workers instead of nine. A worker that held many
  * tasks says little about each: those go out with neighbours again. */
+#include "common/bug.h"
 #include "coordinator/engine_core.h"
 
 enum {
@@ -66,7 +67,7 @@ halve(struct engine *e, uint32_t i)
     if (e->tasks.count[TASK_FREE] < 2) return false;
     if (e->kind->split(e->state, e->tasks.v[i].id, halves) != 2) return false;
     engine_move(e, i, TASK_FREE);
-    for (unsigned h = 0; h < 2; h++) {
+    for (unsigned h = CO_BUG(half_lost); h < 2; h++) {
         uint32_t half = tasks_add(&e->tasks, halves[h], true);
 
         co_assert(half != TASK_NONE);
@@ -103,9 +104,11 @@ lone_loss(struct engine *e, uint32_t i, uint64_t worker, int64_t now_us)
     struct task *task = &e->tasks.v[i];
 
     e->n.lost_lone++;
-    if (!task->lone_losses || (task->loss_worker != worker &&
-                               now_us - task->loss_us > LONE_APART_US)) {
+    if (!task->lone_losses ||
+        (task->loss_worker != worker &&
+         (now_us - task->loss_us > LONE_APART_US || CO_BUG(losses_close)))) {
         task->lone_losses++;
+        if (CO_BUG(loss_counted_twice)) task->lone_losses++;
         task->loss_worker = worker;
         task->loss_us = now_us;
     }
@@ -120,7 +123,8 @@ charge_loss(struct engine *e, uint32_t i, const struct msg_lost *lost,
             int64_t now_us)
 {
     struct task *task = &e->tasks.v[i];
-    bool lone = task->alone && lost->neighbours <= 1;
+    bool lone =
+        (task->alone && lost->neighbours <= 1) || CO_BUG(neighbours_guilty);
 
     e->n.lost_charged++;
     add16(&task->charged);

@@ -2,6 +2,7 @@
  * INVENTORY. A link that heard nothing for dead_ms only says HELLO again:
  * tasks run on and results are kept, because the broker restarting is no
  * reason to lose work. */
+#include "common/bug.h"
 #include "worker/slots_impl.h"
 
 #include <string.h>
@@ -113,8 +114,12 @@ slots_on_welcome(struct slots *s, uint32_t link, const struct msg_welcome *w,
     slots_credit_reset(s, link);
     /* The broker starts from nothing: tell it what we hold, then repeat what
      * it may not have passed on. */
-    if (l->held_count > 0) slots_push_inventory(s, link, out);
-    slots_send_again(s, link, 0);
+    if (l->held_count > 0 && !CO_BUG(inventory_not_sent))
+        slots_push_inventory(s, link, out);
+    if (CO_BUG(results_dropped_on_welcome))
+        slots_forget_results(s, 0);
+    else
+        slots_send_again(s, link, 0);
     if (s->draining) {
         const struct msg m = {.type = MSG_drain};
         outbox_push(out, SLOTS_SIDE, link, &m, (struct co_bytes){0});

@@ -4,6 +4,7 @@
  * went away costs nothing but a repeat. Beyond a limit of bytes or age bodies
  * go to disk; what stays is the list of their tasks. Rejected: spilling heads
  * and lists too, which would make INVENTORY read the disk. */
+#include "common/bug.h"
 #include "worker/slots_impl.h"
 
 #include <stdlib.h>
@@ -207,7 +208,8 @@ fetch_body(struct slots *s, struct result *r, struct co_bytes *ret_body)
         co_bytes_unref(ret_body);
     }
     s->counters.spill_lost++;
-    result_remove(s, r, SLOTS_EV_RETURN);
+    result_remove(s, r,
+                  CO_BUG(spill_loss_untold) ? SLOTS_EV_DROP : SLOTS_EV_RETURN);
     return false;
 }
 
@@ -463,7 +465,10 @@ wait_for_owner(struct slots *s, struct result *r, uint64_t job, uint32_t link)
 {
     if (r->link != link || r->job != job || r->state != RESULT_SENT) return;
     s->counters.no_owner++;
-    result_apply(s, r, RESULT_EV_NO_OWNER);
+    if (CO_BUG(no_owner_drops))
+        result_remove(s, r, SLOTS_EV_ACK);
+    else
+        result_apply(s, r, RESULT_EV_NO_OWNER);
 }
 
 void

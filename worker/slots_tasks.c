@@ -1,4 +1,5 @@
 /* slots_tasks.c - TASKS and CANCEL in, RETURNED out, and what runs next. */
+#include "common/bug.h"
 #include "worker/slots_impl.h"
 
 #include <stdlib.h>
@@ -306,7 +307,7 @@ slots_on_tasks(struct slots *s, uint32_t link, const struct msg_tasks *t,
         return_all(s, link, t, RETURN_DRAIN, 0);
         return;
     }
-    if (t->alone && suspect_of_another_link(s, link)) {
+    if (t->alone && !CO_BUG(two_suspects) && suspect_of_another_link(s, link)) {
         return_all(s, link, t, RETURN_FULL, SLOTS_FULL_RETRY_MS);
         return;
     }
@@ -465,7 +466,8 @@ slots_next(struct slots *s, int64_t now_us, struct slots_task *ret_task)
             expire(s, i);
             continue;
         }
-        if (in->alone && running > 0) return false;
+        if (in->alone && running > 0 && !CO_BUG(suspect_not_alone))
+            return false;
         /* What was given back beside a suspect is told before it may kill. */
         if (in->alone && s->returns_n > 0) return false;
         slots_held_apply(s, i, SLOTS_EV_START);

@@ -3,5 +3,14 @@
 #pragma once
 #include <stdbool.h>
 
+/* One planted bug, and where to look for it. */
+struct planted {
+    const char *name;
+    const char *profile;
+    unsigned seeds; /* it must be found within so many, from 1 on */
+};
+extern const struct planted planted_bugs[];
+extern const unsigned planted_count;
+
 /* Switches one on for the rest of the process; false: there is none. */
 bool bugs_choose(const char *name);

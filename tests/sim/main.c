@@ -18,7 +18,7 @@ struct arguments {
     uint64_t from, to, steps;
     enum sim_profile profile;
     const char *bug;
-    bool trace, quiet;
+    bool trace, quiet, list;
 };
 
 static int64_t
@@ -72,6 +72,10 @@ parse(int argc, char **argv, struct arguments *a)
             a->trace = true;
             continue;
         }
+        if (strcmp(name, "--list-bugs") == 0) {
+            a->list = true;
+            continue;
+        }
         if (strcmp(name, "--hash") == 0) {
             a->quiet = true;
             continue;
@@ -89,7 +93,7 @@ parse(int argc, char **argv, struct arguments *a)
             return false;
         }
     }
-    return a->to >= a->from;
+    return a->list || a->to >= a->from;
 }
 
 /* ---- reports ---- */
@@ -177,6 +181,12 @@ main(int argc, char **argv)
     int status;
 
     if (!parse(argc, argv, &a)) return usage();
+    if (a.list) {
+        for (unsigned i = 0; i < planted_count; i++)
+            printf("%s %s %u\n", planted_bugs[i].name, planted_bugs[i].profile,
+                   planted_bugs[i].seeds);
+        return 0;
+    }
     if (a.bug && !bugs_choose(a.bug)) {
         (void)fprintf(stderr, "sim: this build has no planted bugs, or none "
                               "of that name\n");
