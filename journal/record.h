@@ -10,14 +10,14 @@
     X(OWNER, 1, "which bytes of which older segments count")                   \
     X(JOB, 2, "the job and its recipe")                                        \
     X(RESULTS, 3, "a result message, header and body verbatim")                \
-    X(LOST, 4, "tasks whose worker, link or broker went away")                 \
-    X(EXTEND, 5, "more candidates were drawn")                                 \
+    X(LOST, 4, "reserved: tasks whose worker, link or broker went away")       \
+    X(EXTEND, 5, "reserved: more candidates were drawn")                       \
     X(SEALED, 6, "a shard is on disk: number and hash")                        \
-    X(CHECKPOINT, 7, "whole state; replay may start here")                     \
+    X(CHECKPOINT, 7, "the job and all sealed shards")                          \
     X(DONE, 8, "the job is over")                                              \
-    X(NOTE, 9, "anything a person should find later")                          \
-    X(RETURNED, 10, "tasks handed back by a worker")                           \
-    X(CANCEL, 11, "the user's stop")                                           \
+    X(NOTE, 9, "reserved: anything a person should find later")                \
+    X(RETURNED, 10, "reserved: tasks handed back by a worker")                 \
+    X(CANCEL, 11, "reserved: the user's stop")                                 \
     X(CLOSE, 12, "the writer stopped in order; all before it is synced")       \
     X(VOID, 13, "stands where repair gave up damaged bytes")
 

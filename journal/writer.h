@@ -113,7 +113,7 @@ co_must_use enum co_err journal_commit(struct journal *j);
 
 /* Queues the deletion of a segment: an OWNER record without it is committed,
  * then the file goes, then the folder is synced. The caller made sure that
- * nothing in it is needed (live.h). CO_INVALID: the current segment. */
+ * nothing in it is needed. CO_INVALID: the current segment. */
 co_must_use enum co_err journal_delete(struct journal *j,
                                        struct segment_name segment);
 
