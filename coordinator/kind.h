@@ -112,8 +112,6 @@ struct job_kind {
     void (*dead)(void *kind, uint64_t task);
     /* A task that was out and is not needed any more; false: none (left). */
     bool (*unwanted)(void *kind, uint64_t *ret_task);
-    /* Does the committed result of task still have to be read one day? */
-    bool (*live)(const void *kind, uint64_t task);
     enum kind_state (*done)(const void *kind);
     void (*ledger)(const void *kind, struct kind_ledger *ret_ledger);
     /* Appends one JSON object about the job, without a newline. */

@@ -247,15 +247,6 @@ bench_unwanted(void *kind, uint64_t *ret_task)
     return false;
 }
 
-/* Nobody reads results again; the journal is the benchmark's only product. */
-static bool
-bench_live(const void *kind, uint64_t task)
-{
-    (void)kind;
-    (void)task;
-    return true;
-}
-
 /* -- questions ------------------------------------------------------------ */
 
 static enum kind_state
@@ -335,7 +326,6 @@ const struct job_kind bench_kind = {
     .split = bench_split,
     .dead = bench_dead,
     .unwanted = bench_unwanted,
-    .live = bench_live,
     .done = bench_done,
     .ledger = bench_ledger,
     .summary = bench_summary,

@@ -581,15 +581,6 @@ personas_dead(void *kind, uint64_t task)
     count_decided(p, piece);
 }
 
-static bool
-personas_live(const void *kind, uint64_t task)
-{
-    const struct piece *piece = find_piece(kind, task);
-
-    /* of a packed piece only the pack's result is read */
-    return piece && piece->state == PIECE_PLACED && piece->r.segment;
-}
-
 /* -- questions ------------------------------------------------------------ */
 
 static void
@@ -655,7 +646,6 @@ const struct job_kind personas_kind = {
     .split = personas_split,
     .dead = personas_dead,
     .unwanted = personas_unwanted,
-    .live = personas_live,
     .done = personas_done,
     .ledger = personas_ledger,
     .summary = personas_summary,

@@ -249,14 +249,6 @@ watch_unwanted(void *kind, uint64_t *ret_task)
     return REAL->unwanted(kind, ret_task);
 }
 
-static bool
-watch_live(const void *kind, uint64_t task)
-{
-    struct sim *s = sim_now;
-
-    return REAL->live(kind, task);
-}
-
 static enum kind_state
 watch_done(const void *kind)
 {
@@ -308,7 +300,6 @@ static const struct job_kind watched = {
     .split = watch_split,
     .dead = watch_dead,
     .unwanted = watch_unwanted,
-    .live = watch_live,
     .done = watch_done,
     .ledger = watch_ledger,
     .summary = watch_summary,
