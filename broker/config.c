@@ -5,10 +5,6 @@
 
 #include <fcntl.h>
 
-#ifndef COHORT_VERSION
-#define COHORT_VERSION "0.1.0"
-#endif
-
 #define FIELD(f) offsetof(struct broker_config, f)
 
 static const char *const log_levels[] = {"error", "warn", "info", "debug",

@@ -16,7 +16,7 @@
 
 enum {
     ARGS_MAX = 192, /* of one command: all counters and more */
-    FIELD_BYTES = 96,
+    FIELD_BYTES = NAME_BYTES_MAX + 32, /* a name, a field's name before it */
     STOP_MS = 500,
 };
 
@@ -168,6 +168,7 @@ report_broker(struct report *r, const struct dispatch *d, int64_t now_ms)
 #define FIELD(name, format, value)                                             \
     add(r, name);                                                              \
     add(r, format, value)
+    FIELD("version", "%s", COHORT_VERSION);
     FIELD("host", "%s", r->host);
     FIELD("pid", "%ld", (long)getpid());
     FIELD("state", "%s", "ready");

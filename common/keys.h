@@ -10,7 +10,7 @@
 
 #define CO_KEYS_SCHEMA "1"
 enum {
-    CO_KEY_BYTES = 320,
+    CO_KEY_BYTES = 384, /* of a namespace, a service and a provider, and more */
     CO_KEY_TTL_S = 15,         /* of worker:ID, broker:ID, coordinator:ID */
     CO_KEY_EVENTS_MAX = 10000, /* entries kept in `events`, about */
 };

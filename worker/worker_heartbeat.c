@@ -173,7 +173,7 @@ worker_heartbeat_write(struct worker_heartbeat *h,
     add_number(&f, "done", c->done);
     add_number(&f, "failed", c->failed);
     add_number(&f, "returned", c->returned);
-    add_number(&f, "retried", c->resent);
+    add_number(&f, "resent", c->resent);
     add_number(&f, "rss_bytes", rss_bytes);
     add_number(&f, "cpu_pct", cpu_permille / 10);
     if (!co_redis_send(h->redis, f.n, f.argv, NULL)) send_list(h);

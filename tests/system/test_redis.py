@@ -135,6 +135,27 @@ class Redis(harness.SystemTest):
         self.assertIn("redis", proc.log())
         server.close()
 
+    def test_a_broker_tells_of_itself_under_its_whole_name(self):
+        name = "b" * 128
+        self.bench.redis()
+        broker = self.bench.broker("--name", name)
+        worker = self.bench.worker("--services", "noop")
+        field = f"workers.{name}"
+        harness.wait_for(
+            "the worker's credit at the broker",
+            lambda: self.bench.redis_call("HGET", PREFIX + "queue:noop", field) == "1",
+            alive=[broker, worker],
+        )
+        values = self.bench.redis_call("HGETALL", PREFIX + "broker:" + name)
+        fields = dict(zip(values[::2], values[1::2]))
+        with open(os.path.join(harness.ROOT, "docs/redis-keys.md")) as f:
+            part = f.read().split("### `broker:ID`")[1].split("###")[0]
+        rows = re.findall(r"^\| (`[^|]+) \|", part, re.M)
+        wanted = [word for row in rows for word in re.findall(r"`(\w+)`", row)]
+        self.assertIn("version", wanted)
+        self.assertEqual([w for w in wanted if not fields.get(w)], [])
+        self.assertEqual(fields["pid"], str(broker.pid))
+
     def test_every_key_is_documented_and_every_documented_key_exists(self):
         self.begin(rows=2000, service="slow", shard_rows=250)
         self.all_keys("all keys")
