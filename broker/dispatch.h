@@ -40,7 +40,7 @@ struct dispatch_limits {
 struct dispatch_limits dispatch_limits_default(void);
 
 /* Everything that is refused, dropped, lost, late or malformed, and the flow
- * itself. One list: the struct, Redis broker:ID and `cohort why` come of it. */
+ * itself. One list: the struct and `broker:ID` in Redis come of it. */
 #define DISPATCH_COUNTERS(X)                                                   \
     X(tasks_in, "tasks accepted from owners")                                  \
     X(tasks_out, "tasks handed to workers")                                    \
