@@ -10,6 +10,7 @@ COHORT_TEST_SEED      seed of random choices; printed by every test that draws
 COHORT_TEST_KEEP=1    leaves the folder of a failed test
 """
 import collections
+import ctypes
 import glob
 import hashlib
 import json
@@ -68,6 +69,15 @@ def sanitizer_environment(shim):
     return {"LD_PRELOAD": SHIM, "ASAN_OPTIONS": f"{asan}:verify_asan_link_order=0".lstrip(":")}
 
 
+LIBC = ctypes.CDLL(None)
+PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent():
+    """A test that is killed itself (CTest's timeout) leaves nothing either."""
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 class Proc:
     """A process, its log, and the JSON lines of its status descriptor."""
 
@@ -96,6 +106,7 @@ class Proc:
                 cwd=cwd,
                 pass_fds=pass_fds,
                 start_new_session=True,
+                preexec_fn=die_with_parent,
             )
         for option, r, w in pipes:
             os.close(w)
