@@ -4,6 +4,7 @@
 #include "common/clock.h"
 #include "common/fs.h"
 #include "common/hash.h"
+#include "common/runtime.h"
 #include "job/spec.h"
 #include "proto/socket.h"
 
@@ -31,9 +32,9 @@ static const struct co_option table[] = {
      .letter = 'c',
      .type = CO_OPTION_STRING,
      .offset = FIELD(coordinator),
-     .def = "ipc:///tmp/cohort-coordinator.sock",
      .placeholder = "ENDPOINT",
-     .help = "where the coordinator listens"},
+     .help = "where the coordinator listens; else cohort-coordinator.sock in "
+             "$XDG_RUNTIME_DIR or /tmp/cohort-UID"},
     {.name = "rows",
      .type = CO_OPTION_STRING,
      .offset = FIELD(rows),
@@ -78,6 +79,7 @@ static const struct co_options_spec options_spec = {
 
 struct submission {
     struct submit_config cfg;
+    char default_endpoint[CO_RUNTIME_ENDPOINT_BYTES];
     uint64_t rows, seed;
     struct co_buf file; /* content */
     void *zmq;
@@ -229,6 +231,11 @@ submit(struct submission *s, const char *path, struct co_diag *diag)
 {
     enum co_err err = read_job(s, path, diag);
 
+    if (!err && !s->cfg.coordinator) {
+        err = co_runtime_endpoint(CO_PROGRAM "-coordinator.sock",
+                                  s->default_endpoint, diag);
+        s->cfg.coordinator = s->default_endpoint;
+    }
     if (err) return err;
     s->zmq = zmq_ctx_new();
     if (!s->zmq) return co_fail(diag, CO_NOMEM, "out of memory");

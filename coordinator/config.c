@@ -93,9 +93,9 @@ static const struct co_option serve_table[] = {
     {.name = "listen",
      .type = CO_OPTION_STRING,
      .offset = FIELD(listen),
-     .def = "ipc:///tmp/cohort-coordinator.sock",
      .placeholder = "ENDPOINT",
-     .help = "where `cohort submit` reaches this daemon"},
+     .help = "where `cohort submit` reaches this daemon; else "
+             "cohort-coordinator.sock in $XDG_RUNTIME_DIR or /tmp/cohort-UID"},
     {.name = "out",
      .type = CO_OPTION_STRING,
      .offset = FIELD(out),

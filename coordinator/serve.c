@@ -7,6 +7,7 @@
 #include "common/fs.h"
 #include "common/lifeline.h"
 #include "common/log.h"
+#include "common/runtime.h"
 #include "common/signals.h"
 #include "coordinator/config.h"
 #include "coordinator/job_list.h"
@@ -30,6 +31,7 @@ enum {
 
 struct daemon_state {
     struct coordinator_config cfg;
+    char default_listen[CO_RUNTIME_ENDPOINT_BYTES];
     char root[4096];
     struct sock *sock;
     int signal_fd, lifeline_fd;
@@ -406,7 +408,12 @@ serve_start(struct daemon_state *d, void *zmq, struct co_diag *diag)
         return co_fail(diag, CO_USAGE,
                        "no broker given: use --broker ENDPOINT");
     }
-    err = job_list_load(&d->jobs, d->root, diag);
+    if (!d->cfg.listen) {
+        err = co_runtime_endpoint(CO_PROGRAM "-coordinator.sock",
+                                  d->default_listen, diag);
+        d->cfg.listen = d->default_listen;
+    }
+    if (!err) err = job_list_load(&d->jobs, d->root, diag);
     if (!err) err = sock_bind(zmq, d->cfg.listen, diag, &d->sock);
     if (!err) err = co_signals_open(&d->signal_fd);
     if (!err) err = co_lifeline_init(&d->lifeline);

@@ -104,6 +104,13 @@ class Coordinator(harness.SystemTest):
         self.assertEqual(daemon.wait(), 0, daemon.log())
         self.assertNotIn("job.started", daemon.log())
 
+    def test_without_an_endpoint_both_meet_in_the_users_own_folder(self):
+        self.bench.start("daemon", [f"{harness.BIN}/cohort-coordinator", "serve", "--out", self.bench.path("jobs"),
+                                    "--broker", self.bench.front])
+        code, out, err = self.bench.cohort("submit", self.bench.job(500))
+        self.assertEqual(code, 0, out + err)
+        self.assertTrue(os.path.exists(self.bench.path("run/cohort-coordinator.sock")))
+
     # -- one run -----------------------------------------------------------------
 
     def run_once(self, *args):
