@@ -6,6 +6,7 @@
 #include "job/recipe.h"
 
 #include <dirent.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -134,7 +135,7 @@ corpus_in(const char *dir, char *names, size_t size)
 static enum co_err
 refuse_corpus(const struct jobfolder *f, struct co_diag *diag)
 {
-    char names[256];
+    char names[NAMED_MAX * (NAME_MAX + 3)];
 
     corpus_in(f->dir, names, sizeof names);
     if (!names[0]) return CO_OK;
