@@ -2,6 +2,7 @@
 #include "broker/config.h"
 
 #include "common/lifeline.h"
+#include "proto/parts.h"
 
 #include <fcntl.h>
 
@@ -55,7 +56,7 @@ static const struct co_option table[] = {
      .def = "16384", .min = 1, .max = 65536, .placeholder = "TASKS",
      .help = "most credit to the owners of a service, together"},
     {.name = "part-max", .type = CO_OPTION_SIZE, .offset = FIELD(part_max),
-     .def = "8MiB", .min = PART_BYTES_MAX,
+     .def = "8MiB", .min = PART_MAX_LEAST,
      .help = "send larger messages as PARTs (links beyond this host: 256KiB)"},
     {.name = "beat", .type = CO_OPTION_DURATION, .offset = FIELD(beat_ms),
      .def = "1s", .min = 50, .max = 60000, .help = "time between beats"},

@@ -236,9 +236,9 @@ send_all(struct shell *s, struct outbox *out, int64_t now_ms)
         size_t bytes = m->head.len + m->body.len;
         enum co_err err;
 
-        if (bytes > s->config->part_max && out != &s->cut) {
-            parts_push(&s->cut, m->side, m->peer, ++s->part_number, m->head,
-                       m->body);
+        if (parts_needed(s->config->part_max, bytes) && out != &s->cut) {
+            parts_push(&s->cut, m->side, m->peer, ++s->part_number,
+                       s->config->part_max, m->head, m->body);
             m->head = m->body = (struct co_bytes){0};
             send_all(s, &s->cut, now_ms);
             continue;

@@ -79,6 +79,7 @@ link_on_welcome(struct link *l, const struct msg_welcome *w, struct outbox *out)
     l->broker = w->incarnation;
     l->beat_ms = w->beat_ms ? w->beat_ms : BEAT_DEFAULT_MS;
     l->dead_ms = w->dead_ms > l->beat_ms ? w->dead_ms : 5 * l->beat_ms;
+    l->part_max = w->part_max;
     link_attach(l, out);
     return begun ? LINK_LOST : LINK_HANDLED;
 }

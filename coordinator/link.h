@@ -42,6 +42,7 @@ struct link {
     const struct link_identity *self;
     uint64_t broker; /* incarnation of the broker, 0 = never heard */
     uint32_t beat_ms, dead_ms;
+    uint32_t part_max; /* larger messages go as PARTs; 0: no WELCOME yet */
     int64_t heard_ms, greeted_ms, beat_sent_ms;
 };
 

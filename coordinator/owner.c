@@ -56,6 +56,7 @@ struct owner {
     struct broker_link links[ENGINE_LINKS_MAX];
     unsigned n_links;
     struct parts *parts;
+    uint64_t part_number; /* of the last message that went as PARTs */
     struct journal *journal;
     struct engine *engine;
     struct outbox out;
@@ -223,11 +224,20 @@ owner_link_lost(struct owner *o, unsigned i)
         early_drop_link(o, i);
 }
 
+static uint32_t
+owner_part_max(const void *ctx, uint64_t peer)
+{
+    const struct owner *o = ctx;
+
+    return o->links[peer].core.part_max;
+}
+
 /* Tasks that could not be sent are published again: the link counts as lost
  * and the broker will be greeted anew. */
 static void
 owner_send(struct owner *o)
 {
+    parts_cut(&o->out, &o->part_number, owner_part_max, o);
     for (size_t i = 0; i < o->out.n; i++) {
         struct outmsg *m = &o->out.v[i];
         unsigned link = (unsigned)m->peer;

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The header of a PART itself needs room inside PART_BYTES_MAX. */
-enum { PART_PAYLOAD = PART_BYTES_MAX - 128 };
+/* The header of a PART itself needs room inside part_max. */
+enum { PART_HEAD = 128 };
 
 struct making {
     uint64_t peer;
@@ -24,10 +24,12 @@ struct parts {
 
 void
 parts_push(struct outbox *out, uint8_t side, uint64_t peer, uint64_t number,
-           struct co_bytes head, struct co_bytes body)
+           size_t part_max, struct co_bytes head, struct co_bytes body)
 {
+    size_t most =
+        co_clamp_u64(part_max, PART_MAX_LEAST, PART_BYTES_MAX) - PART_HEAD;
     size_t total = head.len + body.len;
-    uint32_t count = (uint32_t)((total + PART_PAYLOAD - 1) / PART_PAYLOAD);
+    uint32_t count = (uint32_t)((total + most - 1) / most);
     struct co_bytes whole;
     uint8_t *data;
 
@@ -38,8 +40,8 @@ parts_push(struct outbox *out, uint8_t side, uint64_t peer, uint64_t number,
         memcpy(data, head.data, head.len);
         if (body.len) memcpy(data + head.len, body.data, body.len);
         for (uint32_t i = 0; i < count; i++) {
-            size_t from = (size_t)i * PART_PAYLOAD;
-            size_t len = co_min_u64(PART_PAYLOAD, total - from);
+            size_t from = (size_t)i * most;
+            size_t len = co_min_u64(most, total - from);
             struct msg m = {.type = MSG_part,
                             .part = {.number = number,
                                      .index = i,
@@ -53,6 +55,46 @@ parts_push(struct outbox *out, uint8_t side, uint64_t peer, uint64_t number,
     }
     co_bytes_unref(&head);
     co_bytes_unref(&body);
+}
+
+static bool
+parts_any_needed(const struct outbox *out,
+                 uint32_t (*part_max)(const void *ctx, uint64_t peer),
+                 const void *ctx)
+{
+    for (size_t i = 0; i < out->n; i++) {
+        const struct outmsg *m = &out->v[i];
+
+        if (parts_needed(part_max(ctx, m->peer), m->head.len + m->body.len)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void
+parts_cut(struct outbox *out, uint64_t *number,
+          uint32_t (*part_max)(const void *ctx, uint64_t peer), const void *ctx)
+{
+    struct outbox cut;
+
+    if (!parts_any_needed(out, part_max, ctx)) return;
+    outbox_init(&cut);
+    for (size_t i = 0; i < out->n; i++) {
+        struct outmsg *m = &out->v[i];
+        uint32_t max = part_max(ctx, m->peer);
+
+        if (parts_needed(max, m->head.len + m->body.len)) {
+            parts_push(&cut, m->side, m->peer, ++*number, max, m->head,
+                       m->body);
+        } else {
+            outbox_forward(&cut, m->side, m->peer, m->head, m->body);
+        }
+    }
+    out->n = 0; /* cut has the references */
+    if (!cut.err) cut.err = out->err;
+    outbox_fini(out);
+    *out = cut;
 }
 
 enum co_err
@@ -77,8 +119,9 @@ void
 parts_free(struct parts *p)
 {
     if (!p) return;
-    for (size_t i = 0; i < p->max; i++)
+    for (size_t i = 0; i < p->max; i++) {
         making_end(&p->v[i]);
+    }
     free(p);
 }
 

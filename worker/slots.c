@@ -255,6 +255,12 @@ slots_link_up(const struct slots *s, uint32_t link)
     return s->links[link].state == LINK_UP;
 }
 
+uint32_t
+slots_part_max(const struct slots *s, uint32_t link)
+{
+    return s->links[link].part_max;
+}
+
 void
 slots_get_stats(const struct slots *s, struct slots_stats *ret_stats)
 {

@@ -187,6 +187,8 @@ void slots_bye(struct slots *s, struct outbox *out);
 
 /* Whether the broker of the link knows this worker now. */
 bool slots_link_up(const struct slots *s, uint32_t link);
+/* Messages to it that are larger go as PARTs; 0: no WELCOME yet. */
+uint32_t slots_part_max(const struct slots *s, uint32_t link);
 void slots_get_stats(const struct slots *s, struct slots_stats *ret_stats);
 /* Walks everything and asserts what must hold. For tests and simulators. */
 void slots_check(const struct slots *s);

@@ -147,7 +147,7 @@ struct credit {
 struct link {
     uint8_t state;
     uint64_t broker; /* incarnation */
-    uint32_t beat_ms, dead_ms, batch_max, body_max;
+    uint32_t beat_ms, dead_ms, batch_max, body_max, part_max;
     int64_t heard_us, said_us; /* last message in, last HELLO or BEAT out */
     int64_t tasks_us;          /* last TASKS */
     uint64_t held_hash;

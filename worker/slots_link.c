@@ -110,6 +110,7 @@ slots_on_welcome(struct slots *s, uint32_t link, const struct msg_welcome *w,
     l->dead_ms = or_default(w->dead_ms, SLOTS_DEAD_MS, 600 * 1000);
     l->batch_max = or_default(w->batch_max, BATCH_MAX, BATCH_MAX);
     l->body_max = or_default(w->body_max, BODY_BYTES_MAX, BODY_BYTES_MAX);
+    l->part_max = w->part_max;
     l->said_us = now_us;
     slots_credit_reset(s, link);
     /* The broker starts from nothing: tell it what we hold, then repeat what

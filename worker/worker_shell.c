@@ -199,11 +199,11 @@ report(const struct worker_shell *s, const char *event)
            "tasks=%" PRIu64 " done=%" PRIu64 " failed=%" PRIu64
            " returned=%" PRIu64 " batches=%" PRIu64 " acked=%" PRIu64
            " resent=%" PRIu64 " spilled=%" PRIu64 " kept=%u malformed=%" PRIu64
-           " unsent=%" PRIu64,
+           " unsent=%" PRIu64 " cut=%" PRIu64,
            stats.counters.tasks, stats.counters.done, stats.counters.failed,
            stats.counters.returned, stats.counters.batches,
            stats.counters.acked, stats.counters.resent, stats.counters.spilled,
-           stats.kept, s->malformed, s->unsent);
+           stats.kept, s->malformed, s->unsent, s->part_number);
 }
 
 static void

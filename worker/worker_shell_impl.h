@@ -42,6 +42,7 @@ struct worker_shell {
     int64_t greeted_us;          /* last try to make up for it */
     uint32_t links;
     struct parts *parts;
+    uint64_t part_number; /* of the last message that went as PARTs */
     struct msg_reader reader;
     struct outbox out;
 

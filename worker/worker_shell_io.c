@@ -20,6 +20,7 @@ deliver(struct worker_shell *s, uint32_t link, struct co_bytes head,
         s->malformed++;
         return;
     }
+    if (m.type == MSG_welcome) parts_drop(s->parts, link); /* begins anew */
     if (m.type != MSG_part) {
         slots_on_message(s->slots, link, &m, body, s->now_us, &s->out);
         return;
@@ -107,12 +108,21 @@ send_one(struct worker_shell *s, struct outmsg *m)
     return true;
 }
 
+static uint32_t
+part_max(const void *ctx, uint64_t peer)
+{
+    const struct worker_shell *s = ctx;
+
+    return slots_part_max(s->slots, (uint32_t)peer);
+}
+
 void
 worker_shell_send(struct worker_shell *s)
 {
     bool stuck[SLOTS_LINKS_MAX] = {false};
     size_t kept = 0;
 
+    parts_cut(&s->out, &s->part_number, part_max, s);
     for (size_t i = 0; i < s->out.n; i++) {
         struct outmsg m = s->out.v[i];
 

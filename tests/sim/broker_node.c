@@ -123,8 +123,8 @@ send_all(struct sim *s, struct node *n, struct outbox *out)
         if (out != &b->cut) {
             oracle_on_broker_output(s, n, &m, &b->reader);
             if (m.head.len + m.body.len > b->part_max) {
-                parts_push(&b->cut, m.side, m.peer, ++b->part_number, m.head,
-                           m.body);
+                parts_push(&b->cut, m.side, m.peer, ++b->part_number,
+                           b->part_max, m.head, m.body);
                 send_all(s, n, &b->cut);
                 continue;
             }

@@ -51,7 +51,8 @@ welcomed(struct fixture *f, uint64_t broker, int64_t now_ms)
                  (struct msg){.type = MSG_welcome,
                               .welcome = {.incarnation = broker,
                                           .beat_ms = 1000,
-                                          .dead_ms = 5000}},
+                                          .dead_ms = 5000,
+                                          .part_max = 8192}},
                  now_ms);
 }
 
@@ -62,6 +63,7 @@ a_link_attaches_after_welcome(void **state)
 
     assert_int_equal(welcomed(f, 7, 1001), LINK_HANDLED);
     assert_int_equal(f->link.state, LINK_ATTACHING);
+    assert_int_equal(f->link.part_max, 8192);
     assert_int_equal(hears(f,
                            (struct msg){.type = MSG_attached,
                                         .attached = {.job = 9, .owner = 3}},

@@ -46,8 +46,46 @@ given_a_cut_message(struct fixture *f, uint64_t number)
     for (int i = 0; i < BIG; i++)
         data[i] = (uint8_t)(i % 251);
     outbox_clear(&f->out);
-    parts_push(&f->out, 1, 9, number, head, body);
+    parts_push(&f->out, 1, 9, number, PART_BYTES_MAX, head, body);
     assert_int_equal(f->out.err, CO_OK);
+}
+
+static uint32_t
+small_for_peer_2(const void *ctx, uint64_t peer)
+{
+    (void)ctx;
+    return peer == 2 ? PART_MAX_LEAST : 0;
+}
+
+static void
+an_outbox_is_cut_in_order_and_only_for_those_who_need_it(void **state)
+{
+    enum { BODY = 3 * PART_MAX_LEAST };
+    struct fixture *f = *state;
+    static const uint64_t to[] = {1, 2, 2};
+    static const size_t len[] = {BODY, BODY, 10};
+    uint64_t number = 0;
+
+    for (int i = 0; i < 3; i++) {
+        struct co_bytes head, body;
+        uint8_t *data;
+
+        assert_int_equal(co_bytes_copy("head", 4, &head), CO_OK);
+        assert_int_equal(co_bytes_new(len[i], &data, &body), CO_OK);
+        memset(data, 7, len[i]);
+        outbox_forward(&f->out, 0, to[i], head, body);
+    }
+    parts_cut(&f->out, &number, small_for_peer_2, NULL);
+    parts_cut(&f->out, &number, small_for_peer_2, NULL); /* nothing to do */
+    assert_int_equal(number, 1);
+    assert_int_equal(f->out.n, 1 + 4 + 1);
+    assert_int_equal(f->out.v[0].body.len, BODY);
+    for (size_t i = 1; i <= 4; i++) {
+        assert_int_equal(f->out.v[i].peer, 2);
+        assert_true(f->out.v[i].head.len + f->out.v[i].body.len <=
+                    PART_MAX_LEAST);
+    }
+    assert_int_equal(f->out.v[5].body.len, 10);
 }
 
 static enum co_err
@@ -144,6 +182,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+        T(an_outbox_is_cut_in_order_and_only_for_those_who_need_it),
         T(a_cut_message_is_joined_to_the_same_bytes),
         T(a_piece_out_of_order_drops_the_message),
         T(more_senders_than_the_limit_are_refused_until_one_is_dropped),

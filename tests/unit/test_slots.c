@@ -17,6 +17,17 @@ says_hello_with_what_it_is(void **state)
 }
 
 static void
+what_a_link_takes_whole_is_told_by_welcome(void **state)
+{
+    struct fixture *f = *state;
+
+    slots_connect(f->s, 0, f->now, &f->out);
+    assert_int_equal(slots_part_max(f->s, 0), 0);
+    welcome_again(f, 0, 1);
+    assert_int_equal(slots_part_max(f->s, 0), PART_BYTES_MAX);
+}
+
+static void
 says_hello_again_each_second_until_welcome(void **state)
 {
     struct fixture *f = *state;
@@ -845,6 +856,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         T(says_hello_with_what_it_is),
+        T(what_a_link_takes_whole_is_told_by_welcome),
         T(says_hello_again_each_second_until_welcome),
         T(answers_who_with_hello_and_runs_on),
         T(silence_means_hello_again_but_no_lost_work),
