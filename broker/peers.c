@@ -8,7 +8,6 @@
  * INVENTORY_GET covers precisely the tasks that were sent before the question,
  * since messages on a link keep their order. */
 #include "broker/peers.h"
-#include "common/bug.h"
 
 #include "broker/credit.h"
 #include "broker/jobs.h"
@@ -470,9 +469,8 @@ peers_on_beat(struct dispatch *d, struct worker *w, const struct msg_beat *beat,
 {
     bool quiet = now_ms - w->quiet_since > d->limits.beat_ms;
     bool comparable = quiet && !w->unacked_lost;
-    bool equal = CO_BUG(mismatch_ignored) ||
-                 (beat->held_count == w->held + w->unacked_tasks &&
-                  beat->held_hash == w->held_hash);
+    bool equal = beat->held_count == w->held + w->unacked_tasks &&
+                 beat->held_hash == w->held_hash;
 
     if (comparable && equal) {
         w->mismatches = 0;

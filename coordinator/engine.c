@@ -171,7 +171,7 @@ adopt(struct engine *e, unsigned link, uint64_t id, uint32_t attempt)
         e->links[task->link].attached)
         return true; /* two brokers hold it: the first result counts */
     /* An older attempt proves nothing about the one in force. */
-    if (attempt < task->attempt && !CO_BUG(old_attempt_adopted)) return true;
+    if (attempt < task->attempt) return true;
     task->attempt = (uint16_t)co_min_u64(attempt, UINT16_MAX);
     engine_put_out(e, i, link);
     e->n.adopted++;

@@ -2,6 +2,7 @@
  * free workers), withdrawals, then tasks as far as credit and window go.
  * Repetitions go before new tasks: the oldest undecided candidate holds back
  * everything behind it. */
+#include "common/bug.h"
 #include "coordinator/engine_core.h"
 
 enum { ALONE_OUT_MAX = 8 }; /* suspects out at once: each stops a worker */
@@ -196,8 +197,9 @@ static void
 publish_alone(struct engine *e, struct batch *b, int64_t now_us)
 {
     while (e->tasks.ready[true].count && window_left(e)) {
-        unsigned link =
-            e->tasks.alone_out ? e->alone_link : best_link(e, now_us);
+        unsigned link = e->tasks.alone_out && !CO_BUG(two_suspects)
+                            ? e->alone_link
+                            : best_link(e, now_us);
 
         if (link == ENGINE_LINKS_MAX || e->tasks.alone_out >= ALONE_OUT_MAX ||
             !link_open(&e->links[link], now_us))

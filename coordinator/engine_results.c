@@ -294,6 +294,11 @@ engine_order_death(struct engine *e, uint32_t i)
     struct pending *p;
     enum co_err err;
 
+    if (CO_BUG(death_not_journaled)) {
+        e->kind->dead(e->state, e->tasks.v[i].id);
+        engine_move(e, i, TASK_FREE);
+        return CO_OK;
+    }
     /* one slot stays free for the message that is being judged */
     if (e->made - e->done + 1 >= ENGINE_PENDING_MAX) return CO_FULL;
     m.results.job = e->options.job;

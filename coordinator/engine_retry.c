@@ -115,7 +115,9 @@ lone_loss(struct engine *e, uint32_t i, uint64_t worker, int64_t now_us)
     if (task->lone_losses >= ROW_LONE_LOSSES)
         give_up(e, i, now_us);
     else /* sooner would prove nothing and cost a worker */
-        engine_again(e, i, now_us, task->loss_us + LONE_APART_US + 1);
+        engine_again(e, i, now_us,
+                     CO_BUG(losses_close) ? now_us
+                                          : task->loss_us + LONE_APART_US + 1);
 }
 
 static void

@@ -3,7 +3,6 @@
  * new cells, as many as the measured acceptance says are needed. A cell near
  * the end is asked for only the rows that can still count, so that with full
  * acceptance no pack is ever needed. */
-#include "common/bug.h"
 #include "coordinator/kind_personas_core.h"
 #include "population/range.h"
 
@@ -260,8 +259,7 @@ personas_payload(void *kind, uint64_t task, struct co_buf *body)
         if (piece->state != PIECE_OUT) return false;
         take = piece->count;
         if (p->good == p->decided && piece->start < p->options.rows)
-            take = co_min_u64(take, p->options.rows - piece->start +
-                                        CO_BUG(cut_off_by_one));
+            take = co_min_u64(take, p->options.rows - piece->start);
     }
     put_payload(body, piece->start, piece->count, (uint32_t)take);
     return true;

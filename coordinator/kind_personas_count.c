@@ -4,6 +4,7 @@
  * never exceeds N, and does not depend on the order of results. Counting
  * cells as they come was rejected: with holes in front nobody knows which of
  * them are surplus. */
+#include "common/bug.h"
 #include "coordinator/kind_personas_core.h"
 
 #include <stdlib.h>
@@ -64,7 +65,8 @@ count_piece(struct personas *p, struct shard *s, struct piece *piece)
         piece->keep = 0;
         return;
     }
-    keep = (uint32_t)co_min_u64(good, p->options.rows - p->now.accepted);
+    keep = (uint32_t)co_min_u64(good, p->options.rows - p->now.accepted +
+                                          CO_BUG(cut_off_by_one));
     p->now.accepted += keep;
     p->now.surplus += good - keep;
     p->now.rejected += piece->count - good;

@@ -115,8 +115,7 @@ slots_on_welcome(struct slots *s, uint32_t link, const struct msg_welcome *w,
     slots_credit_reset(s, link);
     /* The broker starts from nothing: tell it what we hold, then repeat what
      * it may not have passed on. */
-    if (l->held_count > 0 && !CO_BUG(inventory_not_sent))
-        slots_push_inventory(s, link, out);
+    if (l->held_count > 0) slots_push_inventory(s, link, out);
     if (CO_BUG(results_dropped_on_welcome))
         slots_forget_results(s, 0);
     else

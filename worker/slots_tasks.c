@@ -466,8 +466,7 @@ slots_next(struct slots *s, int64_t now_us, struct slots_task *ret_task)
             expire(s, i);
             continue;
         }
-        if (in->alone && running > 0 && !CO_BUG(suspect_not_alone))
-            return false;
+        if (in->alone && running > 0) return false;
         /* What was given back beside a suspect is told before it may kill. */
         if (in->alone && s->returns_n > 0) return false;
         slots_held_apply(s, i, SLOTS_EV_START);

@@ -24,6 +24,9 @@ struct conn {
     int64_t dealer_knows_us, router_knows_us; /* of the break */
     int64_t slow_until_us, slow_us;
     struct conn_credit credit;
+    /* HELLOs whose WELCOME is not out yet, and what was granted behind them */
+    unsigned greetings;
+    uint64_t granted_after;
 };
 
 /* Begins to connect the link; retried until it works. */

@@ -122,9 +122,14 @@ oracle_on_broker_input(struct sim *s, unsigned side, uint64_t routing,
     struct conn *c = net_conn(s, routing);
 
     if (side == SIDE_FRONT_ || !c) return;
-    if (m->type == MSG_hello) c->credit = (struct conn_credit){.known = true};
+    if (m->type == MSG_hello) {
+        c->greetings++;
+        c->granted_after = 0;
+    }
     if (m->type != MSG_credit) return;
-    if (m->credit.granted > c->credit.granted)
+    if (c->greetings)
+        c->granted_after = m->credit.granted;
+    else if (m->credit.granted > c->credit.granted)
         c->credit.granted = m->credit.granted;
 }
 
@@ -142,6 +147,11 @@ oracle_on_broker_output(struct sim *s, struct node *n, const struct outmsg *out,
     }
     if (out->side == SIDE_FRONT_ || !c) return;
     switch ((int)m.type) {
+    case MSG_welcome:
+        c->credit =
+            (struct conn_credit){.known = true, .granted = c->granted_after};
+        if (c->greetings) c->greetings--;
+        break;
     case MSG_tasks:
         c->credit.sent += m.tasks.tasks.n;
         check_credit(s, c, "broker to worker");
