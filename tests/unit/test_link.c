@@ -14,6 +14,8 @@ static const struct link_identity self = {.incarnation = 5,
 struct fixture {
     struct link link;
     struct outbox out;
+    struct msg_reader reader;
+    struct msg last; /* by said() */
 };
 
 static int
@@ -90,6 +92,139 @@ a_link_that_breaks_while_attaching_is_lost_too(void **state)
     assert_false(link_tick(&f->link, 6502, &f->out));
 }
 
+/* The newest message that the link sent, MSG type and decoded. */
+static const struct msg *
+said(struct fixture *f)
+{
+    const struct outmsg *m = &f->out.v[f->out.n - 1];
+
+    assert_true(f->out.n > 0);
+    assert_int_equal(
+        msg_decode(&f->reader, m->head.data, m->head.len, &f->last), CO_OK);
+    return &f->last;
+}
+
+static void
+attached(struct fixture *f, uint64_t broker, int64_t now_ms)
+{
+    (void)welcomed(f, broker, now_ms);
+    assert_int_equal(hears(f,
+                           (struct msg){.type = MSG_attached,
+                                        .attached = {.job = 9, .owner = 3}},
+                           now_ms),
+                     LINK_ATTACHED);
+}
+
+static void
+nobody_answers_and_the_greeting_is_repeated_every_quarter_second(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(f->out.n, 1); /* setup's tick at 1000 */
+    assert_int_equal(said(f)->type, MSG_hello);
+    assert_int_equal(f->last.hello.role, ROLE_COORDINATOR);
+    assert_int_equal(f->last.hello.incarnation, 5);
+    assert_false(link_tick(&f->link, 1249, &f->out));
+    assert_int_equal(f->out.n, 1);
+    assert_false(link_tick(&f->link, 1250, &f->out));
+    assert_int_equal(f->out.n, 2);
+    assert_int_equal(said(f)->type, MSG_hello);
+}
+
+static void
+attaching_says_job_owner_and_service(void **state)
+{
+    struct fixture *f = *state;
+
+    (void)welcomed(f, 7, 1001);
+    assert_int_equal(said(f)->type, MSG_attach);
+    assert_int_equal(f->last.attach.job, 9);
+    assert_int_equal(f->last.attach.owner, 3);
+    assert_true(msg_str_is(f->last.attach.service, "noop"));
+}
+
+static void
+a_broker_that_forgot_us_is_greeted_at_once(void **state)
+{
+    struct fixture *f = *state;
+
+    attached(f, 7, 1001);
+    assert_int_equal(hears(f, (struct msg){.type = MSG_who}, 1002), LINK_LOST);
+    assert_int_equal(said(f)->type, MSG_hello);
+    assert_int_equal(f->link.state, LINK_DOWN);
+    attached(f, 7, 1003); /* the same broker, attached again */
+    assert_int_equal(f->link.state, LINK_READY);
+}
+
+static void
+a_broker_begun_anew_is_attached_again_after_its_loss_is_told(void **state)
+{
+    struct fixture *f = *state;
+
+    attached(f, 7, 1001);
+    assert_int_equal(welcomed(f, 8, 1100), LINK_LOST);
+    assert_int_equal(said(f)->type, MSG_attach);
+    assert_int_equal(f->link.state, LINK_ATTACHING);
+    attached(f, 8, 1101);
+}
+
+static void
+silence_takes_the_link_down_and_beats_go_out_until_then(void **state)
+{
+    struct fixture *f = *state;
+
+    attached(f, 7, 2000);
+    assert_false(link_tick(&f->link, 3000, &f->out));
+    assert_int_equal(said(f)->type, MSG_beat);
+    assert_int_equal(hears(f, (struct msg){.type = MSG_beat}, 6000),
+                     LINK_HANDLED); /* heard: 5 s from now */
+    assert_false(link_tick(&f->link, 11000, &f->out));
+    assert_true(link_tick(&f->link, 11001, &f->out));
+    assert_int_equal(f->link.state, LINK_DOWN);
+    /* What it says of tasks before it knows us again is nobody's. */
+    assert_int_equal(hears(f, (struct msg){.type = MSG_lost}, 11002),
+                     LINK_HANDLED);
+    assert_false(link_tick(&f->link, 11003, &f->out));
+    assert_int_equal(said(f)->type, MSG_hello);
+}
+
+static void
+a_newer_owner_ends_the_link_for_good(void **state)
+{
+    struct fixture *f = *state;
+    struct msg stale = {.type = MSG_refused,
+                        .refused = {.code = msg_text("STALE"), .job = 8}};
+    size_t before;
+
+    attached(f, 7, 1001);
+    assert_int_equal(hears(f, stale, 1002), LINK_PASS); /* of another job */
+    stale.refused.job = 9;
+    assert_int_equal(hears(f, stale, 1003), LINK_STALE);
+    assert_int_equal(f->link.state, LINK_REFUSED);
+    assert_int_equal(welcomed(f, 8, 1004), LINK_HANDLED);
+    assert_int_equal(f->link.state, LINK_REFUSED);
+    before = f->out.n;
+    assert_false(link_tick(&f->link, 100000, &f->out));
+    assert_int_equal(f->out.n, before);
+}
+
+static void
+leaving_is_said_to_those_who_are_there_only(void **state)
+{
+    struct fixture *f = *state;
+    size_t before = f->out.n;
+
+    link_detach(&f->link, &f->out);
+    link_bye(&f->link, &f->out);
+    assert_int_equal(f->out.n, before);
+    attached(f, 7, 1001);
+    link_detach(&f->link, &f->out);
+    assert_int_equal(said(f)->type, MSG_detach);
+    assert_int_equal(f->last.detach.owner, 3);
+    link_bye(&f->link, &f->out);
+    assert_int_equal(said(f)->type, MSG_bye);
+}
+
 int
 main(void)
 {
@@ -97,6 +232,13 @@ main(void)
     const struct CMUnitTest tests[] = {
         T(a_link_attaches_after_welcome),
         T(a_link_that_breaks_while_attaching_is_lost_too),
+        T(nobody_answers_and_the_greeting_is_repeated_every_quarter_second),
+        T(attaching_says_job_owner_and_service),
+        T(a_broker_that_forgot_us_is_greeted_at_once),
+        T(a_broker_begun_anew_is_attached_again_after_its_loss_is_told),
+        T(silence_takes_the_link_down_and_beats_go_out_until_then),
+        T(a_newer_owner_ends_the_link_for_good),
+        T(leaving_is_said_to_those_who_are_there_only),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

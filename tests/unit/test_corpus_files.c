@@ -1,0 +1,205 @@
+/* test_corpus_files.c - the files that tell about a corpus agree with it. */
+#include "tests/co_test.h"
+
+#include "common/fs.h"
+#include "common/json.h"
+#include "coordinator/corpus_files.h"
+#include "fake_ranges.h"
+#include "population.h"
+
+enum { ROWS = 600, SHARD_ROWS = 500 };
+
+static const char recipe[] = "{\"seed\":\"42\"}";
+
+struct fixture {
+    char dir[48];
+    struct model *model;
+    struct sampler *sampler;
+    struct personas *personas;
+    struct corpus_facts facts;
+    json_t *json;
+};
+
+/* All rows are made and sealed, as two shards. */
+static void
+given_sealed_rows(struct fixture *f)
+{
+    uint64_t task;
+    int64_t due;
+    struct personas_seal seal;
+
+    while (personas_kind.next(f->personas, 0, &task, &due) == KIND_NEXT_TASK) {
+        struct kind_place at = {1, 64, 100, 500};
+        struct co_buf payload;
+        struct co_buf result;
+
+        co_buf_init(&payload, 1024);
+        co_buf_init(&result, 1 << 20);
+        assert_true(personas_kind.payload(f->personas, task, &payload));
+        fake_answer(fake_read(payload.data, payload.len), 0, &result);
+        assert_int_equal(personas_kind.take(f->personas, task, result.data,
+                                            (uint32_t)result.len),
+                         KIND_ACCEPTED);
+        personas_kind.place(f->personas, task, 0, &at);
+        co_buf_fini(&payload);
+        co_buf_fini(&result);
+    }
+    while (personas_next_seal(f->personas, &seal)) {
+        personas_on_sealed(f->personas, seal.shard, 0xabc, 0x12);
+    }
+    assert_int_equal(personas_kind.done(f->personas), KIND_DONE);
+}
+
+static int
+setup(void **state)
+{
+    static struct fixture f;
+    uint32_t cells[AUDIT_TABLE_COUNT];
+    struct personas_options options = {.rows = ROWS,
+                                       .shard_rows = SHARD_ROWS,
+                                       .service = "persona.corpus",
+                                       .table_cells = cells,
+                                       .tables = AUDIT_TABLE_COUNT};
+
+    f = (struct fixture){.dir = "/tmp/cohort-test-corpus-XXXXXX"};
+    assert_non_null(mkdtemp(f.dir));
+    f.model = given_model();
+    f.sampler = given_sampler(f.model, 42, NULL, 0);
+    assert_int_equal(corpus_table_cells(f.sampler, cells), CO_OK);
+    assert_int_equal(personas_new(&options, &f.personas), CO_OK);
+    f.facts = (struct corpus_facts){
+        .name = "test",
+        .job = 0x99,
+        .recipe_hash = 7,
+        .recipe = co_bytes_borrow(recipe, sizeof recipe - 1),
+        .out_dir = f.dir,
+        .personas = f.personas,
+        .sampler = f.sampler};
+    given_sealed_rows(&f);
+    *state = &f;
+    return 0;
+}
+
+static int
+teardown(void **state)
+{
+    struct fixture *f = *state;
+
+    json_decref(f->json);
+    personas_free(f->personas);
+    sampler_free(f->sampler);
+    model_free(f->model);
+    return co_fs_remove_tree(f->dir, NULL);
+}
+
+static json_t *
+written(struct fixture *f, const char *file)
+{
+    char path[96];
+
+    (void)snprintf(path, sizeof path, "%s/%s", f->dir, file);
+    assert_int_equal(co_json_load_file(path, 1 << 24, &f->json, NULL), CO_OK);
+    return f->json;
+}
+
+static json_int_t
+number(json_t *object, const char *key)
+{
+    json_t *value = json_object_get(object, key);
+
+    if (!json_is_integer(value)) fail_msg("%s is no number", key);
+    return json_integer_value(value);
+}
+
+static const char *
+word(json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+
+    if (!text) fail_msg("%s is no text", key);
+    return text;
+}
+
+static void
+shards_are_numbered_with_five_digits_and_more_when_needed(void **state)
+{
+    char file[64];
+
+    (void)state;
+    corpus_shard_file(7, file);
+    assert_string_equal(file, "part-00007.jsonl.zst");
+    corpus_shard_file(9999999, file);
+    assert_string_equal(file, "part-9999999.jsonl.zst");
+}
+
+static void
+the_manifest_names_every_shard_and_its_sums_are_theirs(void **state)
+{
+    struct fixture *f = *state;
+    json_t *m, *shards, *shard;
+    json_int_t rows = 0, bytes = 0;
+    size_t i;
+
+    assert_int_equal(corpus_write_manifest(&f->facts, NULL), CO_OK);
+    m = written(f, "MANIFEST.json");
+    assert_string_equal(word(m, "job"), "0000000000000099");
+    assert_string_equal(word(json_object_get(m, "recipe"), "seed"), "42");
+    shards = json_object_get(m, "shards");
+    assert_int_equal(json_array_size(shards), 2);
+    json_array_foreach(shards, i, shard)
+    {
+        char file[64];
+
+        corpus_shard_file(i, file);
+        assert_string_equal(word(shard, "file"), file);
+        assert_string_equal(word(shard, "xxh3_64"), "0000000000000abc");
+        assert_string_equal(word(shard, "raw_crc32"), "00000012");
+        assert_int_equal(number(shard, "drawn"),
+                         number(shard, "rows") + number(shard, "rejected") +
+                             number(shard, "surplus") + number(shard, "dead"));
+        rows += number(shard, "rows");
+        bytes += number(shard, "bytes");
+    }
+    assert_int_equal(rows, ROWS);
+    assert_int_equal(number(m, "rows"), ROWS);
+    assert_int_equal(number(m, "bytes"), bytes);
+}
+
+static void
+the_report_has_the_ledger_and_the_audit(void **state)
+{
+    struct fixture *f = *state;
+    json_t *r, *ledger;
+
+    assert_int_equal(corpus_write_report(&f->facts, NULL), CO_OK);
+    r = written(f, "report.json");
+    ledger = json_object_get(r, "ledger");
+    assert_int_equal(number(ledger, "accepted"), ROWS);
+    assert_int_equal(number(ledger, "pending"), 0);
+    assert_true(json_is_object(json_object_get(r, "audit")));
+}
+
+static void
+a_folder_that_is_gone_is_an_error_that_names_the_file(void **state)
+{
+    struct fixture *f = *state;
+    struct co_diag diag = {""};
+
+    assert_int_equal(co_fs_remove_tree(f->dir, NULL), CO_OK);
+    assert_int_equal(corpus_write_manifest(&f->facts, &diag), CO_NOTFOUND);
+    assert_non_null(strstr(diag.text, "MANIFEST.json"));
+}
+
+int
+main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(shards_are_numbered_with_five_digits_and_more_when_needed),
+        T(the_manifest_names_every_shard_and_its_sums_are_theirs),
+        T(the_report_has_the_ledger_and_the_audit),
+        T(a_folder_that_is_gone_is_an_error_that_names_the_file),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
