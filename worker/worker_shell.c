@@ -51,7 +51,8 @@ wait_ms(const struct worker_shell *s)
 static void
 drain(struct worker_shell *s, const char *why)
 {
-    co_log(CO_LOG_INFO, "worker.draining", "why=%s", why);
+    co_log(CO_LOG_INFO, "worker.draining", "why=%s",
+           co_log_quote(why).text);
     s->drain_until_us = s->now_us + (int64_t)s->config->drain_ms * 1000;
     slots_drain(s->slots, s->now_us, &s->out);
 }
@@ -59,7 +60,8 @@ drain(struct worker_shell *s, const char *why)
 static void
 hand_back(struct worker_shell *s, const char *why)
 {
-    co_log(CO_LOG_INFO, "worker.handing_back", "why=%s", why);
+    co_log(CO_LOG_INFO, "worker.handing_back", "why=%s",
+           co_log_quote(why).text);
     work_hand_back(s->work, RETURN_DRAIN);
     slots_hand_back(s->slots, s->now_us, &s->out);
     s->leave = true;
