@@ -4,18 +4,14 @@
  * neither files nor ranges, and its messages cannot suggest a name. */
 #include "common/options.h"
 
-#include "common/fs.h"
+#include "common/option_file.h"
 #include "common/option_value.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    CONFIG_BYTES_MAX = 1 << 20,
-    ANSWER_BYTES_MAX = 1 << 20,
-    ARGS_MAX = 4096
-};
+enum { ANSWER_BYTES_MAX = 1 << 20, ARGS_MAX = 4096 };
 
 enum source { FROM_DEFAULT, FROM_FILE, FROM_ENV, FROM_FLAG };
 enum asked { ASKED_NOTHING, ASKED_HELP, ASKED_VERSION, ASKED_CONFIG };
@@ -414,94 +410,27 @@ options_read_argv(struct co_options *options, int argc, char *const *argv,
     return CO_OK;
 }
 
-/* The value of a file's line, in place: quotes taken off and escapes read, or
- * the comment and the spaces behind it cut. A list keeps its quotes. */
-static bool
-options_clean_value(char *text, bool is_list)
-{
-    char *to = text;
-
-    if (*text != '"' || is_list) {
-        bool quoted = false;
-        char *p = text;
-
-        for (; *p && !(*p == '#' && !quoted && (p == text || p[-1] == ' '));
-             p++)
-            quoted ^= *p == '"';
-        while (p > text && (p[-1] == ' ' || p[-1] == '\t' || p[-1] == '\r'))
-            p--;
-        *p = '\0';
-        return true;
-    }
-    for (text++; *text && *text != '"'; text++) {
-        bool escaped = *text == '\\' && text[1];
-
-        if (escaped) text++;
-        *to++ = escaped && *text == 'n' ? '\n' : *text;
-    }
-    if (!*text) return false;
-    text += 1 + strspn(text + 1, " \t\r");
-    *to = '\0';
-    return !*text || *text == '#';
-}
-
+/* One line of the config file. */
 static enum co_err
-options_read_line(struct co_options *options, char *line,
-                  const struct origin *origin, struct co_diag *diag)
+options_on_line(void *self, const struct co_option_file_line *line,
+                struct co_diag *diag)
 {
-    char where[300];
-    char *value;
-    size_t len, i;
+    struct co_options *options = self;
+    const struct co_options_spec *spec = options->spec;
+    const struct origin origin = {.source = FROM_FILE,
+                                  .where = options->config_path,
+                                  .line = line->number};
+    size_t i = options_find(spec, line->name, line->name_bytes);
 
-    line += strspn(line, " \t\r");
-    if (!*line || *line == '#' || !strcmp(line, "---")) return CO_OK;
-    len = strcspn(line, ": \t=");
-    value = line + len + strspn(line + len, " \t");
-    (void)snprintf(where, sizeof where, " in %s, line %u", origin->where,
-                   origin->line);
-    if (*value != ':' && *value != '=')
-        return co_fail(diag, CO_USAGE,
-                       "no `name: value`%s (\"%.60s\"). Write one option a "
-                       "line",
-                       where, line);
-    value++;
-    value += strspn(value, " \t");
-    i = options_find(options->spec, line, len);
-    if (i == options->spec->count)
-        return options_unknown(options->spec, "", line, len, where, diag);
-    if (!options_clean_value(value,
-                             options->spec->table[i].type == CO_OPTION_LIST))
+    if (i == spec->count)
+        return options_unknown(spec, "", line->name, line->name_bytes,
+                               line->where, diag);
+    if (!co_option_file_value(line->value,
+                              spec->table[i].type == CO_OPTION_LIST))
         return co_fail(diag, CO_USAGE, "the quotes of %s do not close%s",
-                       options->spec->table[i].name, where);
-    if (!*value) return CO_OK; /* left empty: as if it were not there */
-    return options_set(options, i, value, origin, diag);
-}
-
-static enum co_err
-options_read_config(struct co_options *options, struct co_diag *diag)
-{
-    co_auto(co_buf_fini) struct co_buf buf;
-    struct origin origin = {.source = FROM_FILE, .where = options->config_path};
-    enum co_err err;
-    char *next;
-
-    co_buf_init(&buf, CONFIG_BYTES_MAX + 65536);
-    err = co_fs_read_file(options->config_path, CONFIG_BYTES_MAX, &buf, diag);
-    if (err) return err == CO_NOMEM ? err : CO_USAGE;
-    if (memchr(buf.data ? buf.data : (uint8_t *)&buf, 0, buf.len))
-        return co_fail(diag, CO_USAGE,
-                       "%s is not a text file: it holds a 0 "
-                       "byte",
-                       options->config_path);
-    if (buf.len == 0) return CO_OK;
-    buf.data[buf.len] = '\0'; /* there is always room for it: buf.h */
-    for (char *line = (char *)buf.data; line && !err; line = next) {
-        next = strchr(line, '\n');
-        if (next) *next++ = '\0';
-        origin.line++;
-        err = options_read_line(options, line, &origin, diag);
-    }
-    return err;
+                       spec->table[i].name, line->where);
+    if (!*line->value) return CO_OK; /* left empty: as if it were not there */
+    return options_set(options, i, line->value, &origin, diag);
 }
 
 static enum co_err
@@ -554,7 +483,8 @@ options_apply(struct co_options *options, struct co_diag *diag)
         options->config_path = getenv(co_buf_text(&name));
     }
     if (options->config_path && *options->config_path)
-        err = options_read_config(options, diag);
+        err = co_option_file_read(options->config_path, options_on_line,
+                                  options, diag);
     if (!err) err = options_read_env(options, diag);
     for (size_t i = 0; !err && i < options->setting_count; i++)
         err = options_set(options, options->settings[i].option,
