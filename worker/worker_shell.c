@@ -51,8 +51,7 @@ wait_ms(const struct worker_shell *s)
 static void
 drain(struct worker_shell *s, const char *why)
 {
-    co_log(CO_LOG_INFO, "worker.draining", "why=%s",
-           co_log_quote(why).text);
+    co_log(CO_LOG_INFO, "worker.draining", "why=%s", co_log_quote(why).text);
     s->drain_until_us = s->now_us + (int64_t)s->config->drain_ms * 1000;
     slots_drain(s->slots, s->now_us, &s->out);
 }

@@ -46,7 +46,7 @@ class Worker(harness.SystemTest):
         self.bench.redis()
         self.bench.broker()
         worker = self.bench.worker("--log-level", "info")
-        job = self.bench.coordinator(self.bench.job(250, service="slow", shard_rows=250))
+        job = self.bench.coordinator(self.bench.job(2000, service="slow", shard_rows=250))
         self.addCleanup(job.kill)
 
         def runs():
@@ -77,7 +77,7 @@ class Worker(harness.SystemTest):
         self.assertEqual(worker.wait(40), 0)
         self.assertIn("worker.draining", worker.log())
         self.assertNotIn("worker.handing_back", worker.log())
-        self.assertIn(" kept=0 ", worker.log())
+        self.assertRegex(worker.log(), r" returned=[1-9]\d* .* kept=0 ")
         harness.wait_for("the result", lambda: self.counter("results_out") >= 1, alive=[job])
         self.assertEqual([self.counter(c) for c in ("lost_worker_dead", "lost_drain", "lost_link")], [0, 0, 0])
 
