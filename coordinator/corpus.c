@@ -62,6 +62,7 @@ corpus_make_kind(struct corpus *c, struct co_diag *diag)
     uint32_t cells[AUDIT_TABLE_COUNT];
     struct personas_options options = {.rows = c->opt.rows,
                                        .shard_rows = c->opt.shard_rows,
+                                       .candidates = c->opt.candidates,
                                        .service = c->opt.service,
                                        .table_cells = cells,
                                        .tables = AUDIT_TABLE_COUNT};

@@ -14,6 +14,7 @@ struct corpus_options {
     uint64_t job;     /* id */
     uint64_t rows;    /* asked for now */
     uint32_t shard_rows;
+    uint64_t candidates; /* budget; see kind_personas.h */
     const char *service; /* of the last phase */
     const char *out_dir, *journal_dir;
     struct co_bytes recipe; /* canonical JSON */

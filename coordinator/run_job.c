@@ -212,6 +212,16 @@ run_end(struct run *r, struct corpus *corpus, enum owner_end end,
     return status;
 }
 
+/* 2 N + 1000 acceptable candidates: what conditions turn away by their nature
+ * does not count against the budget, which is there for what goes wrong. */
+static uint64_t
+candidate_budget(uint64_t rows, uint32_t rate_ppm)
+{
+    uint64_t rate = rate_ppm ? rate_ppm : 1000000 / 65536;
+
+    return (2 * rows + 1000) * (1000000 / rate + 1);
+}
+
 static int
 run_work(struct run *r, uint32_t number, struct co_diag *diag)
 {
@@ -228,6 +238,8 @@ run_work(struct run *r, uint32_t number, struct co_diag *diag)
         .recipe_hash = r->p.recipe_hash,
         .identity_is_new = r->folder.state == JOBFOLDER_FRESH ||
                            r->folder.state == JOBFOLDER_EXTEND,
+        .candidates =
+            candidate_budget(r->p.spec->rows, sampler_rate_ppm(r->p.sampler)),
         .sampler = r->p.sampler,
     };
     enum owner_end end;
