@@ -1,6 +1,8 @@
 /* json.c - see json.h. */
 #include "common/json.h"
 
+#include "common/utf8.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -77,28 +79,6 @@ co_json_end(struct co_json *json)
     value_end(json);
 }
 
-/* Bytes of the UTF-8 character at p (1..4), or 0 when it is none: overlong
- * forms, surrogates and what lies beyond U+10FFFF are none. */
-static size_t
-utf8_bytes(const uint8_t *p, size_t left)
-{
-    size_t n = p[0] < 0x80   ? 1
-               : p[0] < 0xC2 ? 0
-               : p[0] < 0xE0 ? 2
-               : p[0] < 0xF0 ? 3
-               : p[0] < 0xF5 ? 4
-                             : 0;
-
-    if (n == 0 || n > left) return 0;
-    for (size_t i = 1; i < n; i++)
-        if ((p[i] & 0xC0) != 0x80) return 0;
-    if (p[0] == 0xE0 && p[1] < 0xA0) return 0;
-    if (p[0] == 0xED && p[1] > 0x9F) return 0;
-    if (p[0] == 0xF0 && p[1] < 0x90) return 0;
-    if (p[0] == 0xF4 && p[1] > 0x8F) return 0;
-    return n;
-}
-
 static void
 escape(struct co_buf *buf, uint8_t c)
 {
@@ -131,7 +111,7 @@ quoted(struct co_buf *buf, const uint8_t *text, size_t len)
 
     co_buf_putc(buf, '"');
     while (i < len) {
-        size_t n = utf8_bytes(text + i, len - i);
+        size_t n = co_utf8_bytes(text + i, len - i);
         bool plain = n > 1 || (n == 1 && text[i] >= 0x20 && text[i] != '"' &&
                                text[i] != '\\' && text[i] != 0x7f);
 
@@ -140,10 +120,11 @@ quoted(struct co_buf *buf, const uint8_t *text, size_t len)
             continue;
         }
         co_buf_append(buf, text + run, i - run);
-        if (n == 0)
+        if (n == 0) {
             co_buf_puts(buf, "\xEF\xBF\xBD");
-        else
+        } else {
             escape(buf, text[i]);
+        }
         run = ++i;
     }
     co_buf_append(buf, text + run, len - run);
@@ -199,13 +180,15 @@ co_json_fixed(struct co_json *json, int64_t value, unsigned decimals)
     uint64_t unit = 1;
 
     co_assert(decimals <= 18);
-    for (unsigned i = 0; i < decimals; i++)
+    for (unsigned i = 0; i < decimals; i++) {
         unit *= 10;
+    }
     value_begin(json);
     if (value < 0) co_buf_putc(json->buf, '-');
     co_buf_printf(json->buf, "%" PRIu64, size / unit);
-    if (decimals)
+    if (decimals) {
         co_buf_printf(json->buf, ".%0*" PRIu64, (int)decimals, size % unit);
+    }
     value_end(json);
 }
 
@@ -275,27 +258,31 @@ read_whole(int fd, const char *path, size_t max_bytes, struct co_buf *buf,
     ssize_t n = 1;
 
     if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
-        (uint64_t)st.st_size > max_bytes)
+        (uint64_t)st.st_size > max_bytes) {
         return co_fail(diag, CO_FULL, "%s: %lld bytes; allowed are at most %zu",
                        path, (long long)st.st_size, max_bytes);
+    }
     while (n > 0) {
         uint8_t *to = co_buf_reserve(buf, 16384);
 
         if (!to) break;
         n = read(fd, to, 16384);
-        if (n < 0 && errno == EINTR)
+        if (n < 0 && errno == EINTR) {
             n = 1;
-        else if (n < 0)
+        } else if (n < 0) {
             return co_fail(diag, co_err_from_errno(errno),
                            "%s: cannot be read: %s", path, strerror(errno));
-        else
+        } else {
             co_buf_commit(buf, (size_t)n);
+        }
     }
-    if (buf->err == CO_NOMEM)
+    if (buf->err == CO_NOMEM) {
         return co_fail(diag, CO_NOMEM, "%s: out of memory", path);
-    if (buf->err || buf->len > max_bytes)
+    }
+    if (buf->err || buf->len > max_bytes) {
         return co_fail(diag, CO_FULL, "%s: more than %zu bytes", path,
                        max_bytes);
+    }
     return CO_OK;
 }
 
@@ -309,20 +296,23 @@ co_json_load_file(const char *path, size_t max_bytes, json_t **ret_value,
     json_t *value = NULL;
     enum co_err err;
 
-    if (fd < 0)
+    if (fd < 0) {
         return co_fail(diag, co_err_from_errno(errno),
                        "%s: cannot be opened: %s", path, strerror(errno));
+    }
     co_buf_init(&buf, max_bytes + 2 * 16384); /* room for the last reads */
     err = read_whole(fd, path, max_bytes, &buf, diag);
     (void)close(fd);
-    if (!err)
+    if (!err) {
         value = json_loadb((const char *)buf.data, buf.len,
                            JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
+    }
     co_buf_fini(&buf);
     if (err) return err;
-    if (!value)
+    if (!value) {
         return co_fail(diag, CO_INVALID, "%s:%d: not valid JSON: %s", path,
                        error.line, error.text);
+    }
     *ret_value = value;
     return CO_OK;
 }

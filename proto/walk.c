@@ -2,6 +2,8 @@
  * msgpack's own specification. */
 #include "proto/walk.h"
 
+#include "common/utf8.h"
+
 #include <string.h>
 
 struct walk
@@ -46,8 +48,9 @@ walk_big_endian(struct walk *w, unsigned width)
         walk_fail(w);
         return 0;
     }
-    for (unsigned i = 0; i < width; i++)
+    for (unsigned i = 0; i < width; i++) {
         v = v << 8 | *w->at++;
+    }
     return v;
 }
 
@@ -58,8 +61,9 @@ walk_u64(struct walk *w)
     uint64_t v;
 
     if (tag <= 0x7f) return tag;
-    if (tag >= 0xcc && tag <= 0xcf)
+    if (tag >= 0xcc && tag <= 0xcf) {
         return walk_big_endian(w, 1U << (tag - 0xcc));
+    }
     if (tag >= 0xd0 && tag <= 0xd3) { /* signed, but not negative */
         unsigned width = 1U << (tag - 0xd0);
 
@@ -89,40 +93,17 @@ walk_bool(struct walk *w)
     return tag == 0xc3;
 }
 
-/* The length byte ranges of UTF-8 (RFC 3629, table in section 4). */
+/* Text on the wire has no NUL either. */
 static bool
-utf8_valid(const uint8_t *p, size_t len)
+text_valid(const uint8_t *p, size_t len)
 {
     const uint8_t *end = p + len;
 
     while (p < end) {
-        unsigned more;
-        uint8_t low = 0x80, high = 0xbf;
+        size_t bytes = *p ? co_utf8_bytes(p, (size_t)(end - p)) : 0;
 
-        if (*p == 0) return false;
-        if (*p < 0x80) {
-            p++;
-            continue;
-        }
-        if (*p >= 0xc2 && *p <= 0xdf) {
-            more = 1;
-        } else if (*p >= 0xe0 && *p <= 0xef) {
-            more = 2;
-            if (*p == 0xe0) low = 0xa0;
-            if (*p == 0xed) high = 0x9f;
-        } else if (*p >= 0xf0 && *p <= 0xf4) {
-            more = 3;
-            if (*p == 0xf0) low = 0x90;
-            if (*p == 0xf4) high = 0x8f;
-        } else {
-            return false;
-        }
-        if ((size_t)(end - p) <= more) return false;
-        if (p[1] < low || p[1] > high) return false;
-        for (unsigned i = 2; i <= more; i++) {
-            if ((p[i] & 0xc0) != 0x80) return false;
-        }
-        p += more + 1;
+        if (bytes == 0) return false;
+        p += bytes;
     }
     return true;
 }
@@ -158,7 +139,7 @@ walk_str(struct walk *w, uint32_t *ret_len)
         walk_fail(w);
     }
     data = walk_take(w, len, ret_len);
-    if (data && !utf8_valid(data, *ret_len)) {
+    if (data && !text_valid(data, *ret_len)) {
         walk_fail(w);
         *ret_len = 0;
         return NULL;
