@@ -30,10 +30,11 @@ adoption_place(const struct adoption *list, struct segment_name name)
     while (low < high) {
         size_t mid = low + (high - low) / 2;
 
-        if (segment_name_compare(list->v[mid].name, name) < 0)
+        if (segment_name_compare(list->v[mid].name, name) < 0) {
             low = mid + 1;
-        else
+        } else {
             high = mid;
+        }
     }
     return low;
 }
@@ -43,8 +44,9 @@ adoption_find(const struct adoption *list, struct segment_name name)
 {
     size_t i = adoption_place(list, name);
 
-    if (i == list->len || segment_name_compare(list->v[i].name, name) != 0)
+    if (i == list->len || segment_name_compare(list->v[i].name, name) != 0) {
         return NULL;
+    }
     return &list->v[i];
 }
 
@@ -163,15 +165,18 @@ adoption_decode(const uint8_t *in, size_t len, struct adoption *ret)
     if (len < 8) return CO_DAMAGED;
     memcpy(&count, in, sizeof count);
     count = le32toh(count);
-    if (count > ADOPTION_MAX || len != 8 + (size_t)count * ADOPTION_ENTRY_BYTES)
+    if (count > ADOPTION_MAX ||
+        len != 8 + (size_t)count * ADOPTION_ENTRY_BYTES) {
         return CO_DAMAGED;
+    }
     for (i = 0; i < count; i++) {
         struct adopted e = decode_entry(in + 8 + i * ADOPTION_ENTRY_BYTES);
         enum co_err err = CO_DAMAGED;
 
         if (i == 0 ||
-            segment_name_compare(list.v[list.len - 1].name, e.name) < 0)
+            segment_name_compare(list.v[list.len - 1].name, e.name) < 0) {
             err = adoption_set(&list, e);
+        }
         if (err) {
             adoption_fini(&list);
             return err;

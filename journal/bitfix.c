@@ -17,8 +17,9 @@ bitfix_walk(uint32_t syndrome, uint64_t bits)
     uint32_t effect = CRC_POLYNOMIAL; /* of flipping the last bit */
     uint64_t i;
 
-    for (i = 0; i < bits && effect != syndrome; i++)
+    for (i = 0; i < bits && effect != syndrome; i++) {
         effect = (effect >> 1) ^ (CRC_POLYNOMIAL & (0u - (effect & 1)));
+    }
     return i;
 }
 
@@ -98,11 +99,13 @@ bitfix_length(const uint8_t *raw, size_t avail, uint32_t seed,
         header[bit / 8] ^= (uint8_t)(1u << (bit % 8));
         length = load32(header) & 0x7fffffffu;
         if (length > RECORD_CONTENT_MAX || record_bytes(length) > avail ||
-            !bitfix_plausible(header, sequence))
+            !bitfix_plausible(header, sequence)) {
             continue;
+        }
         if (bitfix_crc(header, raw, record_bytes(length), seed) !=
-            load32(header + 4))
+            load32(header + 4)) {
             continue;
+        }
         *ret = (struct bitfix){bit / 8, (uint8_t)(1u << (bit % 8))};
         return CO_OK;
     }
@@ -143,7 +146,9 @@ bitfix_record(const uint8_t *raw, size_t avail, uint32_t seed,
     if (avail < RECORD_HEADER_BYTES) return CO_DAMAGED;
     length = load32(raw) & 0x7fffffffu;
     if (length <= RECORD_CONTENT_MAX && record_bytes(length) <= avail &&
-        bitfix_content(raw, record_bytes(length), seed, sequence, ret) == CO_OK)
+        bitfix_content(raw, record_bytes(length), seed, sequence, ret) ==
+            CO_OK) {
         return CO_OK;
+    }
     return bitfix_length(raw, avail, seed, sequence, ret);
 }

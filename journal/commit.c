@@ -84,8 +84,9 @@ gather_flush(struct commit *c)
         }
         c->written += (uint64_t)n;
         /* A short write: go on behind it (the next call says why). */
-        for (; left > 0 && (size_t)n >= iov->iov_len; iov++, left--)
+        for (; left > 0 && (size_t)n >= iov->iov_len; iov++, left--) {
             n -= (ssize_t)iov->iov_len;
+        }
         if (left > 0) {
             iov->iov_base = (uint8_t *)iov->iov_base + n;
             iov->iov_len -= (size_t)n;
@@ -113,8 +114,9 @@ gather_reference(struct commit *c, const uint8_t *data, size_t len)
 static enum co_err
 gather_room(struct commit *c, size_t len)
 {
-    if (c->staged + len <= STAGING_BYTES && c->iov_count + 2 <= IOV_COUNT)
+    if (c->staged + len <= STAGING_BYTES && c->iov_count + 2 <= IOV_COUNT) {
         return CO_OK;
+    }
     return gather_flush(c);
 }
 
@@ -148,14 +150,16 @@ gather_record(struct commit *c, const struct commit_entry *e, bool first,
 
     segment_record_encode(header, e->length, first, e->type, sequence, 0);
     crc = segment_crc_header(c->seed, header);
-    for (i = 0; i < e->part_count; i++)
+    for (i = 0; i < e->part_count; i++) {
         crc = co_crc32c(crc, e->parts[i].data, e->parts[i].len);
+    }
     crc = co_crc32c(crc, zeros, padding);
     segment_record_encode(header, e->length, first, e->type, sequence, crc);
 
     err = gather(c, header, sizeof header);
-    for (i = 0; !err && i < e->part_count; i++)
+    for (i = 0; !err && i < e->part_count; i++) {
         err = gather(c, e->parts[i].data, e->parts[i].len);
+    }
     return err ? err : gather(c, zeros, padding);
 }
 
@@ -182,8 +186,9 @@ commit_sync(struct commit *c)
 static enum co_err
 commit_sync_folder(struct commit *c)
 {
-    if (fsync(c->dir_fd) < 0)
+    if (fsync(c->dir_fd) < 0) {
         return commit_fail(c, CO_IO, "fsync of the folder", errno);
+    }
     return CO_OK;
 }
 
@@ -277,9 +282,10 @@ commit_roll(struct commit *c)
     next.name.sequence++;
     next.id = co_random_u64();
     if (!err) err = segment_create(c->dir_fd, &next, &fd);
-    if (err)
+    if (err) {
         return commit_fail(c, err, "creating the next segment",
                            err == CO_NOSPACE ? ENOSPC : EIO);
+    }
     commit_enter(c, fd, &next);
     err = commit_owner_record(c);
     return err ? err : commit_sync_folder(c);
@@ -294,15 +300,17 @@ commit_delete(struct commit *c, const struct commit_entry *entries,
     size_t i;
     enum co_err err;
 
-    for (; used < count && entries[used].type == RECORD_NONE; used++)
+    for (; used < count && entries[used].type == RECORD_NONE; used++) {
         (void)adoption_remove(&c->older, entries[used].gone);
+    }
     /* First nobody needs the files, then they go. */
     err = commit_owner_record(c);
     if (err) return err;
     for (i = 0; i < used; i++) {
         folder_segment_file(entries[i].gone, file);
-        if (unlinkat(c->dir_fd, file, 0) < 0 && errno != ENOENT)
+        if (unlinkat(c->dir_fd, file, 0) < 0 && errno != ENOENT) {
             return commit_fail(c, CO_IO, "deleting a segment", errno);
+        }
     }
     err = commit_sync_folder(c);
     if (!err) *ret_used = used;
@@ -323,8 +331,9 @@ commit_gather(struct commit *c, const struct commit_entry *entries,
         enum co_err err;
 
         if (i > 0 && (offset + bytes > c->options.roll_bytes ||
-                      offset + bytes - c->committed > COMMIT_BYTES_MAX))
+                      offset + bytes - c->committed > COMMIT_BYTES_MAX)) {
             break;
+        }
         err = gather_record(c, &entries[i], i == 0, c->sequence + 1 + i);
         if (err) return err;
         positions[i] = (struct journal_pos){c->header.name, (uint32_t)offset,
@@ -342,11 +351,13 @@ commit_batch(struct commit *c, const struct commit_entry *entries, size_t count,
     size_t used = 0;
     enum co_err err = CO_OK;
 
-    if (entries[0].type == RECORD_NONE)
+    if (entries[0].type == RECORD_NONE) {
         return commit_delete(c, entries, count, ret_used);
-    if (c->records &&
-        c->committed + record_bytes(entries[0].length) > c->options.roll_bytes)
+    }
+    if (c->records && c->committed + record_bytes(entries[0].length) >
+                          c->options.roll_bytes) {
         err = commit_roll(c);
+    }
     if (!err) err = commit_gather(c, entries, count, positions, &used);
     if (!err) err = commit_sync(c);
     if (err) return err;
@@ -427,10 +438,11 @@ commit_claim(const char *dir, uint64_t job, uint32_t owner,
     if (!err && (fsync(fd) < 0 || fsync(dir_fd) < 0)) err = CO_IO;
     folder_close(&fd);
     folder_close(&dir_fd);
-    if (err)
+    if (err) {
         return co_fail(diag, err,
                        "cannot take owner number %u in journal folder %s: %s",
                        owner, dir, co_err_text(err));
+    }
     return CO_OK;
 }
 
@@ -447,13 +459,15 @@ commit_open_claimed(struct commit *c, struct co_diag *diag)
 
     if (err) return err;
     if (fstat(fd, &st) < 0 ||
-        pread(fd, block, sizeof block, 0) != (ssize_t)sizeof block)
+        pread(fd, block, sizeof block, 0) != (ssize_t)sizeof block) {
         err = CO_IO;
+    }
     if (!err) err = segment_header_decode(block, sizeof block, &header);
     if (!err && st.st_size != SEGMENT_HEADER_BYTES) err = CO_EXISTS;
     if (!err && (header.job != c->options.job ||
-                 segment_name_compare(header.name, name) != 0))
+                 segment_name_compare(header.name, name) != 0)) {
         err = CO_MISMATCH;
+    }
     if (err) {
         (void)close(fd);
         return co_fail(diag, err,
@@ -473,13 +487,15 @@ commit_ballast(struct commit *c, struct co_diag *diag)
 
     if (!c->options.ballast_bytes) return CO_OK;
     fd = openat(c->dir_fd, FOLDER_BALLAST, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (fd < 0)
+    if (fd < 0) {
         return co_fail(diag, co_err_from_errno(errno),
                        "cannot create the journal's ballast file: %s",
                        strerror(errno));
+    }
     rc = fstat(fd, &st) < 0 ? errno : 0;
-    if (!rc && (uint64_t)st.st_blocks * 512 < c->options.ballast_bytes)
+    if (!rc && (uint64_t)st.st_blocks * 512 < c->options.ballast_bytes) {
         rc = posix_fallocate(fd, 0, (off_t)c->options.ballast_bytes);
+    }
     (void)close(fd);
     if (!rc) return CO_OK;
     (void)unlinkat(c->dir_fd, FOLDER_BALLAST, 0);
@@ -513,14 +529,15 @@ commit_sync_adopted(struct commit *c, struct co_diag *diag)
     err = folder_open_segment(c->dir_fd, older->v[older->len - 1].name,
                               O_RDONLY, &fd, diag);
     if (err) return err;
-    do
+    do {
         rc = c->options.io.fdatasync(fd);
-    while (rc < 0 && errno == EINTR);
-    if (rc < 0)
+    } while (rc < 0 && errno == EINTR);
+    if (rc < 0) {
         err = co_fail(diag, CO_IO,
                       "cannot make the last owner's journal segment durable: "
                       "%s. Check the disk, then run the same command again",
                       strerror(errno));
+    }
     (void)close(fd);
     return err;
 }

@@ -26,8 +26,9 @@ parse_number(const char *p, char stop, uint32_t *ret)
     uint64_t v = 0;
     int digits = 0;
 
-    for (; *p >= '0' && *p <= '9' && digits < 10; p++, digits++)
+    for (; *p >= '0' && *p <= '9' && digits < 10; p++, digits++) {
         v = v * 10 + (uint64_t)(*p - '0');
+    }
     if (*p != stop || v == 0 || v > UINT32_MAX) return NULL;
     *ret = (uint32_t)v;
     return p + 1;
@@ -60,10 +61,11 @@ folder_open(const char *dir, int *ret_fd, struct co_diag *diag)
 {
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-    if (fd < 0)
+    if (fd < 0) {
         return co_fail(diag, co_err_from_errno(errno),
                        "cannot open the journal folder %s: %s", dir,
                        strerror(errno));
+    }
     *ret_fd = fd;
     return CO_OK;
 }
@@ -75,10 +77,11 @@ folder_open_segment(int dir_fd, struct segment_name name, int flags,
     char file[FOLDER_NAME_SIZE];
     int fd = openat(dir_fd, folder_segment_file(name, file), flags | O_CLOEXEC);
 
-    if (fd < 0)
+    if (fd < 0) {
         return co_fail(diag, co_err_from_errno(errno),
                        "cannot open journal segment %s: %s", file,
                        strerror(errno));
+    }
     *ret_fd = fd;
     return CO_OK;
 }
@@ -114,8 +117,9 @@ folder_list(int dir_fd, struct adoption *ret_list, struct co_diag *diag)
         return co_fail(diag, err, "cannot list the journal folder: %s",
                        co_err_text(err));
     }
-    while (!err && (e = readdir(d)) != NULL)
+    while (!err && (e = readdir(d)) != NULL) {
         err = list_entry(dir_fd, e->d_name, &list);
+    }
     (void)closedir(d);
     if (err) {
         adoption_fini(&list);
@@ -138,14 +142,16 @@ folder_create(const char *dir, struct co_diag *diag)
         return co_fail(diag, co_err_from_errno(errno), "cannot create %s: %s",
                        dir, strerror(errno));
     }
-    if (snprintf(parent, sizeof parent, "%s", dir) >= (int)sizeof parent)
+    if (snprintf(parent, sizeof parent, "%s", dir) >= (int)sizeof parent) {
         return co_fail(diag, CO_INVALID, "path too long: %s", dir);
+    }
     fd = open(dirname(parent), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     rc = fd < 0 ? -1 : fsync(fd);
     folder_close(&fd);
-    if (rc < 0)
+    if (rc < 0) {
         return co_fail(diag, co_err_from_errno(errno),
                        "cannot make %s durable: %s", dir, strerror(errno));
+    }
     return CO_OK;
 }
 

@@ -64,18 +64,20 @@ look_header(struct segment_source *src, struct segment_name name,
     }
     if (!err && segment_name_compare(ret->name, name) != 0) err = CO_DAMAGED;
     folder_segment_file(name, file);
-    if (err == CO_VERSION)
+    if (err == CO_VERSION) {
         return co_fail(diag, err,
                        "journal segment %s was written by a newer version of "
                        "this program; use that one",
                        file);
-    if (err)
+    }
+    if (err) {
         return co_fail(diag, err,
                        "journal segment %s: its first 64 bytes (the header) "
                        "are damaged at offset 0, or the file was renamed. "
                        "Restore the file from a copy; its records cannot be "
                        "read without",
                        file);
+    }
     return CO_OK;
 }
 
@@ -88,8 +90,9 @@ look_owner_record(struct segment_source *src, struct look *look)
     if (!look->scan.last_owner) return CO_OK;
     err = segment_record(src, segment_crc_seed(look->header.id),
                          look->scan.last_owner, src->size, &record);
-    if (!err)
+    if (!err) {
         err = adoption_decode(record.content, record.length, &look->older);
+    }
     look->has_owner_record = !err;
     return err == CO_DAMAGED ? CO_OK : err;
 }
@@ -105,10 +108,12 @@ look_at(int dir_fd, struct segment_name name, bool sealed, struct look *ret,
     if (err) return err;
     *ret = (struct look){0};
     err = segment_source_file(&src, fd);
-    if (!err)
+    if (!err) {
         err = look_header(&src, name, &ret->header, &ret->header_bad, diag);
-    if (!err)
+    }
+    if (!err) {
         err = segment_scan(&src, ret->header.id, src.size, sealed, &ret->scan);
+    }
     if (!err) err = look_owner_record(&src, ret);
     segment_source_fini(&src);
     (void)close(fd);
@@ -143,8 +148,9 @@ plan_listed(int dir_fd, const struct adoption *files,
             /* The list knows the id: the header itself may be in shreds. */
             if (!err && (look_header(&src, a->name, &header,
                                      &segment.header_bad, NULL) != CO_OK ||
-                         header.id != a->id))
+                         header.id != a->id)) {
                 segment.header_bad = true;
+            }
             segment_source_fini(&src);
             (void)close(fd);
         }
@@ -159,11 +165,12 @@ plan_check_job(struct plan *plan, const struct look *look, struct co_diag *diag)
 {
     char file[FOLDER_NAME_SIZE];
 
-    if (plan->job && plan->job != look->header.job)
+    if (plan->job && plan->job != look->header.job) {
         return co_fail(diag, CO_DAMAGED,
                        "journal segment %s belongs to another job than the "
                        "rest: files of two runs are mixed in this folder",
                        folder_segment_file(look->header.name, file));
+    }
     plan->job = look->header.job;
     return CO_OK;
 }
@@ -202,8 +209,9 @@ plan_walk(int dir_fd, const struct adoption *files, struct segment_name name,
     if (err == CO_TORN) return CO_OK;
     if (err) return err;
     /* A claim, or a roll cut short: no record ever counted here. */
-    if (look.scan.records == 0 && look.scan.verdict != SEGMENT_DAMAGED)
+    if (look.scan.records == 0 && look.scan.verdict != SEGMENT_DAMAGED) {
         return CO_OK;
+    }
     err = plan_check_job(plan, &look, diag);
     segment = (struct plan_segment){
         .header = look.header,
@@ -232,8 +240,9 @@ plan_ignored(struct plan *plan, const struct adoption *files, uint32_t below)
 
         if (below && f->name.owner >= below) break;
         while (k < plan->len &&
-               segment_name_compare(plan->v[k].header.name, f->name) < 0)
+               segment_name_compare(plan->v[k].header.name, f->name) < 0) {
             k++;
+        }
         if (k == plan->len ||
             segment_name_compare(plan->v[k].header.name, f->name) != 0) {
             plan->ignored_segments++;

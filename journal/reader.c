@@ -84,8 +84,9 @@ reader_close(struct reader *r)
     size_t i;
 
     if (!r) return;
-    for (i = 0; i < OPEN_FILES; i++)
+    for (i = 0; i < OPEN_FILES; i++) {
         if (r->files[i].name.owner) (void)close(r->files[i].fd);
+    }
     segment_source_fini(&r->src);
     folder_close(&r->fd);
     folder_close(&r->dir_fd);
@@ -122,10 +123,11 @@ next_segment(struct reader *r, struct co_diag *diag)
     const struct plan_segment *s = &r->plan.v[r->index];
     enum co_err err;
 
-    if (s->missing || s->header_bad)
+    if (s->missing || s->header_bad) {
         return reader_damaged(
             s->header.name, 0,
             s->missing ? "the file is missing" : "the header is damaged", diag);
+    }
     err =
         folder_open_segment(r->dir_fd, s->header.name, O_RDONLY, &r->fd, diag);
     if (err) return err;
@@ -134,9 +136,10 @@ next_segment(struct reader *r, struct co_diag *diag)
     r->sequence = 0;
     segment_source_fini(&r->src);
     err = segment_source_file(&r->src, r->fd);
-    if (!err && r->src.size < s->bytes)
+    if (!err && r->src.size < s->bytes) {
         err = reader_damaged(s->header.name, r->src.size,
                              "committed bytes are missing", diag);
+    }
     return err;
 }
 
@@ -157,17 +160,20 @@ reader_next(struct reader *r, struct record *ret, struct journal_pos *ret_pos,
             r->index++;
             continue;
         }
-        if (err == CO_DAMAGED || (!err && record.sequence <= r->sequence))
+        if (err == CO_DAMAGED || (!err && record.sequence <= r->sequence)) {
             return reader_damaged(s->header.name, r->offset,
                                   "a committed record is damaged", diag);
-        if (err)
+        }
+        if (err) {
             return co_fail(diag, err, "reading the journal: %s",
                            co_err_text(err));
+        }
         r->sequence = record.sequence;
         r->offset = record.end;
-        if (ret_pos)
+        if (ret_pos) {
             *ret_pos = (struct journal_pos){
                 s->header.name, (uint32_t)record.offset, record.length};
+        }
         *ret = record;
         return CO_OK;
     }
@@ -209,10 +215,11 @@ file_find(struct reader *r, struct segment_name name, struct open_file **ret,
         if (segment_name_compare(r->files[i].name, name) == 0) break;
         if (r->files[i].used < f->used) f = &r->files[i];
     }
-    if (i < OPEN_FILES)
+    if (i < OPEN_FILES) {
         f = &r->files[i];
-    else
+    } else {
         err = file_open(r, f, name, diag);
+    }
     if (err) return err;
     f->used = ++r->clock;
     *ret = f;
@@ -261,16 +268,19 @@ reader_record(struct reader *r, struct journal_pos pos, struct record *ret,
         return CO_OK;
     }
     r->last_pos.segment.owner = 0;
-    if (!pos.segment.owner)
+    if (!pos.segment.owner) {
         return co_fail(diag, CO_NOTFOUND, "no journal segment 0");
+    }
     err = file_find(r, pos.segment, &f, diag);
     if (err) return err;
     err = record_load(r, f, pos, &r->last);
-    if (err == CO_DAMAGED || (!err && r->last.length != pos.length))
+    if (err == CO_DAMAGED || (!err && r->last.length != pos.length)) {
         return reader_damaged(pos.segment, pos.offset,
                               "a committed record is damaged", diag);
-    if (err)
+    }
+    if (err) {
         return co_fail(diag, err, "reading the journal: %s", co_err_text(err));
+    }
     r->last.offset = pos.offset;
     r->last.end += pos.offset;
     r->last_pos = pos;
@@ -287,16 +297,18 @@ reader_copy(struct reader *r, struct journal_pos pos, uint32_t from,
     enum co_err err = reader_record(r, pos, &record, diag);
 
     if (err) return err;
-    if (from > record.length || len > record.length - from)
+    if (from > record.length || len > record.length - from) {
         return co_fail(diag, CO_RANGE, "not inside the journal record");
+    }
     for (p = record.content + from; len > 0;) {
         ssize_t n = write(fd, p, len);
 
         if (n < 0 && errno == EINTR) continue;
-        if (n <= 0)
+        if (n <= 0) {
             return co_fail(diag, co_err_from_errno(n < 0 ? errno : ENOSPC),
                            "writing a copy of a journal record: %s",
                            strerror(n < 0 ? errno : ENOSPC));
+        }
         p += n;
         len -= (uint32_t)n;
     }

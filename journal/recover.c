@@ -25,12 +25,14 @@ recover_look(int dir_fd, const struct plan_segment *segment,
     if (err) return err;
     err = segment_source_file(&src, fd);
     end = segment->sealed ? segment->bytes : src.size;
-    if (!err)
+    if (!err) {
         err = segment_scan(&src, segment->header.id, end, segment->sealed, ret);
+    }
     segment_source_fini(&src);
     (void)close(fd);
-    if (err)
+    if (err) {
         return co_fail(diag, err, "reading the journal: %s", co_err_text(err));
+    }
     *ret_damaged = segment->header_bad || ret->verdict == SEGMENT_DAMAGED;
     return CO_OK;
 }

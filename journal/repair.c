@@ -79,8 +79,9 @@ repair_void(struct repair *r, uint64_t to, uint64_t before)
         if (left - take == RECORD_ALIGN) take -= RECORD_ALIGN;
         /* Smaller than a header, or no number left: not our format. */
         if (take < RECORD_HEADER_BYTES || take % RECORD_ALIGN ||
-            r->sequence + 1 >= before)
+            r->sequence + 1 >= before) {
             return CO_DAMAGED;
+        }
         err = repair_void_record(r, (size_t)take);
         if (err) return err;
     }
@@ -101,10 +102,11 @@ repair_bit(struct repair *r)
     enum co_err err;
 
     avail = co_min_u64(avail, record_bytes(RECORD_CONTENT_MAX));
-    err =
-        segment_source_get(&r->src, avail ? r->offset : 0, (size_t)avail, &raw);
-    if (!err)
+    if (avail == 0) return CO_DAMAGED;
+    err = segment_source_get(&r->src, r->offset, (size_t)avail, &raw);
+    if (!err) {
         err = bitfix_record(raw, (size_t)avail, r->seed, r->sequence, &fix);
+    }
     if (err) return err;
     copy = malloc((size_t)avail);
     if (!copy) return CO_NOMEM;
@@ -202,18 +204,21 @@ repair_keep(int dir_fd, const char *file)
     char name[SUFFIXED_SIZE];
     int n;
 
-    if (fstatat(dir_fd, file, &old, 0) < 0)
+    if (fstatat(dir_fd, file, &old, 0) < 0) {
         return errno == ENOENT ? CO_OK : co_err_from_errno(errno);
+    }
     for (n = 1; n < DAMAGED_NAMES_MAX; n++) {
-        if (n == 1)
+        if (n == 1) {
             (void)snprintf(name, sizeof name, "%s.damaged", file);
-        else
+        } else {
             (void)snprintf(name, sizeof name, "%s.damaged-%d", file, n);
+        }
         if (linkat(dir_fd, file, dir_fd, name, 0) == 0) return CO_OK;
         if (errno != EEXIST) return co_err_from_errno(errno);
         /* A repair that was killed had come this far. */
-        if (fstatat(dir_fd, name, &kept, 0) == 0 && kept.st_ino == old.st_ino)
+        if (fstatat(dir_fd, name, &kept, 0) == 0 && kept.st_ino == old.st_ino) {
             return CO_OK;
+        }
     }
     return CO_FULL;
 }
@@ -226,8 +231,9 @@ repair_replace(int dir_fd, const char *file, const char *beside)
     if (err) return err;
     /* The kept name first, durably: then the file may be replaced. */
     if (fsync(dir_fd) < 0 || renameat(dir_fd, beside, dir_fd, file) < 0 ||
-        fsync(dir_fd) < 0)
+        fsync(dir_fd) < 0) {
         return co_err_from_errno(errno);
+    }
     return CO_OK;
 }
 
@@ -271,11 +277,12 @@ repair_segment(int dir_fd, const struct plan_segment *segment,
     segment_source_fini(&r.src);
     folder_close(&in);
     folder_close(&r.out);
-    if (err)
+    if (err) {
         return co_fail(diag, err,
                        "cannot repair journal segment %s (at offset %llu): "
                        "%s. The file was not changed",
                        file, (unsigned long long)r.offset, co_err_text(err));
+    }
     report->repaired_segments++;
     return CO_OK;
 }
@@ -315,8 +322,9 @@ repair_all(int dir_fd, struct journal_report *done, struct co_diag *diag)
         struct plan plan = {0};
 
         err = plan_load(dir_fd, 0, &plan, diag);
-        if (!err && rounds++ > plan.len + 1)
+        if (!err && rounds++ > plan.len + 1) {
             err = co_fail(diag, CO_DAMAGED, "repair does not come to an end");
+        }
         if (!err) err = repair_round(dir_fd, &plan, done, &again, diag);
         plan_fini(&plan);
     }

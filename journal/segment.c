@@ -72,8 +72,9 @@ segment_header_decode(const uint8_t *in, size_t len, struct segment_header *ret)
 {
     if (len < SEGMENT_HEADER_BYTES) return CO_TORN;
     if (memcmp(in, SEGMENT_MAGIC, 8) != 0 ||
-        co_crc32c(0, in, 60) != get32(in + 60))
+        co_crc32c(0, in, 60) != get32(in + 60)) {
         return CO_DAMAGED;
+    }
     if (get32(in + 8) != SEGMENT_VERSION) return CO_VERSION;
     *ret = (struct segment_header){
         .job = get64(in + 16),
@@ -182,6 +183,7 @@ segment_source_get(struct segment_source *src, uint64_t offset, size_t len,
 
     co_assert(offset <= src->size && len <= src->size - offset);
     if (src->fd < 0) {
+        co_assert(src->mem || len == 0);
         *ret = src->mem ? src->mem + offset : NULL;
         return CO_OK;
     }
@@ -207,8 +209,9 @@ record_decode(const uint8_t *raw, uint64_t offset, uint64_t end,
     uint32_t word = get32(raw);
     uint64_t length = word & ~LENGTH_FIRST;
 
-    if (length > RECORD_CONTENT_MAX || record_bytes(length) > end - offset)
+    if (length > RECORD_CONTENT_MAX || record_bytes(length) > end - offset) {
         return false;
+    }
     *ret = (struct record){
         .sequence = get64(raw + 8) >> 8,
         .type = raw[8],
@@ -268,8 +271,9 @@ segment_resync(struct segment_source *src, uint32_t seed, uint64_t offset,
          * bytes to be checked in full. */
         if (!record_decode(raw, offset, end, ret) ||
             ret->sequence <= sequence ||
-            ret->sequence - sequence > BITFIX_SEQUENCE_JUMP)
+            ret->sequence - sequence > BITFIX_SEQUENCE_JUMP) {
             continue;
+        }
         err = record_verify(src, seed, ret);
         if (err != CO_DAMAGED) return err;
     }
@@ -316,10 +320,11 @@ scan_record(struct segment_scan *scan, struct scan_pending *pending,
     scan->last_sequence = record->sequence;
     scan->tail = record->end;
     if (record->type == RECORD_OWNER) scan->last_owner = record->offset;
-    if (scan->verdict == SEGMENT_DAMAGED)
+    if (scan->verdict == SEGMENT_DAMAGED) {
         scan->valid_after++;
-    else
+    } else {
         scan->good_end = record->end;
+    }
 }
 
 /* Is the record at the start of an unconfirmed stretch one flip away from
@@ -351,8 +356,9 @@ scan_finish(struct segment_source *src, uint32_t seed, uint64_t end,
 
     if (!pending->bad) {
         /* Whole records up to an end that should lie further on. */
-        if (sealed && src->size < end)
+        if (sealed && src->size < end) {
             *pending = (struct scan_pending){.bad = scan->tail, .stretches = 1};
+        }
         if (pending->bad) scan_damage(scan, pending);
         return CO_OK;
     }

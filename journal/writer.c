@@ -58,8 +58,9 @@ grow(void **array, size_t *cap, size_t need, size_t item)
     void *p;
 
     if (need <= *cap) return true;
-    while (next < need)
+    while (next < need) {
         next *= 2;
+    }
     p = realloc(*array, next * item);
     if (!p) return false;
     *array = p;
@@ -99,8 +100,9 @@ batch_clear(struct batch *b)
 {
     size_t i;
 
-    for (i = 0; i < b->part_count; i++)
+    for (i = 0; i < b->part_count; i++) {
         co_bytes_unref(&b->parts[i]);
+    }
     b->count = b->part_count = 0;
     b->bytes = 0;
 }
@@ -141,8 +143,9 @@ append_locked(struct journal *j, const struct commit_entry *entry,
     if (j->queued && j->queued + bytes > j->queue_max) return CO_FULL;
     if (!batch_reserve(b, entry->part_count)) return CO_NOMEM;
     b->entries[b->count++] = *entry;
-    for (i = 0; i < entry->part_count; i++)
+    for (i = 0; i < entry->part_count; i++) {
         b->parts[b->part_count++] = co_bytes_ref(parts[i]);
+    }
     b->bytes += bytes;
     j->queued += bytes;
     journal_nudge(j);
@@ -169,8 +172,9 @@ entry_check(uint8_t type, const struct co_bytes *parts, size_t count,
     size_t i;
 
     if (type == RECORD_NONE || type == RECORD_OWNER || type == RECORD_CLOSE ||
-        type == RECORD_VOID)
+        type == RECORD_VOID) {
         return CO_INVALID;
+    }
     for (i = 0; i < count; i++) {
         if (parts[i].len > RECORD_CONTENT_MAX) return CO_RANGE;
         len += parts[i].len;
@@ -231,16 +235,18 @@ taken(struct journal *j, struct journal_answer *answer)
 {
     (void)pthread_mutex_lock(&j->lock);
     if (answer) {
-        if (j->unanswered-- == JOURNAL_ANSWERS_MAX)
+        if (j->unanswered-- == JOURNAL_ANSWERS_MAX) {
             (void)pthread_cond_signal(&j->wake);
+        }
     } else if (j->rest) {
         answer = j->rest;
         j->rest = answer->next;
         if (!j->rest) j->rest_end = &j->rest;
     }
     (void)pthread_mutex_unlock(&j->lock);
-    if (answer && !answer->err && answer->count)
+    if (answer && !answer->err && answer->count) {
         j->segment = answer->records[answer->count - 1].pos.segment;
+    }
     return answer;
 }
 
@@ -333,8 +339,9 @@ entries_bytes(const struct commit_entry *entries, size_t count)
     uint64_t bytes = 0;
     size_t i;
 
-    for (i = 0; i < count; i++)
+    for (i = 0; i < count; i++) {
         bytes += record_bytes(entries[i].length);
+    }
     return bytes;
 }
 
@@ -383,8 +390,9 @@ static void
 work_wait_room(struct journal *j)
 {
     (void)pthread_mutex_lock(&j->lock);
-    while (!j->stopping && j->unanswered >= JOURNAL_ANSWERS_MAX)
+    while (!j->stopping && j->unanswered >= JOURNAL_ANSWERS_MAX) {
         (void)pthread_cond_wait(&j->wake, &j->lock);
+    }
     (void)pthread_mutex_unlock(&j->lock);
 }
 
@@ -480,8 +488,9 @@ journal_thread(void *arg)
 {
     struct journal *j = arg;
 
-    while (work_take(j, true))
+    while (work_take(j, true)) {
         work_batch(j);
+    }
     return NULL;
 }
 
@@ -489,8 +498,9 @@ enum co_err
 journal_commit(struct journal *j)
 {
     co_assert(j->threadless);
-    while (work_take(j, false))
+    while (work_take(j, false)) {
         work_batch(j);
+    }
     return j->err;
 }
 
@@ -548,8 +558,9 @@ journal_open(struct journal *j, const char *dir, uint64_t job, uint32_t owner,
     static const struct adoption none;
     enum co_err err;
 
-    if (!owner || options.roll_bytes > (1u << 30))
+    if (!owner || options.roll_bytes > (1u << 30)) {
         return co_fail(diag, CO_INVALID, "owner 0, or segments above 1 GiB");
+    }
     j->queue_max = o->queue_bytes ? o->queue_bytes : JOURNAL_QUEUE_BYTES;
     j->threadless = o->threadless;
     err = co_mailbox_new(JOURNAL_ANSWERS_MAX, &j->answers);
@@ -560,8 +571,9 @@ journal_open(struct journal *j, const char *dir, uint64_t job, uint32_t owner,
     if (err) return err;
     j->segment = commit_segment(j->commit);
     if (j->threadless) return CO_OK;
-    if (pthread_create(&j->thread, NULL, journal_thread, j) != 0)
+    if (pthread_create(&j->thread, NULL, journal_thread, j) != 0) {
         return co_fail(diag, CO_NOMEM, "cannot start the journal's thread");
+    }
     j->running = true;
     return CO_OK;
 }
@@ -611,8 +623,9 @@ journal_stop(struct journal *j, struct co_diag *diag)
 
     if (j->stopped) return journal_error(j, diag);
     journal_join(j, false);
-    while (j->threadless && work_take(j, false))
+    while (j->threadless && work_take(j, false)) {
         work_batch(j);
+    }
     j->stopped = true;
     err = journal_error(j, diag);
     if (!err && j->err) {
@@ -630,8 +643,9 @@ journal_free(struct journal *j)
 
     if (!j) return;
     journal_join(j, true);
-    while (j->answers && (a = journal_take(j)) != NULL)
+    while (j->answers && (a = journal_take(j)) != NULL) {
         free(a);
+    }
     co_mailbox_free(j->answers);
     commit_free(j->commit);
     batch_fini(&j->open);
