@@ -83,7 +83,7 @@ attribute_label(const struct model *m, enum attribute_id id, uint32_t value)
 static bool
 same_text(struct model_text label, const char *text)
 {
-    return strlen(text) == label.len &&
+    return label.data && strlen(text) == label.len &&
            strncasecmp(text, label.data, label.len) == 0;
 }
 
@@ -91,8 +91,10 @@ bool
 attribute_matches(const struct model *m, enum attribute_id id, uint32_t value,
                   const char *text)
 {
-    if (id == ATTR_STATE && same_text(model_text(&m->state_name, value), text))
+    if (id == ATTR_STATE &&
+        same_text(model_text(&m->state_name, value), text)) {
         return true;
+    }
     return same_text(attribute_label(m, id, value), text);
 }
 

@@ -56,16 +56,18 @@ put_label(const struct model *m, enum attribute_id id, uint32_t v,
 static void
 put_ages(unsigned low, unsigned high, struct co_buf *out)
 {
-    if (high >= MODEL_AGES - 1)
+    if (high >= MODEL_AGES - 1) {
         co_buf_printf(out, " %u+", low);
-    else
+    } else {
         co_buf_printf(out, " %u-%u", low, high);
+    }
 }
 
 static void
 sas_label(const struct model *m, uint32_t cell, struct co_buf *out)
 {
-    uint32_t g = cell % m->age_group_count, row = cell / m->age_group_count;
+    size_t g = cell % m->age_group_count;
+    uint32_t row = cell / m->age_group_count;
 
     put_label(m, ATTR_STATE, row / MODEL_SEXES, out);
     co_buf_putc(out, ' ');
@@ -104,8 +106,9 @@ edu_cell(const struct model *m, const struct person *p)
 
     (void)m;
     if (p->age < edu_age_min[0] || p->education < EDU_FIRST) return UINT32_MAX;
-    while (edu_age_min[a + 1] <= p->age)
+    while (edu_age_min[a + 1] <= p->age) {
         a++;
+    }
     return ((a * MODEL_SEXES) + p->sex) * (EDU_COUNT - EDU_FIRST) +
            p->education - EDU_FIRST;
 }
@@ -160,8 +163,9 @@ void
 audit_free(struct audit *a)
 {
     if (!a) return;
-    for (size_t t = 0; t < AUDIT_TABLE_COUNT; t++)
+    for (size_t t = 0; t < AUDIT_TABLE_COUNT; t++) {
         free(a->counts[t]);
+    }
     free(a);
 }
 
@@ -178,8 +182,9 @@ audit_count(struct audit *a, const struct person *p)
 void
 audit_clear(struct audit *a)
 {
-    for (size_t t = 0; t < AUDIT_TABLE_COUNT; t++)
+    for (size_t t = 0; t < AUDIT_TABLE_COUNT; t++) {
         memset(a->counts[t], 0, a->cells[t] * sizeof *a->counts[t]);
+    }
 }
 
 uint32_t
@@ -197,8 +202,9 @@ audit_get(const struct audit *a, uint32_t table, uint32_t cell)
 static bool
 deltas_fit(const struct audit *a, const struct audit_delta *d, size_t n)
 {
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         if (d[i].cell >= audit_cells(a, d[i].table)) return false;
+    }
     return true;
 }
 
@@ -206,8 +212,9 @@ enum co_err
 audit_add(struct audit *a, const struct audit_delta *d, size_t n)
 {
     if (!deltas_fit(a, d, n)) return CO_RANGE;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         a->counts[d[i].table][d[i].cell] += d[i].n;
+    }
     return CO_OK;
 }
 
@@ -215,10 +222,12 @@ enum co_err
 audit_subtract(struct audit *a, const struct audit_delta *d, size_t n)
 {
     if (!deltas_fit(a, d, n)) return CO_RANGE;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         if (a->counts[d[i].table][d[i].cell] < d[i].n) return CO_RANGE;
-    for (size_t i = 0; i < n; i++)
+    }
+    for (size_t i = 0; i < n; i++) {
         a->counts[d[i].table][d[i].cell] -= d[i].n;
+    }
     return CO_OK;
 }
 
@@ -232,8 +241,9 @@ allowed_share(const struct sampler *s, const struct person *cell,
     uint64_t sum = 0;
 
     if (!(sampler_tested(s) & 1U << id)) return 1;
-    for (uint32_t v = 0; v < attribute_values(sampler_model(s), id); v++)
+    for (uint32_t v = 0; v < attribute_values(sampler_model(s), id); v++) {
         sum += sampler_share(s, cell, id, v);
+    }
     return (double)sum / (1 << 24);
 }
 
@@ -253,10 +263,11 @@ target_cell(const struct audit *a, const struct sampler *s,
     for (uint32_t e = EDU_FIRST; e < EDU_COUNT; e++) {
         cell->education = (uint8_t)e;
         k = tables[table].cell(a->m, cell);
-        if (k < a->cells[table])
+        if (k < a->cells[table]) {
             target[k] += weight *
                          (double)sampler_share(s, cell, ATTR_EDUCATION, e) /
                          (1 << 24);
+        }
     }
 }
 
@@ -276,10 +287,12 @@ make_target(const struct audit *a, const struct sampler *s,
                   allowed_share(s, &cell, ATTR_EMPLOYMENT);
         target_cell(a, s, table, &cell, weight, target);
     }
-    for (uint32_t k = 0; k < a->cells[table]; k++)
+    for (uint32_t k = 0; k < a->cells[table]; k++) {
         sum += target[k];
-    for (uint32_t k = 0; k < a->cells[table] && sum > 0; k++)
+    }
+    for (uint32_t k = 0; k < a->cells[table] && sum > 0; k++) {
         target[k] /= sum;
+    }
     return target;
 }
 
@@ -305,11 +318,12 @@ compare_cells(const uint64_t *counts, const double *target, uint32_t cells,
 
         r->tv += fabs(q - p) / 2;
         r->js += js_term(p, q);
-        if (n * p < 1)
+        if (n * p < 1) {
             r->floor += p * pow(1 - p, n);
-        else
+        } else {
             r->floor += sqrt(sigma2) * 0.3989422804014327; /* 1/sqrt(2 pi) */
-        var += sigma2 * 0.3633802276324187 / 4;            /* 1 - 2/pi */
+        }
+        var += sigma2 * 0.3633802276324187 / 4; /* 1 - 2/pi */
     }
     r->sd = sqrt(var);
     r->excess = r->tv - r->floor;
@@ -332,8 +346,9 @@ start_result(const struct audit *a, const struct sampler *s,
     *r = (struct audit_result){.name = tables[table].name,
                                .cells = a->cells[table],
                                .exact = target_exact(s)};
-    for (uint32_t k = 0; k < a->cells[table]; k++)
+    for (uint32_t k = 0; k < a->cells[table]; k++) {
         r->n += a->counts[table][k];
+    }
 }
 
 enum co_err
@@ -356,7 +371,7 @@ static void
 report_worst(const struct audit *a, enum audit_table table,
              const double *target, uint64_t n, struct co_buf *json)
 {
-    uint32_t seen[WORST_CELLS];
+    uint32_t seen[WORST_CELLS] = {0};
 
     co_buf_puts(json, ",\"worst\":[");
     for (uint32_t w = 0; w < WORST_CELLS && w < a->cells[table]; w++) {
@@ -367,8 +382,9 @@ report_worst(const struct audit *a, enum audit_table table,
                 fabs((double)a->counts[table][k] / (double)n - target[k]);
             bool used = false;
 
-            for (uint32_t j = 0; j < w; j++)
+            for (uint32_t j = 0; j < w; j++) {
                 used = used || seen[j] == k;
+            }
             if (used || d <= most) continue;
             most = d;
             seen[w] = k;

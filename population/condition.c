@@ -18,9 +18,10 @@ fail_attribute(struct co_diag *diag, const char *name)
     enum co_err err;
 
     co_buf_init(&list, 4096);
-    for (unsigned i = 0; i < ATTR_COUNT; i++)
+    for (unsigned i = 0; i < ATTR_COUNT; i++) {
         co_buf_printf(&list, "%s%s", i ? ", " : "",
                       attribute_get((enum attribute_id)i)->name);
+    }
     err = co_fail(diag, CO_INVALID,
                   "where: there is no attribute \"%.60s\"; allowed: %s", name,
                   co_buf_text(&list));
@@ -42,8 +43,9 @@ distance(const char *a, size_t an, const char *b, size_t bn)
 
     if (an > WORD_MAX) an = WORD_MAX;
     if (bn > WORD_MAX) bn = WORD_MAX;
-    for (size_t j = 0; j <= bn; j++)
+    for (size_t j = 0; j <= bn; j++) {
         row[j] = (unsigned)j;
+    }
     for (size_t i = 1; i <= an; i++) {
         unsigned diagonal = row[0];
 
@@ -73,8 +75,9 @@ list_near(const struct model *m, enum attribute_id id, const char *text,
         unsigned d = distance(text, strlen(text), t.data, t.len);
         int k = NEAR_MAX;
 
-        while (k > 0 && far[k - 1] > d)
+        while (k > 0 && far[k - 1] > d) {
             k--;
+        }
         for (int j = NEAR_MAX - 1; j > k; j--) {
             far[j] = far[j - 1];
             best[j] = best[j - 1];
@@ -121,11 +124,12 @@ allow_values(const struct model *m, enum attribute_id id,
     for (size_t i = 0; i < c->n_values; i++) {
         bool found = false;
 
-        for (uint32_t v = 0; v < n; v++)
+        for (uint32_t v = 0; v < n; v++) {
             if (attribute_matches(m, id, v, c->values[i])) {
                 here[v] = 1;
                 found = true;
             }
+        }
         if (!found) return fail_value(m, id, c->values[i], diag);
     }
     return CO_OK;
@@ -137,13 +141,15 @@ allow_range(uint32_t n, const char *name, const struct condition *c,
 {
     int64_t low = c->has_min ? c->min : 0, high = c->has_max ? c->max : n - 1;
 
-    if (low > high || high < 0 || low >= n)
+    if (low > high || high < 0 || low >= n) {
         return co_fail(diag, CO_INVALID,
                        "where: %s from %lld to %lld holds nothing; it runs "
                        "from 0 to %u",
                        name, (long long)low, (long long)high, n - 1);
-    for (int64_t v = low < 0 ? 0 : low; v <= high && v < n; v++)
+    }
+    for (int64_t v = low < 0 ? 0 : low; v <= high && v < n; v++) {
         here[v] = 1;
+    }
     return CO_OK;
 }
 
@@ -156,16 +162,18 @@ allow_one(const struct model *m, enum attribute_id id,
     bool range = c->has_min || c->has_max;
 
     if (attribute_get(id)->kind == ATTR_INTEGER) {
-        if (!range || c->n_values)
+        if (!range || c->n_values) {
             return co_fail(diag, CO_INVALID,
                            "where: %s is a number: give min and/or max", name);
+        }
         return allow_range(attribute_values(m, id), name, c, here, diag);
     }
-    if (range || !c->n_values)
+    if (range || !c->n_values) {
         return co_fail(diag, CO_INVALID,
                        "where: %s takes a list of at least one value, no min "
                        "or max",
                        name);
+    }
     return allow_values(m, id, c, here, diag);
 }
 
@@ -179,8 +187,9 @@ add_limit(struct sampler *s, const struct condition *c, struct co_diag *diag)
     uint32_t n;
     enum co_err err;
 
-    if (attribute_find(c->attribute, &id))
+    if (attribute_find(c->attribute, &id)) {
         return fail_attribute(diag, c->attribute);
+    }
     n = attribute_values(s->m, id);
     here = calloc(n, 1);
     if (!here) return co_fail(diag, CO_NOMEM, "no memory for conditions");
@@ -190,8 +199,9 @@ add_limit(struct sampler *s, const struct condition *c, struct co_diag *diag)
         return err;
     }
     l = &s->limits[id];
-    for (uint32_t v = 0; l->on && v < n; v++)
+    for (uint32_t v = 0; l->on && v < n; v++) {
         here[v] &= l->allowed[v];
+    }
     free(l->allowed);
     *l = (struct limit){true, here, n};
     if (!attribute_get(id)->root) s->tested |= 1U << id;
@@ -218,8 +228,9 @@ table_possible(const struct sampler *s, enum attribute_id id,
 {
     uint32_t n = attribute_values(s->m, id);
 
-    for (uint32_t v = 0; v < n; v++)
+    for (uint32_t v = 0; v < n; v++) {
         if (sampler_share(s, p, id, v)) return true;
+    }
     return false;
 }
 
@@ -237,8 +248,9 @@ level_possible(const struct sampler *s, const struct person *p)
         uint32_t o = s->occ_order[k], g = s->m->occ_of[o];
 
         if (end[k] > (k ? end[k - 1] : 0) && limit_allows(l, o) &&
-            groups[g] > (g ? groups[g - 1] : 0))
+            groups[g] > (g ? groups[g - 1] : 0)) {
             return true;
+        }
     }
     return false;
 }
@@ -250,13 +262,16 @@ occupation_possible(const struct sampler *s, const struct person *cell)
 
     if (!s->limits[ATTR_OCCUPATION].on) return true;
     if (limit_allows(&s->limits[ATTR_OCCUPATION], s->m->occupations) &&
-        sampler_share(s, cell, ATTR_EMPLOYMENT, EMPLOY_ARMED))
+        sampler_share(s, cell, ATTR_EMPLOYMENT, EMPLOY_ARMED)) {
         return true;
+    }
     if (!sampler_share(s, cell, ATTR_EMPLOYMENT, EMPLOY_EMPLOYED)) return false;
-    for (p.education = 0; p.education < EDU_COUNT; p.education++)
+    for (p.education = 0; p.education < EDU_COUNT; p.education++) {
         if (sampler_share(s, cell, ATTR_EDUCATION, p.education) &&
-            level_possible(s, &p))
+            level_possible(s, &p)) {
             return true;
+        }
+    }
     return false;
 }
 
@@ -268,15 +283,19 @@ names_possible(const struct sampler *s, const struct person *p, uint32_t group)
     const uint32_t *counts = m->last_n + (size_t)group * m->last.count;
 
     if (s->limits[ATTR_FIRST_NAME].on) {
-        for (k = m->first_row[row]; k < m->first_row[row + 1]; k++)
-            if (limit_allows(&s->limits[ATTR_FIRST_NAME], m->first_id[k]))
+        for (k = m->first_row[row]; k < m->first_row[row + 1]; k++) {
+            if (limit_allows(&s->limits[ATTR_FIRST_NAME], m->first_id[k])) {
                 break;
+            }
+        }
         if (k == m->first_row[row + 1]) return false;
     }
     if (!s->limits[ATTR_LAST_NAME].on) return true;
-    for (k = 0; k < m->last.count; k++)
-        if (counts[k] && limit_allows(&s->limits[ATTR_LAST_NAME], k))
+    for (k = 0; k < m->last.count; k++) {
+        if (counts[k] && limit_allows(&s->limits[ATTR_LAST_NAME], k)) {
             return true;
+        }
+    }
     return false;
 }
 
@@ -288,10 +307,12 @@ origin_possible(const struct sampler *s, const struct person *p)
                  m->hispanic_age[p->age];
     bool can = m->hispanic[row * MODEL_RACES + p->race] > 0;
 
-    for (uint32_t h = 0; h <= (can ? 1U : 0U); h++)
+    for (uint32_t h = 0; h <= (can ? 1U : 0U); h++) {
         if (limit_allows(&s->limits[ATTR_HISPANIC], h) &&
-            names_possible(s, p, sampler_name_group(p->race, h)))
+            names_possible(s, p, sampler_name_group(p->race, h))) {
             return true;
+        }
+    }
     return false;
 }
 
@@ -300,8 +321,9 @@ city_possible(const struct sampler *s, const struct person *p)
 {
     if (!s->limits[ATTR_CITY].on) return true;
     for (uint32_t k = s->m->city_row[p->state];
-         k < s->m->city_row[p->state + 1]; k++)
+         k < s->m->city_row[p->state + 1]; k++) {
         if (limit_allows(&s->limits[ATTR_CITY], k)) return true;
+    }
     return false;
 }
 
@@ -319,8 +341,9 @@ condition_possible(const struct sampler *s)
         if (table_possible(s, ATTR_EDUCATION, &p) &&
             table_possible(s, ATTR_MARITAL, &p) &&
             table_possible(s, ATTR_EMPLOYMENT, &p) && city_possible(s, &p) &&
-            origin_possible(s, &p) && occupation_possible(s, &p))
+            origin_possible(s, &p) && occupation_possible(s, &p)) {
             return true;
+        }
     }
     return false;
 }

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -69,10 +70,11 @@ model_map(const char *path, struct co_diag *diag, struct model *m)
     void *map;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
 
-    if (fd < 0)
+    if (fd < 0) {
         return co_fail(diag, co_err_from_errno(errno),
                        "cannot open the population model %s: %s; %s", path,
                        strerror(errno), REBUILD);
+    }
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) ||
         st.st_size < HEADER_BYTES || st.st_size > MAX_BYTES) {
         (void)close(fd);
@@ -83,8 +85,9 @@ model_map(const char *path, struct co_diag *diag, struct model *m)
     }
     map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
     (void)close(fd);
-    if (map == MAP_FAILED)
+    if (map == MAP_FAILED) {
         return co_fail(diag, CO_IO, "cannot map %s: %s", path, strerror(errno));
+    }
     m->file = map;
     m->file_bytes = (size_t)st.st_size;
     return CO_OK;
@@ -97,33 +100,38 @@ model_check_header(const char *path, struct co_diag *diag, struct model *m)
     uint64_t bytes = get_u64(f + 16);
     uint32_t version = get_u32(f + 8);
 
-    if (memcmp(f, "COHORTMD", 8) != 0)
+    if (memcmp(f, "COHORTMD", 8) != 0) {
         return co_fail(diag, CO_DAMAGED,
                        "%s is not a population model (wrong first bytes); %s",
                        path, REBUILD);
-    if (version != MODEL_VERSION)
+    }
+    if (version != MODEL_VERSION) {
         return co_fail(diag, CO_VERSION,
                        "%s has model version %u, this program reads %d; %s",
                        path, version, MODEL_VERSION, REBUILD);
-    if (bytes != m->file_bytes || bytes % 8 != 0)
+    }
+    if (bytes != m->file_bytes || bytes % 8 != 0) {
         return co_fail(diag, CO_TORN,
                        "%s has %zu bytes, its header says %llu: it is cut "
                        "off or grown; %s",
                        path, m->file_bytes, (unsigned long long)bytes, REBUILD);
+    }
     if (bytes < HEADER_BYTES + ENTRY_BYTES ||
         get_u64(f + HEADER_BYTES + 16) !=
-            HEADER_BYTES + (uint64_t)ENTRY_BYTES * get_u32(f + 12))
+            HEADER_BYTES + (uint64_t)ENTRY_BYTES * get_u32(f + 12)) {
         return co_fail(diag, CO_DAMAGED,
                        "%s is damaged: its number of sections is wrong; %s",
                        path, REBUILD);
+    }
     m->hash = get_u64(f + 24);
     m->year = (uint32_t)get_u64(f + 32);
     if (model_content_hash(f + HASHED_FROM, m->file_bytes - HASHED_FROM) !=
-        m->hash)
+        m->hash) {
         return co_fail(diag, CO_DAMAGED,
                        "%s is damaged: its content does not have the hash in "
                        "its header; %s",
                        path, REBUILD);
+    }
     return CO_OK;
 }
 
@@ -149,18 +157,20 @@ take_section(const char *path, struct co_diag *diag, const struct model *m,
     const uint8_t *e = find_section(m, w->name);
     uint64_t at, bytes;
 
-    if (!e)
+    if (!e) {
         return co_fail(diag, CO_DAMAGED, "%s lacks the section %s; %s", path,
                        w->name, REBUILD);
+    }
     at = get_u64(e + 16);
     bytes = get_u64(e + 24);
     if (at > m->file_bytes || bytes > m->file_bytes - at || at % 8 != 0 ||
         get_u32(e + 32) != w->element_bytes ||
-        bytes != (uint64_t)w->element_bytes * get_u32(e + 36))
+        bytes != (uint64_t)w->element_bytes * get_u32(e + 36)) {
         return co_fail(diag, CO_DAMAGED,
                        "%s: section %s lies outside the file or has the "
                        "wrong shape; %s",
                        path, w->name, REBUILD);
+    }
     *w->to = m->file + at;
     if (w->ret_count) *w->ret_count = get_u32(e + 36);
     return CO_OK;
@@ -177,16 +187,18 @@ take_pool(const char *path, struct co_diag *diag, const struct model *m,
     enum co_err err;
     bool good;
 
-    (void)strcpy(stpcpy(at_name, name), ".at");
+    (void)snprintf(at_name, sizeof at_name, "%s.at", name);
     err = take_section(path, diag, m, &text);
     if (!err) err = take_section(path, diag, m, &at);
     if (err) return err;
     good = count >= 2 && pool->at[0] == 0 && pool->at[count - 1] == bytes;
-    for (uint32_t i = 1; good && i < count; i++)
+    for (uint32_t i = 1; good && i < count; i++) {
         good = pool->at[i] > pool->at[i - 1];
-    if (!good)
+    }
+    if (!good) {
         return co_fail(diag, CO_DAMAGED, "%s: the texts of %s are damaged; %s",
                        path, name, REBUILD);
+    }
     pool->count = count - 1;
     return CO_OK;
 }
@@ -274,8 +286,9 @@ table_good(struct model_table *t, uint32_t count, uint32_t ages,
     uint32_t rows = 0, all;
 
     if (ages != MODEL_AGES) return false;
-    for (uint32_t a = 0; a < ages; a++)
+    for (uint32_t a = 0; a < ages; a++) {
         rows = t->row[a] + 1U > rows ? t->row[a] + 1U : rows;
+    }
     t->rows = rows;
     t->values = values;
     all = states * MODEL_SEXES * rows;
@@ -283,8 +296,9 @@ table_good(struct model_table *t, uint32_t count, uint32_t ages,
     for (uint32_t r = 0; r < all; r++) {
         uint64_t sum = 0;
 
-        for (uint32_t v = 0; v < values; v++)
+        for (uint32_t v = 0; v < values; v++) {
             sum += t->p[r * values + v];
+        }
         if (sum != TABLE_SUM) return false;
     }
     return true;
@@ -297,12 +311,13 @@ groups_good(struct model *m, uint32_t bytes)
     uint32_t next = 0;
 
     m->age_group_count = bytes / 2;
-    for (uint32_t g = 0; g < m->age_group_count; g++) {
+    for (size_t g = 0; g < m->age_group_count; g++) {
         uint32_t low = m->age_groups[2 * g], high = m->age_groups[2 * g + 1];
 
         if (low != next || high < low || high >= MODEL_AGES) return false;
-        for (; next <= high; next++)
+        for (; next <= high; next++) {
             m->age_group_of[next] = (uint8_t)g;
+        }
     }
     return next == MODEL_AGES;
 }
@@ -312,8 +327,9 @@ static bool
 starts_good(const uint32_t *at, uint32_t count, uint32_t want, uint32_t total)
 {
     if (count != want + 1 || at[0] != 0 || at[want] != total) return false;
-    for (uint32_t i = 0; i < want; i++)
+    for (uint32_t i = 0; i < want; i++) {
         if (at[i + 1] <= at[i]) return false;
+    }
     return true;
 }
 
@@ -324,10 +340,12 @@ occupations_good(const struct model *m, const struct counts *c)
 
     if (c->of != n || c->sex != n * MODEL_SEXES || c->oage != n ||
         c->oedu != n * MODEL_OCC_LEVELS || m->occ_role.count != n + 1 ||
-        c->ostate != m->states * MODEL_SEXES * m->occ_groups)
+        c->ostate != m->states * MODEL_SEXES * m->occ_groups) {
         return false;
-    for (uint32_t i = 0; i < n; i++)
+    }
+    for (uint32_t i = 0; i < n; i++) {
         if (m->occ_of[i] >= m->occ_groups) return false;
+    }
     return true;
 }
 
@@ -335,10 +353,13 @@ static bool
 names_good(const struct model *m, const struct counts *c)
 {
     if (c->fid != c->fn || c->tilt != m->first.count * MODEL_NAME_GROUPS ||
-        c->last != m->last.count * MODEL_NAME_GROUPS || c->cn != m->city.count)
+        c->last != m->last.count * MODEL_NAME_GROUPS ||
+        c->cn != m->city.count) {
         return false;
-    for (uint32_t i = 0; i < c->fid; i++)
+    }
+    for (uint32_t i = 0; i < c->fid; i++) {
         if (m->first_id[i] >= m->first.count) return false;
+    }
     return starts_good(m->first_row, c->frow, MODEL_SEXES * MODEL_AGES,
                        c->fid) &&
            starts_good(m->city_row, c->crow, m->states, c->cn);
@@ -361,9 +382,11 @@ model_check_tables(const char *path, struct co_diag *diag, struct model *m,
            m->employment.count == EMPLOY_COUNT && groups_good(m, c->groups) &&
            c->joint == s * MODEL_SEXES * m->joint_slots &&
            c->hisp_age == MODEL_AGES;
-    for (uint32_t a = 0; good && a < MODEL_AGES; a++)
-        if (m->hispanic_age[a] + 1U > hisp_rows)
+    for (uint32_t a = 0; good && a < MODEL_AGES; a++) {
+        if (m->hispanic_age[a] + 1U > hisp_rows) {
             hisp_rows = m->hispanic_age[a] + 1U;
+        }
+    }
     m->hispanic_rows = hisp_rows;
     good = good && c->hisp == s * MODEL_SEXES * hisp_rows * MODEL_RACES &&
            table_good(&m->edu, c->edu, c->edu_age, s, EDU_COUNT) &&

@@ -643,8 +643,9 @@ phrases_field_of(uint32_t group)
         {109, FIELD_MOVE},    {112, FIELD_TRANSPORT},
     };
 
-    for (size_t i = 0; i < co_countof(runs); i++)
+    for (size_t i = 0; i < co_countof(runs); i++) {
         if (group < runs[i].last) return (enum phrase_field)runs[i].field;
+    }
     return FIELD_MOVE;
 }
 
@@ -689,8 +690,9 @@ phrases_cohort(uint32_t birth_year)
         ITEM(cohort_2008)};
     size_t k = 0;
 
-    while (k + 1 < PHRASE_COHORTS && first[k + 1] <= birth_year)
+    while (k + 1 < PHRASE_COHORTS && first[k + 1] <= birth_year) {
         k++;
+    }
     return all[k];
 }
 
@@ -703,9 +705,11 @@ phrases_background(bool child)
 const struct phrase_state *
 phrases_state(const char *code, size_t len)
 {
-    for (size_t i = 0; i < co_countof(states); i++)
+    for (size_t i = 0; i < co_countof(states); i++) {
         if (strlen(states[i].code) == len &&
-            memcmp(states[i].code, code, len) == 0)
+            memcmp(states[i].code, code, len) == 0) {
             return &states[i];
+        }
+    }
     return NULL;
 }

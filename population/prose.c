@@ -77,10 +77,12 @@ article(const char *word)
     static const char *const an[] = {"hon", "hour", "heir", "HVAC", "MRI"};
     static const char *const a[] = {"uni", "use", "one", "eu", "ure"};
 
-    for (size_t i = 0; i < co_countof(an); i++)
+    for (size_t i = 0; i < co_countof(an); i++) {
         if (starts_with(word, an[i])) return "an ";
-    for (size_t i = 0; i < co_countof(a); i++)
+    }
+    for (size_t i = 0; i < co_countof(a); i++) {
         if (starts_with(word, a[i])) return "a ";
+    }
     return strchr("aeiouAEIOU", *word) ? "an " : "a ";
 }
 
@@ -131,16 +133,18 @@ role_of(struct prose *pr)
 
     co_assert(occ != PERSON_NO_OCCUPATION);
     t = model_text(&pr->m->occ_role, occ);
-    for (uint32_t i = 0; i < t.len; i++)
+    for (uint32_t i = 0; i < t.len; i++) {
         words += t.data[i] == '|';
+    }
     for (k = (uint32_t)(p->row % words); k > 0; k--) {
         const char *bar = memchr(t.data, '|', t.len);
 
         t.len -= (uint32_t)(bar + 1 - t.data);
         t.data = bar + 1;
     }
-    for (uint32_t i = 0; i < t.len; i++)
+    for (uint32_t i = 0; i < t.len; i++) {
         if (t.data[i] == '|') t.len = i;
+    }
     return t;
 }
 
@@ -348,6 +352,7 @@ fill_phrase(struct prose *pr, char slot)
 }
 
 static void
+// NOLINTNEXTLINE(misc-no-recursion): expand stops at PROSE_DEPTH
 fill(struct prose *pr, char slot, int depth)
 {
     const char *phrase;
@@ -368,6 +373,7 @@ fill(struct prose *pr, char slot, int depth)
 }
 
 static void
+// NOLINTNEXTLINE(misc-no-recursion): stops at PROSE_DEPTH
 expand(struct prose *pr, const char *text, int depth)
 {
     const char *brace;

@@ -31,8 +31,9 @@ maker_init_zstd(struct range_maker *r)
             ZSTD_CCtx_setParameter(r->zstd, ZSTD_c_compressionLevel, 1)) ||
         ZSTD_isError(
             ZSTD_CCtx_setParameter(r->zstd, ZSTD_c_contentSizeFlag, 1)) ||
-        ZSTD_isError(ZSTD_CCtx_setParameter(r->zstd, ZSTD_c_checksumFlag, 0)))
+        ZSTD_isError(ZSTD_CCtx_setParameter(r->zstd, ZSTD_c_checksumFlag, 0))) {
         return CO_STATE;
+    }
     return CO_OK;
 }
 
@@ -89,8 +90,9 @@ range_begin(struct range_maker *r, const struct sampler *s, uint64_t start,
 {
     enum co_err err;
 
-    if (count == 0 || count > RANGE_COUNT_MAX || start > UINT64_MAX - count)
+    if (count == 0 || count > RANGE_COUNT_MAX || start > UINT64_MAX - count) {
         return CO_RANGE;
+    }
     err = maker_ready_audit(r, sampler_model(s));
     if (err) return err;
     r->s = s;
@@ -126,8 +128,9 @@ range_step(struct range_maker *r, uint32_t n, uint32_t *ret_left)
     uint32_t to = n > r->count - r->done ? r->count : r->done + n;
 
     co_assert(r->s);
-    for (; r->done < to; r->done++)
+    for (; r->done < to; r->done++) {
         range_one(r, r->done);
+    }
     if (r->raw.err) return r->raw.err;
     *ret_left = r->count - r->done;
     return CO_OK;
@@ -154,12 +157,13 @@ collect_deltas(struct range_maker *r)
     enum co_err err = CO_OK;
 
     r->n_deltas = 0;
-    for (uint32_t t = 0; t < AUDIT_TABLE_COUNT; t++)
+    for (uint32_t t = 0; t < AUDIT_TABLE_COUNT; t++) {
         for (uint32_t c = 0; c < audit_cells(r->audit, t) && !err; c++) {
             uint32_t n = (uint32_t)audit_get(r->audit, t, c);
 
             if (n) err = deltas_push(r, (struct audit_delta){t, c, n});
         }
+    }
     return err;
 }
 

@@ -54,15 +54,17 @@ pack_deltas(msgpack_packer *pk, const struct audit_delta *d, size_t n)
 {
     size_t tables = 0, i = 0;
 
-    for (size_t k = 0; k < n; k++)
+    for (size_t k = 0; k < n; k++) {
         tables += k == 0 || d[k].table != d[k - 1].table;
+    }
     (void)msgpack_pack_uint64(pk, KEY_DELTAS);
     (void)msgpack_pack_array(pk, tables);
     while (i < n) {
         size_t end = i;
 
-        while (end < n && d[end].table == d[i].table)
+        while (end < n && d[end].table == d[i].table) {
             end++;
+        }
         (void)msgpack_pack_array(pk, 1 + 2 * (end - i));
         (void)msgpack_pack_uint32(pk, d[i].table);
         for (; i < end; i++) {
@@ -163,8 +165,9 @@ bitmap_ones(const uint8_t *bitmap, uint32_t bytes)
 {
     uint32_t n = 0;
 
-    for (uint32_t i = 0; i < bytes; i++)
+    for (uint32_t i = 0; i < bytes; i++) {
         n += (uint32_t)__builtin_popcount(bitmap[i]);
+    }
     return n;
 }
 
@@ -228,8 +231,9 @@ range_decode(const void *data, size_t len, struct range_result *ret)
         walk_entry(&w, key, &r, &bitmap_bytes, &deltas);
     }
     if (!walk_done(&w) || (seen & ALL_KEYS) != ALL_KEYS ||
-        !result_good(&r, bitmap_bytes))
+        !result_good(&r, bitmap_bytes)) {
         return CO_PROTOCOL;
+    }
     r.deltas = calloc(r.n_deltas ? r.n_deltas : 1, sizeof *r.deltas);
     if (!r.deltas) return CO_NOMEM;
     (void)walk_deltas(&deltas, r.deltas);
@@ -260,8 +264,9 @@ range_verify(const struct range_result *r, struct co_buf *raw)
     n = ZSTD_decompress(to, r->raw_bytes, r->frame, r->frame_bytes);
     if (ZSTD_isError(n) || n != r->raw_bytes) return CO_DAMAGED;
     if (crc32_z(0, to, n) != r->raw_crc32) return CO_DAMAGED;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         lines += to[i] == '\n';
+    }
     if (lines != r->rows || (n && to[n - 1] != '\n')) return CO_DAMAGED;
     co_buf_commit(raw, n);
     return CO_OK;

@@ -52,8 +52,9 @@ write_provenance(struct out *o, const struct sampler *s, const struct person *p)
     out_lit(o, ",\"seed\":");
     out_u64(o, sampler_seed(s));
     out_lit(o, ",\"recipe_hash\":\"");
-    for (int shift = 60; shift >= 0; shift -= 4)
+    for (int shift = 60; shift >= 0; shift -= 4) {
         *o->at++ = hex[recipe >> shift & 15];
+    }
     out_lit(o, "\",\"draw\":");
     out_u64(o, p->draw);
     out_lit(o, "}}\n");

@@ -45,10 +45,11 @@ search32(const uint32_t *end, uint32_t from, uint32_t to, uint64_t x)
     while (from < to) {
         uint32_t mid = from + (to - from) / 2;
 
-        if (end[mid] > x)
+        if (end[mid] > x) {
             to = mid;
-        else
+        } else {
             from = mid + 1;
+        }
     }
     return from;
 }
@@ -65,8 +66,9 @@ draw_row(const uint32_t *weights, uint64_t u)
     uint32_t x = (uint32_t)(u >> 40); /* 24 bits, as the rows sum to 2^24 */
     uint8_t v = 0;
 
-    while (x >= weights[v])
+    while (x >= weights[v]) {
         x -= weights[v++];
+    }
     return v;
 }
 
@@ -88,8 +90,9 @@ draw_cell(const struct sampler *s, struct person *p)
     uint64_t u = sequence(s, p->row), x = random_scale(u, s->total);
     uint32_t k = s->guide[u >> (64 - GUIDE_BITS)];
 
-    while (s->cell_end[k] <= x)
+    while (s->cell_end[k] <= x) {
         k++;
+    }
     cell_person(s, s->cell_id[k], p);
 }
 
@@ -124,8 +127,9 @@ draw_occupation(const struct sampler *s, const struct person *p)
     to = s->group_start[g + 1];
     base = from ? end[from - 1] : 0;
     x = base + random_scale(bits(s, p, STREAM_OCCUPATION), end[to - 1] - base);
-    while (end[from] <= x)
+    while (end[from] <= x) {
         from++;
+    }
     return s->occ_order[from];
 }
 
@@ -136,8 +140,9 @@ settle_student(struct person *p)
 {
     if (p->employment != EMPLOY_STUDENT) return;
     if (p->education == EDU_UNDER_9 ||
-        (p->education == EDU_NO_DIPLOMA && (p->age < 18 || p->age > 20)))
+        (p->education == EDU_NO_DIPLOMA && (p->age < 18 || p->age > 20))) {
         p->employment = EMPLOY_OUTSIDE;
+    }
 }
 
 static void
@@ -227,8 +232,9 @@ sampler_accepts(const struct sampler *s, const struct person *p)
         unsigned id = (unsigned)__builtin_ctz(left);
 
         if (!limit_allows(&s->limits[id],
-                          attribute_of(p, (enum attribute_id)id)))
+                          attribute_of(p, (enum attribute_id)id))) {
             return false;
+        }
         left &= left - 1;
     }
     return true;
@@ -266,10 +272,11 @@ sampler_new(const struct model *m, uint64_t seed,
     err = sampler_build_joint(s);
     if (!err) err = sampler_build(s);
     if (err) return co_fail(diag, err, "no memory for the sampler's tables");
-    if (s->total == 0 || !condition_possible(s))
+    if (s->total == 0 || !condition_possible(s)) {
         return co_fail(diag, CO_INVALID,
                        "where: nobody in the population fulfils all of these "
                        "conditions; loosen one of them");
+    }
     s->rate_ppm = probe_rate(s);
     *ret_sampler = co_take(&s);
     return CO_OK;
@@ -279,8 +286,9 @@ void
 sampler_free(struct sampler *s)
 {
     if (!s) return;
-    for (size_t i = 0; i < ATTR_COUNT; i++)
+    for (size_t i = 0; i < ATTR_COUNT; i++) {
         free(s->limits[i].allowed);
+    }
     free(s->cell_id);
     free(s->cell_end);
     free(s->occ_order);

@@ -18,8 +18,9 @@ sampler_class(uint32_t age)
 {
     uint32_t c = 0;
 
-    while (c + 1 < OCC_CLASSES && class_age[c + 1] <= age)
+    while (c + 1 < OCC_CLASSES && class_age[c + 1] <= age) {
         c++;
+    }
     return c;
 }
 
@@ -66,14 +67,16 @@ build_slots(struct sampler *s)
 {
     uint32_t n = 0;
 
-    for (uint32_t g = 0; g < s->m->age_group_count; g++)
-        for (uint32_t r = 0; r < MODEL_RACES; r++)
+    for (size_t g = 0; g < s->m->age_group_count; g++) {
+        for (uint32_t r = 0; r < MODEL_RACES; r++) {
             for (uint32_t a = s->m->age_groups[2 * g];
                  a <= s->m->age_groups[2 * g + 1]; a++, n++) {
                 s->slot[n].group = (uint8_t)g;
                 s->slot[n].race = (uint8_t)r;
                 s->slot[n].age = (uint8_t)a;
             }
+        }
+    }
     co_assert(n == s->m->joint_slots);
 }
 
@@ -97,8 +100,9 @@ build_guide(struct sampler *s)
     for (uint32_t b = 0; b < GUIDE_SIZE; b++) {
         uint64_t low = random_scale((uint64_t)b << (64 - GUIDE_BITS), s->total);
 
-        while (s->cell_end[k] <= low)
+        while (s->cell_end[k] <= low) {
             k++;
+        }
         s->guide[b] = k;
     }
     s->guide[GUIDE_SIZE] = k;
@@ -111,8 +115,8 @@ sampler_build_joint(struct sampler *s)
     uint32_t n = m->states * MODEL_SEXES * m->joint_slots;
 
     build_slots(s);
-    s->cell_id = malloc(n * sizeof *s->cell_id);
-    s->cell_end = malloc(n * sizeof *s->cell_end);
+    s->cell_id = calloc(n, sizeof *s->cell_id);
+    s->cell_end = calloc(n, sizeof *s->cell_end);
     if (!s->cell_id || !s->cell_end) return CO_NOMEM;
     for (uint32_t id = 0; id < n; id++) {
         if (m->joint[id] == 0 || !cell_allowed(s, id)) continue;
@@ -132,8 +136,9 @@ build_occ_order(struct sampler *s)
 
     for (uint32_t g = 0; g < m->occ_groups; g++) {
         s->group_start[g] = n;
-        for (uint32_t o = 0; o < m->occupations; o++)
+        for (uint32_t o = 0; o < m->occupations; o++) {
             if (m->occ_of[o] == g) s->occ_order[n++] = (uint16_t)o;
+        }
     }
     s->group_start[m->occ_groups] = n;
 }
@@ -172,8 +177,9 @@ group_share(const struct sampler *s, uint32_t g, uint32_t sex, uint32_t level,
 
     if (from == to) return 0;
     weight = end[to - 1] - (from ? end[from - 1] : 0);
-    for (uint32_t k = from; k < to; k++)
+    for (uint32_t k = from; k < to; k++) {
         people += s->m->occ_sex[s->occ_order[k] * MODEL_SEXES + sex];
+    }
     if (!people || !weight) return 0;
     return co_max_u64(1, weight * (SHARE_ONE / 1000) / people);
 }
@@ -191,10 +197,12 @@ build_group_row(struct sampler *s, uint32_t state, uint32_t sex, uint32_t level,
     uint64_t total = 0, sum = 0;
     unsigned shift = 0;
 
-    for (uint32_t g = 0; g < m->occ_groups; g++)
+    for (uint32_t g = 0; g < m->occ_groups; g++) {
         total += people[g] * share[g];
-    while (total >> shift > UINT32_MAX / 2)
+    }
+    while (total >> shift > UINT32_MAX / 2) {
         shift++;
+    }
     for (uint32_t g = 0; g < m->occ_groups; g++) {
         uint64_t w = people[g] * share[g];
 
@@ -215,18 +223,23 @@ build_occupations(struct sampler *s)
     s->occ_end = calloc(rows * m->occupations, sizeof *s->occ_end);
     s->group_end =
         calloc(rows * m->states * m->occ_groups, sizeof *s->group_end);
-    if (!s->occ_order || !s->group_start || !s->occ_end || !s->group_end)
+    if (!s->occ_order || !s->group_start || !s->occ_end || !s->group_end) {
         return CO_NOMEM;
+    }
     build_occ_order(s);
-    for (uint32_t x = 0; x < MODEL_SEXES; x++)
-        for (uint32_t l = 0; l < MODEL_OCC_LEVELS; l++)
+    for (uint32_t x = 0; x < MODEL_SEXES; x++) {
+        for (uint32_t l = 0; l < MODEL_OCC_LEVELS; l++) {
             for (uint32_t c = 0; c < OCC_CLASSES; c++) {
                 build_occ_row(s, x, l, c);
-                for (uint32_t g = 0; g < m->occ_groups; g++)
+                for (uint32_t g = 0; g < m->occ_groups; g++) {
                     share[g] = group_share(s, g, x, l, c);
-                for (uint32_t st = 0; st < m->states; st++)
+                }
+                for (uint32_t st = 0; st < m->states; st++) {
                     build_group_row(s, st, x, l, c, share);
+                }
             }
+        }
+    }
     return CO_OK;
 }
 
