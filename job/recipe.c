@@ -86,11 +86,13 @@ read_seed(const json_t *value, uint64_t *ret_seed)
     uint64_t seed = 0;
 
     if (!text || !*text) return false;
-    for (; *text; text++)
+    for (; *text; text++) {
         if (*text < '0' || *text > '9' ||
             __builtin_mul_overflow(seed, 10, &seed) ||
-            __builtin_add_overflow(seed, (uint64_t)(*text - '0'), &seed))
+            __builtin_add_overflow(seed, (uint64_t)(*text - '0'), &seed)) {
             return false;
+        }
+    }
     *ret_seed = seed;
     return true;
 }
@@ -106,10 +108,11 @@ read_values(const json_t *root, struct recipe *recipe, struct co_diag *diag)
 
     if (!read_u64(json_object_get(root, "generator"), UINT32_MAX, &generator) ||
         !read_seed(json_object_get(root, "seed"), &recipe->seed) || !model ||
-        !co_hex16_parse(model, &recipe->model_hash) || !json_is_array(phases))
+        !co_hex16_parse(model, &recipe->model_hash) || !json_is_array(phases)) {
         return co_fail(diag, CO_INVALID,
                        "recipe: generator, seed, model or phases are missing "
                        "or wrong");
+    }
     recipe->generator = (uint32_t)generator;
     recipe->phases = SPEC_CORPUS;
     if (json_array_size(phases) > 1) recipe->phases |= SPEC_COMPOSE;
@@ -140,12 +143,14 @@ parse_root(const json_t *root, const void *json, size_t len,
     uint64_t version = 0;
     enum co_err err;
 
-    if (!read_u64(json_object_get(root, "version"), UINT32_MAX, &version))
+    if (!read_u64(json_object_get(root, "version"), UINT32_MAX, &version)) {
         return co_fail(diag, CO_INVALID, "recipe: no version");
-    if (version != RECIPE_VERSION)
+    }
+    if (version != RECIPE_VERSION) {
         return co_fail(diag, CO_VERSION,
                        "recipe: version %" PRIu64 "; this program reads %d",
                        version, RECIPE_VERSION);
+    }
     err = read_values(root, recipe, diag);
     if (!err) err = check_canonical(recipe, json, len, diag);
     return err;
@@ -160,13 +165,15 @@ recipe_parse(const void *json, size_t len, struct recipe *ret_recipe,
     json_t *root;
     enum co_err err;
 
-    if (len > RECIPE_BYTES_MAX)
+    if (len > RECIPE_BYTES_MAX) {
         return co_fail(diag, CO_FULL, "recipe: %zu bytes; at most %d", len,
                        RECIPE_BYTES_MAX);
+    }
     root = json_loadb(json, len, JSON_REJECT_DUPLICATES, &error);
-    if (!root)
+    if (!root) {
         return co_fail(diag, CO_INVALID, "recipe: not valid JSON: %s",
                        error.text);
+    }
     err = parse_root(root, json, len, &recipe, diag);
     json_decref(root);
     if (err) {
@@ -209,8 +216,9 @@ diff_where(const struct job_where *folder, const struct job_where *job,
     where_write(folder, &json);
     co_json_init(&json, &b);
     where_write(job, &json);
-    if (strcmp(co_buf_text(&a), co_buf_text(&b)) != 0)
+    if (strcmp(co_buf_text(&a), co_buf_text(&b)) != 0) {
         differ(buf, "population.where", co_buf_text(&a), co_buf_text(&b));
+    }
 }
 
 static const char *
@@ -232,17 +240,19 @@ recipe_diff(const struct recipe *folder, const struct recipe *job,
         differ(buf, "seed", a, b);
     }
     diff_where(&folder->where, &job->where, buf);
-    if (folder->phases != job->phases)
+    if (folder->phases != job->phases) {
         differ(buf, "phases", phases_text(folder->phases),
                phases_text(job->phases));
+    }
     if (folder->generator != job->generator) {
         (void)snprintf(a, sizeof a, "%" PRIu32, folder->generator);
         (void)snprintf(b, sizeof b, "%" PRIu32, job->generator);
         differ_program(buf, "generator version", a, b);
     }
-    if (folder->model_hash != job->model_hash)
+    if (folder->model_hash != job->model_hash) {
         differ_program(buf, "population tables",
                        co_hex16(folder->model_hash, a),
                        co_hex16(job->model_hash, b));
+    }
     return buf->len > before;
 }

@@ -44,10 +44,11 @@ read_name(struct job_spec *spec, const struct co_yaml *node,
 
     if (node->kind != CO_YAML_SCALAR || !node->text[0] ||
         strlen(node->text) > max ||
-        node->text[strspn(node->text, letters)] != '\0')
+        node->text[strspn(node->text, letters)] != '\0') {
         return co_yaml_fail(node, diag, CO_INVALID,
                             "found %s; allowed are 1 to %zu of a-z, 0-9 and -",
                             co_yaml_found(node).text, max);
+    }
     memcpy(spec->name, node->text, strlen(node->text) + 1);
     return CO_OK;
 }
@@ -99,8 +100,9 @@ read_phases(struct job_spec *spec, const struct co_yaml *node,
         spec->phases |= 1u << index;
     }
     if (err) return err;
-    if (wanted == node->count && wanted > 0 && index + 1 == wanted)
+    if (wanted == node->count && wanted > 0 && index + 1 == wanted) {
         return CO_OK;
+    }
     return co_yaml_fail(node, diag, CO_INVALID,
                         "phases are empty, out of order or twice; allowed is "
                         "[corpus] or [corpus, compose]");
@@ -111,8 +113,9 @@ read_provider(struct job_spec *spec, const struct co_yaml *node,
               struct co_diag *diag)
 {
     (void)spec;
-    if (node->kind == CO_YAML_SCALAR && strcmp(node->text, "builtin") == 0)
+    if (node->kind == CO_YAML_SCALAR && strcmp(node->text, "builtin") == 0) {
         return CO_OK;
+    }
     return co_yaml_fail(node, diag, CO_INVALID,
                         "found %s; allowed is builtin (this version has no "
                         "other providers)",
@@ -149,12 +152,13 @@ read_shard_rows(struct job_spec *spec, const struct co_yaml *node,
     enum co_err err = co_yaml_u64(node, SPEC_GRID, SHARD_ROWS_MAX, &rows, diag);
 
     if (err) return err;
-    if (rows % SPEC_GRID)
+    if (rows % SPEC_GRID) {
         return co_yaml_fail(node, diag, CO_RANGE,
                             "found %s; allowed is a multiple of %d from %d to "
                             "%d",
                             co_yaml_found(node).text, SPEC_GRID, SPEC_GRID,
                             SHARD_ROWS_MAX);
+    }
     spec->shard_rows = (uint32_t)rows;
     return CO_OK;
 }
@@ -167,10 +171,11 @@ read_formats(struct job_spec *spec, const struct co_yaml *node,
 
     (void)spec;
     if (err) return err;
-    if (node->count != 1)
+    if (node->count != 1) {
         return co_yaml_fail(node, diag, CO_INVALID,
                             "found %u formats; allowed is [jsonl.zst]",
                             node->count);
+    }
     return only(node->first, "jsonl.zst", diag);
 }
 
@@ -209,6 +214,7 @@ static const struct {
 
 /* Reads the keys of one map, then of the maps inside it. */
 static enum co_err
+// NOLINTNEXTLINE(misc-no-recursion): readers has two levels
 read_map(struct job_spec *spec, const char *prefix, const struct co_yaml *map,
          struct co_diag *diag)
 {
@@ -223,8 +229,9 @@ read_map(struct job_spec *spec, const char *prefix, const struct co_yaml *map,
 
         (void)snprintf(path, sizeof path, "%s%s%s", prefix, *prefix ? "." : "",
                        c->key);
-        while (i < co_countof(readers) && strcmp(readers[i].path, path) != 0)
+        while (i < co_countof(readers) && strcmp(readers[i].path, path) != 0) {
             i++;
+        }
         co_assert(i < co_countof(readers));
         err = readers[i].read ? readers[i].read(spec, c, diag)
                               : read_map(spec, path, c, diag);
@@ -238,13 +245,15 @@ check_required(const struct co_yaml *root, struct co_diag *diag)
     size_t count = 0;
     const struct job_key *keys = job_keys(&count);
 
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         if (strcmp(keys[i].fallback, "required") == 0 &&
-            !co_yaml_get(root, keys[i].path))
+            !co_yaml_get(root, keys[i].path)) {
             return co_fail(diag, CO_INVALID,
                            "%s: %s is missing; job, name and rows are "
                            "required",
                            root->file, keys[i].path);
+        }
+    }
     return CO_OK;
 }
 
@@ -264,8 +273,9 @@ spec_of_tree(const struct co_yaml *root, struct job_spec **ret_spec,
     err = read_map(spec, "", root, diag);
     if (!err) err = check_required(root, diag);
     if (err) return err;
-    if (!spec->dir[0])
+    if (!spec->dir[0]) {
         (void)snprintf(spec->dir, sizeof spec->dir, "out/%s", spec->name);
+    }
     *ret_spec = co_take(&spec);
     return CO_OK;
 }
@@ -302,15 +312,17 @@ enum co_err
 spec_override(struct job_spec *spec, const struct spec_overrides *o,
               struct co_diag *diag)
 {
-    if (o->has_rows && (o->rows < 1 || o->rows > SPEC_ROWS_MAX))
+    if (o->has_rows && (o->rows < 1 || o->rows > SPEC_ROWS_MAX)) {
         return co_fail(diag, CO_RANGE,
                        "--rows %" PRIu64 ": allowed is a whole number from 1 "
                        "to %" PRIu64,
                        o->rows, (uint64_t)SPEC_ROWS_MAX);
-    if (o->dir && (!o->dir[0] || strlen(o->dir) >= sizeof spec->dir))
+    }
+    if (o->dir && (!o->dir[0] || strlen(o->dir) >= sizeof spec->dir)) {
         return co_fail(diag, CO_RANGE,
                        "--out: allowed is a path of 1 to %zu bytes",
                        sizeof spec->dir - 1);
+    }
     if (o->has_rows) spec->rows = o->rows;
     if (o->has_seed) spec->seed = o->seed;
     if (o->dir) memcpy(spec->dir, o->dir, strlen(o->dir) + 1);

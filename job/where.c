@@ -9,8 +9,9 @@ void
 where_fini(struct job_where *where)
 {
     for (size_t i = 0; i < where->count; i++) {
-        for (size_t v = 0; v < where->items[i].n_values; v++)
+        for (size_t v = 0; v < where->items[i].n_values; v++) {
             free(where->items[i].values[v]);
+        }
         free(where->items[i].values);
     }
     *where = (struct job_where){0};
@@ -45,8 +46,9 @@ add_value(struct where_item *item, const char *text)
 static bool
 has_attribute(const struct job_where *where, enum attribute_id id)
 {
-    for (size_t i = 0; i < where->count; i++)
+    for (size_t i = 0; i < where->count; i++) {
         if (where->items[i].id == id) return true;
+    }
     return false;
 }
 
@@ -77,10 +79,11 @@ number_from_yaml(struct where_item *item, const struct co_yaml *node,
     uint64_t low = 0, high = INT32_MAX;
     enum co_err err;
 
-    if (node->kind == CO_YAML_SEQ)
+    if (node->kind == CO_YAML_SEQ) {
         return co_yaml_fail(node, diag, CO_INVALID,
                             "found a list; allowed is a number, or {min: A, "
                             "max: B}");
+    }
     if (node->kind == CO_YAML_SCALAR) {
         err = co_yaml_u64(node, 0, INT32_MAX, &low, diag);
         high = low;
@@ -90,13 +93,15 @@ number_from_yaml(struct where_item *item, const struct co_yaml *node,
         if (!err && max) err = co_yaml_u64(max, 0, INT32_MAX, &high, diag);
     }
     if (err) return err;
-    if (node->count == 0 && node->kind == CO_YAML_MAP)
+    if (node->count == 0 && node->kind == CO_YAML_MAP) {
         return co_yaml_fail(node, diag, CO_INVALID,
                             "found an empty map; give min, max or both");
-    if (low > high)
+    }
+    if (low > high) {
         return co_yaml_fail(node, diag, CO_INVALID,
                             "min %llu is above max %llu: no such people",
                             (unsigned long long)low, (unsigned long long)high);
+    }
     item->has_min = min || node->kind == CO_YAML_SCALAR;
     item->has_max = max || node->kind == CO_YAML_SCALAR;
     item->min = (int64_t)low;
@@ -119,18 +124,21 @@ label_from_yaml(struct where_item *item, const struct co_yaml *node,
 static enum co_err
 check_label_list(const struct co_yaml *node, struct co_diag *diag)
 {
-    if (node->kind == CO_YAML_MAP)
+    if (node->kind == CO_YAML_MAP) {
         return co_yaml_fail(node, diag, CO_INVALID,
                             "found a map; allowed is one value or a list of "
                             "values ([a, b])");
-    if (node->kind == CO_YAML_SEQ && node->count == 0)
+    }
+    if (node->kind == CO_YAML_SEQ && node->count == 0) {
         return co_yaml_fail(node, diag, CO_INVALID,
                             "found an empty list: no such people; give at "
                             "least one value");
-    if (node->count > WHERE_VALUES_MAX)
+    }
+    if (node->count > WHERE_VALUES_MAX) {
         return co_yaml_fail(node, diag, CO_RANGE,
                             "found %u values; allowed are at most %d",
                             node->count, WHERE_VALUES_MAX);
+    }
     return CO_OK;
 }
 
@@ -149,8 +157,9 @@ item_from_yaml(struct job_where *where, enum attribute_id id,
     item->line = node->line;
     if (number) return number_from_yaml(item, node, diag);
     if (node->kind == CO_YAML_SCALAR) return label_from_yaml(item, node, diag);
-    for (const struct co_yaml *v = node->first; v && !err; v = v->next)
+    for (const struct co_yaml *v = node->first; v && !err; v = v->next) {
         err = label_from_yaml(item, v, diag);
+    }
     return err;
 }
 
@@ -162,8 +171,9 @@ where_from_yaml(struct job_where *where, const struct co_yaml *map,
     enum attribute_id id = ATTR_STATE;
     enum co_err err;
 
-    for (unsigned i = 0; i < ATTR_COUNT; i++)
+    for (unsigned i = 0; i < ATTR_COUNT; i++) {
         names[i] = attribute_get((enum attribute_id)i)->name;
+    }
     err = co_yaml_keys(map, names, diag);
     for (const struct co_yaml *c = map->first; c && !err; c = c->next) {
         err = attribute_find(c->key, &id);
@@ -215,12 +225,14 @@ bounds_from_json(struct job_where *where, enum attribute_id id,
 
     co_assert(item);
     if (!bound_from_json(object, "min", &item->has_min, &item->min) ||
-        !bound_from_json(object, "max", &item->has_max, &item->max))
+        !bound_from_json(object, "max", &item->has_max, &item->max)) {
         return CO_INVALID;
+    }
     if (json_object_size(object) !=
             (size_t)item->has_min + (size_t)item->has_max ||
-        json_object_size(object) == 0)
+        json_object_size(object) == 0) {
         return CO_INVALID;
+    }
     return CO_OK;
 }
 
@@ -229,8 +241,9 @@ where_from_json(struct job_where *where, json_t *object, struct co_diag *diag)
 {
     void *at;
 
-    if (!json_is_object(object))
+    if (!json_is_object(object)) {
         return co_fail(diag, CO_INVALID, "recipe: where is not an object");
+    }
     for (at = json_object_iter(object); at;
          at = json_object_iter_next(object, at)) {
         const char *key = json_object_iter_key(at);
@@ -239,13 +252,15 @@ where_from_json(struct job_where *where, json_t *object, struct co_diag *diag)
         enum co_err err = attribute_find(key, &id);
 
         if (!err && has_attribute(where, id)) err = CO_INVALID;
-        if (!err && attribute_get(id)->kind == ATTR_INTEGER)
+        if (!err && attribute_get(id)->kind == ATTR_INTEGER) {
             err = bounds_from_json(where, id, value);
-        else if (!err)
+        } else if (!err) {
             err = values_from_json(where, id, value);
-        if (err)
+        }
+        if (err) {
             return co_fail(diag, err, "recipe: bad condition on \"%.40s\"",
                            key);
+        }
     }
     qsort(where->items, where->count, sizeof *where->items, compare_items);
     return CO_OK;
@@ -281,10 +296,11 @@ sort_values(struct where_item *item)
 
     qsort(item->values, item->n_values, sizeof *item->values, compare_values);
     for (size_t i = 0; i < item->n_values; i++) {
-        if (kept && strcmp(item->values[kept - 1], item->values[i]) == 0)
+        if (kept && strcmp(item->values[kept - 1], item->values[i]) == 0) {
             free(item->values[i]);
-        else
+        } else {
             item->values[kept++] = item->values[i];
+        }
     }
     item->n_values = kept;
 }
@@ -307,8 +323,9 @@ size_t
 where_conditions(const struct job_where *where,
                  struct condition conditions[ATTR_COUNT])
 {
-    for (size_t i = 0; i < where->count; i++)
+    for (size_t i = 0; i < where->count; i++) {
         condition_of(&where->items[i], &conditions[i]);
+    }
     return where->count;
 }
 
@@ -364,17 +381,19 @@ where_normalise(struct job_where *where, const struct model *m,
     for (size_t i = 0; i < where->count && !err; i++) {
         struct where_item *item = &where->items[i];
 
-        if (item->values)
+        if (item->values) {
             err = normalise_labels(item, m, file, diag);
-        else
+        } else {
             normalise_bounds(item, m);
+        }
     }
     if (err) return err;
     for (size_t i = 0; i < where->count; i++) {
         struct where_item *item = &where->items[i];
 
-        if (item->values || item->has_min || item->has_max)
+        if (item->values || item->has_min || item->has_max) {
             where->items[kept++] = *item;
+        }
     }
     where->count = kept;
     qsort(where->items, kept, sizeof *where->items, compare_items);
@@ -391,12 +410,14 @@ where_write(const struct job_where *where, struct co_json *json)
         const struct where_item *item = &where->items[i];
 
         co_json_key(json, attribute_get(item->id)->name);
-        if (item->values)
+        if (item->values) {
             co_json_array(json);
-        else
+            for (size_t v = 0; v < item->n_values; v++) {
+                co_json_text(json, item->values[v]);
+            }
+        } else {
             co_json_object(json);
-        for (size_t v = 0; v < item->n_values; v++)
-            co_json_text(json, item->values[v]);
+        }
         if (item->has_max) co_json_put_u64(json, "max", (uint64_t)item->max);
         if (item->has_min) co_json_put_u64(json, "min", (uint64_t)item->min);
         co_json_end(json);

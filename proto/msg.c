@@ -142,8 +142,9 @@ pack_value(msgpack_packer *pk, const struct field *f, const void *at)
         const struct msg_strs *a = at;
 
         (void)msgpack_pack_array(pk, a->n);
-        for (uint32_t i = 0; i < a->n; i++)
+        for (uint32_t i = 0; i < a->n; i++) {
             pack_text(pk, a->v[i]);
+        }
         return;
     }
     }
@@ -191,8 +192,9 @@ read_u64s(struct walk *w, struct msg_reader *r, struct msg_u64s *to)
 
     if (!READER_ROOM(w, r->words_used, r->words, n)) return;
     *to = (struct msg_u64s){r->words + r->words_used, n};
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; i < n; i++) {
         r->words[r->words_used++] = walk_u64(w);
+    }
 }
 
 static void
@@ -202,8 +204,9 @@ read_u32s(struct walk *w, struct msg_reader *r, struct msg_u32s *to)
 
     if (!READER_ROOM(w, r->halves_used, r->halves, n)) return;
     *to = (struct msg_u32s){r->halves + r->halves_used, n};
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; i < n; i++) {
         r->halves[r->halves_used++] = walk_u32(w);
+    }
 }
 
 static struct msg_str
@@ -351,8 +354,9 @@ lens_fit(struct msg_u32s lens, uint32_t n, size_t total)
     uint64_t sum = 0;
 
     if (!msg_one_or_n(lens, n)) return false;
-    for (uint32_t i = 0; i < lens.n; i++)
+    for (uint32_t i = 0; i < lens.n; i++) {
         sum += lens.v[i];
+    }
     if (lens.n == 1) sum *= n;
     return sum == total;
 }

@@ -254,8 +254,9 @@ static void
 peer_to_bytes(uint64_t peer, uint8_t id[5])
 {
     id[0] = 0;
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 4; i++) {
         id[1 + i] = (uint8_t)(peer >> (24 - 8 * i));
+    }
 }
 
 /* Receives all frames of one multipart into v (max of them kept, the rest
@@ -286,8 +287,9 @@ multipart_recv(void *zmq, zmq_msg_t *v, int max)
 static void
 frames_close(zmq_msg_t *v, int n)
 {
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < n; i++) {
         (void)zmq_msg_close(&v[i]);
+    }
 }
 
 enum co_err
