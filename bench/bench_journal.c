@@ -68,8 +68,9 @@ bench_take(struct bench *b)
     while (!err && (a = journal_take(b->j)) != NULL) {
         err = a->err;
         b->commits++;
-        for (uint32_t i = 0; i < a->count; i++, b->done++)
+        for (uint32_t i = 0; i < a->count; i++, b->done++) {
             b->latency_us[b->done] = (uint32_t)(now - b->sent_us[b->done]);
+        }
         free(a);
     }
     return err;
@@ -100,6 +101,7 @@ main(int argc, char **argv)
     struct journal_options options = {.no_ballast = true};
     struct bench b = {0};
     struct co_diag diag = {""};
+    uint64_t middle, slow;
     double seconds;
     enum co_err err;
 
@@ -115,23 +117,25 @@ main(int argc, char **argv)
     b.sent_us = calloc(b.records, sizeof *b.sent_us);
     b.latency_us = calloc(b.records, sizeof *b.latency_us);
     err = journal_start(argv[1], 1, 1, NULL, &options, &b.j, &diag);
-    if (!err && b.sent_us && b.latency_us) err = bench_run(&b);
+    if (!err && (!b.sent_us || !b.latency_us)) err = CO_NOMEM;
+    if (!err) err = bench_run(&b);
     seconds = (double)(co_clock_us() - b.start_us) / 1e6;
     if (err) {
         (void)fprintf(stderr, "failed: %s %s\n", co_err_text(err), diag.text);
         return 1;
     }
+    middle = b.records / 2;
+    slow = b.records * 99 / 100;
     qsort(b.latency_us, b.records, sizeof *b.latency_us, compare);
-    (void)printf(
-        "%llu records of %zu B: %.0f records/s, %.0f MB/s, %llu "
-        "commits, latency p50 %.2f p99 %.2f max %.2f ms, "
-        "cpu %.2f us a record\n",
-        (unsigned long long)b.records, b.bytes, (double)b.records / seconds,
-        (double)b.records * (double)b.bytes / seconds / 1e6,
-        (unsigned long long)b.commits, b.latency_us[b.records / 2] / 1e3,
-        b.latency_us[b.records * 99 / 100] / 1e3,
-        b.latency_us[b.records - 1] / 1e3,
-        (double)co_clock_cpu_us() / (double)b.records);
+    (void)printf("%llu records of %zu B: %.0f records/s, %.0f MB/s, %llu "
+                 "commits, latency p50 %.2f p99 %.2f max %.2f ms, "
+                 "cpu %.2f us a record\n",
+                 (unsigned long long)b.records, b.bytes,
+                 (double)b.records / seconds,
+                 (double)b.records * (double)b.bytes / seconds / 1e6,
+                 (unsigned long long)b.commits, b.latency_us[middle] / 1e3,
+                 b.latency_us[slow] / 1e3, b.latency_us[b.records - 1] / 1e3,
+                 (double)co_clock_cpu_us() / (double)b.records);
     journal_free(b.j);
     free(b.sent_us);
     free(b.latency_us);

@@ -42,6 +42,7 @@ time_rows(const struct sampler *s, uint64_t rows)
     struct range_maker *maker = NULL;
     struct range_result result;
 
+    if (rows == 0) return 2;
     co_buf_init(&buf, 64 << 20);
     for (int level = ROW_ATTRIBUTES; level <= ROW_TEXTS; level++) {
         int64_t from = co_clock_us();
@@ -64,8 +65,9 @@ time_rows(const struct sampler *s, uint64_t rows)
     for (uint64_t i = 0; i + 250 <= rows; i += 250) {
         co_buf_clear(&buf);
         if (range_make(maker, s, i, 250, 250, ROW_TEXTS, &result) ||
-            range_encode(&result, &buf))
+            range_encode(&result, &buf)) {
             return 1;
+        }
         bytes += buf.len;
     }
     from = co_clock_us() - from;
