@@ -237,8 +237,9 @@ tasks_msg(struct world *w, uint64_t job, uint64_t first, uint32_t n)
     static const uint32_t one = 1;
     static const uint32_t eight = 8;
 
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; i < n; i++) {
         w->words[i] = first + i;
+    }
     return (struct msg){.type = MSG_tasks,
                         .tasks = {.job = job,
                                   .owner = OWNER,
@@ -254,8 +255,9 @@ publishes_as(struct world *w, uint64_t peer, struct msg m)
     size_t len = m.tasks.lens.v[0] * (size_t)m.tasks.tasks.n;
     uint64_t *body = malloc(len + 8);
 
-    for (uint32_t i = 0; i < m.tasks.tasks.n; i++)
+    for (uint32_t i = 0; i < m.tasks.tasks.n; i++) {
         body[i] = m.tasks.tasks.v[i];
+    }
     sends_body(w, FRONT, peer, &m, body, len);
     free(body);
 }
@@ -273,8 +275,9 @@ finishes(struct world *w, uint64_t worker, uint64_t seq, uint64_t first,
 {
     static const uint32_t zero = 0;
 
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; i < n; i++) {
         w->words[i] = first + i;
+    }
     sends(w, BACK, worker,
           (struct msg){.type = MSG_results,
                        .results = {.job = JOB,

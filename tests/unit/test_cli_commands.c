@@ -91,8 +91,9 @@ the_overview_names_every_command_and_exit_code(void **state)
     (void)state;
     co_buf_init(&out, 8192);
     commands_help(&out);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         assert_non_null(strstr(co_buf_text(&out), all[i].name));
+    }
     assert_non_null(strstr(co_buf_text(&out), "0 complete, 3 partial"));
     co_buf_fini(&out);
 }
@@ -169,8 +170,9 @@ a_child_that_ignores_sigterm_is_killed(void **state)
     child_arg(&c, "-c");
     child_arg(&c, "trap '' TERM; echo ready; while :; do sleep 60; done");
     assert_int_equal(child_start(&c, NULL, co_clock_ms(), &diag), CO_OK);
-    while ((stat(log, &st) || st.st_size == 0) && co_clock_ms() < end_ms)
+    while ((stat(log, &st) || st.st_size == 0) && co_clock_ms() < end_ms) {
         assert_false(child_wait(&c, 5));
+    }
     child_stop(&c, 10, 20);
     assert_int_equal(c.pid, 0);
     assert_int_equal(c.last_exit.signal, SIGKILL);

@@ -31,8 +31,9 @@ work_uses_cpu_time(void **state)
     int64_t start = co_clock_cpu_us();
 
     (void)state;
-    while (co_clock_cpu_us() == start)
+    while (co_clock_cpu_us() == start) {
         ;
+    }
     assert_true(co_clock_cpu_us() > start);
 }
 

@@ -37,8 +37,9 @@ check_names(const struct model *m, const struct person *p)
 {
     uint32_t row = (uint32_t)p->sex * MODEL_AGES + p->age, k;
 
-    for (k = m->first_row[row]; k < m->first_row[row + 1]; k++)
+    for (k = m->first_row[row]; k < m->first_row[row + 1]; k++) {
         if (m->first_id[k] == p->first) break;
+    }
     assert_true(k < m->first_row[row + 1]);
     assert_in_range(p->city, m->city_row[p->state],
                     m->city_row[p->state + 1] - 1);

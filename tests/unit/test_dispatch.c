@@ -46,8 +46,9 @@ single_tasks_that_wait_are_merged_into_one_message(void **state)
     uint64_t payload;
 
     given_owner(w);
-    for (uint64_t i = 0; i < 50; i++)
+    for (uint64_t i = 0; i < 50; i++) {
         publishes(w, i, 1);
+    }
     given_worker(w, W1, 100);
     m = expect(w, BACK, W1, MSG_tasks);
     assert_int_equal(m->tasks.tasks.n, 50);
@@ -62,8 +63,9 @@ work_is_spread_over_workers_with_free_credit(void **state)
     struct world *w = *state;
 
     given_owner(w);
-    for (uint64_t i = 0; i < 40; i++)
+    for (uint64_t i = 0; i < 40; i++) {
         publishes(w, i, 1);
+    }
     hello(w, BACK, W1, 0);
     hello(w, BACK, W2, 0);
     /* Both grants are in before the core hands out anything more. */
@@ -542,10 +544,12 @@ a_suspect_finds_the_empty_worker_among_many(void **state)
     struct msg m;
 
     given_owner(w);
-    for (uint64_t i = 0; i < WORKERS; i++)
+    for (uint64_t i = 0; i < WORKERS; i++) {
         given_worker(w, FIRST_WORKER + i, 1);
-    for (uint64_t i = 0; i < WORKERS; i++)
+    }
+    for (uint64_t i = 0; i < WORKERS; i++) {
         publishes(w, i, 1);
+    }
     m = tasks_msg(w, JOB, 1000, 1);
     m.tasks.alone = 1;
     publishes_as(w, BOSS, m);
@@ -712,8 +716,9 @@ a_young_broker_lets_more_time_pass_the_more_peers_it_knows(void **state)
     struct world *w = *state;
 
     assert_int_equal(settle_ms_at_attach(w), 15000);
-    for (uint64_t i = 0; i < 1499; i++) /* and the owner */
+    for (uint64_t i = 0; i < 1499; i++) { /* and the owner */
         hello(w, BACK, 100 + i, 0);
+    }
     forget_past(w);
     assert_int_equal(settle_ms_at_attach(w), 16000);
     w->now += 16000;

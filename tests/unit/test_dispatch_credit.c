@@ -173,19 +173,22 @@ jobs_of_equal_priority_get_equal_shares(void **state)
 
     given_worker(w, W1, 0);
     hello(w, FRONT, BOSS, 0);
-    for (uint64_t i = 1; i <= 3; i++)
+    for (uint64_t i = 1; i <= 3; i++) {
         attaches(w, BOSS, i, OWNER, PRIORITY_MEDIUM);
+    }
     /* The first has a long queue before the others come. */
-    for (uint64_t i = 0; i < 5000; i++)
+    for (uint64_t i = 0; i < 5000; i++) {
         publishes_as(w, BOSS, tasks_msg(w, 1, 100000 + i, 1));
+    }
     for (uint64_t i = 0; i < 3000; i++) {
         publishes_as(w, BOSS, tasks_msg(w, 2, 200000 + i, 1));
         publishes_as(w, BOSS, tasks_msg(w, 3, 300000 + i, 1));
     }
     grants(w, W1, "noop", 6 * 1024);
     count_served(w, served);
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 3; i++) {
         assert_in_range(served[i], 1024, 3072);
+    }
 }
 
 static void
@@ -203,8 +206,9 @@ a_high_band_goes_first_but_a_low_one_never_starves(void **state)
         publishes_as(w, BOSS, tasks_msg(w, 2, i, 1));
     }
     forget_past(w);
-    for (int i = 0; i < 40; i++)
+    for (int i = 0; i < 40; i++) {
         grants(w, W1, "noop", 100);
+    }
     count_served(w, served);
     assert_int_equal(served[0] + served[1], 4000);
     /* 5 % of 4,000 is 200; the first share comes after 1,216. */
@@ -324,8 +328,9 @@ result_batches_beyond_the_limit_are_passed_on_unremembered(void **state)
     given_owner(w);
     given_worker(w, W1, 5);
     publishes(w, 0, 5);
-    for (uint64_t i = 0; i < 5; i++)
+    for (uint64_t i = 0; i < 5; i++) {
         finishes(w, W1, i + 1, i, 1, 1);
+    }
     assert_int_equal(dispatch_counts(w->d)->unacked_untracked, 3);
     assert_int_equal(dispatch_counts(w->d)->results_out, 5);
 }
@@ -341,8 +346,9 @@ events_nobody_fetches_are_dropped_and_counted(void **state)
         hello(w, BACK, W1, 0);
         sends(w, BACK, W1, (struct msg){.type = MSG_bye});
     }
-    while (dispatch_take_event(w->d, &e))
+    while (dispatch_take_event(w->d, &e)) {
         n++;
+    }
     assert_int_equal(n, 256);
     assert_int_equal(dispatch_counts(w->d)->events_dropped, 400 - 256);
 }

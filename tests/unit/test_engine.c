@@ -124,10 +124,11 @@ world_end(struct world *w)
     }
     engine_free(w->e);
     outbox_fini(&w->out);
-    if (w->p)
+    if (w->p) {
         personas_free(w->p);
-    else
+    } else {
         bench_free(w->state);
+    }
     test_free(w);
 }
 
@@ -322,8 +323,9 @@ static void
 commit_all(struct world *w)
 {
     fetch_orders(w);
-    while (w->committed < w->fetched)
+    while (w->committed < w->fetched) {
         commit_one(w);
+    }
 }
 
 static void
@@ -656,8 +658,9 @@ only_refused_tasks_give_their_grant_back(void **state)
     attach(w, 0);
     grant(w, 0, 4);
     publish(w);
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 4; i++) {
         ids[i] = w->held[i].task;
+    }
     w->n_held = 0;
     full.tasks = (struct msg_u64s){ids, 4};
     engine_on_refused(w->e, 0, &full, w->now_us);
@@ -741,8 +744,9 @@ a_broker_that_comes_back_is_asked_what_it_still_holds(void **state)
     grant(w, 0, 20);
     publish(w);
     assert_int_equal(w->n_held, 8);
-    for (uint32_t i = 0; i < 8; i++)
+    for (uint32_t i = 0; i < 8; i++) {
         assert_true(w->held[i].task != ids[0] && w->held[i].task != ids[1]);
+    }
     world_end(w);
 }
 
@@ -876,16 +880,17 @@ random_event(struct world *w, struct held *last)
         if (!w->n_held) break;
         h = held_take(w, (uint32_t)rnd(w, w->n_held));
         *last = h;
-        if (poisoned(&h))
+        if (poisoned(&h)) {
             result(w, &h, false);
-        else if (rnd(w, 12) == 0)
+        } else if (rnd(w, 12) == 0) {
             lose(w, &h, (uint32_t)rnd(w, 4) + 1, (uint32_t)rnd(w, 4) + 1);
-        else if (rnd(w, 20) == 0)
+        } else if (rnd(w, 20) == 0) {
             give_back(w, &h, (uint32_t)rnd(w, 50));
-        else if (rnd(w, 20) == 0)
+        } else if (rnd(w, 20) == 0) {
             result(w, &h, false);
-        else
+        } else {
             result(w, &h, true);
+        }
         break;
     }
 }
@@ -897,8 +902,9 @@ settle(struct world *w)
     for (int turn = 0; turn < 20000 && !engine_done(w->e); turn++) {
         int64_t due = engine_due_us(w->e);
 
-        for (unsigned link = 0; link < LINKS; link++)
+        for (unsigned link = 0; link < LINKS; link++) {
             grant(w, link, 50);
+        }
         publish(w);
         while (w->n_held) {
             struct held h = held_take(w, 0);
@@ -966,8 +972,9 @@ a_hundred_thousand_random_events_break_no_invariant(void **state)
         struct world *w = given_personas(rows, seed % 4 ? 5 : 0, seed);
         struct held last = {0};
 
-        for (unsigned link = 0; link < LINKS; link++)
+        for (unsigned link = 0; link < LINKS; link++) {
             attach(w, link);
+        }
         for (int i = 0; i < 5000 && !engine_done(w->e); i++, events++) {
             random_event(w, &last);
             if (i % 500 == 499) replay_and_compare(w, rows);

@@ -212,8 +212,9 @@ a_tree_deeper_than_the_limit_stays(void **state)
     size_t len = (size_t)snprintf(path, sizeof path, "%s/deep", root);
 
     (void)state;
-    for (int i = 0; i < CO_FS_REMOVE_DEPTH + 1; i++)
+    for (int i = 0; i < CO_FS_REMOVE_DEPTH + 1; i++) {
         len += (size_t)snprintf(path + len, sizeof path - len, "/d");
+    }
     assert_int_equal(co_fs_mkdirs(path, &diag), CO_OK);
     assert_int_equal(co_fs_remove_tree(at("deep"), &diag), CO_FULL);
     assert_true(exists("deep/d"));

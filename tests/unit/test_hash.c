@@ -22,12 +22,14 @@ a_stream_hashes_like_the_whole(void **state)
     uint8_t data[3000];
 
     (void)state;
-    for (size_t i = 0; i < sizeof data; i++)
+    for (size_t i = 0; i < sizeof data; i++) {
         data[i] = (uint8_t)(i * 31 + i / 256);
+    }
     h = co_hash_stream_new(7);
     assert_non_null(h);
-    for (size_t i = 0; i < sizeof data; i += 300)
+    for (size_t i = 0; i < sizeof data; i += 300) {
         co_hash_stream_add(h, data + i, 300);
+    }
     assert_true(co_hash_stream_value(h) == co_hash64(data, sizeof data, 7));
 }
 
@@ -57,9 +59,10 @@ every_way_to_compute_crc32c_agrees(void **state)
     uint8_t data[300];
 
     (void)state;
-    for (size_t i = 0; i < sizeof data; i++)
+    for (size_t i = 0; i < sizeof data; i++) {
         data[i] = (uint8_t)co_mix64(i);
-    for (size_t from = 0; from < 9; from++)
+    }
+    for (size_t from = 0; from < 9; from++) {
         for (size_t len = 0; from + len <= sizeof data; len++) {
             uint32_t table = co_crc32c_table(5, data + from, len);
             uint32_t hw = table;
@@ -68,6 +71,7 @@ every_way_to_compute_crc32c_agrees(void **state)
             (void)co_crc32c_hw(5, data + from, len, &hw);
             assert_int_equal(hw, table);
         }
+    }
 }
 
 static void
@@ -77,10 +81,11 @@ crc32c_continues_where_it_stopped(void **state)
     size_t len = strlen(text);
 
     (void)state;
-    for (size_t cut = 0; cut <= len; cut++)
+    for (size_t cut = 0; cut <= len; cut++) {
         assert_int_equal(
             co_crc32c(co_crc32c(0, text, cut), text + cut, len - cut),
             co_crc32c(0, text, len));
+    }
 }
 
 static void

@@ -27,8 +27,9 @@ empty_folder(const char *dir)
     DIR *d = opendir(dir);
     struct dirent *e;
 
-    while (d && (e = readdir(d)) != NULL)
+    while (d && (e = readdir(d)) != NULL) {
         (void)unlinkat(dirfd(d), e->d_name, 0);
+    }
     if (d) (void)closedir(d);
 }
 
@@ -74,8 +75,9 @@ forget_answers(struct journal *j)
 {
     struct journal_answer *a;
 
-    while ((a = journal_take(j)) != NULL)
+    while ((a = journal_take(j)) != NULL) {
         free(a);
+    }
 }
 
 /* One commit with a NOTE of each number from..to: "note N" and N x's. */
@@ -188,8 +190,9 @@ committed_records_are_read_back_in_order_over_segments(void **state)
     struct fixture *f = *state;
     struct journal *j = start(f, 1, NULL, 600);
 
-    for (unsigned i = 0; i < 20; i++)
+    for (unsigned i = 0; i < 20; i++) {
         commit(j, i * 5 + 1, i * 5 + 5);
+    }
     assert_true(journal_segment(j).sequence > 5);
     stop(j);
     expect_notes(f, 0, 1, 100);
@@ -204,8 +207,9 @@ every_truncation_is_a_torn_tail_and_keeps_what_is_before(void **state)
     uint8_t *whole;
     size_t len;
 
-    for (unsigned i = 1; i <= 6; i++)
+    for (unsigned i = 1; i <= 6; i++) {
         commit(j, i, i);
+    }
     journal_free(j); /* a crash: no CLOSE */
     whole = slurp(path(f, 1, 1), &len);
     for (size_t cut = 0; cut < len; cut++) {
@@ -291,8 +295,9 @@ three_segments(struct fixture *f)
 {
     struct journal *j = start(f, 1, NULL, 800);
 
-    for (unsigned i = 1; i <= 36; i++)
+    for (unsigned i = 1; i <= 36; i++) {
         commit(j, i, i);
+    }
     assert_int_equal(journal_segment(j).sequence, 3);
     stop(j);
 }
@@ -303,9 +308,11 @@ forget_damaged_copies(struct fixture *f)
     DIR *d = opendir(f->dir);
     struct dirent *e;
 
-    while ((e = readdir(d)) != NULL)
-        if (strstr(e->d_name, ".damaged"))
+    while ((e = readdir(d)) != NULL) {
+        if (strstr(e->d_name, ".damaged")) {
             (void)unlinkat(dirfd(d), e->d_name, 0);
+        }
+    }
     (void)closedir(d);
 }
 
@@ -409,8 +416,9 @@ bad_bytes_in_front_of_a_later_commit_are_damage_also_after_a_kill(void **state)
     uint8_t *whole;
     size_t len;
 
-    for (unsigned i = 1; i <= 10; i++)
+    for (unsigned i = 1; i <= 10; i++) {
         commit(j, i, i);
+    }
     journal_free(j);
     whole = slurp(path(f, 1, 1), &len);
     memset(whole + len / 2, 0x5a, 30);
@@ -511,8 +519,9 @@ what_a_replaced_owner_writes_later_does_not_count(void **state)
     commit(zombie, 5, 6); /* before the tail is read: it counts */
     recover(f, 2, &older);
     owner = start(f, 2, &older, 900);
-    for (unsigned i = 0; i < 20; i++) /* after it: more segments, too */
+    for (unsigned i = 0; i < 20; i++) { /* after it: more segments, too */
         commit(zombie, 1000 + i, 1000 + i);
+    }
     commit(owner, 7, 9);
     stop(zombie);
     stop(owner);
@@ -560,8 +569,9 @@ a_record_is_fetched_and_copied_by_its_position(void **state)
         assert_int_equal(journal_append(j, RECORD_RESULTS, &part, 1, i), CO_OK);
         assert_int_equal(journal_commit(j), CO_OK);
         while ((a = journal_take(j)) != NULL) {
-            for (uint32_t k = 0; k < a->count; k++)
+            for (uint32_t k = 0; k < a->count; k++) {
                 pos[n++] = a->records[k].pos;
+            }
             free(a);
         }
     }
@@ -592,8 +602,9 @@ a_deleted_segment_is_gone_and_not_missed(void **state)
     struct journal *j = start(f, 1, NULL, 600);
     struct stat st;
 
-    for (unsigned i = 1; i <= 30; i++)
+    for (unsigned i = 1; i <= 30; i++) {
         commit(j, i, i);
+    }
     assert_int_equal(journal_delete(j, journal_segment(j)), CO_INVALID);
     assert_int_equal(journal_delete(j, (struct segment_name){1, 1}), CO_OK);
     assert_int_equal(journal_commit(j), CO_OK);
@@ -614,12 +625,14 @@ an_owner_writes(struct fixture *f, uint32_t owner, unsigned first,
 
     recover(f, owner, &older);
     j = start(f, owner, &older, 700);
-    for (unsigned i = first; i <= last; i += 3)
+    for (unsigned i = first; i <= last; i += 3) {
         commit(j, i, i + 2 < last ? i + 2 : last);
-    if (owner % 2)
+    }
+    if (owner % 2) {
         stop(j);
-    else
+    } else {
         journal_free(j); /* killed */
+    }
     adoption_fini(&older);
 }
 
@@ -637,16 +650,18 @@ random_damage_is_never_silent_and_repair_always_ends(void **state)
         uint8_t *data;
         size_t len, at, hit, i;
 
-        for (uint32_t owner = 1; owner <= 3; owner++)
+        for (uint32_t owner = 1; owner <= 3; owner++) {
             an_owner_writes(f, owner, owner * 20 - 19, owner * 20);
+        }
         random = random * 6364136223846793005u + 1442695040888963407u;
         name.owner = (uint32_t)(random >> 33) % 3 + 1;
         name.sequence = (uint32_t)(random >> 40) % 2 + 1;
         data = slurp(path(f, name.owner, name.sequence), &len);
         at = 64 + (size_t)(random >> 20) % (len - 64);
         hit = 1 + (size_t)(random >> 50) % 150;
-        for (i = at; i < len && i < at + hit; i++)
+        for (i = at; i < len && i < at + hit; i++) {
             data[i] ^= (uint8_t)(random >> (i % 40) | 1);
+        }
         put_back(path(f, name.owner, name.sequence), data, len);
         free(data);
 

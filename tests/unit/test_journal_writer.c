@@ -48,8 +48,9 @@ hook_pwritev(int fd, const struct iovec *iov, int count, off_t offset)
 {
     if (atomic_load(&fail_write_in) &&
         atomic_fetch_sub(&fail_write_in, 1) <= 2) {
-        if (atomic_load(&fail_write_in) == 1)
+        if (atomic_load(&fail_write_in) == 1) {
             return pwrite(fd, iov[0].iov_base, iov[0].iov_len / 2, offset);
+        }
         errno = atomic_load(&fail_errno);
         return -1;
     }
@@ -76,8 +77,9 @@ teardown(void **state)
     DIR *d = opendir(f->dir);
     struct dirent *e;
 
-    while (d && (e = readdir(d)) != NULL)
+    while (d && (e = readdir(d)) != NULL) {
         (void)unlinkat(dirfd(d), e->d_name, 0);
+    }
     if (d) (void)closedir(d);
     (void)rmdir(f->dir);
     free(f);
@@ -176,14 +178,16 @@ a_hundred_thousand_records_are_answered_and_read_in_order(void **state)
         struct journal_answer *a;
         enum co_err err = CO_OK;
 
-        while (sent < 100000 && (err = append(j, sent + 1)) == CO_OK)
+        while (sent < 100000 && (err = append(j, sent + 1)) == CO_OK) {
             sent++;
+        }
         assert_true(err == CO_OK || err == CO_FULL);
         a = journal_wait(j, WAIT_MS);
         assert_non_null(a);
         assert_int_equal(a->err, CO_OK);
-        for (uint32_t i = 0; i < a->count; i++)
+        for (uint32_t i = 0; i < a->count; i++) {
             assert_int_equal(a->records[i].cookie, ++seen);
+        }
         assert_true(a->last_sequence > sequence);
         sequence = a->last_sequence;
         free(a);
@@ -205,8 +209,9 @@ the_queue_refuses_beyond_its_limit_and_takes_again_later(void **state)
     uint64_t n = 0;
     enum co_err err;
 
-    while ((err = append(j, n + 1)) == CO_OK)
+    while ((err = append(j, n + 1)) == CO_OK) {
         n++;
+    }
     assert_int_equal(err, CO_FULL);
     assert_int_equal(n, 100);
     assert_int_equal(journal_commit(j), CO_OK);
@@ -239,8 +244,9 @@ corked_records_become_one_commit(void **state)
     struct journal_answer *a;
 
     journal_cork(j);
-    for (uint64_t i = 1; i <= 500; i++)
+    for (uint64_t i = 1; i <= 500; i++) {
         assert_int_equal(append(j, i), CO_OK);
+    }
     journal_uncork(j);
     a = journal_wait(j, WAIT_MS);
     assert_non_null(a);
@@ -259,8 +265,9 @@ what_was_appended_before_stop_is_committed(void **state)
     struct journal_answer *a;
     uint8_t last = 0;
 
-    for (uint64_t i = 1; i <= 3000; i++)
+    for (uint64_t i = 1; i <= 3000; i++) {
         assert_int_equal(append(j, i), CO_OK);
+    }
     assert_int_equal(journal_stop(j, NULL), CO_OK);
     assert_int_equal(append(j, 3001), CO_STATE);
     while ((a = journal_take(j)) != NULL) {
@@ -385,8 +392,9 @@ parts_large_and_small_arrive_whole(void **state)
     struct journal_answer *a;
     struct co_bytes parts[4];
 
-    for (size_t i = 0; i < sizeof big; i++)
+    for (size_t i = 0; i < sizeof big; i++) {
         big[i] = (uint8_t)(i * 7 + i / 251);
+    }
     parts[0] = co_bytes_borrow("head", 4);
     parts[1] = co_bytes_borrow(big, sizeof big);
     parts[2] = co_bytes_borrow(NULL, 0);
@@ -422,8 +430,9 @@ append_many(void *arg)
 {
     struct appender *w = arg;
 
-    for (uint64_t i = 1; i <= 2000; i++)
+    for (uint64_t i = 1; i <= 2000; i++) {
         if (append(w->j, i) != CO_OK) w->failed++;
+    }
     return NULL;
 }
 
@@ -436,9 +445,10 @@ several_threads_may_append(void **state)
     pthread_t threads[3];
     size_t seen = 0;
 
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 3; i++) {
         assert_int_equal(pthread_create(&threads[i], NULL, append_many, &w[i]),
                          0);
+    }
     while (seen < 6000) {
         struct journal_answer *a = journal_wait(j, WAIT_MS);
 

@@ -65,8 +65,9 @@ the_span_of_undecided_ids_is_bounded(void **state)
     int64_t due;
 
     (void)state;
-    while (bench_kind.next(b, 0, &task, &due) == KIND_NEXT_TASK)
+    while (bench_kind.next(b, 0, &task, &due) == KIND_NEXT_TASK) {
         n++;
+    }
     assert_int_equal(n, KIND_UNDECIDED_MAX);
     assert_int_equal(bench_kind.next(b, 0, &task, &due), KIND_NEXT_UNDECIDED);
     assert_int_equal(take(b, 5 << 8), KIND_ACCEPTED);

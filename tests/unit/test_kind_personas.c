@@ -91,8 +91,9 @@ draw(struct fixture *f)
 static void
 draw_all(struct fixture *f)
 {
-    while (draw(f) == KIND_NEXT_TASK)
+    while (draw(f) == KIND_NEXT_TASK) {
         ;
+    }
 }
 
 static void
@@ -116,10 +117,11 @@ take(struct fixture *f, uint64_t task)
     answer(f, task, &result);
     verdict = personas_kind.take(f->p, task, result.data, (uint32_t)result.len);
     check(f);
-    if (verdict == KIND_ACCEPTED)
+    if (verdict == KIND_ACCEPTED) {
         assert_int_not_equal(
             personas_kind.take(f->p, task, result.data, (uint32_t)result.len),
             KIND_ACCEPTED);
+    }
     co_buf_fini(&result);
     return verdict;
 }
@@ -137,8 +139,9 @@ place(struct fixture *f, uint64_t task)
 static void
 forget(struct fixture *f, uint64_t task)
 {
-    for (size_t i = 0; i < f->n_out; i++)
+    for (size_t i = 0; i < f->n_out; i++) {
         if (f->out[i] == task) f->out[i--] = f->out[--f->n_out];
+    }
 }
 
 static void
@@ -184,16 +187,18 @@ seal_all(struct fixture *f)
         uint64_t shard = seal.shard, rows = seal.rows;
         struct co_buf buf;
 
-        for (uint32_t i = 0; i < seal.count; i++)
+        for (uint32_t i = 0; i < seal.count; i++) {
             f->frames_moved += seal.frames[i].segment == 0;
+        }
         co_buf_init(&buf, 1 << 20);
         assert_int_equal(personas_sealed_record(f->p, shard, 11, 22, &buf),
                          CO_OK);
-        if (f->journal)
+        if (f->journal) {
             f->journal[f->n_journal++] =
                 (struct entry){.sealed = true, .bytes = buf};
-        else
+        } else {
             co_buf_fini(&buf);
+        }
         personas_on_sealed(f->p, shard, 11, 22);
         assert_int_equal(personas_shard(f->p, shard)->rows, rows);
         f->rows_sealed += rows;
@@ -227,8 +232,9 @@ cut_index(uint64_t rows, uint32_t reject)
 {
     uint64_t index = 0;
 
-    for (uint64_t n = 0; n < rows; index++)
+    for (uint64_t n = 0; n < rows; index++) {
         n += fake_accepts(index, reject);
+    }
     return index;
 }
 
@@ -249,7 +255,7 @@ exactly_n_rows_come_out_whatever_is_rejected_and_in_whatever_order(void **state)
     static const uint32_t rejects[] = {0, 3, 10};
 
     (void)state;
-    for (size_t r = 0; r < co_countof(rows); r++)
+    for (size_t r = 0; r < co_countof(rows); r++) {
         for (size_t k = 0; k < co_countof(rejects); k++) {
             struct fixture f;
 
@@ -265,6 +271,7 @@ exactly_n_rows_come_out_whatever_is_rejected_and_in_whatever_order(void **state)
                              (cut_index(rows[r], rejects[k]) + 999) / 1000);
             personas_free(f.p);
         }
+    }
 }
 
 static void
@@ -309,8 +316,9 @@ no_more_than_65536_candidates_and_256_shards_are_open(void **state)
 
     (void)state;
     begin(&f, 1000000, 0);
-    while (draw(&f) == KIND_NEXT_TASK)
+    while (draw(&f) == KIND_NEXT_TASK) {
         ;
+    }
     assert_int_equal(f.n_out, 65536 / 250);
     assert_int_equal(draw(&f), KIND_NEXT_UNDECIDED);
     for (int i = 0; i < 3000; i++) { /* the first cell stays out */
@@ -507,8 +515,9 @@ rows_in_shards(struct fixture *f)
 {
     uint64_t rows = 0;
 
-    for (uint64_t s = 0; s < personas_shards(f->p); s++)
+    for (uint64_t s = 0; s < personas_shards(f->p); s++) {
         rows += personas_shard(f->p, s)->rows;
+    }
     return rows;
 }
 
@@ -522,8 +531,8 @@ an_owner_may_die_at_any_record_and_more_rows_be_asked_for(void **state)
     begin(&f, 2600, 6);
     f.journal = test_calloc(JOURNAL_MAX, sizeof(*f.journal));
     run(&f);
-    for (size_t n = 0; n <= f.n_journal; n++)
-        for (size_t m = 0; m < co_countof(more); m++)
+    for (size_t n = 0; n <= f.n_journal; n++) {
+        for (size_t m = 0; m < co_countof(more); m++) {
             for (int results = 0; results < 2; results++) {
                 replay(&g, &f, n, more[m], results);
                 g.random = n;
@@ -533,8 +542,11 @@ an_owner_may_die_at_any_record_and_more_rows_be_asked_for(void **state)
                 assert_int_equal(audit_total(&g), more[m]);
                 personas_free(g.p);
             }
-    for (size_t i = 0; i < f.n_journal; i++)
+        }
+    }
+    for (size_t i = 0; i < f.n_journal; i++) {
         co_buf_fini(&f.journal[i].bytes);
+    }
     test_free(f.journal);
     personas_free(f.p);
 }
@@ -555,12 +567,14 @@ surplus_cells_in_the_journal_are_not_drawn_again(void **state)
     replay(&g, &f, f.n_journal, 700, true);
     draw_all(&g);
     assert_int_equal(g.n_out, 2); /* packs of the first and the last cell */
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < 2; i++) {
         assert_int_equal(g.out[i] & 0xff, PERSONAS_STEP_PACK);
+    }
     run(&g);
     assert_int_equal(rows_in_shards(&g), 700);
-    for (size_t i = 0; i < f.n_journal; i++)
+    for (size_t i = 0; i < f.n_journal; i++) {
         co_buf_fini(&f.journal[i].bytes);
+    }
     test_free(f.journal);
     personas_free(f.p);
     personas_free(g.p);
@@ -586,8 +600,9 @@ an_extension_may_be_interrupted_too(void **state)
         assert_int_equal(audit_total(&h), 3300);
         personas_free(h.p);
     }
-    for (size_t i = 0; i < g.n_journal; i++)
+    for (size_t i = 0; i < g.n_journal; i++) {
         co_buf_fini(&g.journal[i].bytes);
+    }
     test_free(f.journal);
     personas_free(f.p);
     personas_free(g.p);
@@ -606,9 +621,10 @@ wrong_results_are_invalid_and_change_nothing(void **state)
     fake_answer((struct fake_task){250, 250, 250}, 0, &r);
     assert_int_equal(personas_kind.take(f.p, 0, r.data, (uint32_t)r.len),
                      KIND_INVALID);
-    for (uint32_t len = 0; len < r.len; len += 7)
+    for (uint32_t len = 0; len < r.len; len += 7) {
         assert_int_equal(personas_kind.take(f.p, 250 << 8, r.data, len),
                          KIND_INVALID);
+    }
     check(&f);
     assert_int_equal(ledger(&f).pending, 1000);
     assert_int_equal(personas_kind.take(f.p, 250 << 8, r.data, (uint32_t)r.len),

@@ -113,7 +113,7 @@ a_quoted_value_of_any_length_and_escape_fits(void **state)
     char big[CO_LOG_QUOTE_MAX * 2];
 
     (void)state;
-    for (size_t len = 1; len < sizeof big; len++)
+    for (size_t len = 1; len < sizeof big; len++) {
         for (const char *c = "x \n\x01"; *c; c++) {
             struct co_log_quoted q;
             size_t n;
@@ -126,6 +126,7 @@ a_quoted_value_of_any_length_and_escape_fits(void **state)
             if (q.text[0] == '"') assert_int_equal(q.text[n - 1], '"');
             if (len >= sizeof q.text) assert_non_null(strstr(q.text, "..."));
         }
+    }
 }
 
 static void
@@ -169,8 +170,9 @@ often_repeated_events_are_counted_not_logged(void **state)
 static void *
 log_many(void *arg)
 {
-    for (int i = 0; i < 1000; i++)
+    for (int i = 0; i < 1000; i++) {
         co_log(CO_LOG_INFO, "x.y", "from=%s", (const char *)arg);
+    }
     return NULL;
 }
 

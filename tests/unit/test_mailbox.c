@@ -94,8 +94,9 @@ put_many(void *arg)
 {
     struct co_mailbox *box = arg;
 
-    for (uintptr_t i = 1; i <= MANY;)
+    for (uintptr_t i = 1; i <= MANY;) {
         if (co_mailbox_put(box, (void *)i) == CO_OK) i++;
+    }
     return NULL;
 }
 
@@ -108,12 +109,15 @@ two_threads_put_and_a_third_takes_each_item_once(void **state)
 
     (void)state;
     assert_int_equal(co_mailbox_new(64, &box), CO_OK);
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < 2; i++) {
         assert_int_equal(pthread_create(&threads[i], NULL, put_many, box), 0);
-    for (int i = 0; i < 2 * MANY; i++)
+    }
+    for (int i = 0; i < 2 * MANY; i++) {
         sum += (uintptr_t)co_mailbox_wait(box, -1);
-    for (int i = 0; i < 2; i++)
+    }
+    for (int i = 0; i < 2; i++) {
         assert_int_equal(pthread_join(threads[i], NULL), 0);
+    }
     assert_int_equal(sum, (uint64_t)MANY * (MANY + 1));
     assert_null(co_mailbox_take(box));
 }

@@ -69,8 +69,9 @@ the_joint_sums_to_the_people_of_2018(void **state)
     uint64_t sum = 0;
 
     (void)state;
-    for (uint32_t i = 0; i < m->states * MODEL_SEXES * m->joint_slots; i++)
+    for (uint32_t i = 0; i < m->states * MODEL_SEXES * m->joint_slots; i++) {
         sum += m->joint[i];
+    }
     assert_int_equal(sum, 327167439);
     model_free(m);
 }
@@ -95,8 +96,9 @@ every_cut_is_refused(void **state)
     struct co_diag diag = {""};
 
     (void)state;
-    for (size_t cut = 0; cut < file_bytes; cut += file_bytes / 23)
+    for (size_t cut = 0; cut < file_bytes; cut += file_bytes / 23) {
         assert_int_not_equal(open_bytes(file, cut, &diag), CO_OK);
+    }
     assert_int_equal(open_bytes(file, file_bytes - 8, &diag), CO_TORN);
 }
 

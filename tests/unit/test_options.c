@@ -115,8 +115,9 @@ parse(struct fixture *f, const char *line)
 
     co_options_free(co_take(&f->options));
     (void)snprintf(words, sizeof words, "program %s", line);
-    for (char *w = strtok(words, " "); w; w = strtok(NULL, " "))
+    for (char *w = strtok(words, " "); w; w = strtok(NULL, " ")) {
         argv[argc++] = w;
+    }
     err =
         co_options_parse(&spec, argc, argv, &f->config, &f->options, &f->diag);
     /* Positional arguments point into argv, which ends here. */
@@ -146,8 +147,9 @@ parse_with_file(struct fixture *f, const char *text, const char *line)
 static void
 assert_says(struct fixture *f, const char *text)
 {
-    if (!strstr(f->diag.text, text))
+    if (!strstr(f->diag.text, text)) {
         fail_msg("\"%s\" does not say \"%s\"", f->diag.text, text);
+    }
 }
 
 static void

@@ -66,8 +66,9 @@ check_form(const struct person *p, const char *text)
     (void)p;
     assert_true(text[strlen(text) - 1] == '.');
     assert_false(islower((unsigned char)text[0]));
-    for (size_t i = 0; i < co_countof(never); i++)
+    for (size_t i = 0; i < co_countof(never); i++) {
         if (strstr(text, never[i])) fail_msg("%s: %s", never[i], text);
+    }
 }
 
 static void
@@ -81,15 +82,18 @@ texts_have_no_empty_slot_and_end_as_sentences(void **state)
 static bool
 sounds_like_a_vowel(const char *w)
 {
-    if (isdigit((unsigned char)*w))
+    if (isdigit((unsigned char)*w)) {
         return *w == '8' || strncmp(w, "11-", 3) == 0 ||
                strncmp(w, "18-", 3) == 0;
+    }
     if (strncmp(w, "HVAC", 4) == 0 || strncmp(w, "MRI", 3) == 0 ||
-        strncmp(w, "hon", 3) == 0 || strncmp(w, "hour", 4) == 0)
+        strncmp(w, "hon", 3) == 0 || strncmp(w, "hour", 4) == 0) {
         return true;
+    }
     if (strncmp(w, "used", 4) == 0 || strncmp(w, "univ", 4) == 0 ||
-        strncmp(w, "one", 3) == 0)
+        strncmp(w, "one", 3) == 0) {
         return false;
+    }
     return strchr("aeiouAEIO", *w) != NULL;
 }
 
@@ -99,10 +103,12 @@ check_articles(const struct person *p, const char *text)
     (void)p;
     for (const char *w = text; *w; w++) {
         if (w != text && w[-1] != ' ') continue;
-        if (strncasecmp(w, "a ", 2) == 0 && sounds_like_a_vowel(w + 2))
+        if (strncasecmp(w, "a ", 2) == 0 && sounds_like_a_vowel(w + 2)) {
             fail_msg("%s", text);
-        if (strncasecmp(w, "an ", 3) == 0 && !sounds_like_a_vowel(w + 3))
+        }
+        if (strncasecmp(w, "an ", 3) == 0 && !sounds_like_a_vowel(w + 3)) {
             fail_msg("%s", text);
+        }
     }
 }
 
@@ -118,10 +124,12 @@ has_word(const char *text, const char *word)
 {
     size_t len = strlen(word);
 
-    for (const char *at = text; (at = strstr(at, word)); at++)
+    for (const char *at = text; (at = strstr(at, word)); at++) {
         if ((at == text || !isalpha((unsigned char)at[-1])) &&
-            !isalpha((unsigned char)at[len]))
+            !isalpha((unsigned char)at[len])) {
             return true;
+        }
+    }
     return false;
 }
 
@@ -151,10 +159,12 @@ pronouns_agree_with_the_sex(void **state)
 static void
 check_status(const struct person *p, const char *text)
 {
-    if (p->age < 18 || p->employment != EMPLOY_RETIRED)
+    if (p->age < 18 || p->employment != EMPLOY_RETIRED) {
         assert_null(strstr(text, "retired"));
-    if (p->marital != MARITAL_MARRIED && p->marital != MARITAL_ABSENT)
+    }
+    if (p->marital != MARITAL_MARRIED && p->marital != MARITAL_ABSENT) {
         assert_null(strstr(text, "Married"));
+    }
     if (p->age < 16) assert_null(strstr(text, " works "));
 }
 
@@ -181,8 +191,9 @@ most_people_get_a_text_of_their_own(void **state)
 
         sampler_draw(s, i, &p);
         prose_persona(s, &p, &o);
-        for (const char *c = text; c < o.at; c++)
+        for (const char *c = text; c < o.at; c++) {
             h = (h ^ (uint8_t)*c) * 16777619U;
+        }
         twice += seen[h % BUCKETS]++ > 0;
     }
     assert_true(twice < N * N / BUCKETS); /* chance alone gives half */

@@ -46,8 +46,9 @@ section(const char *number, const char *name)
     char *text;
 
     (void)snprintf(title, sizeof title, "\n### %s %s\n", number, name);
-    for (char *p = title + 9; *p; p++)
+    for (char *p = title + 9; *p; p++) {
         *p = (char)toupper((unsigned char)*p);
+    }
     from = strstr(doc, title);
     if (!from) {
         fail_msg("docs/protocol.md lacks a section%s", title);
@@ -64,8 +65,9 @@ rows_of(const char *text)
 {
     uint32_t rows = 0;
 
-    for (const char *p = strstr(text, "\n| "); p; p = strstr(p + 1, "\n| "))
+    for (const char *p = strstr(text, "\n| "); p; p = strstr(p + 1, "\n| ")) {
         rows += isdigit((unsigned char)p[3]) != 0;
+    }
     return rows;
 }
 
@@ -109,8 +111,9 @@ the_document_has_no_other_messages(void **state)
 #undef CO_FIELD
 #undef CO_END
     for (const char *p = strstr(doc, "\n### 0x"); p;
-         p = strstr(p + 1, "\n### 0x"))
+         p = strstr(p + 1, "\n### 0x")) {
         there++;
+    }
     assert_int_equal(there, known);
 }
 
@@ -132,13 +135,15 @@ expect_cell(const char *table, const char *state, int i, const char *want)
         assert_non_null(at);
         at++;
     }
-    while (*at == ' ')
+    while (*at == ' ') {
         at++;
+    }
     end = strchr(at, '|');
     assert_non_null(end);
     len = (size_t)(end - at);
-    while (len && at[len - 1] == ' ')
+    while (len && at[len - 1] == ' ') {
         len--;
+    }
     if (len != strlen(want) || strncmp(at, want, len) != 0) {
         fail_msg("state %s, event %d: \"%.*s\" is not \"%s\"", state, i,
                  (int)len, at, want);

@@ -121,8 +121,9 @@ steps_of_any_size_give_the_same_payload(void **state)
 
     (void)made(f, 250, 250);
     assert_int_equal(range_begin(f->r, f->s, 1000, 250, 250, ROW_TEXTS), CO_OK);
-    for (uint32_t n = 1; left; n += 3)
+    for (uint32_t n = 1; left; n += 3) {
         assert_int_equal(range_step(f->r, n, &left), CO_OK);
+    }
     assert_int_equal(range_end(f->r, &r), CO_OK);
     co_buf_clear(&f->raw);
     assert_int_equal(range_encode(&r, &f->raw), CO_OK);

@@ -104,9 +104,9 @@ one_meaning_has_one_form(void **state)
                        same[i]);
         text = recipe_text(*state, yaml);
         if (!text) assert_string_equal(diag.text, "");
-        if (!first)
+        if (!first) {
             first = text;
-        else {
+        } else {
             assert_string_equal(text, first);
             free(text);
         }
@@ -146,10 +146,12 @@ keys_change_the_recipe_exactly_as_the_table_says(void **state)
         size_t k = 0;
 
         assert_non_null(text);
-        while (strcmp(keys[k].path, other[i].path) != 0)
+        while (strcmp(keys[k].path, other[i].path) != 0) {
             k++;
-        if ((strcmp(text, base) != 0) != keys[k].changes_rows)
+        }
+        if ((strcmp(text, base) != 0) != keys[k].changes_rows) {
             fail_msg("%s: the table is wrong", keys[k].path);
+        }
         free(text);
     }
     free(base);
@@ -235,8 +237,9 @@ every_truncation_of_a_recipe_is_refused(void **state)
     struct recipe recipe;
 
     assert_non_null(text);
-    for (size_t len = 0; len < strlen(text); len++)
+    for (size_t len = 0; len < strlen(text); len++) {
         assert_int_not_equal(recipe_parse(text, len, &recipe, &diag), CO_OK);
+    }
     free(text);
 }
 
@@ -284,8 +287,9 @@ assert_check_refused(const struct model *m, const char *yaml,
     char *text = recipe_text(m, yaml);
 
     assert_null(text);
-    if (strncmp(diag.text, message, strlen(message)) != 0)
+    if (strncmp(diag.text, message, strlen(message)) != 0) {
         assert_string_equal(diag.text, message);
+    }
 }
 
 static void

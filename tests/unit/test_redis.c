@@ -224,8 +224,9 @@ bytes_pass_unchanged_and_large_pipelines_do_not_block(void **state)
                                    (const char *[]){"SET", "b", big},
                                    (size_t[]){3, 1, sizeof big}),
                      CO_OK);
-    for (uint64_t i = 0; i < 100; i++)
+    for (uint64_t i = 0; i < 100; i++) {
         assert_int_equal(co_redis_ask(f->redis, i, ARGS("GET", "b")), CO_OK);
+    }
     for (uint64_t i = 0; i < 100; i++) {
         item = next_item(f);
         assert_int_equal(item->token, i);
@@ -292,8 +293,9 @@ a_full_queue_refuses_and_counts(void **state)
 
     /* Nobody listens: everything waits. */
     start_actor(f, (struct co_redis_options){.max_orders = 3});
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 3; i++) {
         assert_int_equal(co_redis_send(f->redis, ARGS("PING")), CO_OK);
+    }
     assert_int_equal(co_redis_send(f->redis, ARGS("PING")), CO_FULL);
     assert_int_equal(co_redis_ask(f->redis, 1, ARGS("PING")), CO_FULL);
     co_redis_counters(f->redis, &counters);
@@ -485,8 +487,9 @@ stop_writes_what_waits(void **state)
     start_server(f, NULL);
     start_actor(f, (struct co_redis_options){0});
     expect_up(f);
-    for (int i = 0; i < 5000; i++)
+    for (int i = 0; i < 5000; i++) {
         assert_int_equal(co_redis_send(f->redis, ARGS("INCR", "n")), CO_OK);
+    }
     co_redis_stop(f->redis, PATIENCE_MS);
     assert_int_equal(
         co_redis_connect(f->url, false, PATIENCE_MS, &client, &diag), CO_OK);

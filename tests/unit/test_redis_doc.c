@@ -70,12 +70,14 @@ key_of_row(const char *row)
 
     for (size_t k = 0; k < CO_KEY_COUNT; k++) {
         if (strlen(keys[k].name) != name_len ||
-            strncmp(keys[k].name, name, name_len) != 0)
+            strncmp(keys[k].name, name, name_len) != 0) {
             continue;
+        }
         if (strlen(keys[k].type) != type_len ||
-            strncmp(keys[k].type, type, type_len) != 0)
+            strncmp(keys[k].type, type, type_len) != 0) {
             fail_msg("%s is a %s, the page says %.*s", keys[k].name,
                      keys[k].type, (int)type_len, type);
+        }
         return k;
     }
     fail_msg("common/keys.h has no key %.*s", (int)name_len, name);
@@ -110,8 +112,9 @@ the_page_names_each_key_once_with_its_type(void **state)
     count_table(doc, "\n## Keys that exist\n", seen);
     count_table(doc, "\n## Keys reserved for later\n", seen);
     for (size_t k = 0; k < CO_KEY_COUNT; k++) {
-        if (seen[k] != 1)
+        if (seen[k] != 1) {
             fail_msg("%s stands %u times in the tables", keys[k].name, seen[k]);
+        }
     }
     free(doc);
 }
@@ -164,9 +167,10 @@ check_links(const char *folder, const char *path)
         size_t len = strcspn(target, ")#\n");
 
         if (len == 0 || target[len] == '\n' || is_address(target)) continue;
-        if (!exists(folder, target, len))
+        if (!exists(folder, target, len)) {
             fail_msg("%s: the link to %.*s leads nowhere", path, (int)len,
                      target);
+        }
     }
     free(doc);
 }
@@ -204,8 +208,9 @@ every_link_of_the_documents_leads_to_a_file(void **state)
                                           "examples"};
 
     (void)state;
-    for (size_t i = 0; i < co_countof(folders); i++)
+    for (size_t i = 0; i < co_countof(folders); i++) {
         check_folder(folders[i]);
+    }
 }
 
 /* Text in backticks that is a path of the project: letters, digits, "._-/"
@@ -220,13 +225,15 @@ is_path(const char *text, size_t len)
         "tools/",       "population/", "worker/", "bench/"};
 
     for (size_t i = 0; i < len; i++) {
-        if (!isalnum((unsigned char)text[i]) && !strchr("._-/", text[i]))
+        if (!isalnum((unsigned char)text[i]) && !strchr("._-/", text[i])) {
             return false;
+        }
     }
     for (size_t i = 0; i < co_countof(roots); i++) {
         if (len > strlen(roots[i]) &&
-            strncmp(text, roots[i], strlen(roots[i])) == 0)
+            strncmp(text, roots[i], strlen(roots[i])) == 0) {
             return true;
+        }
     }
     return false;
 }
@@ -245,8 +252,9 @@ check_paths(const char *path)
         if (*at == '`') at++;
         if (!is_path(text, len)) continue;
         named++;
-        if (!exists("", text, len))
+        if (!exists("", text, len)) {
             fail_msg("%s names %.*s, which is not there", path, (int)len, text);
+        }
     }
     free(doc);
     return named;

@@ -82,7 +82,7 @@ teardown(void **state)
     engine_free(f->engine);
     bench_free(f->bench);
     outbox_fini(&f->out);
-    return co_fs_remove_tree(f->dir, NULL);
+    return (int)co_fs_remove_tree(f->dir, NULL);
 }
 
 /* Owner 1 writes records of "S0", "C0" ... in segments as small as they get,

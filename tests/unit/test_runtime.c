@@ -34,7 +34,7 @@ teardown(void **state)
     struct fixture *f = *state;
 
     (void)unsetenv("XDG_RUNTIME_DIR");
-    return co_fs_remove_tree(f->dir, NULL);
+    return (int)co_fs_remove_tree(f->dir, NULL);
 }
 
 static void

@@ -82,8 +82,9 @@ a_row_does_not_depend_on_what_was_drawn_before(void **state)
 
     (void)state;
     sampler_draw(s, 123456, &first);
-    for (uint64_t i = 0; i < 1000; i++)
+    for (uint64_t i = 0; i < 1000; i++) {
         sampler_draw(s, i * 977, &other);
+    }
     sampler_draw(s, 123456, &later);
     assert_memory_equal(&first, &later, sizeof first);
     sampler_free(s);
@@ -127,13 +128,15 @@ neighbouring_rows_do_not_correlate(void **state)
         mean += age[i];
     }
     mean /= N;
-    for (int i = 0; i < N; i++)
+    for (int i = 0; i < N; i++) {
         var += (age[i] - mean) * (age[i] - mean) / N;
+    }
     for (int lag = 1; lag <= LAGS; lag++) {
         long long cov = 0;
 
-        for (int i = 0; i + lag < N; i++)
+        for (int i = 0; i + lag < N; i++) {
             cov += (age[i] - mean) * (age[i + lag] - mean) / N;
+        }
         /* 4.5 standard deviations of white noise, 1/sqrt(N) = 0.00447 */
         assert_true(llabs(cov) * 1000 < var * 20);
     }
@@ -305,10 +308,11 @@ rows_change_only_with_the_generator_version(void **state)
     co_buf_init(&buf, GOLDEN_BYTES);
     golden_rows(&buf);
     assert_non_null(f);
-    if (write_it)
+    if (write_it) {
         (void)fwrite(buf.data, 1, buf.len, f);
-    else
+    } else {
         (void)!fread(golden, 1, GOLDEN_BYTES - 1, f);
+    }
     (void)fclose(f);
     if (!write_it) assert_string_equal(co_buf_text(&buf), golden);
     co_buf_fini(&buf);

@@ -104,8 +104,9 @@ noop_answers_the_id_and_the_payload_in_64_bytes(void **state)
     assert_int_equal(v.out.len, 64);
     assert_memory_equal(v.out.data, id, 8);
     assert_memory_equal(v.out.data + 8, "hello", 5);
-    for (int i = 13; i < 64; i++)
+    for (int i = 13; i < 64; i++) {
         assert_int_equal(v.out.data[i], 0);
+    }
     end(&v);
     memset(payload, 'p', sizeof payload);
     begin(&v, "noop", payload, sizeof payload);

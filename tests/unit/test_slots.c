@@ -180,8 +180,9 @@ a_batch_has_at_most_256_tasks(void **state)
 
     given_link(f, 0);
     say_tasks(f, 0, (struct given){.first = 0, .n = 300});
-    for (int i = 0; i < 300; i++)
+    for (int i = 0; i < 300; i++) {
         finish(f, started(f), "x");
+    }
     flush(f);
     assert_int_equal(take(f, 0, MSG_results).results.tasks.n, 256);
     struct msg m = take(f, 0, MSG_results);
@@ -235,8 +236,9 @@ jobs_and_owners_have_batches_of_their_own(void **state)
     say_tasks(f, 0, (struct given){.first = 1, .n = 1, .job = 6});
     say_tasks(f, 0, (struct given){.first = 2, .n = 1, .job = 7});
     say_tasks(f, 0, (struct given){.first = 3, .n = 1, .job = 7, .owner = 9});
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 3; i++) {
         finish(f, started(f), "x");
+    }
     flush(f);
     assert_int_equal(take(f, 0, MSG_results).results.job, 6);
     assert_int_equal(take(f, 0, MSG_results).results.owner, OWNER);
@@ -256,8 +258,9 @@ more_jobs_than_gathers_in_one_turn_lose_nothing(void **state)
     }
     flush(f);
     struct msg m;
-    while (took(f, 0, MSG_results, &m, NULL))
+    while (took(f, 0, MSG_results, &m, NULL)) {
         n++;
+    }
     assert_int_equal(n, 20);
 }
 
@@ -421,8 +424,9 @@ inventory_comes_in_pages(void **state)
     say_tasks(f, 0, (struct given){.first = 0, .n = 1024});
     slots_measure(f->s, NOOP, 0);
     flush(f);
-    for (int i = 0; i < 100; i++)
+    for (int i = 0; i < 100; i++) {
         finish(f, started(f), "x");
+    }
     flush(f);
     say_tasks(f, 0, (struct given){.first = 5000, .n = 100});
     ignore_what_was_said(f);
@@ -786,8 +790,9 @@ hand_back_returns_running_tasks_too(void **state)
     slots_hand_back(f->s, f->now, &f->out);
     unsigned n = 0;
     struct msg m;
-    while (took(f, 0, MSG_returned, &m, NULL))
+    while (took(f, 0, MSG_returned, &m, NULL)) {
         n += m.returned.tasks.n;
+    }
     assert_int_equal(n, 2);
     assert_int_equal(stats(f).running, 0);
 }

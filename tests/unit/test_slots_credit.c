@@ -46,14 +46,17 @@ look_ahead_is_two_milliseconds_of_work(void **state)
 {
     struct fixture *f = *state;
 
-    for (int i = 0; i < 200; i++)
+    for (int i = 0; i < 200; i++) {
         slots_measure(f->s, NOOP, 100 * 1000);
+    }
     assert_in_range(slots_look_ahead(f->s, NOOP), 19, 21);
-    for (int i = 0; i < 200; i++)
+    for (int i = 0; i < 200; i++) {
         slots_measure(f->s, NOOP, 5 * 1000 * 1000);
+    }
     assert_int_equal(slots_look_ahead(f->s, NOOP), 1);
-    for (int i = 0; i < 300; i++)
+    for (int i = 0; i < 300; i++) {
         slots_measure(f->s, NOOP, 0);
+    }
     assert_int_equal(slots_look_ahead(f->s, NOOP), 1024);
 }
 
@@ -64,12 +67,14 @@ a_grant_is_renewed_when_an_eighth_was_worked_off(void **state)
 
     given_link(f, 0);
     say_tasks(f, 0, (struct given){.first = 0, .n = 200});
-    for (int i = 0; i < 100; i++)
+    for (int i = 0; i < 100; i++) {
         finish(f, started(f), "x");
+    }
     flush(f);
     assert_int_equal(granted(f, 0, "noop"), 0); /* 100 < 1024 / 8 */
-    for (int i = 0; i < 28; i++)
+    for (int i = 0; i < 28; i++) {
         finish(f, started(f), "x");
+    }
     flush(f);
     assert_int_equal(granted(f, 0, "noop"), 1024 + 128);
 }
@@ -137,8 +142,9 @@ grants_are_asked_back_when_tasks_turn_out_slow(void **state)
         .reclaimed = {.service = msg_text("noop"), .returned = 1000}};
 
     given_link(f, 0);
-    for (int i = 0; i < 100; i++)
+    for (int i = 0; i < 100; i++) {
         slots_measure(f->s, NOOP, 5 * 1000 * 1000);
+    }
     flush(f);
     assert_int_equal(take(f, 0, MSG_reclaim).reclaim.count, 1023);
     flush(f);
@@ -157,8 +163,9 @@ grants_given_back_stay_given_back(void **state)
 
     given_link(f, 0);
     say(f, 0, &answer);
-    for (int i = 0; i < 300; i++)
+    for (int i = 0; i < 300; i++) {
         slots_measure(f->s, NOOP, 0);
+    }
     flush(f); /* quick again: 1,024 more than what was given back */
     assert_int_equal(granted(f, 0, "noop"), 1000 + 1024);
 }
@@ -425,8 +432,9 @@ the_grant_never_exceeds_what_can_be_held(void **state)
     flush(f);
     assert_int_equal(granted(f, 0, "noop"), 10);
     say_tasks(f, 0, (struct given){.first = 1, .n = 10});
-    for (int i = 0; i < 10; i++)
+    for (int i = 0; i < 10; i++) {
         finish(f, started(f), "x");
+    }
     flush(f);
     assert_int_equal(granted(f, 0, "noop"), 0); /* ten results are kept */
     say_ack(f, 0, 1);

@@ -64,8 +64,9 @@ expect(struct sock *s, const char *text, size_t body_len)
     assert_int_equal(head.len, strlen(text));
     assert_memory_equal(head.data, text, head.len);
     assert_int_equal(body.len, body_len);
-    for (size_t i = 0; i < body_len; i++)
+    for (size_t i = 0; i < body_len; i++) {
         assert_int_equal(body.data[i], 'b');
+    }
     co_bytes_unref(&head);
     co_bytes_unref(&body);
     return peer;

@@ -343,9 +343,11 @@ assert_properties(const json_t *schema, const char *const *names)
     const json_t *properties = json_object_get(schema, "properties");
     size_t n = 0;
 
-    for (; names[n]; n++)
-        if (!json_object_get(properties, names[n]))
+    for (; names[n]; n++) {
+        if (!json_object_get(properties, names[n])) {
             fail_msg("the schema lacks %s", names[n]);
+        }
+    }
     assert_int_equal(json_object_size(properties), n);
     assert_true(json_is_false(json_object_get(schema, "additionalProperties")));
 }
@@ -373,12 +375,14 @@ the_schema_agrees_with_the_parser(void **state)
     job_keys_under("population", names);
     at = json_object_get(at, "population");
     assert_properties(at, names);
-    for (unsigned i = 0; i < ATTR_COUNT; i++)
+    for (unsigned i = 0; i < ATTR_COUNT; i++) {
         attributes[i] = attribute_get((enum attribute_id)i)->name;
+    }
     at = json_object_get(json_object_get(at, "properties"), "where");
     assert_properties(at, attributes);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         required += strcmp(keys[i].fallback, "required") == 0;
+    }
     assert_int_equal(json_array_size(json_object_get(schema, "required")),
                      required);
     json_decref(schema);

@@ -57,8 +57,9 @@ assert_back(struct spill *s, uint64_t seq, char letter, size_t len)
 
     assert_int_equal(spill_get(s, seq, &body), CO_OK);
     assert_int_equal(body.len, len);
-    for (size_t i = 0; i < len; i++)
+    for (size_t i = 0; i < len; i++) {
         assert_int_equal(body.data[i], letter);
+    }
     co_bytes_unref(&body);
 }
 

@@ -113,8 +113,9 @@ the_average_follows_its_samples(void **state)
     assert_int_equal(co_ewma_value(&ewma, 77), 1000);
     co_ewma_add(&ewma, 2000, 3);
     assert_int_equal(co_ewma_value(&ewma, 77), 1125);
-    for (int i = 0; i < 200; i++)
+    for (int i = 0; i < 200; i++) {
         co_ewma_add(&ewma, 10, 3);
+    }
     assert_int_equal(co_ewma_value(&ewma, 77), 10);
     co_ewma_add(&ewma, UINT64_MAX, 0);
     assert_true(co_ewma_value(&ewma, 77) == UINT64_C(1) << 48);

@@ -78,8 +78,9 @@ a_full_table_refuses_and_changes_nothing(void **state)
 {
     struct co_table *table = *state;
 
-    for (uint32_t i = 0; i < KEYS; i++)
+    for (uint32_t i = 0; i < KEYS; i++) {
         assert_int_equal(add(table, i, 5, i), CO_OK);
+    }
     assert_int_equal(add(table, KEYS, 5, KEYS), CO_FULL);
     assert_int_equal(table->count, KEYS);
     assert_int_equal(co_table_del(table, 50, 5), 50);
@@ -95,8 +96,9 @@ it_always_agrees_with_a_plain_array(void **state)
     uint32_t model[KEYS];
     uint32_t count = 0;
 
-    for (int i = 0; i < KEYS; i++)
+    for (int i = 0; i < KEYS; i++) {
         model[i] = CO_TABLE_NONE;
+    }
     for (uint64_t step = 1; step <= STEPS; step++) {
         uint64_t r = co_mix64(step);
         uint32_t key = (uint32_t)(r % KEYS);
@@ -134,8 +136,9 @@ room_that_was_reserved_is_there_when_memory_is_short(void **state)
 
     assert_int_equal(co_table_reserve(table, 100), CO_OK);
     memory_is_short = true;
-    for (uint32_t i = 0; i < 100; i++)
+    for (uint32_t i = 0; i < 100; i++) {
         assert_int_equal(add(table, i, 1, i), CO_OK);
+    }
     assert_int_equal(co_table_reserve(table, KEYS), CO_NOMEM);
     assert_int_equal(co_table_find(table, 99, 1), 99);
     assert_int_equal(table->count, 100);

@@ -15,8 +15,9 @@ load(const char *text)
     struct co_yaml *root = NULL;
 
     diag.text[0] = '\0';
-    if (co_yaml_load_text(text, strlen(text), "job.yaml", &root, &diag))
+    if (co_yaml_load_text(text, strlen(text), "job.yaml", &root, &diag)) {
         return NULL;
+    }
     return root;
 }
 
@@ -106,8 +107,9 @@ repeat(const char *text, size_t times)
     size_t len = strlen(text);
     char *all = malloc(len * times + 1);
 
-    for (size_t i = 0; i < times; i++)
+    for (size_t i = 0; i < times; i++) {
         memcpy(all + i * len, text, len);
+    }
     all[len * times] = '\0';
     return all;
 }
