@@ -59,9 +59,10 @@ open_below(const char *base, int *ret_fd)
 static enum co_err
 open_default(struct spill *s)
 {
-    enum co_err err = open_below(getenv("XDG_RUNTIME_DIR"), &s->fd);
+    /* Not $XDG_RUNTIME_DIR: that is memory, which is what there is none of. */
+    enum co_err err = open_below(getenv("TMPDIR"), &s->fd);
 
-    if (err) err = open_below(getenv("TMPDIR"), &s->fd);
+    if (err) err = open_below("/var/tmp", &s->fd);
     if (err) err = open_below("/tmp", &s->fd);
     return err;
 }

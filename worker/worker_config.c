@@ -74,7 +74,7 @@ static const struct co_option table[] = {
      .offset = FIELD(spill),
      .placeholder = "DIR",
      .help = "where results go that do not fit in memory (default: below "
-             "$XDG_RUNTIME_DIR, $TMPDIR or /tmp, when first needed)"},
+             "$TMPDIR, /var/tmp or /tmp, when first needed)"},
     {.name = "spill-max",
      .type = CO_OPTION_SIZE,
      .offset = FIELD(spill_bytes),
