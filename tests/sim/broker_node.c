@@ -146,12 +146,14 @@ broker_node_turn(struct sim *s, struct node *n)
 
     read_side(s, n, SIDE_FRONT);
     read_side(s, n, SIDE_BACK);
-    if (now_ms(s) >= dispatch_next_deadline(b->d))
+    if (now_ms(s) >= dispatch_next_deadline(b->d)) {
         dispatch_tick(b->d, now_ms(s), &b->out);
+    }
     dispatch_run(b->d, now_ms(s), &b->out);
     send_all(s, n, &b->out);
-    if (b->turns++ % CHECK_EVERY == 0 && (broken = dispatch_check(b->d)))
+    if (b->turns++ % CHECK_EVERY == 0 && (broken = dispatch_check(b->d))) {
         sim_fail(s, "dispatch_check", "%s", broken);
+    }
     node_wake(s, n, dispatch_next_deadline(b->d) * 1000);
     for (int i = 0; i < 2; i++) {
         if (n->in[i].from < n->in[i].n) node_wake(s, n, s->now_us + 50);

@@ -45,8 +45,9 @@ disk_make(struct sim *s)
     d->roll_bytes = (uint64_t)sim_between(s, 8, sim_chance(s, 500) ? 64 : 4096)
                     << 10;
     (void)snprintf(d->journal, sizeof d->journal, "%s/journal", s->options.dir);
-    if (co_fs_remove_tree(d->journal, &diag))
+    if (co_fs_remove_tree(d->journal, &diag)) {
         sim_fail(s, "scratch", "%s", diag.text);
+    }
 }
 
 void
@@ -54,8 +55,9 @@ disk_free(struct sim *s)
 {
     struct co_diag diag;
 
-    if (co_fs_remove_tree(s->disk->journal, &diag))
+    if (co_fs_remove_tree(s->disk->journal, &diag)) {
         sim_fail(s, "scratch", "%s", diag.text);
+    }
     free(s->disk->files);
     free(s->disk);
     s->disk = NULL;
@@ -86,8 +88,9 @@ static struct disk_file *
 file_of(struct disk *d, struct segment_name name)
 {
     for (size_t i = d->n_files; i-- > 0;) {
-        if (segment_name_compare(d->files[i].name, name) == 0)
+        if (segment_name_compare(d->files[i].name, name) == 0) {
             return &d->files[i];
+        }
     }
     return NULL;
 }
@@ -126,8 +129,9 @@ static uint64_t
 synced(const struct disk *d, struct segment_name name)
 {
     for (size_t i = d->n_files; i-- > 0;) {
-        if (segment_name_compare(d->files[i].name, name) == 0)
+        if (segment_name_compare(d->files[i].name, name) == 0) {
             return d->files[i].synced;
+        }
     }
     return name.sequence == 1 ? SEGMENT_HEADER_BYTES : 0;
 }
@@ -198,8 +202,9 @@ tear(struct sim *s, int fd, uint64_t from, uint64_t size)
         uint64_t end = (at / SECTOR + 1) * SECTOR;
 
         if (end > size) end = size;
-        if (sim_chance(s, 500))
+        if (sim_chance(s, 500)) {
             (void)!pwrite(fd, zeros, (size_t)(end - at), (off_t)at);
+        }
         at = end;
     }
 }
@@ -227,10 +232,11 @@ lose(struct sim *s, int dir_fd, struct segment_name name)
     } else {
         uint64_t keep = safe + sim_below(s, size - safe + 1);
 
-        if (sim_chance(s, 500))
+        if (sim_chance(s, 500)) {
             (void)!ftruncate(fd, (off_t)keep);
-        else
+        } else {
             keep = size;
+        }
         if (sim_chance(s, 700)) tear(s, fd, safe, keep);
     }
     note_synced(s->disk, name, fd); /* what is there now is on disk */
@@ -246,8 +252,9 @@ disk_power_loss(struct sim *s)
 
     if (folder_open(s->disk->journal, &fd, &diag)) return;
     if (!folder_list(fd, &list, &diag)) {
-        for (size_t i = 0; i < list.len; i++)
+        for (size_t i = 0; i < list.len; i++) {
             lose(s, fd, list.v[i].name);
+        }
     }
     adoption_fini(&list);
     folder_close(&fd);

@@ -91,8 +91,9 @@ some_conn(struct sim *s)
         struct conn *c = &s->conns[sim_below(s, s->n_conns)];
 
         if (c->cut || !c->dealer->alive) continue;
-        if (c->dealer->kind == NODE_WORKER && worker_node_is_court(c->dealer))
+        if (c->dealer->kind == NODE_WORKER && worker_node_is_court(c->dealer)) {
             continue;
+        }
         return c;
     }
     return NULL;
@@ -314,12 +315,14 @@ heal(struct sim *s, struct sim_event *e)
     for (unsigned i = 0; i < s->n_nodes; i++) {
         struct node *n = &s->nodes[i];
 
-        for (unsigned k = 0; k < SIM_BROKERS_MAX; k++)
+        for (unsigned k = 0; k < SIM_BROKERS_MAX; k++) {
             n->links[k].blocked_until_us = 0;
+        }
         node_thaw(s, n);
     }
-    for (size_t i = 0; i < s->n_conns; i++)
+    for (size_t i = 0; i < s->n_conns; i++) {
         s->conns[i].slow_until_us = 0;
+    }
 }
 
 static void
@@ -330,11 +333,13 @@ strike(struct sim *s, struct sim_event *e)
 
     (void)e;
     if (s->healed || s->over) return;
-    for (size_t i = 0; i < co_countof(kinds); i++)
+    for (size_t i = 0; i < co_countof(kinds); i++) {
         total += kinds[i].weight[s->profile];
+    }
     at = (unsigned)sim_below(s, total);
-    for (; at >= kinds[k].weight[s->profile]; k++)
+    for (; at >= kinds[k].weight[s->profile]; k++) {
         at -= kinds[k].weight[s->profile];
+    }
     kinds[k].fn(s);
     sim_at(s, s->now_us + sim_between(s, 1000, 2 * s->plan->mean_us), strike, 0,
            0);

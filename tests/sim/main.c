@@ -157,9 +157,10 @@ run_all(const struct arguments *a, const char *dir)
         events += r.steps;
         virtual_us += r.virtual_us;
         add_faults(&faults, &r.faults);
-        if (a->quiet)
+        if (a->quiet) {
             printf("%" PRIu64 " %016" PRIx64 " %" PRIu64 "\n", seed, r.hash,
                    r.steps);
+        }
         if (r.failed) return report_failure(a, seed, &r);
     }
     if (a->quiet) return 0;
@@ -182,9 +183,10 @@ main(int argc, char **argv)
 
     if (!parse(argc, argv, &a)) return usage();
     if (a.list) {
-        for (unsigned i = 0; i < planted_count; i++)
+        for (unsigned i = 0; i < planted_count; i++) {
             printf("%s %s %u\n", planted_bugs[i].name, planted_bugs[i].profile,
                    planted_bugs[i].seeds);
+        }
         return 0;
     }
     if (a.bug && !bugs_choose(a.bug)) {

@@ -114,8 +114,9 @@ net_cut(struct sim *s, struct conn *c, bool silent)
     if (c->cut) return;
     c->cut = true;
     /* a part of what is under way still arrives */
-    for (int way = 0; way < 2; way++)
+    for (int way = 0; way < 2; way++) {
         c->until_us[way] = s->now_us + sim_between(s, 0, 4 * s->delay_us);
+    }
     c->dealer_knows_us = s->now_us + sim_between(s, 0, most);
     c->router_knows_us = s->now_us + sim_between(s, 0, most);
     sim_trace(s, "connection %zu of %s to %s breaks",
@@ -133,8 +134,9 @@ net_cut_node(struct sim *s, struct node *n, bool silent)
 
         if (c->cut) continue;
         if ((c->dealer == n && c->dealer_life == n->life) ||
-            (c->broker == n && c->broker_life == n->life))
+            (c->broker == n && c->broker_life == n->life)) {
             net_cut(s, c, silent);
+        }
     }
 }
 
@@ -147,8 +149,9 @@ net_close_node(struct sim *s, struct node *n)
         if (c->cut || c->dealer != n || c->dealer_life != n->life) continue;
         net_cut(s, c, false);
         c->until_us[TO_BROKER] = INT64_MAX;
-        if (c->router_knows_us < c->last_us[TO_BROKER])
+        if (c->router_knows_us < c->last_us[TO_BROKER]) {
             c->router_knows_us = c->last_us[TO_BROKER];
+        }
     }
 }
 
@@ -177,8 +180,9 @@ send_on(struct sim *s, struct conn *c, enum conn_way way, struct co_bytes head,
 {
     int64_t delay = s->delay_us + (int64_t)sim_below(s, (uint64_t)s->delay_us);
 
-    if (s->now_us < c->slow_until_us)
+    if (s->now_us < c->slow_until_us) {
         delay += (int64_t)sim_below(s, (uint64_t)c->slow_us);
+    }
     if (at_us + delay <= c->last_us[way]) delay = c->last_us[way] - at_us + 1;
     c->last_us[way] = at_us + delay;
     sim_at_frame(s, at_us + delay, arrive, (uint64_t)(c - s->conns) + 1, way,

@@ -25,7 +25,7 @@ struct conn {
     int64_t slow_until_us, slow_us;
     struct conn_credit credit;
     /* HELLOs whose WELCOME is not out yet, and what was granted behind them */
-    unsigned greetings;
+    unsigned greetings, hellos;
     uint64_t granted_after;
 };
 

@@ -70,9 +70,10 @@ show(const struct node *n, const struct mail *mail)
     if (m.type == MSG_ack) ids = m.ack.seqs;
     printf("    %s < %llu %s", node_name(n), (unsigned long long)mail->peer,
            msg_name((unsigned)m.type));
-    for (uint32_t i = 0; i < ids.n; i++)
+    for (uint32_t i = 0; i < ids.n; i++) {
         printf(" %llx/%u", (unsigned long long)ids.v[i],
                tries.n ? msg_at(tries, i) : 0);
+    }
     printf("\n");
 }
 
@@ -109,8 +110,9 @@ turn(struct sim *s, struct sim_event *e)
 {
     struct node *n = &s->nodes[e->a];
 
-    if (!n->alive || n->frozen || n->life != e->b || n->turn_us != e->at_us)
+    if (!n->alive || n->frozen || n->life != e->b || n->turn_us != e->at_us) {
         return;
+    }
     n->turn_us = INT64_MAX;
     switch (n->kind) {
     case NODE_OWNER:
@@ -179,11 +181,13 @@ node_kill(struct sim *s, struct node *n, bool silent)
         worker_node_stop(n);
         break;
     }
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < 2; i++) {
         inbox_clear(&n->in[i]);
-    for (unsigned i = 0; i < SIM_BROKERS_MAX; i++)
+    }
+    for (unsigned i = 0; i < SIM_BROKERS_MAX; i++) {
         n->links[i] = (struct dealer_link){.blocked_until_us =
                                                n->links[i].blocked_until_us};
+    }
 }
 
 void

@@ -482,7 +482,7 @@ oracle_on_worker_turn(struct sim *s, struct node *n, uint64_t incarnation,
     if (stats.kept < s->oracle->kept[n->index])
         sim_fail(s, "G3", "%s keeps %u result batches, %u are not committed",
                  node_name(n), stats.kept, s->oracle->kept[n->index]);
-    if (stats.counters.over_credit)
+    if (stats.counters.over_credit && !s->oracle->crossed[n->index])
         sim_fail(s, "G6", "%s got more tasks than it granted", node_name(n));
     if (stats.counters.bad)
         sim_fail(s, "protocol", "%s got a message that makes no sense",
@@ -492,7 +492,10 @@ oracle_on_worker_turn(struct sim *s, struct node *n, uint64_t incarnation,
 void
 oracle_on_death(struct sim *s, const struct node *n)
 {
-    if (n->kind == NODE_WORKER) s->oracle->kept[n->index] = 0;
+    if (n->kind == NODE_WORKER) {
+        s->oracle->kept[n->index] = 0;
+        s->oracle->crossed[n->index] = false;
+    }
     if (n->kind == NODE_OWNER && s->oracle->turn == n) s->oracle->turn = NULL;
 }
 

@@ -143,18 +143,21 @@ owner_node_start(struct sim *s, struct node *n)
     outbox_init(&o->out);
     o->early = calloc(EARLY_MAX, sizeof *o->early);
     co_assert(o->early && !parts_new(SIM_BROKERS_MAX, &o->parts));
-    if (identity_read(disk_journal(s), &id, &o->diag))
+    if (identity_read(disk_journal(s), &id, &o->diag)) {
         sim_fail(s, "G3", "the journal cannot be read: %s", o->diag.text);
+    }
     o->number = id.highest_owner + 1;
     o->fresh = s->work->personas ? !id.found : !id.highest_owner;
-    if (journal_claim(disk_journal(s), s->work->job, o->number, &o->diag))
+    if (journal_claim(disk_journal(s), s->work->job, o->number, &o->diag)) {
         sim_fail(s, "G3", "no owner number: %s", o->diag.text);
+    }
     make_identity(o, &id);
     identity_fini(&id);
-    if (s->work->personas)
+    if (s->work->personas) {
         make_personas(o, o->fresh);
-    else
+    } else {
         make_bench(o);
+    }
     make_engine(o);
     o->attach_until_us = s->now_us + ATTACH_WAIT_US;
     for (unsigned i = 0; i < s->n_brokers; i++) {
@@ -347,10 +350,11 @@ on_message(struct owner_node *o, unsigned link, const struct msg *m,
     case LINK_PASS:
         break;
     }
-    if (o->replayed)
+    if (o->replayed) {
         on_task_message(o, link, m, head, body);
-    else
+    } else {
         keep_early(o, link, head, body);
+    }
 }
 
 static void
@@ -367,11 +371,13 @@ on_frames(struct owner_node *o, struct mail *mail)
         on_message(o, link, &m, mail->head, mail->body);
     } else if ((err = parts_add(o->parts, link, &m.part, mail->body, &head,
                                 &body))) {
-        if (err != CO_AGAIN)
+        if (err != CO_AGAIN) {
             sim_fail(o->sim, "protocol", "a PART does not fit");
+        }
     } else {
-        if (!msg_decode(&o->reader, head.data, head.len, &m))
+        if (!msg_decode(&o->reader, head.data, head.len, &m)) {
             on_message(o, link, &m, head, body);
+        }
         co_bytes_unref(&head);
         co_bytes_unref(&body);
     }
@@ -433,9 +439,10 @@ write_orders(struct owner_node *o)
         err = replay_prefix(order.head.len, &parts[0]);
         parts[1] = order.head;
         parts[2] = order.body;
-        if (!err)
+        if (!err) {
             err = journal_append(o->journal, RECORD_RESULTS, parts, 3,
                                  order.cookie << HEAD_BITS | order.head.len);
+        }
         co_bytes_unref(&parts[0]);
         co_bytes_unref(&order.head);
         co_bytes_unref(&order.body);
@@ -464,8 +471,9 @@ plan_commit(struct owner_node *o)
     int64_t us = sim_between(s, s->plan->commit_us / 2, s->plan->commit_us);
 
     if (o->committing || !journal_queued_bytes(o->journal)) return;
-    if (s->now_us < s->plan->slow_disk_until_us)
+    if (s->now_us < s->plan->slow_disk_until_us) {
         us += sim_between(s, 1, 3000000);
+    }
     o->committing = true;
     sim_at(s, s->now_us + us, commit_event, (uint64_t)(o->node - s->nodes),
            o->node->life);
@@ -521,8 +529,9 @@ replay(struct owner_node *o)
     for (size_t i = 0; i < o->n_early; i++) {
         struct mail *e = &o->early[i];
 
-        if (!msg_decode(&o->reader, e->head.data, e->head.len, &m))
+        if (!msg_decode(&o->reader, e->head.data, e->head.len, &m)) {
             on_task_message(o, (unsigned)e->peer, &m, e->head, e->body);
+        }
         co_bytes_unref(&e->head);
         co_bytes_unref(&e->body);
     }
@@ -548,9 +557,10 @@ fail(struct owner_node *o, enum co_err err)
 {
     struct sim *s = o->sim;
 
-    if (disk_mode(s) == DISK_GOOD)
+    if (disk_mode(s) == DISK_GOOD) {
         sim_fail(s, "G3", "owner failed with %s on a good disk: %s",
                  co_err_name(err), o->diag.text);
+    }
     end(o, co_err_name(err), true);
 }
 
@@ -571,9 +581,10 @@ finish(struct owner_node *o, enum kind_state state)
     enum co_err err = CO_OK;
 
     if (o->hosted.finish) err = o->hosted.finish(o->hosted.self, &o->diag);
-    if (!err && state == KIND_DONE)
+    if (!err && state == KIND_DONE) {
         err = journal_append_final(o->journal, RECORD_DONE, content,
                                    sizeof content - 1, &o->diag);
+    }
     if (err) {
         fail(o, err);
         return;
@@ -598,21 +609,24 @@ maybe_over(struct owner_node *o)
     struct sim *s = o->sim;
 
     if (o->stale || engine_stale(o->engine)) {
-        if (s->oracle_owner == o->node)
+        if (s->oracle_owner == o->node) {
             sim_fail(s, "fence", "the owner in force is called stale");
+        }
         end(o, "stale", false);
         return true;
     }
     if (state != KIND_RUNNING && is_quiet(o)) {
-        if (s->oracle_owner == o->node)
+        if (s->oracle_owner == o->node) {
             finish(o, state);
-        else
+        } else {
             end(o, "done, but not in force", false);
+        }
         return true;
     }
     if (o->stopping && (is_quiet(o) || s->now_us >= o->stop_us)) {
-        for (unsigned i = 0; i < s->n_brokers; i++)
+        for (unsigned i = 0; i < s->n_brokers; i++) {
             link_bye(&o->links[i], &o->out);
+        }
         send_all(o);
         end(o, "stopped", true);
         return true;
@@ -661,8 +675,9 @@ static void
 tick_links(struct owner_node *o)
 {
     for (unsigned i = 0; i < o->sim->n_brokers; i++) {
-        if (link_tick(&o->links[i], o->sim->now_us / 1000, &o->out))
+        if (link_tick(&o->links[i], o->sim->now_us / 1000, &o->out)) {
             link_lost(o, i);
+        }
     }
 }
 
@@ -683,10 +698,11 @@ start_turn(struct owner_node *o)
         return;
     }
     err = replay(o);
-    if (err)
+    if (err) {
         fail(o, err);
-    else
+    } else {
         node_wake(s, o->node, s->now_us);
+    }
 }
 
 static enum co_err
@@ -700,8 +716,9 @@ work_turn(struct owner_node *o)
     tick_links(o);
     engine_tick(o->engine, o->sim->now_us);
     err = write_orders(o);
-    if (!err && o->hosted.turn)
+    if (!err && o->hosted.turn) {
         err = o->hosted.turn(o->hosted.self, o->journal, &o->diag);
+    }
     if (err) return err;
     if (!o->stopping) engine_publish(o->engine, o->sim->now_us);
     send_all(o);
@@ -733,8 +750,9 @@ owner_node_turn(struct sim *s, struct node *n)
     o->turns++;
     due = engine_due_us(o->engine);
     if (due > s->now_us + WAIT_MAX_US) due = s->now_us + WAIT_MAX_US;
-    if (engine_done(o->engine) != KIND_RUNNING || n->in[0].from < n->in[0].n)
+    if (engine_done(o->engine) != KIND_RUNNING || n->in[0].from < n->in[0].n) {
         due = s->now_us + 100;
+    }
     if (due < s->now_us + 50) due = s->now_us + 50;
     node_wake(s, n, due);
 }

@@ -45,8 +45,9 @@ shards_make(struct sim *s)
     *disk_shards(s) = calloc(1, sizeof(struct shards));
     co_assert(*disk_shards(s));
     last_id = 0;
-    for (unsigned i = 0; i < SIM_OWNERS_MAX; i++)
+    for (unsigned i = 0; i < SIM_OWNERS_MAX; i++) {
         living[i] = NULL;
+    }
 }
 
 void
@@ -54,11 +55,13 @@ shards_free(struct sim *s)
 {
     struct shards *f = *disk_shards(s);
 
-    for (size_t i = 0; i < f->n; i++)
+    for (size_t i = 0; i < f->n; i++) {
         free(f->files[i].data);
+    }
     free(f);
-    for (unsigned i = 0; i < SIM_OWNERS_MAX; i++)
+    for (unsigned i = 0; i < SIM_OWNERS_MAX; i++) {
         living[i] = NULL;
+    }
 }
 
 static struct shard_file *
@@ -122,8 +125,9 @@ write_file(struct sealer *l, struct seal_order *order)
     *a = (struct seal_answer){.shard = order->shard};
     co_buf_init(&buf, 1 << 26);
     co_assert(f);
-    for (size_t i = 0; i < order->n && !a->err; i++)
+    for (size_t i = 0; i < order->n && !a->err; i++) {
         a->err = copy_piece(l, &order->pieces[i], f, &buf);
+    }
     if (a->err) {
         sim_fail(l->sim, "G3",
                  "a frame of shard %llu is not in the journal: %s",
@@ -155,8 +159,9 @@ order_done(struct sim *s, struct sim_event *e)
         l->n_orders--;
         memmove(l->orders, l->orders + 1, l->n_orders * sizeof l->orders[0]);
         start_next(l);
-        for (unsigned k = 0; k < SIM_OWNERS_MAX; k++)
+        for (unsigned k = 0; k < SIM_OWNERS_MAX; k++) {
             node_wake(s, node_owner(s, k), s->now_us);
+        }
     }
 }
 
@@ -224,8 +229,9 @@ void
 sealer_stop(struct sealer *s)
 {
     if (!s) return;
-    for (size_t i = 0; i < s->n_orders; i++)
+    for (size_t i = 0; i < s->n_orders; i++) {
         free(s->orders[i].pieces);
+    }
     for (unsigned i = 0; i < SIM_OWNERS_MAX; i++) {
         if (living[i] == s) living[i] = NULL;
     }
@@ -245,8 +251,9 @@ enum co_err
 corpus_table_cells(const struct sampler *s, uint32_t *ret_cells)
 {
     (void)s;
-    for (uint32_t t = 0; t < AUDIT_TABLE_COUNT; t++)
+    for (uint32_t t = 0; t < AUDIT_TABLE_COUNT; t++) {
         ret_cells[t] = 4;
+    }
     return CO_OK;
 }
 

@@ -65,8 +65,9 @@ sim_at_frame(struct sim *s, int64_t at_us,
         h->v = realloc(h->v, h->cap * sizeof *h->v);
         co_assert(h->v);
     }
-    for (; i > 0 && before(&e, &h->v[(i - 1) / 2]); i = (i - 1) / 2)
+    for (; i > 0 && before(&e, &h->v[(i - 1) / 2]); i = (i - 1) / 2) {
         h->v[i] = h->v[(i - 1) / 2];
+    }
     h->v[i] = e;
 }
 

@@ -60,7 +60,8 @@ struct sim_event {
     X(poison)                                                                  \
     X(failed_row)                                                              \
     X(spill_refused)                                                           \
-    X(spill_damaged)
+    X(spill_damaged)                                                           \
+    X(convicted)
 
 struct sim_faults {
 #define X(name) uint64_t name;

@@ -152,8 +152,9 @@ worker_node_start(struct sim *s, struct node *n)
     w->incarnation = sim_random(s) | 1;
     strcpy(w->name, node_name(n));
     w->service = s->work->personas ? &workload_range : &workload_bench;
-    w->announced = (struct slots_service){w->service->name, w->service->range,
-                                          w->service->hint_ns};
+    w->announced = (struct slots_service){
+        w->service->name, w->service->range,
+        (uint32_t)co_min_u64((uint64_t)s->work->task_us * 1000, UINT32_MAX)};
     outbox_init(&w->out);
     co_assert(!assets_new(w->incarnation, NULL, &w->assets));
     co_assert(!parts_new(SIM_BROKERS_MAX, &w->parts));

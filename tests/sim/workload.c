@@ -16,10 +16,12 @@ choose_guilty(struct sim *s, struct workload *w)
     if (s->profile != PROFILE_CALM && sim_chance(s, 600)) return;
     w->n_poison = (unsigned)sim_below(s, w->personas ? 2 : 3);
     w->n_failing = (unsigned)sim_below(s, 3);
-    for (unsigned i = 0; i < w->n_poison; i++)
+    for (unsigned i = 0; i < w->n_poison; i++) {
         w->poison[i] = sim_below(s, span);
-    for (unsigned i = 0; i < w->n_failing; i++)
+    }
+    for (unsigned i = 0; i < w->n_failing; i++) {
         w->failing[i] = sim_below(s, span);
+    }
 }
 
 static void
@@ -28,8 +30,9 @@ choose_recipe(struct sim *s, struct workload *w)
     uint8_t *data;
 
     co_assert(!co_bytes_new(RECIPE_BYTES, &data, &w->recipe));
-    for (int i = 0; i < RECIPE_BYTES; i++)
+    for (int i = 0; i < RECIPE_BYTES; i++) {
         data[i] = (uint8_t)sim_random(s);
+    }
     w->recipe_hash = co_hash64(w->recipe.data, w->recipe.len, 0);
 }
 
@@ -70,10 +73,11 @@ workload_make(struct sim *s)
     s->work = w;
     w->job = sim_random(s) | 1;
     w->fingerprint = sim_random(s) | 1;
-    if (sim_chance(s, 500))
+    if (sim_chance(s, 500)) {
         choose_personas(s, w);
-    else
+    } else {
         choose_bench(s, w);
+    }
     choose_guilty(s, w);
     w->window = sim_chance(s, 200) ? (uint32_t)sim_between(s, 1, 100) : 0;
     tasks = w->personas ? w->rows / PERSONAS_CELL + 1 : w->rows;
@@ -137,17 +141,20 @@ begin(struct service_env *env, struct service_run *run, int64_t now_us)
     co_assert(r);
     r->env = e;
     r->range = (struct fake_task){run->task.task >> 8, 1, 1};
-    if (w->personas)
+    if (w->personas) {
         r->range = fake_read(run->task.payload, run->task.payload_bytes);
+    }
     r->left_us = w->task_us / 2 + (int64_t)(spread % (uint64_t)w->task_us);
     if (w->personas) r->left_us = r->left_us * r->range.count / PERSONAS_CELL;
     r->left_us = r->left_us * 100 / e->speed + 1;
-    if (w->recipe_hash && run->task.recipe_hash != w->recipe_hash)
+    if (w->recipe_hash && run->task.recipe_hash != w->recipe_hash) {
         sim_fail(e->sim, "recipe", "a task runs with another recipe");
+    }
     if (w->recipe_hash &&
         (run->task.recipe.len != w->recipe.len ||
-         memcmp(run->task.recipe.data, w->recipe.data, w->recipe.len) != 0))
+         memcmp(run->task.recipe.data, w->recipe.data, w->recipe.len) != 0)) {
         sim_fail(e->sim, "recipe", "a task's recipe has other bytes");
+    }
     run->state = r;
     return SERVICE_MORE;
 }
