@@ -34,8 +34,9 @@ buf_grow(struct co_buf *buf, size_t need)
     size_t cap = buf->cap ? buf->cap : BUF_FIRST_BYTES;
     uint8_t *data;
 
-    while (cap < need)
+    while (cap < need) {
         cap *= 2;
+    }
     data = realloc(buf->data, cap);
     if (!data) {
         buf->err = CO_NOMEM;

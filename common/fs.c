@@ -87,11 +87,12 @@ fs_lock_holder(int fd)
 static enum co_err
 fs_fail_busy(struct co_diag *diag, const char *dir, long pid)
 {
-    if (pid)
+    if (pid) {
         return co_fail(diag, CO_BUSY,
                        "the folder %s is in use by process %ld. Wait until it "
                        "ends, or stop it, or choose another folder",
                        dir, pid);
+    }
     return co_fail(diag, CO_BUSY,
                    "the folder %s is in use by another process. Wait until it "
                    "ends, or choose another folder",
@@ -109,8 +110,9 @@ co_fs_lock(const char *dir, int *ret_fd, struct co_diag *diag)
     fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0) return fs_fail(diag, "open the lock file", path);
     if (flock(fd, LOCK_EX | LOCK_NB)) {
-        if (errno == EWOULDBLOCK)
+        if (errno == EWOULDBLOCK) {
             return fs_fail_busy(diag, dir, fs_lock_holder(fd));
+        }
         return fs_fail(diag, "lock", path);
     }
     /* Only for messages of others: a full disk must not refuse the lock. */
@@ -181,8 +183,9 @@ co_fs_write_atomic(const char *dir, const char *name, const void *data,
     enum co_err err;
 
     if (!fs_join(path, dir, "", name, "") ||
-        !fs_join(temp, dir, ".", name, ".tmp"))
+        !fs_join(temp, dir, ".", name, ".tmp")) {
         return fs_fail(diag, "write", name);
+    }
     err = fs_write_synced(temp, data, len, diag);
     if (!err && rename(temp, path)) err = fs_fail(diag, "replace", path);
     if (err) {
@@ -217,8 +220,9 @@ fs_mkdir(const char *path, bool last, struct co_diag *diag)
     if (mkdir(path, 0700) == 0) return fs_sync_parent(path, diag);
     /* Missing rights count only if the folder is really missing. */
     why = errno;
-    if (why != EEXIST && why != EACCES && why != EROFS)
+    if (why != EEXIST && why != EACCES && why != EROFS) {
         return fs_fail(diag, "make the folder", path);
+    }
     if (last ? lstat(path, &st) : stat(path, &st)) {
         errno = why;
         return fs_fail(diag, "make the folder", path);
@@ -236,8 +240,9 @@ co_fs_mkdirs(const char *path, struct co_diag *diag)
     char part[PATH_MAX];
     size_t len = strlen(path);
 
-    while (len > 1 && path[len - 1] == '/')
+    while (len > 1 && path[len - 1] == '/') {
         len--;
+    }
     if (len == 0 || len >= sizeof part) {
         errno = len ? ENAMETOOLONG : ENOENT;
         return fs_fail(diag, "make the folder", path);
@@ -276,9 +281,10 @@ fs_read_fd(int fd, const char *path, size_t limit, struct co_buf *buf,
         uint8_t *to = co_buf_reserve(buf, want);
         ssize_t n;
 
-        if (!to)
+        if (!to) {
             return co_fail(diag, buf->err, "cannot read %s: %s", path,
                            co_err_text(buf->err));
+        }
         n = read(fd, to, want);
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) return fs_fail(diag, "read", path);
@@ -300,10 +306,11 @@ co_fs_read_file(const char *path, size_t limit, struct co_buf *buf,
     enum co_err err;
 
     if (fd < 0 || fstat(fd, &st)) return fs_fail(diag, "read", path);
-    if (!S_ISREG(st.st_mode))
+    if (!S_ISREG(st.st_mode)) {
         return co_fail(diag, CO_INVALID,
                        "cannot read %s: it is not a regular file. Name a file",
                        path);
+    }
     if ((uint64_t)st.st_size > limit) return fs_fail_size(diag, path, limit);
     err = fs_read_fd(fd, path, limit, buf, diag);
     if (err) buf->len = start;
@@ -354,8 +361,9 @@ fs_remove_folder(struct fs_removal *r, int parent, const char *name,
                        r->path, name);
     }
     err = fs_remove_content(r, fd, depth + 1); /* takes fd */
-    if (!err && unlinkat(parent, name, AT_REMOVEDIR))
+    if (!err && unlinkat(parent, name, AT_REMOVEDIR)) {
         err = fs_fail(r->diag, "remove", r->path);
+    }
     return err;
 }
 
@@ -372,8 +380,9 @@ fs_remove_name(struct fs_removal *r, int parent, const char *name,
                        "expected (%d, %d). Look at it and remove it by hand",
                        r->path, CO_FS_REMOVE_MAX, CO_FS_REMOVE_DEPTH);
     }
-    if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW))
+    if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW)) {
         return fs_fail(r->diag, "remove", r->path);
+    }
     if (S_ISDIR(st.st_mode)) return fs_remove_folder(r, parent, name, depth);
     if (unlinkat(parent, name, 0)) return fs_fail(r->diag, "remove", r->path);
     return CO_OK;
@@ -393,8 +402,9 @@ fs_remove_content(struct fs_removal *r, int fd, unsigned depth)
         return err;
     }
     while (!err && (entry = readdir(dir))) {
-        if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
+        if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..")) {
             continue;
+        }
         err = fs_remove_name(r, fd, entry->d_name, depth);
     }
     (void)closedir(dir);

@@ -60,8 +60,9 @@ co_hash_stream_value(const struct co_hash_stream *h)
 char *
 co_hex16(uint64_t value, char text[CO_HEX16_SIZE])
 {
-    for (int i = 15; i >= 0; i--, value >>= 4)
+    for (int i = 15; i >= 0; i--, value >>= 4) {
         text[i] = "0123456789abcdef"[value & 15];
+    }
     text[16] = '\0';
     return text;
 }
@@ -103,16 +104,18 @@ crc_make_tables(void)
     for (uint32_t b = 0; b < 256; b++) {
         uint32_t crc = b;
 
-        for (int i = 0; i < 8; i++)
+        for (int i = 0; i < 8; i++) {
             crc = crc >> 1 ^ (crc & 1 ? poly : 0);
+        }
         crc_table[0][b] = crc;
     }
-    for (uint32_t b = 0; b < 256; b++)
+    for (uint32_t b = 0; b < 256; b++) {
         for (int k = 1; k < 8; k++) {
             uint32_t before = crc_table[k - 1][b];
 
             crc_table[k][b] = before >> 8 ^ crc_table[0][before & 255];
         }
+    }
 }
 
 uint32_t
@@ -132,8 +135,9 @@ co_crc32c_table(uint32_t crc, const void *data, size_t len)
               crc_table[3][p[4]] ^ crc_table[2][p[5]] ^ crc_table[1][p[6]] ^
               crc_table[0][p[7]];
     }
-    for (; len; len--, p++)
+    for (; len; len--, p++) {
         crc = crc >> 8 ^ crc_table[0][(crc ^ *p) & 255];
+    }
     return ~crc;
 }
 
@@ -150,8 +154,9 @@ crc_run_hw(uint32_t crc, const uint8_t *p, size_t len)
         c = _mm_crc32_u64(c, word);
     }
     crc = (uint32_t)c;
-    for (; len; len--, p++)
+    for (; len; len--, p++) {
         crc = _mm_crc32_u8(crc, *p);
+    }
     return crc;
 }
 

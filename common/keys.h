@@ -11,7 +11,7 @@
 #define CO_KEYS_SCHEMA "1"
 enum {
     CO_KEY_BYTES = 384, /* of a namespace, a service and a provider, and more */
-    CO_KEY_TTL_S = 15,         /* of worker:ID, broker:ID, coordinator:ID */
+    CO_KEY_TTL_S = 15,  /* of worker:ID, broker:ID, coordinator:ID */
     CO_KEY_EVENTS_MAX = 10000, /* entries kept in `events`, about */
 };
 
@@ -73,8 +73,9 @@ co_key(enum co_key key, const char *ns, const char *id, char text[CO_KEY_BYTES])
     size_t fixed = 0;
 
     /* The part that is filled in begins at the first capital. */
-    while (name[fixed] && !(name[fixed] >= 'A' && name[fixed] <= 'Z'))
+    while (name[fixed] && !(name[fixed] >= 'A' && name[fixed] <= 'Z')) {
         fixed++;
+    }
     (void)snprintf(text, CO_KEY_BYTES, CO_PROGRAM ":{%s}:%.*s%s", ns,
                    (int)fixed, name, name[fixed] && id ? id : "");
     return text;

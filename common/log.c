@@ -89,8 +89,9 @@ log_put_time(char *to, size_t size)
 static void
 log_blank_controls(char *text, size_t len)
 {
-    for (size_t i = 0; i < len; i++)
+    for (size_t i = 0; i < len; i++) {
         if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f) text[i] = '?';
+    }
 }
 
 /* Adds formatted text; past the end it is cut and *len says size - 1. */
@@ -128,9 +129,9 @@ log_write(const char *line, size_t len)
     ssize_t n;
 
     /* A log that cannot be written must not stop the program. */
-    do
+    do {
         n = write(atomic_load(&log_fd), line, len);
-    while (n < 0 && errno == EINTR);
+    } while (n < 0 && errno == EINTR);
 }
 
 void
@@ -166,10 +167,12 @@ static bool
 log_is_plain(const char *text)
 {
     if (!*text) return false;
-    for (; *text; text++)
+    for (; *text; text++) {
         if ((unsigned char)*text <= ' ' || *text == 0x7f ||
-            strchr("\"\\=", *text))
+            strchr("\"\\=", *text)) {
             return false;
+        }
+    }
     return true;
 }
 
@@ -179,8 +182,9 @@ log_escape(char c, char to[5])
 {
     if (c == '"' || c == '\\') return (size_t)snprintf(to, 5, "\\%c", c);
     if (c == '\n') return (size_t)snprintf(to, 5, "\\n");
-    if ((unsigned char)c < ' ' || c == 0x7f)
+    if ((unsigned char)c < ' ' || c == 0x7f) {
         return (size_t)snprintf(to, 5, "\\x%02x", (unsigned char)c);
+    }
     to[0] = c;
     return 1;
 }
@@ -199,8 +203,9 @@ co_log_quote(const char *text)
         return q;
     }
     q.text[len++] = '"';
-    for (; *text && len <= end; text++)
+    for (; *text && len <= end; text++) {
         len += log_escape(*text, q.text + len);
+    }
     (void)snprintf(q.text + len, sizeof q.text - len, "%s\"",
                    *text ? "..." : "");
     return q;

@@ -19,10 +19,12 @@ co_option_file_value(char *text, bool is_list)
         char *p = text;
 
         for (; *p && !(*p == '#' && !quoted && (p == text || p[-1] == ' '));
-             p++)
+             p++) {
             quoted ^= *p == '"';
-        while (p > text && (p[-1] == ' ' || p[-1] == '\t' || p[-1] == '\r'))
+        }
+        while (p > text && (p[-1] == ' ' || p[-1] == '\t' || p[-1] == '\r')) {
             p--;
+        }
         *p = '\0';
         return true;
     }
@@ -49,11 +51,12 @@ option_file_split(char *text, struct co_option_file_line *line,
     line->name_bytes = strcspn(text, ": \t=");
     line->value = text + line->name_bytes;
     line->value += strspn(line->value, " \t");
-    if (*line->value != ':' && *line->value != '=')
+    if (*line->value != ':' && *line->value != '=') {
         return co_fail(diag, CO_USAGE,
                        "no `name: value`%s (\"%.60s\"). Write one option a "
                        "line",
                        line->where, text);
+    }
     line->value++;
     line->value += strspn(line->value, " \t");
     return CO_OK;
@@ -75,9 +78,10 @@ co_option_file_read(
     co_buf_init(&buf, CONFIG_BYTES_MAX + 65536);
     err = co_fs_read_file(path, CONFIG_BYTES_MAX, &buf, diag);
     if (err) return err == CO_NOMEM ? err : CO_USAGE;
-    if (memchr(buf.data ? buf.data : (uint8_t *)&buf, 0, buf.len))
+    if (memchr(buf.data ? buf.data : (uint8_t *)&buf, 0, buf.len)) {
         return co_fail(diag, CO_USAGE,
                        "%s is not a text file: it holds a 0 byte", path);
+    }
     if (buf.len == 0) return CO_OK;
     buf.data[buf.len] = '\0'; /* there is always room for it: buf.h */
     line.where = where;

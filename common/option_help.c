@@ -41,15 +41,16 @@ help_line(const struct co_option *option, struct co_buf *out)
     const char *placeholder = help_placeholder(option);
     size_t start = out->len;
 
-    if (option->letter)
+    if (option->letter) {
         co_buf_printf(out, "  -%c, ", option->letter);
-    else
+    } else {
         co_buf_puts(out, "      ");
+    }
     co_buf_printf(out, "--%s%s%s", option->name, *placeholder ? " " : "",
                   placeholder);
-    do
+    do {
         co_buf_putc(out, ' ');
-    while (!out->err && out->len - start < HELP_COLUMN);
+    } while (!out->err && out->len - start < HELP_COLUMN);
     co_buf_puts(out, option->help);
     help_details(option, out);
 }
@@ -73,10 +74,12 @@ co_options_help(const struct co_options_spec *spec, struct co_buf *out)
 
     co_buf_printf(out, "Usage: %s %s\n\n%s\n\nOptions:\n", spec->program,
                   spec->usage, spec->about);
-    for (size_t i = 0; i < spec->count; i++)
+    for (size_t i = 0; i < spec->count; i++) {
         help_line(&spec->table[i], out);
-    for (size_t i = 0; i < co_countof(common); i++)
+    }
+    for (size_t i = 0; i < co_countof(common); i++) {
         help_line(&common[i], out);
+    }
     co_buf_puts(out, "\nEach is also read from the environment (");
     co_options_env_name("NAME", out);
     co_buf_puts(out, " for --name); flags win, then the environment, then the "

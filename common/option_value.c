@@ -37,8 +37,9 @@ value_digits(const char **text, uint64_t *ret_value)
     for (; (*p >= '0' && *p <= '9') || (*p == '_' && p[-1] != '_'); p++) {
         if (*p == '_') continue;
         if (__builtin_mul_overflow(value, 10, &value) ||
-            __builtin_add_overflow(value, (uint64_t)(*p - '0'), &value))
+            __builtin_add_overflow(value, (uint64_t)(*p - '0'), &value)) {
             return CO_RANGE;
+        }
     }
     *text = p;
     *ret_value = value;
@@ -53,14 +54,16 @@ value_number(const char *text, const struct unit *units, size_t count,
     enum co_err err = value_digits(&text, &value);
 
     if (err) return err;
-    if (value == 0 && !*text)
+    if (value == 0 && !*text) {
         count = 0; /* 0 needs no unit */
-    else if (count == 0 && *text)
+    } else if (count == 0 && *text) {
         return CO_INVALID;
+    }
     for (size_t i = 0; i < count; i++) {
         if (strcmp(text, units[i].name)) continue;
-        if (__builtin_mul_overflow(value, units[i].factor, &value))
+        if (__builtin_mul_overflow(value, units[i].factor, &value)) {
             return CO_RANGE;
+        }
         count = 0;
     }
     if (count) return CO_INVALID;
@@ -81,12 +84,13 @@ value_parse_number(const struct co_option *option, const char *text,
     uint64_t value;
     enum co_err err;
 
-    if (option->type == CO_OPTION_DURATION)
+    if (option->type == CO_OPTION_DURATION) {
         err = value_number(text, time_units, co_countof(time_units), &value);
-    else if (option->type == CO_OPTION_SIZE)
+    } else if (option->type == CO_OPTION_SIZE) {
         err = value_number(text, size_units, co_countof(size_units), &value);
-    else
+    } else {
         err = value_number(text, NULL, 0, &value);
+    }
     if (err) return err;
     if (value < option->min || value > value_max(option)) return CO_RANGE;
     *ret_value = value;
@@ -99,11 +103,12 @@ value_parse_flag(const char *text, bool *ret_value)
     static const char *const words[] = {"false", "true", "no", "yes",
                                         "off",   "on",   "0",  "1"};
 
-    for (size_t i = 0; i < co_countof(words); i++)
+    for (size_t i = 0; i < co_countof(words); i++) {
         if (!strcmp(text, words[i])) {
             *ret_value = i % 2;
             return CO_OK;
         }
+    }
     return CO_INVALID;
 }
 
@@ -111,11 +116,12 @@ static enum co_err
 value_parse_enum(const struct co_option *option, const char *text,
                  int *ret_value)
 {
-    for (int i = 0; option->choices[i]; i++)
+    for (int i = 0; option->choices[i]; i++) {
         if (!strcmp(text, option->choices[i])) {
             *ret_value = i;
             return CO_OK;
         }
+    }
     return CO_INVALID;
 }
 
@@ -145,8 +151,9 @@ bool
 co_option_value_fits(const struct co_option *option, size_t len)
 {
     /* A list's min and max count its items; an empty item is never meant. */
-    if (option->type == CO_OPTION_LIST)
+    if (option->type == CO_OPTION_LIST) {
         return len >= 1 && len <= STRING_BYTES_MAX;
+    }
     return len >= option->min &&
            len <= (option->max ? option->max : STRING_BYTES_MAX);
 }
@@ -160,8 +167,9 @@ co_option_value_items_max(const struct co_option *option)
 static void
 value_print_unit(uint64_t value, const struct unit *units, struct co_buf *out)
 {
-    while (units->factor > 1 && (value == 0 || value % units->factor))
+    while (units->factor > 1 && (value == 0 || value % units->factor)) {
         units++;
+    }
     co_buf_printf(out, "%" PRIu64 "%s", value / units->factor, units->name);
 }
 
@@ -169,12 +177,13 @@ static void
 value_print_number(const struct co_option *option, uint64_t value,
                    struct co_buf *out)
 {
-    if (option->type == CO_OPTION_DURATION)
+    if (option->type == CO_OPTION_DURATION) {
         value_print_unit(value, time_units, out);
-    else if (option->type == CO_OPTION_SIZE)
+    } else if (option->type == CO_OPTION_SIZE) {
         value_print_unit(value, size_units, out);
-    else
+    } else {
         co_buf_printf(out, "%" PRIu64, value);
+    }
 }
 
 static void
@@ -213,8 +222,9 @@ co_option_value_wanted(const struct co_option *option, struct co_buf *out)
         return;
     case CO_OPTION_ENUM:
         co_buf_puts(out, "one of");
-        for (size_t i = 0; option->choices[i]; i++)
+        for (size_t i = 0; option->choices[i]; i++) {
             co_buf_printf(out, "%s %s", i ? "," : "", option->choices[i]);
+        }
         return;
     case CO_OPTION_LIST:
         co_buf_printf(out, "at most %zu texts of 1 to %d bytes",
@@ -235,10 +245,11 @@ value_print_text(const char *text, struct co_buf *out)
     co_buf_putc(out, '"');
     for (; *text; text++) {
         if (*text == '"' || *text == '\\') co_buf_putc(out, '\\');
-        if (*text == '\n')
+        if (*text == '\n') {
             co_buf_puts(out, "\\n");
-        else
+        } else {
             co_buf_putc(out, *text);
+        }
     }
     co_buf_putc(out, '"');
 }

@@ -49,7 +49,7 @@ void
 co_options_free(struct co_options *options)
 {
     if (!options) return;
-    for (size_t i = 0; i < options->spec->count; i++)
+    for (size_t i = 0; i < options->spec->count; i++) {
         if (options->spec->table[i].type == CO_OPTION_LIST) {
             struct co_option_list *list =
                 (void *)((char *)options->config +
@@ -58,8 +58,10 @@ co_options_free(struct co_options *options)
             free(list->items);
             *list = (struct co_option_list){0};
         }
-    for (size_t i = 0; i < options->owned_count; i++)
+    }
+    for (size_t i = 0; i < options->owned_count; i++) {
         free(options->owned[i]);
+    }
     free(options->owned);
     free(options->sources);
     free(options->settings);
@@ -73,11 +75,13 @@ co_options_env_name(const char *name, struct co_buf *out)
 {
     const char *parts[] = {CO_PROGRAM, "_", name};
 
-    for (size_t i = 0; i < co_countof(parts); i++)
-        for (const char *p = parts[i]; *p; p++)
+    for (size_t i = 0; i < co_countof(parts); i++) {
+        for (const char *p = parts[i]; *p; p++) {
             co_buf_putc(out, *p == '-'                ? '_'
                              : *p >= 'a' && *p <= 'z' ? (char)(*p - 'a' + 'A')
                                                       : *p);
+        }
+    }
 }
 
 /* A copy of text[0..len) that lives as long as options; NULL: no memory. */
@@ -114,14 +118,17 @@ options_bad_value(const struct co_option *option, const struct origin *origin,
 
     co_buf_init(&wanted, 4096);
     co_option_value_wanted(option, &wanted);
-    if (origin->source == FROM_FILE)
+    if (origin->source == FROM_FILE) {
         (void)snprintf(where, sizeof where, " in %s, line %u", origin->where,
                        origin->line);
-    if (origin->source == FROM_ENV)
+    }
+    if (origin->source == FROM_ENV) {
         (void)snprintf(where, sizeof where, " in the environment (%s)",
                        origin->where);
-    if (origin->source == FROM_DEFAULT)
+    }
+    if (origin->source == FROM_DEFAULT) {
         (void)snprintf(where, sizeof where, " by default");
+    }
     return co_fail(diag, CO_USAGE, "--%s%s: \"%.200s\" is not %s", option->name,
                    where, option->secret ? "..." : text, co_buf_text(&wanted));
 }
@@ -165,8 +172,9 @@ options_add_items(struct co_options *options, const struct co_option *option,
             if (text[skip] && text[skip] != ',') return CO_INVALID;
         } else {
             skip = len = strcspn(text, ",");
-            while (len > 0 && text[len - 1] == ' ')
+            while (len > 0 && text[len - 1] == ' ') {
                 len--;
+            }
         }
         err = options_add_item(options, option, list, text, len);
         more = text[skip] == ',';
@@ -208,8 +216,9 @@ options_set(struct co_options *options, size_t i, const char *text,
     enum co_err err = options_store(options, i, text, origin->source);
 
     if (err == CO_NOMEM) return options_nomem(diag);
-    if (err)
+    if (err) {
         return options_bad_value(&options->spec->table[i], origin, text, diag);
+    }
     options->sources[i] = (uint8_t)origin->source;
     return CO_OK;
 }
@@ -219,9 +228,11 @@ static bool
 options_is(const char *option, const char *name, size_t len)
 {
     if (strlen(option) != len) return false;
-    for (size_t i = 0; i < len; i++)
-        if (option[i] != name[i] && !(option[i] == '-' && name[i] == '_'))
+    for (size_t i = 0; i < len; i++) {
+        if (option[i] != name[i] && !(option[i] == '-' && name[i] == '_')) {
             return false;
+        }
+    }
     return true;
 }
 
@@ -231,8 +242,9 @@ options_find(const struct co_options_spec *spec, const char *name, size_t len)
 {
     size_t i = 0;
 
-    while (i < spec->count && !options_is(spec->table[i].name, name, len))
+    while (i < spec->count && !options_is(spec->table[i].name, name, len)) {
         i++;
+    }
     return i;
 }
 
@@ -246,8 +258,9 @@ options_distance(const char *a, size_t a_len, const char *b)
     size_t b_len = strlen(b);
 
     if (a_len > DISTANCE_MAX_LEN || b_len > DISTANCE_MAX_LEN) return 99;
-    for (unsigned j = 0; j <= b_len; j++)
+    for (unsigned j = 0; j <= b_len; j++) {
         row[j] = j;
+    }
     for (size_t i = 1; i <= a_len; i++) {
         unsigned diagonal = row[0];
 
@@ -280,10 +293,11 @@ options_unknown(const struct co_options_spec *spec, const char *dashes,
             nearest = spec->table[i].name;
         }
     }
-    if (nearest)
+    if (nearest) {
         return co_fail(diag, CO_USAGE,
                        "unknown option %s%.*s%s; did you mean %s%s?", dashes,
                        (int)co_min_u64(len, 60), name, where, dashes, nearest);
+    }
     return co_fail(diag, CO_USAGE,
                    "unknown option %s%.*s%s; `%s --help` lists them", dashes,
                    (int)co_min_u64(len, 60), name, where, spec->program);
@@ -301,14 +315,15 @@ options_note(struct co_options *options, size_t option, const char *value)
 static bool
 options_note_common(struct co_options *options, const char *name, size_t len)
 {
-    if (options_is("help", name, len))
+    if (options_is("help", name, len)) {
         options->asked = ASKED_HELP;
-    else if (options_is("version", name, len))
+    } else if (options_is("version", name, len)) {
         options->asked = ASKED_VERSION;
-    else if (options_is("print-config", name, len))
+    } else if (options_is("print-config", name, len)) {
         options->asked = ASKED_CONFIG;
-    else
+    } else {
         return false;
+    }
     return true;
 }
 
@@ -334,14 +349,17 @@ options_read_long(struct co_options *options, const char *flag,
     if (!value && options_note_common(options, name, len)) return CO_OK;
     if (i == spec->count && !value && !strncmp(name, "no-", 3)) {
         i = options_find(spec, name + 3, len - 3);
-        if (i < spec->count && spec->table[i].type == CO_OPTION_FLAG)
+        if (i < spec->count && spec->table[i].type == CO_OPTION_FLAG) {
             return options_note(options, i, "false");
+        }
         i = spec->count;
     }
-    if (i == spec->count && !is_config)
+    if (i == spec->count && !is_config) {
         return options_unknown(spec, "--", name, len, "", diag);
-    if (!value && !is_config && spec->table[i].type == CO_OPTION_FLAG)
+    }
+    if (!value && !is_config && spec->table[i].type == CO_OPTION_FLAG) {
         return options_note(options, i, "true");
+    }
     if (!value) {
         if (!*next) return options_missing_value(flag, diag);
         value = *next;
@@ -361,16 +379,18 @@ options_read_letter(struct co_options *options, const char *flag,
     const char *value = flag + 2;
     size_t i = 0;
 
-    while (i < spec->count && spec->table[i].letter != flag[1])
+    while (i < spec->count && spec->table[i].letter != flag[1]) {
         i++;
+    }
     if (i == spec->count) {
         if (!strcmp(flag, "-h")) return options->asked = ASKED_HELP, CO_OK;
         return options_unknown(spec, "-", flag + 1, strlen(flag + 1), "", diag);
     }
     if (spec->table[i].type == CO_OPTION_FLAG) {
-        if (*value)
+        if (*value) {
             return co_fail(diag, CO_USAGE, "-%c takes no value (\"%s\")",
                            flag[1], flag);
+        }
         return options_note(options, i, "true");
     }
     if (!*value) {
@@ -394,18 +414,20 @@ options_read_argv(struct co_options *options, int argc, char *const *argv,
         bool had_next = next;
         enum co_err err = CO_OK;
 
-        if (only_args || arg[0] != '-' || !arg[1])
+        if (only_args || arg[0] != '-' || !arg[1]) {
             options->args[options->arg_count++] = arg;
-        else if (!strcmp(arg, "--"))
+        } else if (!strcmp(arg, "--")) {
             only_args = true;
-        else if (arg[1] == '-')
+        } else if (arg[1] == '-') {
             err = options_read_long(options, arg, &next, diag);
-        else
+        } else {
             err = options_read_letter(options, arg, &next, diag);
+        }
         if (err) return err;
         if (had_next && !next) i++;
-        if (options->asked == ASKED_HELP || options->asked == ASKED_VERSION)
+        if (options->asked == ASKED_HELP || options->asked == ASKED_VERSION) {
             return CO_OK;
+        }
     }
     return CO_OK;
 }
@@ -422,13 +444,15 @@ options_on_line(void *self, const struct co_option_file_line *line,
                                   .line = line->number};
     size_t i = options_find(spec, line->name, line->name_bytes);
 
-    if (i == spec->count)
+    if (i == spec->count) {
         return options_unknown(spec, "", line->name, line->name_bytes,
                                line->where, diag);
+    }
     if (!co_option_file_value(line->value,
-                              spec->table[i].type == CO_OPTION_LIST))
+                              spec->table[i].type == CO_OPTION_LIST)) {
         return co_fail(diag, CO_USAGE, "the quotes of %s do not close%s",
                        spec->table[i].name, line->where);
+    }
     if (!*line->value) return CO_OK; /* left empty: as if it were not there */
     return options_set(options, i, line->value, &origin, diag);
 }
@@ -482,13 +506,15 @@ options_apply(struct co_options *options, struct co_diag *diag)
         co_options_env_name("config", &name);
         options->config_path = getenv(co_buf_text(&name));
     }
-    if (options->config_path && *options->config_path)
+    if (options->config_path && *options->config_path) {
         err = co_option_file_read(options->config_path, options_on_line,
                                   options, diag);
+    }
     if (!err) err = options_read_env(options, diag);
-    for (size_t i = 0; !err && i < options->setting_count; i++)
+    for (size_t i = 0; !err && i < options->setting_count; i++) {
         err = options_set(options, options->settings[i].option,
                           options->settings[i].value, &origin, diag);
+    }
     return err;
 }
 
@@ -497,13 +523,15 @@ options_check_args(const struct co_options *options, struct co_diag *diag)
 {
     const struct co_options_spec *spec = options->spec;
 
-    if (options->arg_count < spec->args_min)
+    if (options->arg_count < spec->args_min) {
         return co_fail(diag, CO_USAGE, "an argument is missing. Usage: %s %s",
                        spec->program, spec->usage);
-    if (options->arg_count > spec->args_max)
+    }
+    if (options->arg_count > spec->args_max) {
         return co_fail(
             diag, CO_USAGE, "unexpected argument \"%.100s\". Usage: %s %s",
             options->args[spec->args_max], spec->program, spec->usage);
+    }
     return CO_OK;
 }
 
@@ -518,10 +546,12 @@ options_print_config(struct co_options *options, struct co_buf *out)
         size_t start = out->len;
 
         co_buf_printf(out, "%s: ", option->name);
-        if (!option->secret)
+        if (!option->secret) {
             co_option_value_print(option, options->config, out);
-        while (!out->err && out->len - start < 40)
+        }
+        while (!out->err && out->len - start < 40) {
             co_buf_putc(out, ' ');
+        }
         co_buf_printf(out, " # %s%s\n", names[options->sources[i]],
                       option->secret ? ", not shown" : "");
     }
@@ -541,10 +571,11 @@ options_run(struct co_options *options, int argc, char *const *argv,
         co_buf_printf(&options->answer, "%s\n", options->spec->version);
     } else {
         err = options_apply(options, diag);
-        if (!err && options->asked == ASKED_CONFIG)
+        if (!err && options->asked == ASKED_CONFIG) {
             options_print_config(options, &options->answer);
-        else if (!err)
+        } else if (!err) {
             err = options_check_args(options, diag);
+        }
     }
     if (!err && options->asked) (void)co_buf_text(&options->answer);
     return !err && options->answer.err ? options_nomem(diag) : err;
@@ -564,9 +595,10 @@ options_zero(const struct co_options_spec *spec, void *config)
         [CO_OPTION_LIST] = sizeof(struct co_option_list),
     };
 
-    for (size_t i = 0; i < spec->count; i++)
+    for (size_t i = 0; i < spec->count; i++) {
         memset((char *)config + spec->table[i].offset, 0,
                sizes[spec->table[i].type]);
+    }
 }
 
 enum co_err
@@ -578,8 +610,9 @@ co_options_parse(const struct co_options_spec *spec, int argc,
     size_t room = argc > 0 ? (size_t)argc : 1;
     enum co_err err;
 
-    if (argc > ARGS_MAX)
+    if (argc > ARGS_MAX) {
         return co_fail(diag, CO_USAGE, "more than %d arguments", ARGS_MAX);
+    }
     options_zero(spec, config);
     options = calloc(1, sizeof *options);
     if (!options) return options_nomem(diag);
@@ -589,8 +622,9 @@ co_options_parse(const struct co_options_spec *spec, int argc,
     options->sources = calloc(spec->count + 1, 1);
     options->settings = calloc(room, sizeof *options->settings);
     options->args = calloc(room, sizeof *options->args);
-    if (!options->sources || !options->settings || !options->args)
+    if (!options->sources || !options->settings || !options->args) {
         return options_nomem(diag);
+    }
     err = options_run(options, argc, argv, diag);
     if (err) return err;
     *ret_options = co_take(&options);

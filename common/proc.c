@@ -35,8 +35,9 @@ struct launch {
 static void
 launch_fini(struct launch *l)
 {
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 3; i++) {
         co_fs_closep(&l->stdio[i]);
+    }
     co_fs_closep(&l->report);
     free(l->env);
 }
@@ -60,17 +61,20 @@ launch_make_env(const char *const *additions)
     size_t count = 0, added = 0, n = 0;
 
     if (!additions) additions = none;
-    while (environ[count])
+    while (environ[count]) {
         count++;
-    while (additions[added])
+    }
+    while (additions[added]) {
         added++;
+    }
     env = calloc(count + added + 1, sizeof *env);
     if (!env) return NULL;
     for (size_t i = 0; i < count; i++) {
         size_t j = 0;
 
-        while (j < added && !env_same_name(additions[j], environ[i]))
+        while (j < added && !env_same_name(additions[j], environ[i])) {
             j++;
+        }
         if (j == added) env[n++] = environ[i];
     }
     memcpy(env + n, additions, added * sizeof *env);
@@ -101,15 +105,18 @@ launch_prepare(struct launch *l, struct co_diag *diag)
     enum co_err err;
 
     co_assert(o->fd_count <= CO_PROC_FDS_MAX);
-    for (size_t i = 0; i < o->fd_count; i++)
+    for (size_t i = 0; i < o->fd_count; i++) {
         co_assert(o->fds[i].to >= 3 && o->fds[i].to < FDS_END);
+    }
     l->env = launch_make_env(o->env);
     if (!l->env) return co_fail(diag, CO_NOMEM, "out of memory");
     err = launch_open("/dev/null", O_RDONLY, &l->stdio[0], diag);
-    if (!err && o->stdout_path)
+    if (!err && o->stdout_path) {
         err = launch_open(o->stdout_path, append, &l->stdio[1], diag);
-    if (!err && o->stderr_path)
+    }
+    if (!err && o->stderr_path) {
         err = launch_open(o->stderr_path, append, &l->stdio[2], diag);
+    }
     return err;
 }
 
@@ -121,8 +128,9 @@ child_reset_signals(void)
     struct sigaction act = {.sa_handler = SIG_DFL};
     sigset_t none;
 
-    for (int s = 1; s < NSIG; s++)
+    for (int s = 1; s < NSIG; s++) {
         (void)sigaction(s, &act, NULL); /* KILL and STOP refuse: fine */
+    }
     (void)sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
@@ -136,8 +144,9 @@ child_place_fds(struct launch *l)
     int copies[CO_PROC_FDS_MAX];
     int above = 3, report;
 
-    for (size_t i = 0; i < o->fd_count; i++)
+    for (size_t i = 0; i < o->fd_count; i++) {
         if (o->fds[i].to >= above) above = o->fds[i].to + 1;
+    }
     for (size_t i = 0; i < o->fd_count; i++) {
         copies[i] = fcntl(o->fds[i].from, F_DUPFD_CLOEXEC, above);
         if (copies[i] < 0) return false;
@@ -145,13 +154,17 @@ child_place_fds(struct launch *l)
     report = fcntl(l->report, F_DUPFD_CLOEXEC, above);
     if (report < 0) return false;
     l->report = report;
-    if (close_range(3, ~0u, CLOSE_RANGE_CLOEXEC))
-        for (int fd = 3; fd < FDS_END; fd++) /* a kernel before 5.11 */
+    if (close_range(3, ~0u, CLOSE_RANGE_CLOEXEC)) {
+        for (int fd = 3; fd < FDS_END; fd++) { /* a kernel before 5.11 */
             (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
-    for (int i = 0; i < 3; i++)
+        }
+    }
+    for (int i = 0; i < 3; i++) {
         if (l->stdio[i] >= 0 && dup2(l->stdio[i], i) < 0) return false;
-    for (size_t i = 0; i < o->fd_count; i++)
+    }
+    for (size_t i = 0; i < o->fd_count; i++) {
         if (dup2(copies[i], o->fds[i].to) < 0) return false;
+    }
     return true;
 }
 
@@ -167,8 +180,9 @@ child_run(struct launch *l)
         if (getppid() != l->parent) _exit(127); /* too late to be told */
     }
     if (o->new_group) (void)setpgid(0, 0);
-    if ((!o->dir || chdir(o->dir) == 0) && child_place_fds(l))
+    if ((!o->dir || chdir(o->dir) == 0) && child_place_fds(l)) {
         (void)execvpe(l->argv[0], (char **)(uintptr_t)l->argv, l->env);
+    }
     e = errno;
     if (write(l->report, &e, sizeof e) < 0) _exit(126);
     _exit(127);
@@ -181,9 +195,9 @@ launch_hear(const struct launch *l, int fd, pid_t pid, struct co_diag *diag)
     int e = 0;
     ssize_t n;
 
-    do
+    do {
         n = read(fd, &e, sizeof e);
-    while (n < 0 && errno == EINTR);
+    } while (n < 0 && errno == EINTR);
     if (n <= 0) return CO_OK;
     (void)waitpid(pid, NULL, 0); /* it ends at once */
     return co_fail(diag, co_err_from_errno(e),
@@ -236,15 +250,16 @@ proc_reap(pid_t pid, struct co_proc_exit *ret_exit)
     int status;
     pid_t got;
 
-    do
+    do {
         got = waitpid(pid, &status, WNOHANG);
-    while (got < 0 && errno == EINTR);
+    } while (got < 0 && errno == EINTR);
     if (got < 0) return CO_NOTFOUND;
     if (got == 0) return CO_TIMEOUT;
-    if (ret_exit)
+    if (ret_exit) {
         *ret_exit = (struct co_proc_exit){
             .code = WIFEXITED(status) ? WEXITSTATUS(status) : 0,
             .signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0};
+    }
     return CO_OK;
 }
 

@@ -86,10 +86,11 @@ static void
 list_push(struct order_list *list, struct order *order)
 {
     order->next = NULL;
-    if (list->last)
+    if (list->last) {
         list->last->next = order;
-    else
+    } else {
         list->first = order;
+    }
     list->last = order;
 }
 
@@ -284,11 +285,12 @@ run_batch(struct co_redis *r)
         bytes += order->len;
         count++;
     }
-    if (err)
+    if (err) {
         (void)co_fail(&diag, err, "%s", co_err_text(err));
-    else
+    } else {
         err = co_redis_conn_exchange(r->conn, count, r->command_timeout_ms,
                                      on_reply, r, &diag);
+    }
     if (err) connection_lost(r, diag.text);
 }
 
@@ -298,8 +300,9 @@ watch_idle(struct co_redis *r)
     struct pollfd fd = {.fd = co_redis_conn_fd(r->conn), .events = POLLIN};
     struct co_diag diag = {{0}};
 
-    if (poll(&fd, 1, 0) > 0 && co_redis_conn_idle(r->conn, &diag))
+    if (poll(&fd, 1, 0) > 0 && co_redis_conn_idle(r->conn, &diag)) {
         connection_lost(r, diag.text);
+    }
 }
 
 /* --- the thread ----------------------------------------------------------- */
@@ -309,8 +312,9 @@ take_orders(struct co_redis *r)
 {
     struct order *order;
 
-    while ((order = co_mailbox_take(r->orders)))
+    while ((order = co_mailbox_take(r->orders))) {
         list_push(&r->pending, order);
+    }
 }
 
 /* While Redis is away: questions that waited long enough are answered. */
@@ -345,9 +349,10 @@ wait_for_work(struct co_redis *r, int64_t until_ms)
         {.fd = stopping(r) ? -1 : r->stop.fd, .events = POLLIN},
     };
 
-    if (r->has_event)
+    if (r->has_event) {
         until_ms = (int64_t)co_min_u64((uint64_t)until_ms,
                                        (uint64_t)(co_clock_ms() + RETELL_MS));
+    }
     left = until_ms == INT64_MAX ? 60000 : until_ms - co_clock_ms();
     (void)poll(fds, 3, left < 0 ? 0 : left > 60000 ? 60000 : (int)left);
 }
@@ -367,8 +372,9 @@ turn(struct co_redis *r)
 {
     int64_t next = INT64_MAX;
 
-    if (!r->conn && (co_clock_ms() >= r->retry_ms || stopping(r)))
+    if (!r->conn && (co_clock_ms() >= r->retry_ms || stopping(r))) {
         try_connect(r);
+    }
     if (r->conn && r->pending.first) run_batch(r);
     if (!r->conn) {
         next = expire_questions(r);
@@ -478,8 +484,9 @@ co_redis_free(struct co_redis *r)
 
     if (!r) return;
     co_redis_stop(r, 0);
-    while (r->items && (item = co_mailbox_take(r->items)))
+    while (r->items && (item = co_mailbox_take(r->items))) {
         co_redis_item_free(item);
+    }
     co_mailbox_free(r->orders);
     co_mailbox_free(r->items);
     if (r->stop.fd >= 0) (void)close(r->stop.fd);

@@ -18,8 +18,9 @@ ignore_sigpipe(void)
 {
     struct sigaction old;
 
-    if (sigaction(SIGPIPE, NULL, &old) == 0 && old.sa_handler == SIG_DFL)
+    if (sigaction(SIGPIPE, NULL, &old) == 0 && old.sa_handler == SIG_DFL) {
         (void)signal(SIGPIPE, SIG_IGN);
+    }
 }
 
 enum co_err

@@ -45,8 +45,9 @@ limited_array(const redisReadTask *task, array_count count)
 static void
 reply_clear(struct co_redis_reply *reply)
 {
-    for (size_t i = 0; i < reply->count; i++)
+    for (size_t i = 0; i < reply->count; i++) {
         reply_clear(&reply->elements[i]);
+    }
     free(reply->elements);
     free(reply->text);
 }
@@ -82,9 +83,11 @@ copy_array(struct co_redis_reply *to, const redisReply *from, unsigned depth)
     to->elements = calloc(from->elements, sizeof *to->elements);
     if (!to->elements) return false;
     to->count = from->elements;
-    for (size_t i = 0; i < from->elements; i++)
-        if (!copy_reply(&to->elements[i], from->element[i], depth + 1))
+    for (size_t i = 0; i < from->elements; i++) {
+        if (!copy_reply(&to->elements[i], from->element[i], depth + 1)) {
             return false;
+        }
+    }
     return true;
 }
 
@@ -192,10 +195,12 @@ conn_established(struct co_redis_conn *conn, int64_t timeout_ms,
     socklen_t len = sizeof error;
 
     if (conn->hi->err) return conn_fail(conn, errno, diag);
-    if (!conn_wait(conn, POLLOUT, co_clock_ms() + timeout_ms))
+    if (!conn_wait(conn, POLLOUT, co_clock_ms() + timeout_ms)) {
         return conn_timeout(conn, timeout_ms, diag);
-    if (getsockopt(conn->hi->fd, SOL_SOCKET, SO_ERROR, &error, &len))
+    }
+    if (getsockopt(conn->hi->fd, SOL_SOCKET, SO_ERROR, &error, &len)) {
         error = errno;
+    }
     if (!error) return CO_OK;
     return co_fail(diag, CO_UNAVAILABLE, "%s cannot be reached: %s",
                    conn->name.text, strerror(error));
@@ -218,8 +223,9 @@ co_redis_conn_close(struct co_redis_conn *conn)
 enum co_err
 co_redis_conn_append(struct co_redis_conn *conn, const void *data, size_t len)
 {
-    if (redisAppendFormattedCommand(conn->hi, data, len) == REDIS_OK)
+    if (redisAppendFormattedCommand(conn->hi, data, len) == REDIS_OK) {
         return CO_OK;
+    }
     return CO_NOMEM;
 }
 
@@ -232,15 +238,17 @@ read_replies(struct co_redis_conn *conn, size_t *left,
     while (*left > 0) {
         void *reply = NULL;
 
-        if (redisGetReplyFromReader(conn->hi, &reply) != REDIS_OK)
+        if (redisGetReplyFromReader(conn->hi, &reply) != REDIS_OK) {
             return conn_fail(conn, errno, diag);
+        }
         if (!reply) break;
         --*left;
         on_reply(arg, take_reply(reply));
     }
-    if (conn->hi->reader->len > REPLY_BYTES_MAX)
+    if (conn->hi->reader->len > REPLY_BYTES_MAX) {
         return co_fail(diag, CO_FULL, "%s: an answer of more than %d bytes",
                        conn->name.text, REPLY_BYTES_MAX);
+    }
     return CO_OK;
 }
 
@@ -261,25 +269,30 @@ co_redis_conn_exchange(struct co_redis_conn *conn, size_t replies,
         short got = conn_wait(conn, want, co_clock_ms() + timeout_ms);
 
         if (!got) return conn_timeout(conn, timeout_ms, diag);
-        if ((got & POLLOUT) && redisBufferWrite(conn->hi, &written) != REDIS_OK)
+        if ((got & POLLOUT) &&
+            redisBufferWrite(conn->hi, &written) != REDIS_OK) {
             return conn_fail(conn, errno, diag);
+        }
         if (!(got & (POLLIN | POLLERR | POLLHUP))) continue;
-        if (redisBufferRead(conn->hi) != REDIS_OK)
+        if (redisBufferRead(conn->hi) != REDIS_OK) {
             return conn_fail(conn, errno, diag);
+        }
         err = read_replies(conn, &replies, on_reply, arg, diag);
     }
-    if (!err && conn->hi->reader->pos < conn->hi->reader->len)
+    if (!err && conn->hi->reader->pos < conn->hi->reader->len) {
         err = co_fail(diag, CO_PROTOCOL,
                       "%s answers more than was asked: this is not Redis",
                       conn->name.text);
+    }
     return err;
 }
 
 enum co_err
 co_redis_conn_idle(struct co_redis_conn *conn, struct co_diag *diag)
 {
-    if (redisBufferRead(conn->hi) != REDIS_OK)
+    if (redisBufferRead(conn->hi) != REDIS_OK) {
         return conn_fail(conn, errno, diag);
+    }
     if (conn->hi->reader->pos == conn->hi->reader->len) return CO_OK;
     return co_fail(diag, CO_PROTOCOL,
                    "%s speaks without being asked: this is not Redis",
@@ -322,8 +335,9 @@ handshake_reply(void *arg, struct co_redis_reply *reply)
 static void
 handshake_fini(struct handshake *h)
 {
-    for (size_t i = 0; i < STEPS; i++)
+    for (size_t i = 0; i < STEPS; i++) {
         co_redis_reply_free(h->reply[i]);
+    }
 }
 
 static void
@@ -340,15 +354,17 @@ handshake_write(struct handshake *h, struct co_buf *buf,
 {
     char db[16];
 
-    if (url->password[0] && url->user[0])
+    if (url->password[0] && url->user[0]) {
         handshake_ask(h, buf, STEP_AUTH, 3,
                       (const char *[]){"AUTH", url->user, url->password});
-    else if (url->password[0])
+    } else if (url->password[0]) {
         handshake_ask(h, buf, STEP_AUTH, 2,
                       (const char *[]){"AUTH", url->password});
+    }
     (void)snprintf(db, sizeof db, "%u", url->db);
-    if (url->db)
+    if (url->db) {
         handshake_ask(h, buf, STEP_SELECT, 2, (const char *[]){"SELECT", db});
+    }
     handshake_ask(h, buf, STEP_NAME, 3,
                   (const char *[]){"CLIENT", "SETNAME", client_name});
     handshake_ask(h, buf, STEP_PING, 1, (const char *[]){"PING"});
@@ -374,25 +390,28 @@ handshake_judge(const struct co_redis_conn *conn, const struct handshake *h,
         const struct co_redis_reply *reply = h->reply[must[i]];
 
         if (!is_error(reply, "")) continue;
-        if (is_error(reply, "NOAUTH"))
+        if (is_error(reply, "NOAUTH")) {
             return co_fail(diag, CO_DENIED,
                            "%s wants a password: "
                            "redis://USER:PASSWORD@HOST:PORT",
                            name);
-        if (must[i] == STEP_AUTH)
+        }
+        if (must[i] == STEP_AUTH) {
             return co_fail(diag, CO_DENIED,
                            "%s refused the user or password (%.100s)", name,
                            reply->text);
+        }
         return co_fail(diag,
                        is_error(reply, "NOPERM") ? CO_DENIED : CO_UNAVAILABLE,
                        "%s is not ready (%.100s)", name, reply->text);
     }
     if (!h->reply[STEP_PING] || h->reply[STEP_PING]->type != CO_REDIS_TEXT ||
-        strcmp(h->reply[STEP_PING]->text, "PONG") != 0)
+        strcmp(h->reply[STEP_PING]->text, "PONG") != 0) {
         return co_fail(diag, CO_PROTOCOL,
                        "%s answers, but PING not with PONG: is this the right "
                        "address?",
                        name);
+    }
     return CO_OK;
 }
 
@@ -424,15 +443,17 @@ handshake_run(struct co_redis_conn *conn, const struct co_redis_url *url,
     co_buf_init(&buf, 4096);
     handshake_write(&h, &buf, url, client_name);
     err = buf.err ? buf.err : co_redis_conn_append(conn, buf.data, buf.len);
-    if (err)
+    if (err) {
         return co_fail(diag, err, "%s: %s", conn->name.text, co_err_text(err));
+    }
     err = co_redis_conn_exchange(conn, h.count, timeout_ms, handshake_reply, &h,
                                  diag);
-    if (err == CO_TIMEOUT)
+    if (err == CO_TIMEOUT) {
         return co_fail(diag, err,
                        "%s accepts connections but did not answer within %lld "
                        "ms: is it Redis?",
                        conn->name.text, (long long)timeout_ms);
+    }
     if (!err) err = handshake_judge(conn, &h, diag);
     if (err) return err;
     info_value(h.reply[STEP_INFO], "run_id:", ret_server->run_id,
@@ -471,9 +492,10 @@ co_redis_conn_open(const struct co_redis_url *url, const char *client_name,
     if (!conn->hi) return co_fail(diag, CO_NOMEM, "out of memory");
     limit_replies(conn);
     err = conn_established(conn, timeout_ms, diag);
-    if (!err)
+    if (!err) {
         err =
             handshake_run(conn, url, client_name, timeout_ms, ret_server, diag);
+    }
     if (err) return err;
     *ret_conn = co_take(&conn);
     return CO_OK;

@@ -79,8 +79,10 @@ parse_login(const char *text, size_t len, struct co_redis_url *url,
     size_t user = colon ? (size_t)(colon - text) : len;
 
     if (colon && decode(text, user, url->user, sizeof url->user) &&
-        decode(colon + 1, len - user - 1, url->password, sizeof url->password))
+        decode(colon + 1, len - user - 1, url->password,
+               sizeof url->password)) {
         return CO_OK;
+    }
     return co_fail(diag, CO_INVALID,
                    "Redis address: before @ stands user:password (special "
                    "characters as %%XX); %s",
@@ -102,18 +104,20 @@ parse_unix(const char *text, struct co_redis_url *url, struct co_diag *diag)
         login = 0;
     }
     len = !path ? 0 : query ? (size_t)(query - path) : strlen(path);
-    if (!path || login || !decode(path, len, url->path, sizeof url->path))
+    if (!path || login || !decode(path, len, url->path, sizeof url->path)) {
         return co_fail(diag, CO_INVALID,
                        "Redis address: the socket's path must begin with / "
                        "and have at most 107 bytes; %s",
                        allowed_forms);
+    }
     url->unix_socket = url->loopback = true;
     if (query && (strncmp(query, "?db=", 4) != 0 ||
-                  !number(query + 4, strlen(query + 4), 65535, &url->db)))
+                  !number(query + 4, strlen(query + 4), 65535, &url->db))) {
         return co_fail(diag, CO_INVALID,
                        "Redis address: after the path only ?db=N (0 to "
                        "65535) may follow; %s",
                        allowed_forms);
+    }
     return CO_OK;
 }
 
@@ -135,16 +139,18 @@ parse_host(const char *text, size_t len, struct co_redis_url *url,
         port = host_end;
     }
     if (!host_end || host_end == host ||
-        !decode(host, (size_t)(host_end - host), url->host, sizeof url->host))
+        !decode(host, (size_t)(host_end - host), url->host, sizeof url->host)) {
         return co_fail(diag, CO_INVALID, "Redis address: no host; %s",
                        allowed_forms);
+    }
     if (port < end &&
         (*port != ':' ||
          !number(port + 1, (size_t)(end - port - 1), 65535, &value) ||
-         value == 0))
+         value == 0)) {
         return co_fail(diag, CO_INVALID,
                        "Redis address: the port must be 1 to 65535; %s",
                        allowed_forms);
+    }
     url->port = (uint16_t)value;
     url->loopback = host_is_loopback(url->host);
     return CO_OK;
@@ -162,11 +168,12 @@ parse_tcp(const char *text, struct co_redis_url *url, struct co_diag *diag)
     if (at) err = parse_login(text, (size_t)(at - text), url, diag);
     if (!err) err = parse_host(host, len, url, diag);
     if (err || !slash || !slash[1]) return err;
-    if (!number(slash + 1, strlen(slash + 1), 65535, &url->db))
+    if (!number(slash + 1, strlen(slash + 1), 65535, &url->db)) {
         return co_fail(diag, CO_INVALID,
                        "Redis address: after / stands the database, 0 to "
                        "65535; %s",
                        allowed_forms);
+    }
     return CO_OK;
 }
 
@@ -177,20 +184,22 @@ co_redis_url_parse(const char *text, struct co_redis_url *ret_url,
     struct co_redis_url url = {0};
     enum co_err err;
 
-    if (strncmp(text, "rediss://", 9) == 0)
+    if (strncmp(text, "rediss://", 9) == 0) {
         return co_fail(diag, CO_INVALID,
                        "Redis address: rediss:// (TLS) is not supported by "
                        "this build; use a unix socket, or a TLS tunnel such "
                        "as stunnel on this machine with redis://127.0.0.1");
-    if (strncmp(text, "unix://", 7) == 0)
+    }
+    if (strncmp(text, "unix://", 7) == 0) {
         err = parse_unix(text + 7, &url, diag);
-    else if (strncmp(text, "redis://", 8) == 0)
+    } else if (strncmp(text, "redis://", 8) == 0) {
         err = parse_tcp(text + 8, &url, diag);
-    else
+    } else {
         err = co_fail(diag, CO_INVALID,
                       "Redis address: does not begin with redis:// or "
                       "unix://; %s",
                       allowed_forms);
+    }
     if (!err) *ret_url = url;
     return err;
 }
@@ -202,14 +211,16 @@ co_redis_url_name(const struct co_redis_url *url)
     bool v6 = strchr(url->host, ':') != NULL;
     int n;
 
-    if (url->unix_socket)
+    if (url->unix_socket) {
         n = snprintf(name.text, sizeof name.text, "unix://%s", url->path);
-    else
+    } else {
         n = snprintf(name.text, sizeof name.text, "redis://%s%s%s:%u",
                      v6 ? "[" : "", url->host, v6 ? "]" : "", url->port);
-    if (url->db && n > 0 && (size_t)n < sizeof name.text)
+    }
+    if (url->db && n > 0 && (size_t)n < sizeof name.text) {
         (void)snprintf(name.text + n, sizeof name.text - (size_t)n, "%s%u",
                        url->unix_socket ? "?db=" : "/", url->db);
+    }
     return name;
 }
 

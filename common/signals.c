@@ -40,9 +40,9 @@ co_signals_next(int fd)
     struct signalfd_siginfo info;
     ssize_t n;
 
-    do
+    do {
         n = read(fd, &info, sizeof info);
-    while (n < 0 && errno == EINTR);
+    } while (n < 0 && errno == EINTR);
     return n == (ssize_t)sizeof info ? (int)info.ssi_signo : 0;
 }
 

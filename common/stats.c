@@ -52,8 +52,9 @@ co_stats_add(struct co_stats_hist *hist, uint64_t value)
 void
 co_stats_merge(struct co_stats_hist *hist, const struct co_stats_hist *from)
 {
-    for (size_t i = 0; i < CO_HIST_BUCKETS; i++)
+    for (size_t i = 0; i < CO_HIST_BUCKETS; i++) {
         hist->buckets[i] += from->buckets[i];
+    }
     hist->count += from->count;
     hist->sum += from->sum;
     hist->max = co_max_u64(hist->max, from->max);

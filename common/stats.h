@@ -47,12 +47,13 @@ co_ewma_add(struct co_ewma *ewma, uint64_t sample, unsigned shift)
     uint64_t x = co_min_u64(sample, UINT64_C(1) << 48) << 8;
     uint64_t v = ewma->value_x256;
 
-    if (!ewma->has)
+    if (!ewma->has) {
         v = x;
-    else if (x >= v)
+    } else if (x >= v) {
         v += (x - v) >> shift;
-    else
+    } else {
         v -= (v - x) >> shift;
+    }
     *ewma = (struct co_ewma){.value_x256 = v, .has = true};
 }
 

@@ -33,14 +33,16 @@ co_table_reserve(struct co_table *table, uint32_t n)
     uint32_t cells = table->mask ? table->mask + 1 : TABLE_FIRST;
 
     if (n > table->limit) return CO_FULL;
-    while (cells / TABLE_SPARE < n)
+    while (cells / TABLE_SPARE < n) {
         cells *= 2;
+    }
     if (cells == table->mask + 1) return CO_OK;
     grown.cells = malloc(cells * sizeof *grown.cells);
     if (!grown.cells) return CO_NOMEM;
     grown.mask = cells - 1;
-    for (uint32_t i = 0; i < cells; i++)
+    for (uint32_t i = 0; i < cells; i++) {
         grown.cells[i].value = CO_TABLE_NONE;
+    }
     for (uint32_t i = 0; i <= table->mask; i++) {
         const struct co_table_cell *cell = &table->cells[i];
 

@@ -72,10 +72,11 @@ node_alloc(struct loader *l)
         struct co_yaml_pool *pool = calloc(1, sizeof *pool);
 
         if (!pool) return NULL;
-        if (l->pool)
+        if (l->pool) {
             l->pool->next = pool;
-        else
+        } else {
             l->first = pool;
+        }
         l->pool = pool;
     }
     return &l->pool->nodes[l->pool->used++];
@@ -92,10 +93,11 @@ node_link(struct loader *l, struct co_yaml *node)
         return;
     }
     node->index = parent->count++;
-    if (parent->last)
+    if (parent->last) {
         parent->last->next = node;
-    else
+    } else {
         parent->first = node;
+    }
     parent->last = node;
 }
 
@@ -106,14 +108,16 @@ node_add(struct loader *l, enum co_yaml_kind kind, const yaml_mark_t *mark,
 {
     struct co_yaml *node;
 
-    if (l->open && l->open->kind == CO_YAML_MAP && !l->key)
+    if (l->open && l->open->kind == CO_YAML_MAP && !l->key) {
         return refuse(l, mark, CO_INVALID,
                       "found a map or list as a key; a key must be a text");
-    if (++l->nodes > CO_YAML_NODES_MAX)
+    }
+    if (++l->nodes > CO_YAML_NODES_MAX) {
         return co_fail(l->diag, CO_FULL,
                        "%s:%zu: more than %d values; allowed are at most %d",
                        l->name, mark->line + 1, CO_YAML_NODES_MAX,
                        CO_YAML_NODES_MAX);
+    }
     node = node_alloc(l);
     if (!node) return co_fail(l->diag, CO_NOMEM, "out of memory");
     node->kind = kind;
@@ -132,13 +136,15 @@ static enum co_err
 refuse_extras(struct loader *l, const yaml_mark_t *mark,
               const yaml_char_t *anchor, const yaml_char_t *tag)
 {
-    if (anchor)
+    if (anchor) {
         return refuse(l, mark, CO_INVALID,
                       "found an anchor (&...); anchors and aliases are not "
                       "allowed, write the value out");
-    if (tag)
+    }
+    if (tag) {
         return refuse(l, mark, CO_INVALID,
                       "found a tag (!...); tags are not allowed");
+    }
     return CO_OK;
 }
 
@@ -171,17 +177,20 @@ on_scalar(struct loader *l, const yaml_event_t *event)
     err = refuse_extras(l, mark, event->data.scalar.anchor,
                         event->data.scalar.tag);
     if (err) return err;
-    if (len > CO_YAML_SCALAR_MAX)
+    if (len > CO_YAML_SCALAR_MAX) {
         return co_fail(l->diag, CO_FULL,
                        "%s:%zu: a text of %zu bytes; allowed are at most %d",
                        l->name, mark->line + 1, len, CO_YAML_SCALAR_MAX);
-    if (memchr(value, '\0', len))
+    }
+    if (memchr(value, '\0', len)) {
         return refuse(l, mark, CO_INVALID,
                       "found a NUL character inside a text; not allowed");
+    }
     text = strndup(value, len);
     if (!text) return co_fail(l->diag, CO_NOMEM, "out of memory");
-    if (l->open && l->open->kind == CO_YAML_MAP && !l->key)
+    if (l->open && l->open->kind == CO_YAML_MAP && !l->key) {
         return take_key(l, text, mark);
+    }
     err = node_add(l, CO_YAML_SCALAR, mark, &node);
     if (err) {
         free(text);
@@ -206,12 +215,13 @@ on_open(struct loader *l, enum co_yaml_kind kind, const yaml_event_t *event)
                         map ? event->data.mapping_start.tag
                             : event->data.sequence_start.tag);
     if (err) return err;
-    if (l->depth == CO_YAML_DEPTH_MAX)
+    if (l->depth == CO_YAML_DEPTH_MAX) {
         return co_fail(l->diag, CO_FULL,
                        "%s:%zu: nested deeper than %d levels; allowed are at "
                        "most %d",
                        l->name, mark->line + 1, CO_YAML_DEPTH_MAX,
                        CO_YAML_DEPTH_MAX);
+    }
     err = node_add(l, kind, mark, &node);
     if (err) return err;
     l->open = node;
@@ -262,8 +272,9 @@ line_of_offset(const char *text, size_t len, size_t offset)
 {
     size_t line = 1;
 
-    for (size_t i = 0; i < len && i < offset; i++)
+    for (size_t i = 0; i < len && i < offset; i++) {
         line += text[i] == '\n';
+    }
     return line;
 }
 
@@ -274,12 +285,14 @@ parser_error(struct loader *l, const char *text, size_t len)
     const yaml_parser_t *p = &l->parser;
     const char *problem = p->problem ? p->problem : "cannot be parsed";
 
-    if (p->error == YAML_MEMORY_ERROR)
+    if (p->error == YAML_MEMORY_ERROR) {
         return co_fail(l->diag, CO_NOMEM, "out of memory");
-    if (p->error == YAML_READER_ERROR)
+    }
+    if (p->error == YAML_READER_ERROR) {
         return co_fail(l->diag, CO_INVALID, "%s:%zu: %s; allowed is UTF-8 text",
                        l->name, line_of_offset(text, len, p->problem_offset),
                        problem);
+    }
     return co_fail(l->diag, CO_INVALID, "%s:%zu: not valid YAML: %s%s%s",
                    l->name, p->problem_mark.line + 1, problem,
                    p->context ? " " : "", p->context ? p->context : "");
@@ -294,8 +307,9 @@ run_parser(struct loader *l, const char *text, size_t len)
     while (!err && !end) {
         yaml_event_t event;
 
-        if (!yaml_parser_parse(&l->parser, &event))
+        if (!yaml_parser_parse(&l->parser, &event)) {
             return parser_error(l, text, len);
+        }
         end = event.type == YAML_STREAM_END_EVENT;
         err = on_event(l, &event);
         yaml_event_delete(&event);
@@ -312,11 +326,12 @@ refuse_directives(const struct loader *l, const char *text, size_t len)
 
     for (size_t i = 0; i < len; i++) {
         if (text[i] == '%' &&
-            (i == 0 || text[i - 1] == '\n' || text[i - 1] == '\r'))
+            (i == 0 || text[i - 1] == '\n' || text[i - 1] == '\r')) {
             return co_fail(l->diag, CO_INVALID,
                            "%s:%zu: found a directive (%%...); directives are "
                            "not allowed",
                            l->name, line);
+        }
         line += text[i] == '\n';
     }
     return CO_OK;
@@ -345,16 +360,18 @@ co_yaml_load_text(const char *text, size_t len, const char *name,
     struct loader l = {.name = name, .diag = diag};
     enum co_err err;
 
-    if (len > CO_YAML_FILE_MAX)
+    if (len > CO_YAML_FILE_MAX) {
         return co_fail(diag, CO_FULL,
                        "%s: %zu bytes; allowed are at most %d (1 MiB)", name,
                        len, CO_YAML_FILE_MAX);
+    }
     err = refuse_directives(&l, text, len);
     if (!err) err = loader_init(&l, text, len);
     if (err) return err;
     err = run_parser(&l, text, len);
-    if (!err && !l.root)
+    if (!err && !l.root) {
         err = co_fail(diag, CO_INVALID, "%s:1: the file is empty", name);
+    }
     yaml_parser_delete(&l.parser);
     free(l.key);
     if (err) {
@@ -377,9 +394,10 @@ read_bounded(int fd, const char *path, char *text, size_t *ret_len,
         ssize_t n = read(fd, text + len, CO_YAML_FILE_MAX + 1 - len);
 
         if (n < 0 && errno == EINTR) continue;
-        if (n < 0)
+        if (n < 0) {
             return co_fail(diag, co_err_from_errno(errno),
                            "%s: cannot be read: %s", path, strerror(errno));
+        }
         if (n == 0) break;
         len += (size_t)n;
     }
@@ -409,15 +427,18 @@ co_yaml_load_file(const char *path, struct co_yaml **ret_root,
     size_t len = 0;
     enum co_err err;
 
-    if (fd < 0 || fstat(fd, &st))
+    if (fd < 0 || fstat(fd, &st)) {
         return co_fail(diag, co_err_from_errno(errno),
                        "%s: cannot be opened: %s", path, strerror(errno));
-    if (S_ISDIR(st.st_mode))
+    }
+    if (S_ISDIR(st.st_mode)) {
         return co_fail(diag, CO_INVALID, "%s: is a folder, not a file", path);
-    if (S_ISREG(st.st_mode) && st.st_size > CO_YAML_FILE_MAX)
+    }
+    if (S_ISREG(st.st_mode) && st.st_size > CO_YAML_FILE_MAX) {
         return co_fail(diag, CO_FULL,
                        "%s: %lld bytes; allowed are at most %d (1 MiB)", path,
                        (long long)st.st_size, CO_YAML_FILE_MAX);
+    }
     text = malloc(CO_YAML_FILE_MAX + 1);
     if (!text) return co_fail(diag, CO_NOMEM, "out of memory");
     err = read_bounded(fd, path, text, &len, diag);

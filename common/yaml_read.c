@@ -15,8 +15,9 @@ const struct co_yaml *
 co_yaml_get(const struct co_yaml *map, const char *key)
 {
     if (!map || map->kind != CO_YAML_MAP) return NULL;
-    for (const struct co_yaml *c = map->first; c; c = c->next)
+    for (const struct co_yaml *c = map->first; c; c = c->next) {
         if (strcmp(c->key, key) == 0) return c;
+    }
     return NULL;
 }
 
@@ -42,8 +43,9 @@ printable(char *to, size_t size, const char *text, size_t max)
         n++;
     }
     if (text[n]) { /* do not cut inside a UTF-8 character */
-        while (n > 0 && ((unsigned char)text[n] & 0xC0) == 0x80)
+        while (n > 0 && ((unsigned char)text[n] & 0xC0) == 0x80) {
             n--;
+        }
         memcpy(to + n, "...", 3);
         n += 3;
     }
@@ -58,8 +60,9 @@ path_write(const struct co_yaml *node, char *to, size_t size)
     size_t depth = 0;
     size_t n = 0;
 
-    for (; node->parent && depth < co_countof(up); node = node->parent)
+    for (; node->parent && depth < co_countof(up); node = node->parent) {
         up[depth++] = node;
+    }
     to[0] = '\0';
     while (depth > 0 && n < size) {
         const struct co_yaml *at = up[--depth];
@@ -143,10 +146,12 @@ digits(const char **at, uint64_t *ret_value)
 
     if (!isdigit((unsigned char)*p)) return false;
     if (p[0] == '0' && isdigit((unsigned char)p[1])) return false;
-    for (; isdigit((unsigned char)*p); p++)
+    for (; isdigit((unsigned char)*p); p++) {
         if (__builtin_mul_overflow(value, 10, &value) ||
-            __builtin_add_overflow(value, (uint64_t)(*p - '0'), &value))
+            __builtin_add_overflow(value, (uint64_t)(*p - '0'), &value)) {
             return false;
+        }
+    }
     *at = p;
     *ret_value = value;
     return true;
@@ -174,10 +179,12 @@ co_yaml_u64(const struct co_yaml *node, uint64_t min, uint64_t max,
 
     (void)snprintf(allowed, sizeof allowed,
                    "a whole number from %" PRIu64 " to %" PRIu64, min, max);
-    if (!plain || !looks_like_integer(node->text))
+    if (!plain || !looks_like_integer(node->text)) {
         return wrong(node, diag, CO_INVALID, allowed);
-    if (!digits(&at, &value) || *at || value < min || value > max)
+    }
+    if (!digits(&at, &value) || *at || value < min || value > max) {
         return wrong(node, diag, CO_RANGE, allowed);
+    }
     *ret_value = value;
     return CO_OK;
 }
@@ -187,12 +194,13 @@ co_yaml_bool(const struct co_yaml *node, bool *ret_value, struct co_diag *diag)
 {
     bool plain = node->kind == CO_YAML_SCALAR && !node->quoted;
 
-    if (plain && strcmp(node->text, "true") == 0)
+    if (plain && strcmp(node->text, "true") == 0) {
         *ret_value = true;
-    else if (plain && strcmp(node->text, "false") == 0)
+    } else if (plain && strcmp(node->text, "false") == 0) {
         *ret_value = false;
-    else
+    } else {
         return wrong(node, diag, CO_INVALID, "true or false");
+    }
     return CO_OK;
 }
 
@@ -203,10 +211,12 @@ co_yaml_text(const struct co_yaml *node, size_t max, const char **ret_text,
     char allowed[64];
 
     (void)snprintf(allowed, sizeof allowed, "a text of 1 to %zu bytes", max);
-    if (node->kind != CO_YAML_SCALAR || co_yaml_is_null(node))
+    if (node->kind != CO_YAML_SCALAR || co_yaml_is_null(node)) {
         return wrong(node, diag, CO_INVALID, allowed);
-    if (node->text[0] == '\0' || strlen(node->text) > max)
+    }
+    if (node->text[0] == '\0' || strlen(node->text) > max) {
         return wrong(node, diag, CO_RANGE, allowed);
+    }
     *ret_text = node->text;
     return CO_OK;
 }
@@ -218,12 +228,13 @@ list_names(const char *const *names, char *to, size_t size)
     size_t n = 0;
 
     to[0] = '\0';
-    for (size_t i = 0; names[i] && n < size; i++)
+    for (size_t i = 0; names[i] && n < size; i++) {
         n += (size_t)snprintf(to + n, size - n, "%s%s",
                               i == 0         ? ""
                               : names[i + 1] ? ", "
                                              : " or ",
                               names[i]);
+    }
 }
 
 enum co_err
@@ -232,12 +243,14 @@ co_yaml_enum(const struct co_yaml *node, const char *const *names,
 {
     char allowed[300];
 
-    if (node->kind == CO_YAML_SCALAR)
-        for (size_t i = 0; names[i]; i++)
+    if (node->kind == CO_YAML_SCALAR) {
+        for (size_t i = 0; names[i]; i++) {
             if (strcmp(node->text, names[i]) == 0) {
                 *ret_index = i;
                 return CO_OK;
             }
+        }
+    }
     list_names(names, allowed, sizeof allowed);
     return wrong(node, diag, CO_INVALID, allowed);
 }
@@ -257,9 +270,11 @@ quantity(const struct co_yaml *node, const struct unit *units, size_t count,
 
     if (node->kind != CO_YAML_SCALAR || !digits(&at, &value)) return false;
     at += strspn(at, " ");
-    for (size_t i = 0; i < count; i++)
-        if (strcmp(at, units[i].name) == 0)
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(at, units[i].name) == 0) {
             return !__builtin_mul_overflow(value, units[i].factor, ret_value);
+        }
+    }
     return false;
 }
 
@@ -272,14 +287,16 @@ co_yaml_duration(const struct co_yaml *node, uint64_t min_ms, uint64_t max_ms,
     };
     uint64_t ms = 0;
 
-    if (!quantity(node, units, co_countof(units), &ms))
+    if (!quantity(node, units, co_countof(units), &ms)) {
         return wrong(node, diag, CO_INVALID,
                      "a duration such as 500ms, 30s, 5m, 2h or 1d");
-    if (ms < min_ms || ms > max_ms)
+    }
+    if (ms < min_ms || ms > max_ms) {
         return co_yaml_fail(node, diag, CO_RANGE,
                             "found %s; allowed is %" PRIu64 "ms to %" PRIu64
                             "ms",
                             co_yaml_found(node).text, min_ms, max_ms);
+    }
     *ret_ms = ms;
     return CO_OK;
 }
@@ -297,13 +314,15 @@ co_yaml_size(const struct co_yaml *node, uint64_t min_bytes, uint64_t max_bytes,
     };
     uint64_t bytes = 0;
 
-    if (!quantity(node, units, co_countof(units), &bytes))
+    if (!quantity(node, units, co_countof(units), &bytes)) {
         return wrong(node, diag, CO_INVALID,
                      "a size such as 512KiB, 64MiB or 2GiB");
-    if (bytes < min_bytes || bytes > max_bytes)
+    }
+    if (bytes < min_bytes || bytes > max_bytes) {
         return co_yaml_fail(node, diag, CO_RANGE,
                             "found %s; allowed is %" PRIu64 "B to %" PRIu64 "B",
                             co_yaml_found(node).text, min_bytes, max_bytes);
+    }
     *ret_bytes = bytes;
     return CO_OK;
 }
@@ -317,8 +336,9 @@ distance(const char *a, const char *b)
     size_t la = strlen(a), lb = strlen(b);
 
     if (la > LONGEST || lb > LONGEST) return LONGEST;
-    for (size_t j = 0; j <= lb; j++)
+    for (size_t j = 0; j <= lb; j++) {
         row[j] = j;
+    }
     for (size_t i = 1; i <= la; i++) {
         size_t corner = row[0];
 
@@ -362,8 +382,9 @@ co_yaml_keys(const struct co_yaml *node, const char *const *names,
     for (const struct co_yaml *c = node->first; c; c = c->next) {
         size_t i = 0;
 
-        while (names[i] && strcmp(names[i], c->key) != 0)
+        while (names[i] && strcmp(names[i], c->key) != 0) {
             i++;
+        }
         if (names[i]) continue;
         list_names(names, allowed, sizeof allowed);
         meant = nearest(c->key, names);
