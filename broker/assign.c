@@ -426,8 +426,9 @@ turn_share(const struct dispatch *d, const struct flow *flow,
 static struct batch *
 flow_front(struct dispatch *d, struct flow *flow)
 {
-    while (!d->batches[flow->head].n)
+    while (!d->batches[flow->head].n) {
         tasks_batch_pop(d, flow);
+    }
     tasks_skip_dropped(d, &d->batches[flow->head]);
     return &d->batches[flow->head];
 }
@@ -470,10 +471,11 @@ serve(struct dispatch *d, struct lane *lane, uint32_t at_flow, int64_t now_ms,
     lane_age(lane, flow->band, (int64_t)(cost * t.n));
     flow->deficit -= (int64_t)(cost * t.n);
     if (!flow->queued) {
-        if (CO_BUG(empty_batches_stay))
+        if (CO_BUG(empty_batches_stay)) {
             jobs_flow_deactivate(d, at_flow);
-        else
+        } else {
             tasks_flow_emptied(d, at_flow);
+        }
     } else if (band->n == 1) {
         flow->deficit = 0; /* nobody to be fair to */
     } else if (flow->deficit <= 0) {

@@ -54,8 +54,9 @@ check_line(const struct dispatch *d, const struct line *line)
     /* Never more sent than granted. */
     MUST(line->returned <= line->granted);
     MUST(line->used <= line->granted - line->returned);
-    for (uint32_t at = w->first; at != NONE; at = d->entries[at].next)
+    for (uint32_t at = w->first; at != NONE; at = d->entries[at].next) {
         held += d->entries[at].lane == line->lane;
+    }
     MUST(held == line->held);
     return NULL;
 }

@@ -76,8 +76,9 @@ credit_line_get(struct dispatch *d, struct worker *w, uint32_t at_lane)
     line->worker = w->slot;
     line->lane = at_lane;
     /* It may hold tasks of the lane that came in by INVENTORY. */
-    for (uint32_t at = w->first; at != NONE; at = d->entries[at].next)
+    for (uint32_t at = w->first; at != NONE; at = d->entries[at].next) {
         line->held += d->entries[at].lane == at_lane;
+    }
     w->lines[w->line_count++] = line;
     lane->lines[lane->line_count++] = line;
     return line;
@@ -108,8 +109,9 @@ credit_drop_lines(struct dispatch *d, struct worker *w)
 void
 credit_reset_lines(struct worker *w)
 {
-    for (uint32_t i = 0; i < w->line_count; i++)
+    for (uint32_t i = 0; i < w->line_count; i++) {
         w->lines[i]->granted = w->lines[i]->returned = w->lines[i]->used = 0;
+    }
 }
 
 /* ---- messages ------------------------------------------------------------ */

@@ -35,8 +35,9 @@ lane_new(struct dispatch *d, struct msg_str service, struct msg_str provider,
     if (!lane) return CO_NOMEM;
     msg_str_copy(service, lane->service, sizeof lane->service);
     msg_str_copy(provider, lane->provider, sizeof lane->provider);
-    for (int i = 0; i < PRIORITY_COUNT; i++)
+    for (int i = 0; i < PRIORITY_COUNT; i++) {
         lane->bands[i].head = lane->bands[i].tail = NONE;
+    }
     lane->root = root == NONE ? d->lane_count : root;
     *ret_lane = d->lane_count;
     d->lanes[d->lane_count++] = lane;
@@ -154,8 +155,9 @@ jobs_flow_deactivate(struct dispatch *d, uint32_t at)
     uint32_t before = NONE;
 
     if (!flow->active) return;
-    for (uint32_t i = band->head; i != at; i = d->flows[i].next)
+    for (uint32_t i = band->head; i != at; i = d->flows[i].next) {
         before = i;
+    }
     if (before == NONE) band->head = flow->next;
     if (before != NONE) d->flows[before].next = flow->next;
     if (band->tail == at) band->tail = before;
@@ -228,8 +230,9 @@ jobs_get(struct dispatch *d, uint64_t id, int64_t now_ms)
                         .owner_slot = NONE,
                         .lane = NONE,
                         .since_ms = now_ms};
-    for (int i = 0; i < FLOWS_PER_JOB; i++)
+    for (int i = 0; i < FLOWS_PER_JOB; i++) {
         job->flows[i] = NONE;
+    }
     co_table_put(&d->registry, id, IN_JOBS, slot);
     d->job_count++;
     return job;

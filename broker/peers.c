@@ -115,8 +115,9 @@ peers_tags(struct dispatch *d, struct msg_strs tags, uint64_t *ret_mask)
         uint32_t at = 0;
 
         if (tags.v[i].len > NAME_BYTES_MAX) return CO_RANGE;
-        while (at < d->tag_count && !msg_str_is(tags.v[i], d->tags[at]))
+        while (at < d->tag_count && !msg_str_is(tags.v[i], d->tags[at])) {
             at++;
+        }
         if (at == TAGS_MAX) return CO_FULL;
         if (at == d->tag_count) {
             msg_str_copy(tags.v[i], d->tags[at], sizeof d->tags[at]);
@@ -388,8 +389,9 @@ worker_gone(struct dispatch *d, struct worker *w, enum lost_cause cause,
     uint32_t neighbours = w->held;
     uint32_t n = 0;
 
-    for (uint32_t at = w->first; at != NONE; at = d->entries[at].next)
+    for (uint32_t at = w->first; at != NONE; at = d->entries[at].next) {
         d->ids[n++] = at;
+    }
     tasks_lose(d, n, w, cause, neighbours, out);
     route_unacked_lose(d, w, out);
     (void)co_table_del(&d->registry, w->handle, IN_BACK);
@@ -527,8 +529,9 @@ forgive_silence(struct dispatch *d, int64_t now_ms)
     for (uint32_t i = 0; i < d->worker_cap; i++) {
         if (d->workers[i]) d->workers[i]->last_ms = now_ms;
     }
-    for (uint32_t i = 0; i < d->owner_cap; i++)
+    for (uint32_t i = 0; i < d->owner_cap; i++) {
         d->owners[i].last_ms = now_ms;
+    }
 }
 
 void

@@ -279,6 +279,7 @@ report_tick(struct report *r, struct dispatch *d, int64_t now_ms)
         }
     }
     report_broker(r, d, now_ms);
-    for (uint32_t i = 0; dispatch_service_at(d, i, now_ms, &s); i++)
+    for (uint32_t i = 0; dispatch_service_at(d, i, now_ms, &s); i++) {
         report_service(r, &s);
+    }
 }

@@ -118,8 +118,9 @@ unacked_clear(struct dispatch *d, struct worker *w, struct unacked *u)
 static void
 unacked_shrink(struct worker *w)
 {
-    while (w->unacked_from < w->unacked_to && !w->unacked[w->unacked_from].n)
+    while (w->unacked_from < w->unacked_to && !w->unacked[w->unacked_from].n) {
         w->unacked_from++;
+    }
     if (w->unacked_from < w->unacked_to) return;
     w->unacked_from = w->unacked_to = 0;
     w->unacked_lost = false; /* acknowledged up to the newest we know of */
@@ -158,8 +159,9 @@ unacked_lose(struct dispatch *d, const struct worker *w,
     struct msg lost = {.type = MSG_lost};
 
     if (!u->n || CO_BUG(kept_results_lost) ||
-        !jobs_owner_handle(d, job, &owner))
+        !jobs_owner_handle(d, job, &owner)) {
         return;
+    }
     if (msg_decode(&d->reader, u->head.data, u->head.len, &m)) return;
     lost.lost = (struct msg_lost){.job = job->id,
                                   .tasks = m.results.tasks,
@@ -173,8 +175,9 @@ unacked_lose(struct dispatch *d, const struct worker *w,
 void
 route_unacked_lose(struct dispatch *d, struct worker *w, struct outbox *out)
 {
-    for (uint32_t i = w->unacked_from; i < w->unacked_to; i++)
+    for (uint32_t i = w->unacked_from; i < w->unacked_to; i++) {
         unacked_lose(d, w, &w->unacked[i], out);
+    }
     route_unacked_forget(d, w, NONE);
 }
 
@@ -285,8 +288,9 @@ is_given_back(struct dispatch *d, const struct unacked *u,
     if (msg_decode(&d->reader, u->head.data, u->head.len, &m)) return false;
     for (uint32_t i = 0; i < r->tasks.n; i++) {
         if (r->tasks.v[i] == m.results.tasks.v[0] &&
-            msg_at(r->attempts, i) == msg_at(m.results.attempts, 0))
+            msg_at(r->attempts, i) == msg_at(m.results.attempts, 0)) {
             return true;
+        }
     }
     return false;
 }
@@ -298,8 +302,9 @@ unacked_return(struct dispatch *d, struct worker *w, const struct job *job,
     for (uint32_t i = w->unacked_from; i < w->unacked_to; i++) {
         struct unacked *u = &w->unacked[i];
 
-        if (u->n && u->job == job->slot && is_given_back(d, u, r))
+        if (u->n && u->job == job->slot && is_given_back(d, u, r)) {
             unacked_clear(d, w, u);
+        }
     }
     unacked_shrink(w);
 }
@@ -353,8 +358,9 @@ route_ack(struct dispatch *d, struct owner *o, const struct msg *m,
         d->count.ack_unroutable++;
         goto drop;
     }
-    for (uint32_t i = 0; i < a->seqs.n; i++)
+    for (uint32_t i = 0; i < a->seqs.n; i++) {
         route_unacked_remove(d, w, a->seqs.v[i]);
+    }
     w->quiet_since = now_ms;
     outbox_forward(out, SIDE_BACK, w->handle, head, (struct co_bytes){0});
     return;

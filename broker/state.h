@@ -217,8 +217,9 @@ struct dispatch {
     char name[NAME_BYTES_MAX + 1];
     int64_t started_ms, next_tick;
 
-    struct co_table registry; /* (handle, side), (incarnation, 2), (job id, 3) */
-    struct co_table by_task;  /* (task, job slot) */
+    struct co_table
+        registry;            /* (handle, side), (incarnation, 2), (job id, 3) */
+    struct co_table by_task; /* (task, job slot) */
 
     struct worker **workers; /* by slot; NULL where free */
     struct owner *owners;

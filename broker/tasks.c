@@ -204,8 +204,9 @@ tasks_reserve(struct dispatch *d, uint32_t n)
     if (need > 2 * d->limits.tasks_max) return CO_FULL;
     err = co_table_reserve(&d->by_task, need);
     if (err) return err;
-    while (cap < need)
+    while (cap < need) {
         cap *= 2;
+    }
     return cap > d->entry_cap ? entries_grow(d, cap) : CO_OK;
 }
 
@@ -282,8 +283,9 @@ void
 tasks_flow_emptied(struct dispatch *d, uint32_t flow)
 {
     co_assert(!d->flows[flow].queued);
-    while (d->flows[flow].head != NONE)
+    while (d->flows[flow].head != NONE) {
         tasks_batch_pop(d, &d->flows[flow]);
+    }
     jobs_flow_deactivate(d, flow);
 }
 
@@ -451,8 +453,9 @@ batch_append(struct dispatch *d, uint32_t at_flow, uint32_t at_batch)
         jobs_flow_activate(d, at_flow);
         return;
     }
-    while (flow->head != NONE)
+    while (flow->head != NONE) {
         tasks_batch_pop(d, flow);
+    }
 }
 
 static bool
