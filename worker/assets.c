@@ -67,8 +67,9 @@ assets_free(struct assets *a)
     struct asset *x;
 
     if (!a) return;
-    while ((x = TAILQ_FIRST(&a->list)))
+    while ((x = TAILQ_FIRST(&a->list))) {
         asset_remove(a, x);
+    }
     free(a);
 }
 

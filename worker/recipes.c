@@ -42,8 +42,9 @@ recipes_free(struct recipes *r)
     for (unsigned i = 0; i < RECIPES_MAX; i++) {
         sampler_free(r->entries[i].sampler);
     }
-    while (r->makers_n > 0)
+    while (r->makers_n > 0) {
         range_maker_free(r->makers[--r->makers_n]);
+    }
     free(r);
 }
 
@@ -111,8 +112,9 @@ recipes_get(struct recipes *r, uint64_t hash, struct co_bytes blob,
 {
     struct recipe_entry *e = entry_for(r, hash);
 
-    if (!e)
+    if (!e) {
         return co_fail(diag, CO_FULL, "all %d recipes are in use", RECIPES_MAX);
+    }
     if (!e->sampler || e->hash != hash) {
         struct sampler *made = NULL;
         enum co_err err = make_sampler(r, hash, blob, &made, diag);
@@ -160,7 +162,8 @@ recipes_count(const struct recipes *r)
 {
     uint32_t n = 0;
 
-    for (unsigned i = 0; i < RECIPES_MAX; i++)
+    for (unsigned i = 0; i < RECIPES_MAX; i++) {
         n += r->entries[i].sampler != 0;
+    }
     return n;
 }

@@ -197,8 +197,9 @@ pool_give(struct slots *s, uint32_t index)
     struct held *h = &s->pool[index];
     uint32_t *at = &s->buckets[bucket_of(s, h->job, h->task)];
 
-    while (*at != index)
+    while (*at != index) {
         at = &s->pool[*at].chain;
+    }
     *at = h->chain;
     h->state = SLOTS_FREE;
     h->intake = NULL;

@@ -116,10 +116,11 @@ slots_on_welcome(struct slots *s, uint32_t link, const struct msg_welcome *w,
     /* The broker starts from nothing: tell it what we hold, then repeat what
      * it may not have passed on. */
     if (l->held_count > 0) slots_push_inventory(s, link, out);
-    if (CO_BUG(results_dropped_on_welcome))
+    if (CO_BUG(results_dropped_on_welcome)) {
         slots_forget_results(s, 0);
-    else
+    } else {
         slots_send_again(s, link, 0);
+    }
     if (s->draining) {
         const struct msg m = {.type = MSG_drain};
         outbox_push(out, SLOTS_SIDE, link, &m, (struct co_bytes){0});

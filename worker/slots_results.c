@@ -90,8 +90,9 @@ result_slot(struct slots *s, uint64_t seq)
 {
     struct result **at = &s->result_buckets[seq & s->result_mask];
 
-    while (*at && (*at)->seq != seq)
+    while (*at && (*at)->seq != seq) {
         at = &(*at)->chain;
+    }
     return at;
 }
 
@@ -260,8 +261,9 @@ seal(struct slots *s, struct gather *g)
         s->seq_last = r->seq;
         r->chain = *at;
         *at = r;
-        for (uint32_t i = 0; i < r->n; i++)
+        for (uint32_t i = 0; i < r->n; i++) {
             s->pool[r->data[i]].result = r;
+        }
         TAILQ_INSERT_TAIL(&s->results[RESULT_PENDING][0], r, entry);
         s->result_bytes += r->body_bytes;
         s->counters.batches++;
@@ -276,8 +278,9 @@ seal(struct slots *s, struct gather *g)
 void
 slots_seal_all(struct slots *s)
 {
-    for (uint32_t i = 0; i < s->gathers_n; i++)
+    for (uint32_t i = 0; i < s->gathers_n; i++) {
         seal(s, s->gathers[i]);
+    }
 }
 
 static struct gather *
@@ -348,8 +351,9 @@ one_or_n(const uint32_t *v, uint32_t n)
 {
     uint32_t i = 1;
 
-    while (i < n && v[i] == v[0])
+    while (i < n && v[i] == v[0]) {
         i++;
+    }
     return (struct msg_u32s){v, i == n ? 1 : n};
 }
 
@@ -465,10 +469,11 @@ wait_for_owner(struct slots *s, struct result *r, uint64_t job, uint32_t link)
 {
     if (r->link != link || r->job != job || r->state != RESULT_SENT) return;
     s->counters.no_owner++;
-    if (CO_BUG(no_owner_drops))
+    if (CO_BUG(no_owner_drops)) {
         result_remove(s, r, SLOTS_EV_ACK);
-    else
+    } else {
         result_apply(s, r, RESULT_EV_NO_OWNER);
+    }
 }
 
 void

@@ -280,8 +280,9 @@ suspect_of_another_link(const struct slots *s, uint32_t link)
         uint32_t i = s->lists[states[k]].first;
 
         for (; i != SLOTS_NONE; i = s->pool[i].next) {
-            if (s->pool[i].intake->alone && s->pool[i].link != link)
+            if (s->pool[i].intake->alone && s->pool[i].link != link) {
                 return true;
+            }
         }
     }
     return false;

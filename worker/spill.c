@@ -183,8 +183,9 @@ release(struct spill *s, size_t i)
 static void
 put_u32(uint8_t *to, uint32_t v)
 {
-    for (unsigned i = 0; i < 4; i++)
+    for (unsigned i = 0; i < 4; i++) {
         to[i] = (uint8_t)(v >> (8 * i));
+    }
 }
 
 static void

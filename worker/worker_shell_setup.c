@@ -131,8 +131,9 @@ open_links(struct worker_shell *s, struct co_diag *diag)
     for (uint32_t i = 0; i < s->links && !err; i++) {
         err = sock_connect(s->zmq, s->config->brokers.items[i], diag,
                            &s->socks[i]);
-        if (!err)
+        if (!err) {
             err = watch(s, sock_fd(s->socks[i]), WORKER_SHELL_TAG_LINK + i);
+        }
     }
     return err;
 }
@@ -221,8 +222,9 @@ worker_shell_release(struct worker_shell *s)
     work_free(s->work); /* before what its runs use */
     slots_free(s->slots);
     outbox_fini(&s->out);
-    for (uint32_t i = 0; i < s->links; i++)
+    for (uint32_t i = 0; i < s->links; i++) {
         sock_free(s->socks[i]);
+    }
     if (s->zmq) (void)zmq_ctx_term(s->zmq);
     parts_free(s->parts);
     spill_free(s->spill);

@@ -60,13 +60,15 @@ make_argv(struct worker_supervisor *v, char *const *argv)
     ssize_t len = readlink("/proc/self/exe", v->exe, sizeof v->exe - 1);
 
     if (len <= 0) return CO_IO;
-    while (argv[n])
+    while (argv[n]) {
         n++;
+    }
     v->argv = calloc(n + 4, sizeof *v->argv);
     if (!v->argv) return CO_NOMEM;
     v->argv[0] = v->exe;
-    for (size_t i = 1; i < n; i++)
+    for (size_t i = 1; i < n; i++) {
         v->argv[i] = argv[i];
+    }
     v->argv[n] = "--processes=1";
     v->argv[n + 1] = "--lifeline=0";
     return CO_OK;
