@@ -22,8 +22,9 @@ options_check(struct engine_options *o)
     if (!o->batch) o->batch = BATCH_DEFAULT;
     if (!o->window) o->window = WINDOW_DEFAULT;
     if (!o->job || !o->owner || o->batch > BATCH_MAX ||
-        o->window > ENGINE_LIVE_MAX)
+        o->window > ENGINE_LIVE_MAX) {
         return CO_INVALID;
+    }
     return CO_OK;
 }
 
@@ -56,8 +57,9 @@ engine_new(const struct engine_options *options, const struct job_kind *kind,
     e->why = ENGINE_WHY_NO_LINK;
     e->kind_due_us = INT64_MAX;
     co_buf_init(&e->body, BODY_BYTES_MAX);
-    for (unsigned i = 0; i < ENGINE_LINKS_MAX; i++)
+    for (unsigned i = 0; i < ENGINE_LINKS_MAX; i++) {
         e->links[i].settle_us = e->links[i].adrift_us = INT64_MAX;
+    }
     err = engine_allocate(e);
     if (err) return err;
     *ret_engine = co_take(&e);
@@ -127,8 +129,9 @@ republish_doubtful(struct engine *e, unsigned link, int64_t now_us)
 
         if (task->state != TASK_OUT || task->link != link) continue;
         if (l->attached &&
-            (task->epoch == l->epoch || CO_BUG(doubtful_not_republished)))
+            (task->epoch == l->epoch || CO_BUG(doubtful_not_republished))) {
             continue;
+        }
         engine_again(e, i, now_us, now_us);
     }
 }
@@ -168,8 +171,9 @@ adopt(struct engine *e, unsigned link, uint64_t id, uint32_t attempt)
     task = &e->tasks.v[i];
     if (task->state == TASK_TAKEN || task->state == TASK_DYING) return true;
     if (task->state == TASK_OUT && task->link != link &&
-        e->links[task->link].attached)
+        e->links[task->link].attached) {
         return true; /* two brokers hold it: the first result counts */
+    }
     /* An older attempt proves nothing about the one in force. */
     if (attempt < task->attempt) return true;
     task->attempt = (uint16_t)co_min_u64(attempt, UINT16_MAX);
@@ -199,13 +203,15 @@ engine_on_inventory(struct engine *e, unsigned link,
         uint32_t attempt = nth(inventory->attempts, n, i, 1);
         bool done = nth(inventory->states, n, i, HELD_QUEUED) == HELD_DONE;
 
-        if (inventory->jobs.n)
+        if (inventory->jobs.n) {
             job = inventory->jobs.v[inventory->jobs.n == n ? i : 0];
+        }
         if (job != e->options.job) continue;
         if (adopt(e, link, inventory->tasks.v[i], attempt)) continue;
         e->n.not_adopted++;
-        if (!done && count < BATCH_MAX)
+        if (!done && count < BATCH_MAX) {
             unwanted[count++] = inventory->tasks.v[i];
+        }
     }
     /* a result that is only waiting to be sent needs no CANCEL: it will be
      * acknowledged as a duplicate */
@@ -309,10 +315,11 @@ engine_on_credit(struct engine *e, unsigned link,
         e->n.unknown++;
         return;
     }
-    if (credit->granted < l->granted)
+    if (credit->granted < l->granted) {
         e->n.credit_odd++; /* a grant is never lowered: an old message */
-    else
+    } else {
         l->granted = credit->granted;
+    }
 }
 
 void
@@ -342,10 +349,11 @@ engine_on_reclaim(struct engine *e, unsigned link,
 static void
 grant_back(struct engine *e, unsigned link)
 {
-    if (e->links[link].published)
+    if (e->links[link].published) {
         e->links[link].published--;
-    else
+    } else {
         e->n.credit_odd++;
+    }
 }
 
 void
@@ -363,8 +371,9 @@ engine_on_have(struct engine *e, unsigned link, const struct msg_have *have)
 
         e->n.have++;
         if (i == TASK_NONE || e->tasks.v[i].state != TASK_OUT) continue;
-        if (e->tasks.v[i].link == link && attempt > e->tasks.v[i].attempt)
+        if (e->tasks.v[i].link == link && attempt > e->tasks.v[i].attempt) {
             e->tasks.v[i].attempt = (uint16_t)co_min_u64(attempt, UINT16_MAX);
+        }
     }
 }
 
@@ -379,8 +388,9 @@ refused_full(struct engine *e, unsigned link, const struct msg_u64s *ids,
         e->n.refused_full++;
         grant_back(e, link);
         if (i == TASK_NONE) continue;
-        if (e->tasks.v[i].state != TASK_OUT || e->tasks.v[i].link != link)
+        if (e->tasks.v[i].state != TASK_OUT || e->tasks.v[i].link != link) {
             continue;
+        }
         engine_again(e, i, now_us, now_us + FULL_HOLD_US);
     }
 }
@@ -397,8 +407,9 @@ engine_on_refused(struct engine *e, unsigned link,
     if (msg_str_is(refused->code, co_err_name(CO_STALE))) {
         e->n.refused_stale++;
         /* a broker that answers an older life of this owner is no proof */
-        if (!refused->owner || refused->owner > e->options.owner)
+        if (!refused->owner || refused->owner > e->options.owner) {
             e->stale = true;
+        }
     } else if (msg_str_is(refused->code, co_err_name(CO_FULL)) &&
                refused->tasks.n) {
         refused_full(e, link, &refused->tasks, now_us);
@@ -421,8 +432,9 @@ engine_tick(struct engine *e, int64_t now_us)
     for (uint32_t i = tasks_first_due(&e->tasks);
          i != TASK_NONE && e->tasks.v[i].due_us <= now_us &&
          !CO_BUG(retry_never_due);
-         i = tasks_first_due(&e->tasks))
+         i = tasks_first_due(&e->tasks)) {
         tasks_set(&e->tasks, i, TASK_READY);
+    }
     for (unsigned link = 0; link < ENGINE_LINKS_MAX; link++) {
         struct link *l = &e->links[link];
 
@@ -452,8 +464,9 @@ engine_due_us(const struct engine *e)
         const struct link *l = &e->links[link];
 
         due = earlier(due, earlier(l->settle_us, l->adrift_us));
-        if (l->attached && engine_link_credit(l) && l->hold_us)
+        if (l->attached && engine_link_credit(l) && l->hold_us) {
             due = earlier(due, l->hold_us);
+        }
     }
     return due;
 }
@@ -492,6 +505,7 @@ engine_status(const struct engine *e, struct engine_status *ret_status)
         .pending = (uint32_t)(e->made - e->done),
         .next_retry_us = first == TASK_NONE ? INT64_MAX : t->v[first].due_us,
     };
-    for (unsigned i = 0; i < ENGINE_LINKS_MAX; i++)
+    for (unsigned i = 0; i < ENGINE_LINKS_MAX; i++) {
         ret_status->credit += engine_link_credit(&e->links[i]);
+    }
 }

@@ -30,8 +30,9 @@ send_batch(struct engine *e, struct batch *b)
         /* they stay OUT in the books; a lost link would do the same, so give
          * them back the same way */
         e->why = ENGINE_WHY_NOMEM;
-        for (uint32_t t = 0; t < b->n; t++)
+        for (uint32_t t = 0; t < b->n; t++) {
             engine_move(e, tasks_find(&e->tasks, b->ids[t]), TASK_READY);
+        }
         b->n = 0;
         co_buf_clear(&e->body);
         return;
@@ -160,9 +161,11 @@ best_link(const struct engine *e, int64_t now_us)
 
     for (unsigned i = 0; i < ENGINE_LINKS_MAX; i++) {
         if (!link_open(&e->links[i], now_us)) continue;
-        if (best == ENGINE_LINKS_MAX || engine_link_credit(&e->links[i]) >
-                                            engine_link_credit(&e->links[best]))
+        if (best == ENGINE_LINKS_MAX ||
+            engine_link_credit(&e->links[i]) >
+                engine_link_credit(&e->links[best])) {
             best = i;
+        }
     }
     return best;
 }
@@ -202,12 +205,14 @@ publish_alone(struct engine *e, struct batch *b, int64_t now_us)
                             : best_link(e, now_us);
 
         if (link == ENGINE_LINKS_MAX || e->tasks.alone_out >= ALONE_OUT_MAX ||
-            !link_open(&e->links[link], now_us))
+            !link_open(&e->links[link], now_us)) {
             return;
+        }
         e->alone_link = link;
         batch_start(b, link, true);
-        if (batch_add(e, b, e->tasks.ready[true].first) == ADDED_NO_ROOM)
+        if (batch_add(e, b, e->tasks.ready[true].first) == ADDED_NO_ROOM) {
             return;
+        }
         send_batch(e, b);
     }
 }
@@ -266,14 +271,15 @@ static void
 refine_why(struct engine *e)
 {
     if (e->why != ENGINE_WHY_KIND) return;
-    if (e->kind->done(e->state) != KIND_RUNNING)
+    if (e->kind->done(e->state) != KIND_RUNNING) {
         e->why = ENGINE_WHY_DONE;
-    else if (e->tasks.ready[true].count)
+    } else if (e->tasks.ready[true].count) {
         e->why = ENGINE_WHY_ALONE;
-    else if (e->tasks.count[TASK_WAITING] && !e->tasks.count[TASK_OUT])
+    } else if (e->tasks.count[TASK_WAITING] && !e->tasks.count[TASK_OUT]) {
         e->why = ENGINE_WHY_RETRY;
-    else if (e->done != e->made && !e->tasks.count[TASK_OUT])
+    } else if (e->done != e->made && !e->tasks.count[TASK_OUT]) {
         e->why = ENGINE_WHY_JOURNAL;
+    }
 }
 
 void

@@ -29,8 +29,9 @@ tasks_init(struct tasks *t)
         tasks_fini(t);
         return CO_NOMEM;
     }
-    for (uint32_t i = 0; i < TASKS_POOL; i++)
+    for (uint32_t i = 0; i < TASKS_POOL; i++) {
         t->v[i].next = i + 1 < TASKS_POOL ? i + 1 : (uint32_t)TASK_NONE;
+    }
     t->count[TASK_FREE] = TASKS_POOL;
     return CO_OK;
 }
@@ -49,8 +50,9 @@ tasks_fini(struct tasks *t)
 uint32_t
 tasks_find(const struct tasks *t, uint64_t id)
 {
-    for (uint32_t s = slot_of(id); t->index[s]; s = (s + 1) & INDEX_MASK)
+    for (uint32_t s = slot_of(id); t->index[s]; s = (s + 1) & INDEX_MASK) {
         if (t->v[t->index[s] - 1].id == id) return t->index[s] - 1;
+    }
     return TASK_NONE;
 }
 
@@ -59,8 +61,9 @@ index_add(struct tasks *t, uint32_t i)
 {
     uint32_t s = slot_of(t->v[i].id);
 
-    while (t->index[s])
+    while (t->index[s]) {
         s = (s + 1) & INDEX_MASK;
+    }
     t->index[s] = i + 1;
 }
 
@@ -70,8 +73,9 @@ index_remove(struct tasks *t, uint32_t i)
 {
     uint32_t hole = slot_of(t->v[i].id);
 
-    while (t->index[hole] != i + 1)
+    while (t->index[hole] != i + 1) {
         hole = (hole + 1) & INDEX_MASK;
+    }
     for (uint32_t s = (hole + 1) & INDEX_MASK; t->index[s];
          s = (s + 1) & INDEX_MASK) {
         uint32_t home = slot_of(t->v[t->index[s] - 1].id);
@@ -90,10 +94,11 @@ list_append(struct tasks *t, struct task_list *list, uint32_t i)
 {
     t->v[i].next = TASK_NONE;
     t->v[i].prev = list->last;
-    if (list->last == TASK_NONE)
+    if (list->last == TASK_NONE) {
         list->first = i;
-    else
+    } else {
         t->v[list->last].next = i;
+    }
     list->last = i;
     list->count++;
 }
@@ -103,14 +108,16 @@ list_remove(struct tasks *t, struct task_list *list, uint32_t i)
 {
     struct task *task = &t->v[i];
 
-    if (task->prev == TASK_NONE)
+    if (task->prev == TASK_NONE) {
         list->first = task->next;
-    else
+    } else {
         t->v[task->prev].next = task->next;
-    if (task->next == TASK_NONE)
+    }
+    if (task->next == TASK_NONE) {
         list->last = task->prev;
-    else
+    } else {
         t->v[task->next].prev = task->prev;
+    }
     list->count--;
 }
 
@@ -135,8 +142,9 @@ heap_sift(struct tasks *t, uint32_t at, uint32_t n, uint32_t i)
     }
     for (uint32_t child = 2 * at + 1; child < n; child = 2 * at + 1) {
         if (child + 1 < n &&
-            t->v[t->heap[child + 1]].due_us < t->v[t->heap[child]].due_us)
+            t->v[t->heap[child + 1]].due_us < t->v[t->heap[child]].due_us) {
             child++;
+        }
         if (t->v[t->heap[child]].due_us >= due) break;
         heap_put(t, at, t->heap[child]);
         at = child;
@@ -246,16 +254,21 @@ tasks_check(const struct tasks *t)
         if (task->state == TASK_FREE) continue;
         if (task->state == TASK_OUT && task->alone) alone_out++;
         if (tasks_find(t, task->id) != i) return "a task is not in the index";
-        if (task->state == TASK_WAITING && t->heap[task->heap_at] != i)
+        if (task->state == TASK_WAITING && t->heap[task->heap_at] != i) {
             return "a waiting task is not in the heap";
+        }
     }
-    for (int s = 0; s < TASK_STATE_COUNT; s++)
+    for (int s = 0; s < TASK_STATE_COUNT; s++) {
         if (count[s] != t->count[s]) return "a state's count is wrong";
+    }
     if (alone_out != t->alone_out) return "the count of lone tasks is wrong";
-    if (t->ready[0].count + t->ready[1].count != count[TASK_READY])
+    if (t->ready[0].count + t->ready[1].count != count[TASK_READY]) {
         return "the ready queues do not hold the ready tasks";
-    for (uint32_t at = 1; at < t->count[TASK_WAITING]; at++)
-        if (t->v[t->heap[at]].due_us < t->v[t->heap[(at - 1) / 2]].due_us)
+    }
+    for (uint32_t at = 1; at < t->count[TASK_WAITING]; at++) {
+        if (t->v[t->heap[at]].due_us < t->v[t->heap[(at - 1) / 2]].due_us) {
             return "the heap is out of order";
+        }
+    }
     return NULL;
 }

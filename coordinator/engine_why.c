@@ -52,16 +52,18 @@ engine_why(const struct engine *e, int64_t now_us, struct co_buf *out)
 
     engine_status(e, &s);
     co_buf_printf(out, "publishing: %s\n", engine_why_text(s.why));
-    if (s.why == ENGINE_WHY_KIND)
+    if (s.why == ENGINE_WHY_KIND) {
         co_buf_printf(out, "kind: %s\n", kind_next_text(s.kind));
+    }
     co_buf_printf(out,
                   "tasks: %" PRIu32 " out, %" PRIu32
                   " to publish again, %" PRIu32 " waiting, %" PRIu32
                   " with the journal\n",
                   s.out, s.ready, s.waiting, s.taken);
-    if (s.next_retry_us != INT64_MAX)
+    if (s.next_retry_us != INT64_MAX) {
         co_buf_printf(out, "next retry in %" PRId64 " ms\n",
                       (s.next_retry_us - now_us) / 1000);
+    }
     why_links(e, out);
     e->kind->why(e->state, now_us, out);
 #define X(name, text)                                                          \
@@ -78,17 +80,20 @@ check_links(const struct engine *e)
 {
     uint32_t out[ENGINE_LINKS_MAX] = {0};
 
-    for (uint32_t i = 0; i < e->tasks.top; i++)
+    for (uint32_t i = 0; i < e->tasks.top; i++) {
         if (e->tasks.v[i].state == TASK_OUT) out[e->tasks.v[i].link]++;
+    }
     for (unsigned i = 0; i < ENGINE_LINKS_MAX; i++) {
         const struct link *l = &e->links[i];
 
         if (out[i] != l->out) return "a link's count of tasks is wrong";
-        if (l->returned + l->published > l->granted)
+        if (l->returned + l->published > l->granted) {
             return "more was published than granted";
+        }
         if (l->settling && !l->attached) return "a lost link settles";
-        if (l->out && !l->attached && l->adrift_us == INT64_MAX)
+        if (l->out && !l->attached && l->adrift_us == INT64_MAX) {
             return "tasks on a lost link are forgotten";
+        }
     }
     return NULL;
 }
@@ -99,8 +104,9 @@ check_ring(const struct engine *e)
     uint32_t tasks = 0;
 
     if (e->done > e->fetched || e->fetched > e->made ||
-        e->made - e->done > ENGINE_PENDING_MAX)
+        e->made - e->done > ENGINE_PENDING_MAX) {
         return "the ring of pending messages is out of order";
+    }
     for (uint64_t m = e->done; m < e->made; m++) {
         const struct pending *p = PENDING(e, m);
 
@@ -108,25 +114,30 @@ check_ring(const struct engine *e)
         if (p->order == (p->first == TASK_NONE)) return "an order is empty";
         for (uint32_t i = p->first; i != TASK_NONE; i = e->tasks.v[i].next) {
             if (e->tasks.v[i].state != TASK_TAKEN &&
-                e->tasks.v[i].state != TASK_DYING)
+                e->tasks.v[i].state != TASK_DYING) {
                 return "an order names a task that is not taken";
+            }
             tasks++;
         }
     }
-    if (tasks != e->tasks.count[TASK_TAKEN] + e->tasks.count[TASK_DYING])
+    if (tasks != e->tasks.count[TASK_TAKEN] + e->tasks.count[TASK_DYING]) {
         return "a taken task stands in no order";
+    }
     return NULL;
 }
 
 static const char *
 check_counters(const struct engine *e)
 {
-    if (e->n.accepted != e->n.committed + e->tasks.count[TASK_TAKEN])
+    if (e->n.accepted != e->n.committed + e->tasks.count[TASK_TAKEN]) {
         return "accepted is not committed plus taken";
-    if (e->n.lost_charged > e->n.lost || e->n.lost_lone > e->n.lost_charged)
+    }
+    if (e->n.lost_charged > e->n.lost || e->n.lost_lone > e->n.lost_charged) {
         return "more losses are charged than there were";
-    if (e->tasks.count[TASK_OUT] > e->options.window + e->n.adopted)
+    }
+    if (e->tasks.count[TASK_OUT] > e->options.window + e->n.adopted) {
         return "the window is exceeded";
+    }
     return NULL;
 }
 

@@ -39,10 +39,11 @@ bit_set(uint64_t *bits, uint64_t index, bool on)
 {
     uint64_t mask = (uint64_t)1 << (index % 64);
 
-    if (on)
+    if (on) {
         bits[index % SPAN / 64] |= mask;
-    else
+    } else {
         bits[index % SPAN / 64] &= ~mask;
+    }
 }
 
 enum co_err
@@ -54,8 +55,9 @@ bench_new(const struct bench_options *options, struct bench **ret_bench)
     if (!o.payload_bytes) o.payload_bytes = BENCH_PAYLOAD_BYTES;
     if (!o.service) o.service = "noop";
     if (!o.tasks || o.tasks >> 56 || o.payload_bytes < 8 ||
-        o.payload_bytes > BENCH_PAYLOAD_MAX)
+        o.payload_bytes > BENCH_PAYLOAD_MAX) {
         return CO_INVALID;
+    }
     b = calloc(1, sizeof(*b));
     if (!b) return CO_NOMEM;
     b->options = o;
@@ -116,8 +118,9 @@ bench_next(void *kind, int64_t now_us, uint64_t *ret_task, int64_t *ret_due_us)
     struct bench *b = kind;
 
     while (b->cursor < b->options.tasks && b->cursor < b->base + SPAN &&
-           (bit_get(b->out, b->cursor) || bit_get(b->taken, b->cursor)))
+           (bit_get(b->out, b->cursor) || bit_get(b->taken, b->cursor))) {
         b->cursor++;
+    }
     if (b->base >= b->options.tasks) return KIND_NEXT_OVER;
     if (b->cursor >= b->options.tasks) return KIND_NEXT_ALL_OUT;
     if (b->cursor >= b->base + SPAN) return KIND_NEXT_UNDECIDED;
@@ -177,14 +180,16 @@ bench_take(void *kind, uint64_t task, const uint8_t *data, uint32_t len)
     uint64_t id;
 
     if (task & 0xff || task >> 8 >= b->options.tasks ||
-        len != BENCH_RESULT_BYTES)
+        len != BENCH_RESULT_BYTES) {
         return KIND_INVALID;
+    }
     memcpy(&id, data, sizeof(id));
     if (le64toh(id) != task) return KIND_INVALID;
     if (task >> 8 < b->base) return KIND_DUPLICATE;
     if (!in_window(b, task)) return KIND_LATE; /* never given out */
-    if (bit_get(b->taken, task >> 8) && !CO_BUG(accept_duplicates))
+    if (bit_get(b->taken, task >> 8) && !CO_BUG(accept_duplicates)) {
         return KIND_DUPLICATE;
+    }
     bit_set(b->taken, task >> 8, true);
     return KIND_ACCEPTED;
 }
@@ -214,8 +219,9 @@ bench_place(void *kind, uint64_t task, int64_t now_us,
     if (!in_window(b, task) || bit_get(b->over, task >> 8)) return;
     submit_us = b->submit_us[(task >> 8) % SPAN];
     b->placed++;
-    if (b->options.latency && submit_us)
+    if (b->options.latency && submit_us) {
         b->options.latency(b->options.latency_arg, now_us - submit_us);
+    }
     bench_over(b, task >> 8);
 }
 
@@ -307,10 +313,12 @@ bench_check(const void *kind)
         if (b->over[w] & ~b->taken[w]) return "a placed task was never taken";
         over += (uint64_t)__builtin_popcountll(b->over[w]);
     }
-    if (b->base + over != b->placed + b->dead)
+    if (b->base + over != b->placed + b->dead) {
         return "placed and dead tasks are not those decided";
-    if (b->cursor < b->base || b->cursor > b->base + SPAN)
+    }
+    if (b->cursor < b->base || b->cursor > b->base + SPAN) {
         return "the cursor left the window";
+    }
     return NULL;
 }
 

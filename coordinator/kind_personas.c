@@ -21,8 +21,9 @@ options_check(struct personas_options *o)
     if (!o->rows || o->rows > ROWS_MAX || !o->service ||
         o->shard_rows % PERSONAS_CELL ||
         o->shard_rows > PERSONAS_SHARD_ROWS_MAX ||
-        o->tables > PERSONAS_TABLES_MAX)
+        o->tables > PERSONAS_TABLES_MAX) {
         return CO_INVALID;
+    }
     if (!o->candidates) o->candidates = 2 * o->rows + 1000;
     return o->candidates < o->rows ? CO_INVALID : CO_OK;
 }
@@ -73,8 +74,9 @@ void
 personas_free(struct personas *p)
 {
     if (!p) return;
-    for (uint32_t i = 0; i < KIND_SHARDS_MAX; i++)
+    for (uint32_t i = 0; i < KIND_SHARDS_MAX; i++) {
         grid_shard_free(p, p->open[i], false);
+    }
     grid_shard_free(p, p->tail, false);
     free(p->sealed);
     free(p->audit);
@@ -133,8 +135,9 @@ next_pack(struct personas *p, uint64_t *ret_task)
 static struct piece *
 idle_piece(struct cell *c)
 {
-    for (uint32_t i = 0; c && i < c->n; i++)
+    for (uint32_t i = 0; c && i < c->n; i++) {
         if (cell_pieces(c)[i].state == PIECE_IDLE) return &cell_pieces(c)[i];
+    }
     return NULL;
 }
 
@@ -146,10 +149,13 @@ may_draw(const struct personas *p, uint64_t cell, const struct cell *c)
         if (cell >= p->cell_limit) return KIND_NEXT_BUDGET;
         if (expected_rows(p) >= p->options.rows) return KIND_NEXT_ALL_OUT;
     }
-    if (cell / p->cells - p->sealed_n >= KIND_SHARDS_MAX)
+    if (cell / p->cells - p->sealed_n >= KIND_SHARDS_MAX) {
         return KIND_NEXT_SHARDS;
-    if ((!c || !c->drawn) && p->undecided + PERSONAS_CELL > KIND_UNDECIDED_MAX)
+    }
+    if ((!c || !c->drawn) &&
+        p->undecided + PERSONAS_CELL > KIND_UNDECIDED_MAX) {
         return KIND_NEXT_UNDECIDED;
+    }
     return KIND_NEXT_TASK;
 }
 
@@ -167,8 +173,9 @@ personas_next(void *kind, int64_t now_us, uint64_t *ret_task,
     if (p->packs_wanted && next_pack(p, ret_task)) return KIND_NEXT_TASK;
     if (enough(p)) return personas_done(p) ? KIND_NEXT_OVER : KIND_NEXT_ALL_OUT;
     while (p->cursor < p->high && (c = grid_cell(p, p->cursor)) != NULL &&
-           !idle_piece(c))
+           !idle_piece(c)) {
         p->cursor++;
+    }
     c = grid_cell(p, p->cursor);
     may = may_draw(p, p->cursor, c);
     if (may != KIND_NEXT_TASK) return may;
@@ -237,8 +244,9 @@ put_payload(struct co_buf *body, uint64_t start, uint32_t count, uint32_t take)
     *at++ = 0x83;
     *at++ = 1;
     *at++ = 0xcf;
-    for (int shift = 56; shift >= 0; shift -= 8)
+    for (int shift = 56; shift >= 0; shift -= 8) {
         *at++ = (uint8_t)(start >> shift);
+    }
     put_u32(&at, 2, count);
     put_u32(&at, 3, take);
     co_buf_commit(body, (size_t)(at - to));
@@ -258,8 +266,9 @@ personas_payload(void *kind, uint64_t task, struct co_buf *body)
     } else {
         if (piece->state != PIECE_OUT) return false;
         take = piece->count;
-        if (p->good == p->decided && piece->start < p->options.rows)
+        if (p->good == p->decided && piece->start < p->options.rows) {
             take = co_min_u64(take, p->options.rows - piece->start);
+        }
     }
     put_payload(body, piece->start, piece->count, (uint32_t)take);
     return true;
@@ -319,8 +328,9 @@ static bool
 withdraw_cell(struct personas *p, struct cell *c, uint64_t at,
               uint64_t *ret_task)
 {
-    for (uint32_t i = 0; i < c->n; i++)
+    for (uint32_t i = 0; i < c->n; i++) {
         if (cell_pieces(c)[i].state == PIECE_TAKEN) return false;
+    }
     for (uint32_t i = 0; i < c->n; i++) {
         struct piece *piece = &cell_pieces(c)[i];
 
@@ -379,8 +389,9 @@ keep_deltas(struct personas *p, const struct range_result *r,
         const struct audit_delta *d = &r->deltas[i];
 
         if (d->table >= p->options.tables ||
-            d->cell >= p->table_cells[d->table])
+            d->cell >= p->table_cells[d->table]) {
             break;
+        }
         counted[d->table] += d->n;
         personas_leb(&buf, d->table);
         personas_leb(&buf, d->cell);
@@ -438,8 +449,9 @@ take_pack(struct personas *p, uint64_t task, const uint8_t *data, uint32_t len)
     enum kind_take verdict;
 
     if (!piece) return KIND_LATE;
-    if (piece->pack_state != PACK_WANTED && piece->pack_state != PACK_OUT)
+    if (piece->pack_state != PACK_WANTED && piece->pack_state != PACK_OUT) {
         return KIND_DUPLICATE;
+    }
     info = malloc(sizeof(*info));
     if (!info) return KIND_INVALID; /* as good as lost: asked for again */
     verdict = read_result(p, piece, data, len, info);
@@ -505,8 +517,9 @@ place_pack(struct personas *p, uint64_t task, struct piece *piece,
     piece->pack = NULL;
     set_place(&piece->r, place);
     count_pack_state(p, task_shard(p, task), piece, PACK_NONE);
-    if (piece->keep && piece->keep != piece->r.rows)
+    if (piece->keep && piece->keep != piece->r.rows) {
         count_pack_state(p, task_shard(p, task), piece, PACK_WANTED);
+    }
 }
 
 static void
@@ -614,11 +627,12 @@ personas_why(const void *kind, int64_t now_us, struct co_buf *out)
                   ", %" PRIu64 " undecided, the oldest in cell %" PRIu64 "\n",
                   l.drawn, p->cell_limit * PERSONAS_CELL, p->undecided,
                   p->front);
-    if (personas_done(p) == KIND_PARTIAL)
+    if (personas_done(p) == KIND_PARTIAL) {
         co_buf_printf(out,
                       "partial: the candidate budget is spent: %" PRIu64
                       " rejected, %" PRIu64 " dead\n",
                       l.rejected, l.dead);
+    }
 #define X(name, text)                                                          \
     if (p->n.name)                                                             \
         co_buf_printf(out, "%-14s %" PRIu64 "  %s\n", #name, p->n.name, text);

@@ -39,10 +39,11 @@ count_undraw(struct personas *p, struct cell *c, uint64_t cell)
     for (uint32_t i = 0; i < c->n; i++) {
         struct piece *piece = &cell_pieces(c)[i];
 
-        if (piece->state < PIECE_PLACED)
+        if (piece->state < PIECE_PLACED) {
             p->undecided -= piece->count;
-        else if (piece->state == PIECE_PLACED)
+        } else if (piece->state == PIECE_PLACED) {
             p->ahead -= piece->r.accepted;
+        }
         count_pack_state(p, p->open[cell / p->cells - p->sealed_n], piece,
                          PACK_NONE);
     }
@@ -91,8 +92,9 @@ count_advance(struct personas *p)
             struct shard *s = p->open[p->front / p->cells - p->sealed_n];
 
             if (!grid_decided(c)) break;
-            for (uint32_t i = 0; i < c->n; i++)
+            for (uint32_t i = 0; i < c->n; i++) {
                 count_piece(p, s, &cell_pieces(c)[i]);
+            }
             if (before && p->now.accepted == p->options.rows) {
                 p->cut = p->front;
                 p->withdraw = p->front + 1;
@@ -123,8 +125,9 @@ count_again(struct personas *p)
     p->cut = UINT64_MAX;
     p->drawn = p->base.drawn;
     p->undecided = p->ahead = p->packs_wanted = 0;
-    for (uint32_t i = 0; i < KIND_SHARDS_MAX && p->open[i]; i++)
+    for (uint32_t i = 0; i < KIND_SHARDS_MAX && p->open[i]; i++) {
         p->open[i]->packs = 0;
+    }
     if (p->high < p->front) p->high = p->front;
     for (uint64_t at = p->front; at < p->high; at++) {
         struct cell *c = grid_cell(p, at);
@@ -136,8 +139,9 @@ count_again(struct personas *p)
 
             if (piece->state < PIECE_PLACED) p->undecided += piece->count;
             if (piece->state == PIECE_PLACED) p->ahead += piece->r.accepted;
-            if (piece->pack_state)
+            if (piece->pack_state) {
                 p->open[at / p->cells - p->sealed_n]->packs++;
+            }
             if (piece->pack_state == PACK_WANTED) p->packs_wanted++;
         }
     }
@@ -150,11 +154,13 @@ bool
 count_final(const struct personas *p)
 {
     if (p->now.accepted < p->options.rows &&
-        (p->high < p->cell_limit || p->front < p->high))
+        (p->high < p->cell_limit || p->front < p->high)) {
         return false;
+    }
     if (p->front < p->high) return false;
-    for (uint32_t i = 0; i < KIND_SHARDS_MAX && p->open[i]; i++)
+    for (uint32_t i = 0; i < KIND_SHARDS_MAX && p->open[i]; i++) {
         if (p->open[i]->packs) return false;
+    }
     return true;
 }
 
@@ -217,8 +223,9 @@ frames_reserve(struct personas *p, const struct shard *s)
     uint32_t n = 0;
     struct personas_frame *grown;
 
-    for (uint32_t i = 0; i < p->cells; i++)
+    for (uint32_t i = 0; i < p->cells; i++) {
         n += s->cells[i].n;
+    }
     if (n <= p->frames_cap) return true;
     grown = realloc(p->frames, n * sizeof(*grown));
     if (!grown) return false;
@@ -255,11 +262,14 @@ personas_next_seal(struct personas *p, struct personas_seal *ret_seal)
     if (p->ordered - p->sealed_n >= KIND_SHARDS_MAX) return false;
     if (!shard_ready(p, p->ordered)) return false;
     s = p->open[p->ordered - p->sealed_n];
-    if (!frames_reserve(p, s) || store_reserve(p, p->ordered + 1) != CO_OK)
+    if (!frames_reserve(p, s) || store_reserve(p, p->ordered + 1) != CO_OK) {
         return false; /* no memory: asked again next turn */
-    for (uint32_t i = 0; i < p->cells; i++)
-        for (uint32_t k = 0; s->cells[i].drawn && k < s->cells[i].n; k++)
+    }
+    for (uint32_t i = 0; i < p->cells; i++) {
+        for (uint32_t k = 0; s->cells[i].drawn && k < s->cells[i].n; k++) {
             seal_add(p, &seal, &cell_pieces(&s->cells[i])[k]);
+        }
+    }
     seal.frames = p->frames;
     seal.reopened = s->reopened;
     p->ordered++;
@@ -296,8 +306,10 @@ count_deltas(const struct personas *p, const uint8_t *deltas, uint32_t len,
         uint64_t cell = leb_get(&at, end, &bad);
         uint64_t n = leb_get(&at, end, &bad);
 
-        if (bad || table >= p->options.tables || cell >= p->table_cells[table])
+        if (bad || table >= p->options.tables ||
+            cell >= p->table_cells[table]) {
             return false;
+        }
         sums[p->table_at[table] + cell] += n;
     }
     return !bad;
@@ -352,8 +364,9 @@ recount_cell(struct personas *p, uint64_t at, struct recount *r)
         const struct piece *k = &cell_pieces(c)[i];
 
         if (k->state < PIECE_PLACED) r->undecided += k->count;
-        if (k->state == PIECE_PLACED && at >= p->front)
+        if (k->state == PIECE_PLACED && at >= p->front) {
             r->ahead += k->r.accepted;
+        }
         if (k->pack_state == PACK_WANTED) r->packs_wanted++;
     }
 }
@@ -366,16 +379,19 @@ personas_check(const void *kind)
     struct recount r = {.drawn = p->base.drawn, .counted = p->base.drawn};
     const struct sums *s = &p->now;
 
-    for (uint64_t at = p->sealed_n * p->cells; at < p->high; at++)
+    for (uint64_t at = p->sealed_n * p->cells; at < p->high; at++) {
         recount_cell(p, at, &r);
+    }
     if (r.drawn != p->drawn) return "drawn candidates are miscounted";
     if (r.undecided != p->undecided) return "undecided ones are miscounted";
     if (r.ahead != p->ahead) return "good ones ahead are miscounted";
     if (r.packs_wanted != p->packs_wanted) return "packs are miscounted";
-    if (r.counted != s->accepted + s->rejected + s->dead + s->surplus)
+    if (r.counted != s->accepted + s->rejected + s->dead + s->surplus) {
         return "the ledger is not what the front has passed";
-    if (p->undecided > KIND_UNDECIDED_MAX + PERSONAS_CELL)
+    }
+    if (p->undecided > KIND_UNDECIDED_MAX + PERSONAS_CELL) {
         return "too many candidates are undecided";
+    }
     if (s->accepted > p->options.rows) return "more rows than asked for";
     if (p->ordered < p->sealed_n) return "a shard was sealed unasked";
     return NULL;

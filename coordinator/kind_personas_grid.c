@@ -40,8 +40,9 @@ grid_cell(const struct personas *p, uint64_t cell)
 {
     uint64_t shard = cell / p->cells;
 
-    if (shard < p->sealed_n || shard - p->sealed_n >= KIND_SHARDS_MAX)
+    if (shard < p->sealed_n || shard - p->sealed_n >= KIND_SHARDS_MAX) {
         return NULL;
+    }
     if (!p->open[shard - p->sealed_n]) return NULL;
     return &p->open[shard - p->sealed_n]->cells[cell % p->cells];
 }
@@ -51,14 +52,16 @@ grid_open(struct personas *p, uint64_t cell)
 {
     uint64_t shard = cell / p->cells;
 
-    if (shard < p->sealed_n || shard - p->sealed_n >= KIND_SHARDS_MAX)
+    if (shard < p->sealed_n || shard - p->sealed_n >= KIND_SHARDS_MAX) {
         return NULL;
+    }
     /* none is left out in between: the front walks over all of them */
-    for (uint64_t s = p->sealed_n; s <= shard; s++)
+    for (uint64_t s = p->sealed_n; s <= shard; s++) {
         if (!p->open[s - p->sealed_n]) {
             p->open[s - p->sealed_n] = grid_shard_new(p, s);
             if (!p->open[s - p->sealed_n]) return NULL;
         }
+    }
     return p->open[shard - p->sealed_n];
 }
 
@@ -68,11 +71,12 @@ void
 grid_free_bytes(struct personas *p, const struct range_info *r)
 {
     if (!r->segment || !r->payload_len) return;
-    for (uint32_t i = 0; i < p->freed_n; i++)
+    for (uint32_t i = 0; i < p->freed_n; i++) {
         if (p->freed[i].segment == r->segment) {
             p->freed[i].bytes += r->payload_len;
             return;
         }
+    }
     if (p->freed_n == p->freed_cap) {
         uint32_t cap = p->freed_cap ? 2 * p->freed_cap : 16;
         void *grown = realloc(p->freed, cap * sizeof(*p->freed));
@@ -88,8 +92,9 @@ grid_free_bytes(struct personas *p, const struct range_info *r)
 static void
 piece_drop(struct personas *p, struct piece *piece, bool count_freed)
 {
-    if (count_freed && piece->state == PIECE_PLACED)
+    if (count_freed && piece->state == PIECE_PLACED) {
         grid_free_bytes(p, &piece->r);
+    }
     free(piece->r.deltas);
     if (piece->pack) free(piece->pack->deltas);
     free(piece->pack);
@@ -98,8 +103,9 @@ piece_drop(struct personas *p, struct piece *piece, bool count_freed)
 static void
 cell_drop(struct personas *p, struct cell *c, bool count_freed)
 {
-    for (uint32_t i = 0; i < c->n; i++)
+    for (uint32_t i = 0; i < c->n; i++) {
         piece_drop(p, &cell_pieces(c)[i], count_freed);
+    }
     free(c->halves);
     c->halves = NULL;
     c->n = 1;
@@ -116,8 +122,9 @@ void
 grid_shard_free(struct personas *p, struct shard *s, bool count_freed)
 {
     if (!s) return;
-    for (uint32_t i = 0; i < p->cells; i++)
+    for (uint32_t i = 0; i < p->cells; i++) {
         cell_drop(p, &s->cells[i], count_freed);
+    }
     free(s);
 }
 
@@ -159,8 +166,9 @@ grid_piece(struct personas *p, struct cell *c, uint64_t task)
     for (;;) {
         struct piece *piece = cell_pieces(c), *end = piece + c->n;
 
-        while (piece < end && piece->start + piece->count <= start)
+        while (piece < end && piece->start + piece->count <= start) {
             piece++;
+        }
         if (piece == end || piece->depth > depth) return NULL;
         if (piece->depth == depth) return piece->start == start ? piece : NULL;
         if (piece->state != PIECE_IDLE) return NULL;
@@ -172,16 +180,18 @@ grid_piece(struct personas *p, struct cell *c, uint64_t task)
 struct piece *
 grid_start(struct cell *c, uint64_t start)
 {
-    for (uint32_t i = 0; i < c->n; i++)
+    for (uint32_t i = 0; i < c->n; i++) {
         if (cell_pieces(c)[i].start == start) return &cell_pieces(c)[i];
+    }
     return NULL;
 }
 
 bool
 grid_decided(struct cell *c)
 {
-    for (uint32_t i = 0; i < c->n; i++)
+    for (uint32_t i = 0; i < c->n; i++) {
         if (cell_pieces(c)[i].state < PIECE_PLACED) return false;
+    }
     return true;
 }
 

@@ -26,20 +26,22 @@ put_bytes(struct co_buf *out, uint8_t tag, uint64_t value, unsigned bytes)
 {
     uint8_t text[9] = {tag};
 
-    for (unsigned i = 0; i < bytes; i++)
+    for (unsigned i = 0; i < bytes; i++) {
         text[1 + i] = (uint8_t)(value >> 8 * (bytes - 1 - i));
+    }
     co_buf_append(out, text, 1 + bytes);
 }
 
 static void
 put_uint(struct co_buf *out, uint64_t value)
 {
-    if (value < 0x80)
+    if (value < 0x80) {
         put_bytes(out, (uint8_t)value, 0, 0);
-    else if (value <= UINT32_MAX)
+    } else if (value <= UINT32_MAX) {
         put_bytes(out, 0xce, value, 4);
-    else
+    } else {
         put_bytes(out, 0xcf, value, 8);
+    }
 }
 
 static void
@@ -64,8 +66,9 @@ put_entry(struct co_buf *out, const struct personas_shard *s)
     };
 
     put_array(out, ENTRY_VALUES);
-    for (unsigned i = 0; i < ENTRY_VALUES; i++)
+    for (unsigned i = 0; i < ENTRY_VALUES; i++) {
         put_uint(out, values[i]);
+    }
 }
 
 /* The counts that are not 0. */
@@ -76,7 +79,7 @@ put_audit(struct co_buf *out, const struct personas *p, const uint64_t *sums)
     enum co_err err;
 
     co_buf_init(&text, 1 << 26);
-    for (uint32_t t = 0; t < p->options.tables; t++)
+    for (uint32_t t = 0; t < p->options.tables; t++) {
         for (uint32_t c = 0; c < p->table_cells[t]; c++) {
             uint64_t n = sums[p->table_at[t] + c];
 
@@ -85,6 +88,7 @@ put_audit(struct co_buf *out, const struct personas *p, const uint64_t *sums)
             personas_leb(&text, c);
             personas_leb(&text, n);
         }
+    }
     err = text.err;
     if (!err) put_bin(out, text.data, (uint32_t)text.len);
     co_buf_fini(&text);
@@ -119,25 +123,30 @@ put_tail(struct co_buf *out, const struct personas *p, struct shard *s)
 {
     uint32_t n = 0;
 
-    for (uint32_t i = 0; s && i < p->cells; i++)
+    for (uint32_t i = 0; s && i < p->cells; i++) {
         if (tail_cell(p, s, i)) n += s->cells[i].n;
+    }
     put_array(out, n);
-    for (uint32_t i = 0; s && i < p->cells; i++)
-        for (uint32_t k = 0; tail_cell(p, s, i) && k < s->cells[i].n; k++)
+    for (uint32_t i = 0; s && i < p->cells; i++) {
+        for (uint32_t k = 0; tail_cell(p, s, i) && k < s->cells[i].n; k++) {
             put_piece(out, &cell_pieces(&s->cells[i])[k]);
+        }
+    }
 }
 
 static bool
 shard_deltas(const struct personas *p, struct shard *s, uint64_t *sums)
 {
-    for (uint32_t i = 0; i < p->cells; i++)
+    for (uint32_t i = 0; i < p->cells; i++) {
         for (uint32_t k = 0; s->cells[i].drawn && k < s->cells[i].n; k++) {
             const struct piece *piece = &cell_pieces(&s->cells[i])[k];
 
             if (piece->state != PIECE_PLACED || !piece->keep) continue;
-            if (!count_deltas(p, piece->r.deltas, piece->r.deltas_len, sums))
+            if (!count_deltas(p, piece->r.deltas, piece->r.deltas_len, sums)) {
                 return false;
+            }
         }
+    }
     return true;
 }
 
@@ -156,7 +165,7 @@ make_entry(const struct personas *p, struct shard *s, uint64_t file_hash,
         .drawn = (uint32_t)sum.drawn,
     };
 
-    for (uint32_t i = 0; i < p->cells; i++)
+    for (uint32_t i = 0; i < p->cells; i++) {
         for (uint32_t k = 0; s->cells[i].drawn && k < s->cells[i].n; k++) {
             const struct piece *piece = &cell_pieces(&s->cells[i])[k];
 
@@ -164,6 +173,7 @@ make_entry(const struct personas *p, struct shard *s, uint64_t file_hash,
             entry.bytes += piece->r.frame_len;
             entry.raw_bytes += piece->r.raw_bytes;
         }
+    }
     return entry;
 }
 
@@ -204,11 +214,13 @@ personas_snapshot(const struct personas *p, struct co_buf *out)
     put_uint(out, VERSION);
     put_uint(out, p->options.shard_rows);
     put_array(out, p->options.tables);
-    for (uint32_t t = 0; t < p->options.tables; t++)
+    for (uint32_t t = 0; t < p->options.tables; t++) {
         put_uint(out, p->table_cells[t]);
+    }
     put_array(out, (uint32_t)p->sealed_n);
-    for (uint64_t i = 0; i < p->sealed_n; i++)
+    for (uint64_t i = 0; i < p->sealed_n; i++) {
         put_entry(out, &p->sealed[i]);
+    }
     err = put_audit(out, p, p->audit);
     if (err) return err;
     /* a kept tail has only cells up to its cut, so none is left out here */
@@ -232,8 +244,9 @@ store_reserve(struct personas *p, uint64_t entries)
     void *grown;
 
     if (entries <= p->sealed_cap) return CO_OK;
-    while (cap < entries)
+    while (cap < entries) {
         cap *= 2;
+    }
     grown = realloc(p->sealed, cap * sizeof(*p->sealed));
     if (!grown) return CO_NOMEM;
     p->sealed = grown;
@@ -333,8 +346,9 @@ personas_on_sealed(struct personas *p, uint64_t shard, uint64_t file_hash,
     }
     /* what the front has counted stays counted; only its base has moved */
     if (p->cursor < p->sealed_n * p->cells) p->cursor = p->sealed_n * p->cells;
-    if (tail && p->high < p->sealed_n * p->cells)
+    if (tail && p->high < p->sealed_n * p->cells) {
         p->high = p->sealed_n * p->cells;
+    }
     if (p->front < p->sealed_n * p->cells) p->front = p->sealed_n * p->cells;
 }
 
@@ -360,13 +374,15 @@ get_entry(struct walk *w, const struct personas *p, struct personas_shard *s)
     };
 
     if (walk_array(w) != ENTRY_VALUES) w->bad = true;
-    for (unsigned i = 0; i < ENTRY_VALUES - 2; i++)
+    for (unsigned i = 0; i < ENTRY_VALUES - 2; i++) {
         *values[i] = walk_u64(w);
+    }
     s->dead = walk_u32(w);
     s->drawn = walk_u32(w);
     if (s->drawn > p->options.shard_rows ||
-        s->drawn != s->rows + s->rejected + s->surplus + s->dead)
+        s->drawn != s->rows + s->rejected + s->surplus + s->dead) {
         w->bad = true;
+    }
 }
 
 static bool
@@ -389,13 +405,15 @@ get_piece(struct walk *w, struct personas *p, struct shard *s, uint64_t *offset)
     const uint8_t *deltas;
 
     if (walk_array(w) != PIECE_VALUES) w->bad = true;
-    for (unsigned i = 0; i < PIECE_VALUES - 1; i++)
+    for (unsigned i = 0; i < PIECE_VALUES - 1; i++) {
         values[i] = i == 0 || i == 6 ? walk_u64(w) : walk_u32(w);
+    }
     deltas = walk_bin(w, &r.deltas_len);
     cell = values[0] / PERSONAS_CELL;
-    if (!w->bad && values[0] >> 56 == 0 && cell / p->cells == s->number)
+    if (!w->bad && values[0] >> 56 == 0 && cell / p->cells == s->number) {
         piece = grid_piece(p, &s->cells[cell % p->cells],
                            values[0] << 8 | values[2]);
+    }
     if (!piece || piece->state != PIECE_IDLE || piece->count != values[1] ||
         (values[3] != PIECE_PLACED && values[3] != PIECE_DEAD) ||
         values[4] > values[1] || values[5] > values[4]) {
@@ -433,10 +451,12 @@ get_tail(struct walk *w, struct personas *p, uint64_t number,
     if (n && !w->bad) {
         s = grid_shard_new(p, number);
         if (!s) return CO_NOMEM;
-        for (uint32_t i = 0; i < n && !w->bad; i++)
+        for (uint32_t i = 0; i < n && !w->bad; i++) {
             get_piece(w, p, s, &offset);
-        for (uint32_t i = 0; i < p->cells; i++)
+        }
+        for (uint32_t i = 0; i < p->cells; i++) {
             if (s->cells[i].drawn && !grid_decided(&s->cells[i])) w->bad = true;
+        }
     }
     if (!walk_done(w)) {
         grid_shard_free(p, s, false);
@@ -465,9 +485,11 @@ maybe_reopen(struct personas *p)
     p->open[0] = s;
     s->reopened = true;
     p->n.reopened++;
-    for (uint32_t i = 0; i < p->cells; i++)
-        if (s->cells[i].drawn && p->high <= s->number * p->cells + i)
+    for (uint32_t i = 0; i < p->cells; i++) {
+        if (s->cells[i].drawn && p->high <= s->number * p->cells + i) {
             p->high = s->number * p->cells + i + 1;
+        }
+    }
     p->ordered = p->sealed_n;
     count_again(p);
     return CO_OK;
@@ -577,15 +599,17 @@ personas_replay_sealed(struct personas *p, const uint8_t *in, size_t len)
         free(sums);
         return err;
     }
-    for (uint32_t i = 0; i < p->table_at[p->options.tables]; i++)
+    for (uint32_t i = 0; i < p->table_at[p->options.tables]; i++) {
         p->audit[i] += sums[i];
+    }
     free(sums);
     measured(p, &entry);
     memory = open_shift(p);
-    if (tail && p->base.accepted < p->options.rows)
+    if (tail && p->base.accepted < p->options.rows) {
         merge_tail(p, tail, memory);
-    else
+    } else {
         grid_shard_free(p, memory, true);
+    }
     p->tail = tail;
     if (p->ordered < p->sealed_n) p->ordered = p->sealed_n;
     return maybe_reopen(p);

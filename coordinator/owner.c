@@ -177,8 +177,9 @@ owner_free(struct owner *o)
     engine_free(o->engine);
     journal_free(o->journal);
     parts_free(o->parts);
-    for (unsigned i = 0; i < o->n_links; i++)
+    for (unsigned i = 0; i < o->n_links; i++) {
         sock_free(o->links[i].sock);
+    }
     if (o->zmq) (void)zmq_ctx_term(o->zmq);
     free(o);
 }
@@ -218,10 +219,11 @@ owner_link_lost(struct owner *o, unsigned i)
     co_log(CO_LOG_WARN, "broker.lost", "endpoint=%s",
            sock_endpoint(o->links[i].sock));
     parts_drop(o->parts, i);
-    if (o->replayed)
+    if (o->replayed) {
         engine_on_link_down(o->engine, i, o->now_us);
-    else
+    } else {
         early_drop_link(o, i);
+    }
 }
 
 static uint32_t
@@ -589,8 +591,9 @@ owner_wait(struct owner *o)
             items[n++].socket = sock_handle(o->links[i].sock);
         }
     }
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < n; i++) {
         items[i].events = ZMQ_POLLIN;
+    }
     (void)zmq_poll(items, n, wait_ms);
     o->now_us = co_clock_us();
 }
@@ -602,8 +605,9 @@ owner_read_outside(struct owner *o)
 
     while (o->opt->signal_fd >= 0 &&
            (signal = co_signals_next(o->opt->signal_fd)) != 0) {
-        if (signal == SIGTERM || signal == SIGINT)
+        if (signal == SIGTERM || signal == SIGINT) {
             owner_stop(o, "told to stop");
+        }
     }
     if (co_lifeline_cut(o->opt->lifeline_fd)) {
         owner_stop(o, "the command that started this is gone");
@@ -648,8 +652,9 @@ owner_turn(struct owner *o, struct co_diag *diag)
 
     owner_look(o);
     o->busy = false;
-    for (unsigned i = 0; i < o->n_links; i++)
+    for (unsigned i = 0; i < o->n_links; i++) {
         o->busy |= owner_read_link(o, i);
+    }
     err = owner_read_journal(o, diag);
     if (err) return err;
     owner_tick(o);
@@ -724,8 +729,9 @@ owner_attach(struct owner *o)
         owner_send(o);
         owner_wait(o);
         owner_read_outside(o);
-        for (unsigned i = 0; i < o->n_links; i++)
+        for (unsigned i = 0; i < o->n_links; i++) {
             (void)owner_read_link(o, i);
+        }
     }
 }
 

@@ -107,8 +107,10 @@ replay_all(const char *dir, uint32_t owner, struct engine *engine,
         if (err == CO_NOTFOUND) return CO_OK;
         if (err) return err;
         /* Results of open shards may lie in front of the checkpoint. */
-        if (record.type != RECORD_RESULTS && !pos_is_before(&checkpoint, &pos))
+        if (record.type != RECORD_RESULTS &&
+            !pos_is_before(&checkpoint, &pos)) {
             continue;
+        }
         err = replay_record(&record, &pos, engine, hosted, diag);
     }
     return err;

@@ -252,8 +252,9 @@ sealer_join(struct sealer *s)
     struct seal_order *order;
 
     /* Whatever waits is taken back, which also makes room for the stop. */
-    while ((order = co_mailbox_take(s->orders)))
+    while ((order = co_mailbox_take(s->orders))) {
         order_free(order);
+    }
     co_assert(co_mailbox_put(s->orders, &stop_order) == CO_OK);
     (void)pthread_join(s->thread, NULL);
 }
@@ -265,8 +266,9 @@ sealer_stop(struct sealer *s)
 
     if (!s) return;
     if (s->running) sealer_join(s);
-    while (s->answers && (answer = co_mailbox_take(s->answers)))
+    while (s->answers && (answer = co_mailbox_take(s->answers))) {
         free(answer);
+    }
     co_mailbox_free(s->orders);
     co_mailbox_free(s->answers);
     co_fs_closep(&s->segment_fd);
