@@ -38,8 +38,8 @@ out_u64(struct out *o, uint64_t v)
     char digits[20];
     size_t n = sizeof digits;
 
-    do
+    do {
         digits[--n] = (char)('0' + v % 10);
-    while (v /= 10);
+    } while (v /= 10);
     out_bytes(o, digits + n, sizeof digits - n);
 }
