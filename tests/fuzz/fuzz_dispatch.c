@@ -45,8 +45,9 @@ make(struct input *in, uint8_t kind, uint64_t peer, uint64_t *words,
 
     halves[0] = byte(in) % 3;
     halves[1] = 4;
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; i < n; i++) {
         words[i] = byte(in) % 32;
+    }
     switch (kind) {
     case 0:
         return (struct msg){

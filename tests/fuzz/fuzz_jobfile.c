@@ -21,8 +21,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct co_diag diag;
 
     fuzz_recipe(data, size);
-    if (spec_parse((const char *)data, size, "fuzz.yaml", &spec, &diag))
+    if (spec_parse((const char *)data, size, "fuzz.yaml", &spec, &diag)) {
         return 0;
+    }
     co_assert(spec->rows >= 1 && spec->rows <= SPEC_ROWS_MAX);
     co_assert(spec->shard_rows % SPEC_GRID == 0 && spec->dir[0]);
     spec_free(spec);

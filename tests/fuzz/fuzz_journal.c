@@ -80,13 +80,15 @@ scan_damaged(const uint8_t *data, size_t size)
     co_assert(whole.verdict == SEGMENT_WHOLE && whole.records == records);
     at = data[records + 1] | (size_t)data[records + 2] << 8;
     if (at < SEGMENT_HEADER_BYTES || at >= len) return;
-    for (size_t i = records + 3; i < size && at < len; i++, at++)
+    for (size_t i = records + 3; i < size && at < len; i++, at++) {
         built[at] ^= data[i];
+    }
     co_assert(segment_scan(&src, SEGMENT_ID, len, false, &scan) == CO_OK);
     co_assert(scan.records <= whole.records && scan.good_end <= len);
     if (size == records + 4 &&
-        __builtin_popcount(data[records + 3]) == 1) /* one bit: never torn */
+        __builtin_popcount(data[records + 3]) == 1) { /* one bit: never torn */
         co_assert(scan.verdict == SEGMENT_DAMAGED);
+    }
 }
 
 int

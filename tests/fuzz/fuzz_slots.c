@@ -283,8 +283,9 @@ play_step(struct play *p, struct script *in)
 static void
 finish(struct play *p, struct script *in)
 {
-    while (p->n > 0)
+    while (p->n > 0) {
         end_task(p, in);
+    }
     slots_hand_back(p->s, p->now, &p->out);
     slots_check(p->s);
     slots_bye(p->s, &p->out);

@@ -79,8 +79,9 @@ record_read(int fd, uint64_t at, uint64_t end, uint64_t *ret_next)
 
     if (end - at < sizeof r ||
         syscall(SYS_pread64, fd, &r, sizeof r, at) != (long)sizeof r ||
-        r.magic != POWERLOSS_MAGIC)
+        r.magic != POWERLOSS_MAGIC) {
         return false;
+    }
     len = sizeof r + r.path_len + r.name_len + r.name2_len + r.before_len;
     if (end - at < len) return false;
     *ret_next = at + len;
@@ -95,8 +96,9 @@ log_cut_tail(void)
     uint64_t at = 0;
 
     if (fstat(log_fd, &st)) die("log");
-    while (record_read(log_fd, at, (uint64_t)st.st_size, &at))
+    while (record_read(log_fd, at, (uint64_t)st.st_size, &at)) {
         continue;
+    }
     if (syscall(SYS_ftruncate, log_fd, at)) die("log");
 }
 
@@ -172,8 +174,9 @@ log_add(struct powerloss_record *r, const char *path, const char *name,
     iov[3] = (struct iovec){(void *)(uintptr_t)name2, r->name2_len};
     iov[4] = (struct iovec){(void *)(uintptr_t)before, r->before_len};
     len = sizeof *r + r->path_len + r->name_len + r->name2_len + r->before_len;
-    if (syscall(SYS_pwritev, log_fd, iov, 5, log_end, 0) != (long)len)
+    if (syscall(SYS_pwritev, log_fd, iov, 5, log_end, 0) != (long)len) {
         die("cannot write the log");
+    }
     log_end += len;
 }
 
@@ -212,12 +215,14 @@ remember(int dir, const char *name)
     char path[PATH_MAX + 32];
     struct stat st;
 
-    if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) || !S_ISREG(st.st_mode))
+    if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) || !S_ISREG(st.st_mode)) {
         return 0;
+    }
     (void)snprintf(path, sizeof path, "%s/ino-%llu", keep,
                    (unsigned long long)st.st_ino);
-    if (syscall(SYS_linkat, dir, name, AT_FDCWD, path, 0) && errno != EEXIST)
+    if (syscall(SYS_linkat, dir, name, AT_FDCWD, path, 0) && errno != EEXIST) {
         die(path);
+    }
     *known_slot(st.st_ino) = st.st_ino;
     return st.st_ino;
 }
@@ -251,11 +256,13 @@ place_find(struct place *p, int at, const char *path)
     int e = errno;
 
     p->dir = -1;
-    while (len > 1 && path[len - 1] == '/')
+    while (len > 1 && path[len - 1] == '/') {
         len--;
+    }
     if (len == 0 || len >= sizeof parent) return false;
-    for (base = path + len; base > path && base[-1] != '/'; base--)
+    for (base = path + len; base > path && base[-1] != '/'; base--) {
         continue;
+    }
     if ((size_t)(path + len - base) > NAME_MAX) return false;
     (void)snprintf(p->name, sizeof p->name, "%.*s", (int)(path + len - base),
                    base);
@@ -269,8 +276,9 @@ place_find(struct place *p, int at, const char *path)
     if (n < 0 || fstat(p->dir, &st)) goto no;
     parent[n] = '\0';
     if (strncmp(parent, root, root_len) != 0 ||
-        (parent[root_len] != '/' && parent[root_len] != '\0'))
+        (parent[root_len] != '/' && parent[root_len] != '\0')) {
         goto no;
+    }
     (void)snprintf(p->path, sizeof p->path, "%s",
                    parent[root_len] ? parent + root_len + 1 : "");
     p->dir_ino = st.st_ino;
@@ -358,8 +366,9 @@ iov_bytes(const struct iovec *iov, int n)
 {
     uint64_t sum = 0;
 
-    for (int i = 0; i < n && i < IOV_LIMIT; i++)
+    for (int i = 0; i < n && i < IOV_LIMIT; i++) {
         sum += iov[i].iov_len;
+    }
     return sum;
 }
 
@@ -468,16 +477,18 @@ posix_fallocate64(int fd, off64_t at, off64_t len)
 EXPORT int
 fallocate(int fd, int mode, off_t at, off_t len)
 {
-    if (mode & ~FALLOC_FL_KEEP_SIZE && watching())
+    if (mode & ~FALLOC_FL_KEEP_SIZE && watching()) {
         log_unknown("fallocate mode");
+    }
     WRITING(int, st.st_size, 0, NEXT(fallocate)(fd, mode, at, len));
 }
 
 EXPORT int
 fallocate64(int fd, int mode, off64_t at, off64_t len)
 {
-    if (mode & ~FALLOC_FL_KEEP_SIZE && watching())
+    if (mode & ~FALLOC_FL_KEEP_SIZE && watching()) {
         log_unknown("fallocate mode");
+    }
     WRITING(int, st.st_size, 0, NEXT(fallocate64)(fd, mode, at, len));
 }
 
@@ -725,8 +736,9 @@ renameat(int at, const char *from, int to_at, const char *to)
 EXPORT int
 renameat2(int at, const char *from, int to_at, const char *to, unsigned flags)
 {
-    if (flags & ~(unsigned)RENAME_NOREPLACE && watching())
+    if (flags & ~(unsigned)RENAME_NOREPLACE && watching()) {
         log_unknown("renameat2 flags");
+    }
     RENAMING(at, from, to_at, to, NEXT(renameat2)(at, from, to_at, to, flags));
 }
 
@@ -774,8 +786,9 @@ unlink(const char *path)
 EXPORT int
 unlinkat(int at, const char *path, int flags)
 {
-    if (flags & AT_REMOVEDIR)
+    if (flags & AT_REMOVEDIR) {
         NAMING(POWERLOSS_RMDIR, at, path, NEXT(unlinkat)(at, path, flags));
+    }
     NAMING(POWERLOSS_UNLINK, at, path, NEXT(unlinkat)(at, path, flags));
 }
 

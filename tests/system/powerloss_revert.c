@@ -164,8 +164,9 @@ synced_upto(uint64_t ino)
     for (size_t i = 0; i < n_starts; i++) {
         struct powerloss_record r = record_at(i);
 
-        if (r.type == POWERLOSS_SYNC && r.ino == ino && r.upto > upto)
+        if (r.type == POWERLOSS_SYNC && r.ino == ino && r.upto > upto) {
             upto = r.upto;
+        }
     }
     return upto;
 }
@@ -187,11 +188,13 @@ image_undo(struct image *im, uint64_t ino, uint64_t upto, uint64_t cap)
     for (size_t i = n_starts; i-- > 0;) {
         struct powerloss_record r = record_at(i);
 
-        if (r.type != POWERLOSS_WRITE || r.ino != ino || starts[i] < upto)
+        if (r.type != POWERLOSS_WRITE || r.ino != ino || starts[i] < upto) {
             continue;
+        }
         if (r.old_size > cap) die("a file was larger than expected");
-        if (r.old_size > im->size)
+        if (r.old_size > im->size) {
             memset(im->bytes + im->size, 0, r.old_size - im->size);
+        }
         im->size = r.old_size;
         memcpy(im->bytes + r.offset,
                log_bytes + starts[i] + sizeof r + r.path_len + r.name_len +
@@ -210,8 +213,9 @@ image_cap(uint64_t ino, uint64_t size)
     for (size_t i = 0; i < n_starts; i++) {
         struct powerloss_record r = record_at(i);
 
-        if (r.type == POWERLOSS_WRITE && r.ino == ino && r.old_size > size)
+        if (r.type == POWERLOSS_WRITE && r.ino == ino && r.old_size > size) {
             size = r.old_size;
+        }
     }
     return size;
 }
@@ -257,10 +261,11 @@ image_mix(struct image *old, const struct image *now, uint64_t first)
             if (len > end - at) len = end - at;
             if (choice(2)) memcpy(old->bytes + at, now->bytes + at, len);
         }
-        if (end > old->size && choice(2))
+        if (end > old->size && choice(2)) {
             old->size += choice(end - old->size + 1);
-        else if (end > old->size)
+        } else if (end > old->size) {
             old->size = end;
+        }
         return;
     case SIZE:
         if (end > old->size) old->size = end;
@@ -330,8 +335,9 @@ revert_files(void)
 
     if (!dir) die("%s: %s", keep, strerror(errno));
     while ((e = readdir(dir)) != NULL) {
-        if (strncmp(e->d_name, "ino-", 4) == 0)
+        if (strncmp(e->d_name, "ino-", 4) == 0) {
             revert_file(strtoull(e->d_name + 4, NULL, 10));
+        }
     }
     (void)closedir(dir);
 }
@@ -371,8 +377,9 @@ bring_back(uint64_t ino, const char *path)
 
     if (!ino) return;
     (void)snprintf(from, sizeof from, "%s/ino-%" PRIu64, keep, ino);
-    if (link(from, path) && errno != EEXIST && errno != ENOENT)
+    if (link(from, path) && errno != EEXIST && errno != ENOENT) {
         die("%s: %s", path, strerror(errno));
+    }
 }
 
 static void
@@ -450,8 +457,9 @@ revert_names(void)
 
         if (f && starts[i] >= f->upto) f->unsynced++;
     }
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         all[i].survive = choose_survivors(all[i].unsynced);
+    }
     for (size_t i = 0; i < n_starts; i++) {
         struct powerloss_record r = record_at(i);
         struct folder *f = is_name(r.type) ? folder_of(&all, &n, r.dir) : NULL;

@@ -69,8 +69,9 @@ fake_answer(struct fake_task t, uint32_t reject_one_in, struct co_buf *out)
         len += (size_t)snprintf(raw + len, sizeof(raw) - len,
                                 "row %" PRIu64 "\n", index);
     }
-    for (size_t i = 0; i < 4; i++)
+    for (size_t i = 0; i < 4; i++) {
         if (deltas[i].n) deltas[n++] = deltas[i];
+    }
     r.deltas = deltas;
     r.n_deltas = n;
     r.raw_bytes = len;

@@ -23,7 +23,8 @@ given_sampler(const struct model *m, uint64_t seed,
     struct co_diag diag = {""};
     struct sampler *s = NULL;
 
-    if (sampler_new(m, seed, conditions, n, &diag, &s))
+    if (sampler_new(m, seed, conditions, n, &diag, &s)) {
         fail_msg("%s", diag.text);
+    }
     return s;
 }

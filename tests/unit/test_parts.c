@@ -43,8 +43,9 @@ given_a_cut_message(struct fixture *f, uint64_t number)
 
     assert_int_equal(co_bytes_copy("head", 4, &head), CO_OK);
     assert_int_equal(co_bytes_new(BIG, &data, &body), CO_OK);
-    for (int i = 0; i < BIG; i++)
+    for (int i = 0; i < BIG; i++) {
         data[i] = (uint8_t)(i % 251);
+    }
     outbox_clear(&f->out);
     parts_push(&f->out, 1, 9, number, PART_BYTES_MAX, head, body);
     assert_int_equal(f->out.err, CO_OK);
@@ -118,8 +119,9 @@ a_cut_message_is_joined_to_the_same_bytes(void **state)
     assert_int_equal(head.len, 4);
     assert_memory_equal(head.data, "head", 4);
     assert_int_equal(body.len, BIG);
-    for (int i = 0; i < BIG; i++)
+    for (int i = 0; i < BIG; i++) {
         assert_int_equal(body.data[i], i % 251);
+    }
     co_bytes_unref(&head);
     co_bytes_unref(&body);
 }
