@@ -229,8 +229,10 @@ record_verify(struct segment_source *src, uint32_t seed, struct record *record)
     size_t total = (size_t)(record->end - record->offset);
     const uint8_t *raw;
     uint32_t crc;
-    enum co_err err = segment_source_get(src, record->offset, total, &raw);
+    enum co_err err;
 
+    co_assert(total >= RECORD_HEADER_BYTES);
+    err = segment_source_get(src, record->offset, total, &raw);
     if (err) return err;
     crc = co_crc32c(segment_crc_header(seed, raw), raw + RECORD_HEADER_BYTES,
                     total - RECORD_HEADER_BYTES);
