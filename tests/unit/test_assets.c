@@ -240,7 +240,7 @@ silence_for_two_seconds_asks_again(void **state)
     f->now = 2 * SECOND - 1;
     assets_tick(f->a, f->now, &f->out);
     assert_int_equal(f->out.n, 0);
-    f->now = 2 * SECOND;
+    f->now = 2ll * SECOND;
     assets_tick(f->a, f->now, &f->out);
     assert_true(said(f, MSG_blob_get, &m));
     assert_int_equal(m.blob_get.offset, 3); /* from where it stopped */

@@ -209,7 +209,7 @@ a_runs_folder_is_private_and_goes_with_it(void **state)
     assert_memory_equal(dir.path, root, strlen(root));
     assert_int_equal(stat(dir.path, &st), 0);
     assert_int_equal(st.st_mode & 07777, 0700);
-    strcpy(path, dir.path);
+    (void)snprintf(path, sizeof path, "%s", dir.path);
     rundir_remove(&dir);
     assert_int_equal(access(path, F_OK), -1);
 }

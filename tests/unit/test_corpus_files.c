@@ -89,7 +89,7 @@ teardown(void **state)
     personas_free(f->personas);
     sampler_free(f->sampler);
     model_free(f->model);
-    return co_fs_remove_tree(f->dir, NULL);
+    return (int)co_fs_remove_tree(f->dir, NULL);
 }
 
 static json_t *

@@ -52,7 +52,7 @@ single_tasks_that_wait_are_merged_into_one_message(void **state)
     given_worker(w, W1, 100);
     m = expect(w, BACK, W1, MSG_tasks);
     assert_int_equal(m->tasks.tasks.n, 50);
-    memcpy(&payload, w->out.v[w->read - 1].body.data + 49 * 8, 8);
+    memcpy(&payload, w->out.v[w->read - 1].body.data + (size_t)49 * 8, 8);
     assert_int_equal(payload, 49);
     assert_int_equal(dispatch_counts(w->d)->merged, 49);
 }

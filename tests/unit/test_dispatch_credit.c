@@ -184,7 +184,7 @@ jobs_of_equal_priority_get_equal_shares(void **state)
         publishes_as(w, BOSS, tasks_msg(w, 2, 200000 + i, 1));
         publishes_as(w, BOSS, tasks_msg(w, 3, 300000 + i, 1));
     }
-    grants(w, W1, "noop", 6 * 1024);
+    grants(w, W1, "noop", 6ull * 1024);
     count_served(w, served);
     for (int i = 0; i < 3; i++) {
         assert_in_range(served[i], 1024, 3072);

@@ -484,6 +484,26 @@ an_older_attempt_in_an_inventory_holds_nothing(void **state)
     world_end(w);
 }
 
+/* It stood at a worker since an earlier owner, and took the place of ours. */
+static void
+the_loss_of_a_higher_attempt_is_a_loss(void **state)
+{
+    struct world *w = given_bench(1);
+    struct held h;
+
+    (void)state;
+    attach(w, 0);
+    grant(w, 0, 5);
+    publish(w);
+    h = held_take(w, 0);
+    h.attempt = 2;
+    lose(w, &h, LOST_LINK, 1);
+    publish(w);
+    assert_int_equal(w->n_held, 1);
+    assert_int_equal(w->held[0].attempt, 3);
+    world_end(w);
+}
+
 static void
 what_only_a_broken_attachment_named_is_published_again(void **state)
 {
@@ -886,10 +906,8 @@ random_event(struct world *w, struct held *last)
             lose(w, &h, (uint32_t)rnd(w, 4) + 1, (uint32_t)rnd(w, 4) + 1);
         } else if (rnd(w, 20) == 0) {
             give_back(w, &h, (uint32_t)rnd(w, 50));
-        } else if (rnd(w, 20) == 0) {
-            result(w, &h, false);
         } else {
-            result(w, &h, true);
+            result(w, &h, rnd(w, 20) != 0);
         }
         break;
     }
@@ -1005,6 +1023,7 @@ main(void)
         cmocka_unit_test(suspects_are_out_by_one_broker_at_a_time),
         cmocka_unit_test(a_task_of_a_lost_link_may_turn_up_at_another),
         cmocka_unit_test(an_older_attempt_in_an_inventory_holds_nothing),
+        cmocka_unit_test(the_loss_of_a_higher_attempt_is_a_loss),
         cmocka_unit_test(
             what_only_a_broken_attachment_named_is_published_again),
         cmocka_unit_test(a_returned_task_waits_for_its_time_and_costs_nothing),

@@ -30,7 +30,7 @@ teardown(void **state)
     enum co_err err = co_fs_remove_tree(f->root, NULL);
 
     test_free(f);
-    return err;
+    return (int)err;
 }
 
 static void

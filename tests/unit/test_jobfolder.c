@@ -45,7 +45,7 @@ teardown(void **state)
 {
     struct fixture *f = *state;
 
-    return co_fs_remove_tree(f->dir, NULL);
+    return (int)co_fs_remove_tree(f->dir, NULL);
 }
 
 /* What opening answers; *ret_state only when it succeeds. */

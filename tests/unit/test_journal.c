@@ -109,6 +109,16 @@ stop(struct journal *j)
     journal_free(j);
 }
 
+/* A space follows the number of a note. */
+static unsigned
+note_number(const struct record *record)
+{
+    const char *text = (const char *)record->content;
+
+    assert_memory_equal(text, "note ", 5);
+    return (unsigned)strtoul(text + 5, NULL, 10);
+}
+
 /* Reads the notes: numbers must be first..last without a hole. */
 static void
 expect_notes(struct fixture *f, uint32_t below, unsigned first, unsigned last)
@@ -120,12 +130,8 @@ expect_notes(struct fixture *f, uint32_t below, unsigned first, unsigned last)
 
     assert_int_equal(reader_open(f->dir, below, &r, &f->diag), CO_OK);
     while ((err = reader_next(r, &record, NULL, &f->diag)) == CO_OK) {
-        unsigned n;
-
         if (record.type != RECORD_NOTE) continue;
-        assert_int_equal(sscanf((const char *)record.content, "note %u", &n),
-                         1);
-        assert_int_equal(n, next);
+        assert_int_equal(note_number(&record), next);
         next++;
     }
     reader_close(r);
@@ -331,7 +337,8 @@ any_flipped_bit_is_found_and_repaired_without_loss(void **state)
 
         whole = slurp(file, &len);
         /* All of the first record and header, then a stride through. */
-        for (size_t bit = 0; bit < len * 8; bit += bit < 200 * 8 ? 1 : 37) {
+        for (size_t bit = 0; bit < len * 8;
+             bit += bit < (size_t)200 * 8 ? 1 : 37) {
             size_t again_len;
             uint8_t *again;
 
@@ -369,7 +376,7 @@ count_notes(struct fixture *f)
         unsigned n;
 
         if (record.type != RECORD_NOTE) continue;
-        (void)sscanf((const char *)record.content, "note %u", &n);
+        n = note_number(&record);
         assert_true(n > before);
         before = n;
         count++;

@@ -31,7 +31,7 @@ shown(unsigned width, bool stalled)
 
     co_buf_init(&out, sizeof text - 1);
     progress_line(&line, width, stalled, &out);
-    strcpy(text, co_buf_text(&out));
+    (void)snprintf(text, sizeof text, "%s", co_buf_text(&out));
     co_buf_fini(&out);
     status_line_fini(&line);
     return text;
@@ -182,7 +182,7 @@ summary(const char *text, uint64_t before)
 
     co_buf_init(&out, sizeof shown_text - 1);
     summary_write(&line, "out/x", before, &out);
-    strcpy(shown_text, co_buf_text(&out));
+    (void)snprintf(shown_text, sizeof shown_text, "%s", co_buf_text(&out));
     co_buf_fini(&out);
     status_line_fini(&line);
     return shown_text;
@@ -244,7 +244,7 @@ said(void (*say)(struct co_buf *out, uint64_t n), uint64_t n)
 
     co_buf_init(&out, sizeof text - 1);
     say(&out, n);
-    strcpy(text, co_buf_text(&out));
+    (void)snprintf(text, sizeof text, "%s", co_buf_text(&out));
     co_buf_fini(&out);
     return text;
 }

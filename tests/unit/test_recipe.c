@@ -111,6 +111,7 @@ one_meaning_has_one_form(void **state)
             free(text);
         }
     }
+    assert_non_null(first);
     assert_non_null(
         strstr(first, "\"where\":{\"age\":{\"min\":18},\"state\":["));
     free(first);

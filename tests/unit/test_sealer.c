@@ -54,7 +54,7 @@ teardown(void **state)
     struct fixture *f = *state;
 
     sealer_stop(f->sealer);
-    return co_fs_remove_tree(f->dir, NULL);
+    return (int)co_fs_remove_tree(f->dir, NULL);
 }
 
 /* A piece: owner of the segment (0: the present file), offset, length. */

@@ -197,7 +197,7 @@ slow_catches_up_after_a_late_wake_up(void **state)
 
     (void)state;
     begin(&v, "slow", payload, range_payload(payload, 10, 10));
-    v.step = v.run.service->step(&v.run, 10 * 1000 * MS);
+    v.step = v.run.service->step(&v.run, 10ll * 1000 * MS);
     assert_int_equal(v.step, SERVICE_DONE);
     assert_same_as_direct(&v, ROW_TEXTS, 10, 10);
     end(&v);
@@ -339,7 +339,7 @@ give_task(struct plant *p, const char *service, uint64_t first, uint32_t n,
 
     for (uint32_t i = 0; i < n; i++) {
         ids[i] = first + i;
-        len = (uint32_t)range_payload(body + i * len, 250, 250);
+        len = (uint32_t)range_payload(body + (size_t)i * len, 250, 250);
     }
     const struct msg m = {.type = MSG_tasks,
                           .tasks = {.job = 1,
@@ -351,8 +351,8 @@ give_task(struct plant *p, const char *service, uint64_t first, uint32_t n,
                                     .run_ms = run_ms,
                                     .stall_ms = stall_ms,
                                     .recipe = recipe}};
-    slots_on_message(p->slots, 0, &m, co_bytes_borrow(body, n * len), clock_us,
-                     &p->out);
+    slots_on_message(p->slots, 0, &m, co_bytes_borrow(body, (size_t)n * len),
+                     clock_us, &p->out);
 }
 
 static void
@@ -418,7 +418,7 @@ failed_after(struct plant *p, int64_t span_us)
     struct slots_stats stats;
 
     (void)work_run(p->work, clock_us);
-    assert_in_range(work_deadline(p->work), clock_us, clock_us + 25 * MS);
+    assert_in_range(work_deadline(p->work), clock_us, clock_us + 25ll * MS);
     clock_us += span_us;
     (void)work_run(p->work, clock_us);
     slots_get_stats(p->slots, &stats);
@@ -432,8 +432,8 @@ a_run_that_takes_longer_than_run_ms_fails(void **state)
 
     given_recipe(p);
     give_task(p, "slow", 1, 1, 100, 0, recipe_name);
-    assert_int_equal(failed_after(p, 50 * MS), 0);
-    assert_int_equal(failed_after(p, 50 * MS), 1);
+    assert_int_equal(failed_after(p, 50ll * MS), 0);
+    assert_int_equal(failed_after(p, 50ll * MS), 1);
 }
 
 static void
@@ -443,8 +443,8 @@ a_run_without_progress_for_stall_ms_fails(void **state)
 
     given_recipe(p);
     give_task(p, "slow", 1, 1, 0, 30, recipe_name);
-    assert_int_equal(failed_after(p, 20 * MS), 0);
-    assert_int_equal(failed_after(p, 40 * MS), 1);
+    assert_int_equal(failed_after(p, 20ll * MS), 0);
+    assert_int_equal(failed_after(p, 40ll * MS), 1);
 }
 
 static void

@@ -194,13 +194,14 @@ static void
 a_batch_has_at_most_1_mib(void **state)
 {
     struct fixture *f = *state;
-    char *big = calloc(1, 600 * 1024);
+    enum { BIG = 600 * 1024 };
+    char *big = calloc(1, BIG);
 
     given_link(f, 0);
     say_tasks(f, 0, (struct given){.first = 0, .n = 2});
     for (int i = 0; i < 2; i++) {
         struct slots_task t = started(f);
-        assert_int_equal(slots_done(f->s, t.ref, STATUS_OK, big, 600 * 1024, 0),
+        assert_int_equal(slots_done(f->s, t.ref, STATUS_OK, big, BIG, 0),
                          CO_OK);
     }
     flush(f);
@@ -288,7 +289,7 @@ the_shorter_of_run_and_total_time_ends_a_run(void **state)
               (struct given){.first = 1, .n = 1, .run_ms = 9, .total_ms = 50});
     at(f, 10);
     struct slots_task t = started(f);
-    assert_int_equal(t.run_until_us, f->now + 9 * MS);
+    assert_int_equal(t.run_until_us, f->now + 9ll * MS);
     finish(f, t, "x");
 }
 
@@ -657,13 +658,13 @@ say_blob(struct fixture *f, uint64_t hash, const void *data, size_t len,
     co_bytes_unref(&body);
 }
 
-static const char RECIPE[] = "{\"recipe\":1}";
-enum { RECIPE_LEN = sizeof RECIPE - 1 };
+static const char recipe_text[] = "{\"recipe\":1}";
+enum { RECIPE_LEN = sizeof recipe_text - 1 };
 
 static uint64_t
 recipe_name(void)
 {
-    return co_hash64(RECIPE, RECIPE_LEN, 0);
+    return co_hash64(recipe_text, RECIPE_LEN, 0);
 }
 
 static void
@@ -682,10 +683,10 @@ a_missing_recipe_is_fetched_while_its_task_waits(void **state)
     struct slots_task t = started(f); /* the one without recipe */
     assert_int_equal(t.task, 9);
     finish(f, t, "x");
-    say_blob(f, hash, RECIPE, RECIPE_LEN, RECIPE_LEN);
+    say_blob(f, hash, recipe_text, RECIPE_LEN, RECIPE_LEN);
     t = started(f);
     assert_int_equal(t.recipe.len, RECIPE_LEN);
-    assert_memory_equal(t.recipe.data, RECIPE, RECIPE_LEN);
+    assert_memory_equal(t.recipe.data, recipe_text, RECIPE_LEN);
     finish(f, t, "x");
     say_tasks(f, 0, (struct given){.first = 20, .n = 1, .recipe = hash});
     assert_silent(f, 0, MSG_need); /* it is kept */
@@ -713,7 +714,7 @@ tasks_of_a_recipe_with_the_wrong_content_are_returned(void **state)
 
     given_link(f, 0);
     say_tasks(f, 0, (struct given){.first = 1, .n = 1, .recipe = 99});
-    say_blob(f, 99, RECIPE, RECIPE_LEN, RECIPE_LEN);
+    say_blob(f, 99, recipe_text, RECIPE_LEN, RECIPE_LEN);
     flush(f);
     assert_int_equal(take(f, 0, MSG_returned).returned.reason,
                      RETURN_NO_RECIPE);

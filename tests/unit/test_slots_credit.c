@@ -47,11 +47,11 @@ look_ahead_is_two_milliseconds_of_work(void **state)
     struct fixture *f = *state;
 
     for (int i = 0; i < 200; i++) {
-        slots_measure(f->s, NOOP, 100 * 1000);
+        slots_measure(f->s, NOOP, 100ull * 1000);
     }
     assert_in_range(slots_look_ahead(f->s, NOOP), 19, 21);
     for (int i = 0; i < 200; i++) {
-        slots_measure(f->s, NOOP, 5 * 1000 * 1000);
+        slots_measure(f->s, NOOP, 5ull * 1000 * 1000);
     }
     assert_int_equal(slots_look_ahead(f->s, NOOP), 1);
     for (int i = 0; i < 300; i++) {
@@ -143,7 +143,7 @@ grants_are_asked_back_when_tasks_turn_out_slow(void **state)
 
     given_link(f, 0);
     for (int i = 0; i < 100; i++) {
-        slots_measure(f->s, NOOP, 5 * 1000 * 1000);
+        slots_measure(f->s, NOOP, 5ull * 1000 * 1000);
     }
     flush(f);
     assert_int_equal(take(f, 0, MSG_reclaim).reclaim.count, 1023);
