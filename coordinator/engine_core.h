@@ -83,5 +83,7 @@ void engine_flush_acks(struct engine *e);
 /* -- engine_retry.c */
 /* Publish again: at once, or at due_us when that is later than now. */
 void engine_again(struct engine *e, uint32_t i, int64_t now_us, int64_t due_us);
+/* The entry if this attempt, or an older one, is out there; else TASK_NONE. */
+uint32_t engine_in_force(struct engine *e, uint64_t id, uint32_t attempt);
 /* An attempt failed (or its result was invalid). */
 void engine_task_failed(struct engine *e, uint32_t i, int64_t now_us);

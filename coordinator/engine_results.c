@@ -31,8 +31,9 @@ acknowledge(struct engine *e, uint64_t worker, unsigned link, uint64_t seq)
 {
     struct ack_group *g = &e->acks[(worker ^ worker >> 32) % ACK_WORKERS];
 
-    if (g->count == ACK_SEQS || g->worker != worker || g->link != link)
+    if (g->count == ACK_SEQS || g->worker != worker || g->link != link) {
         flush_group(e, g);
+    }
     g->worker = worker;
     g->link = (uint8_t)link;
     g->seqs[g->count++] = seq + CO_BUG(ack_wrong_seq);
@@ -41,8 +42,9 @@ acknowledge(struct engine *e, uint64_t worker, unsigned link, uint64_t seq)
 void
 engine_flush_acks(struct engine *e)
 {
-    for (unsigned i = 0; i < ACK_WORKERS; i++)
+    for (unsigned i = 0; i < ACK_WORKERS; i++) {
         flush_group(e, &e->acks[i]);
+    }
 }
 
 /* -- the ring of pending messages ----------------------------------------- */
@@ -152,10 +154,11 @@ accept(struct engine *e, uint64_t id, uint32_t i, uint32_t attempt,
     task->inside = inside;
     task->len = len;
     task->next = TASK_NONE;
-    if (j->last == TASK_NONE)
+    if (j->last == TASK_NONE) {
         j->first = i;
-    else
+    } else {
         e->tasks.v[j->last].next = i;
+    }
     j->last = i;
     e->n.accepted++;
 }
@@ -194,8 +197,9 @@ judge_ok(struct engine *e, uint64_t id, uint32_t attempt, const uint8_t *data,
         break;
     case KIND_INVALID:
         e->n.invalid++;
-        if (state == TASK_OUT && e->tasks.v[i].attempt == attempt)
+        if (state == TASK_OUT && e->tasks.v[i].attempt == attempt) {
             engine_task_failed(e, i, now_us);
+        }
         break;
     }
 }
@@ -203,10 +207,9 @@ judge_ok(struct engine *e, uint64_t id, uint32_t attempt, const uint8_t *data,
 static void
 judge_failed(struct engine *e, uint64_t id, uint32_t attempt, int64_t now_us)
 {
-    uint32_t i = tasks_find(&e->tasks, id);
+    uint32_t i = engine_in_force(e, id, attempt);
 
-    if (i == TASK_NONE || e->tasks.v[i].state != TASK_OUT ||
-        e->tasks.v[i].attempt != attempt) {
+    if (i == TASK_NONE) {
         e->n.stale_failed++;
         return;
     }
@@ -241,10 +244,11 @@ judge_all(struct engine *e, const struct msg_results *r, const uint8_t *body,
     for (uint32_t t = 0; t < r->tasks.n; t++) {
         uint32_t len = msg_at(r->lens, t), attempt = msg_at(r->attempts, t);
 
-        if (msg_at(r->statuses, t) == STATUS_OK)
+        if (msg_at(r->statuses, t) == STATUS_OK) {
             judge_ok(e, r->tasks.v[t], attempt, body, inside, len, j, now_us);
-        else
+        } else {
             judge_failed(e, r->tasks.v[t], attempt, now_us);
+        }
         inside += len;
     }
 }
@@ -265,10 +269,11 @@ engine_on_results(struct engine *e, unsigned link, const struct msg_results *r,
     if (j.first == TASK_NONE) {
         e->n.acks_only++;
         if (!j.doubles_pending || e->done == e->made ||
-            CO_BUG(ack_double_early))
+            CO_BUG(ack_double_early)) {
             acknowledge(e, r->worker, link, r->seq);
-        else if (e->made - e->done < ENGINE_PENDING_MAX)
+        } else if (e->made - e->done < ENGINE_PENDING_MAX) {
             pending_add(e, r->worker, r->seq, link);
+        }
         return CO_OK;
     }
     p = pending_add(e, r->worker, r->seq, link);
@@ -331,8 +336,9 @@ replay_task(struct engine *e, const struct msg_results *r, uint32_t t,
     uint64_t id = r->tasks.v[t];
 
     if (msg_at(r->statuses, t) != STATUS_OK) {
-        if (r->worker || CO_BUG(replay_forgets_deaths))
+        if (r->worker || CO_BUG(replay_forgets_deaths)) {
             return; /* attempts start anew with each owner */
+        }
         e->kind->dead(e->state, id);
         e->n.replayed++;
         return;
@@ -366,8 +372,9 @@ engine_replay_results(struct engine *e, const uint8_t *head, size_t head_len,
     err = msg_decode(e->reader, head, head_len, &m);
     if (err) return CO_PROTOCOL;
     if (m.type != MSG_results || m.results.job != e->options.job ||
-        msg_check_results(&m.results, body_len) != CO_OK)
+        msg_check_results(&m.results, body_len) != CO_OK) {
         return CO_PROTOCOL;
+    }
     for (uint32_t t = 0; t < m.results.tasks.n; t++) {
         place.len = msg_at(m.results.lens, t);
         replay_task(e, &m.results, t, body + (place.inside - body_inside),

@@ -41,8 +41,9 @@ backoff_us(unsigned times)
 {
     int64_t us = BACKOFF_FIRST_US;
 
-    for (unsigned i = 1; i < times && us < BACKOFF_MAX_US; i++)
+    for (unsigned i = 1; i < times && us < BACKOFF_MAX_US; i++) {
         us *= 2;
+    }
     return us < BACKOFF_MAX_US ? us : BACKOFF_MAX_US;
 }
 
@@ -91,10 +92,11 @@ engine_task_failed(struct engine *e, uint32_t i, int64_t now_us)
 
     add16(&task->failed);
     if (task->failed + task->charged >= RANGE_STRIKES && halve(e, i)) return;
-    if (task->failed >= ROW_FAILURES)
+    if (task->failed >= ROW_FAILURES) {
         give_up(e, i, now_us);
-    else
+    } else {
         engine_again(e, i, now_us, now_us + backoff_us(task->failed));
+    }
 }
 
 /* The worker died while nothing but this task ran there. */
@@ -112,12 +114,13 @@ lone_loss(struct engine *e, uint32_t i, uint64_t worker, int64_t now_us)
         task->loss_worker = worker;
         task->loss_us = now_us;
     }
-    if (task->lone_losses >= ROW_LONE_LOSSES)
+    if (task->lone_losses >= ROW_LONE_LOSSES) {
         give_up(e, i, now_us);
-    else /* sooner would prove nothing and cost a worker */
+    } else { /* sooner would prove nothing and cost a worker */
         engine_again(e, i, now_us,
                      CO_BUG(losses_close) ? now_us
                                           : task->loss_us + LONE_APART_US + 1);
+    }
 }
 
 static void
@@ -131,23 +134,29 @@ charge_loss(struct engine *e, uint32_t i, const struct msg_lost *lost,
     e->n.lost_charged++;
     add16(&task->charged);
     if (lost->neighbours <= SUSPECT_NEIGHBOURS ||
-        task->charged >= RANGE_STRIKES)
+        task->charged >= RANGE_STRIKES) {
         tasks_suspect(&e->tasks, i);
+    }
     if (task->failed + task->charged >= RANGE_STRIKES && halve(e, i)) return;
-    if (lone)
+    if (lone) {
         lone_loss(e, i, lost->worker, now_us);
-    else
+    } else {
         engine_again(e, i, now_us, now_us);
+    }
 }
 
-/* The entry if this attempt is the one that is out there. */
-static uint32_t
-in_force(const struct engine *e, uint64_t id, uint32_t attempt)
+/* A worker that came back late may have held a higher attempt of an earlier
+ * owner; its broker put that in the place of ours. What happens to it happens
+ * to the task, and the next attempt must be higher still. */
+uint32_t
+engine_in_force(struct engine *e, uint64_t id, uint32_t attempt)
 {
     uint32_t i = tasks_find(&e->tasks, id);
 
     if (i == TASK_NONE || e->tasks.v[i].state != TASK_OUT) return TASK_NONE;
-    return e->tasks.v[i].attempt == attempt ? i : (uint32_t)TASK_NONE;
+    if (attempt < e->tasks.v[i].attempt) return TASK_NONE;
+    e->tasks.v[i].attempt = (uint16_t)co_min_u64(attempt, UINT16_MAX);
+    return i;
 }
 
 /* Work that costs nothing is done again at once. A paid call whose worker
@@ -157,8 +166,9 @@ uncharged_due_us(const struct engine *e, uint32_t cause, int64_t now_us)
 {
     uint64_t ms = e->options.total_ms;
 
-    if (!e->kind->paid || (cause != LOST_LINK && cause != LOST_BROKER))
+    if (!e->kind->paid || (cause != LOST_LINK && cause != LOST_BROKER)) {
         return now_us;
+    }
     ms = ms ? co_min_u64(ms, PAID_WAIT_MS) : PAID_WAIT_MS;
     return now_us + (int64_t)ms * 1000;
 }
@@ -173,7 +183,8 @@ engine_on_lost(struct engine *e, unsigned link, const struct msg_lost *lost,
         return;
     }
     for (uint32_t t = 0; t < lost->tasks.n; t++) {
-        uint32_t i = in_force(e, lost->tasks.v[t], msg_at(lost->attempts, t));
+        uint32_t i =
+            engine_in_force(e, lost->tasks.v[t], msg_at(lost->attempts, t));
 
         if (i == TASK_NONE) {
             e->n.stale_lost++;
@@ -181,11 +192,12 @@ engine_on_lost(struct engine *e, unsigned link, const struct msg_lost *lost,
         }
         e->n.lost++;
         add16(&e->tasks.v[i].lost);
-        if (lost->cause == LOST_WORKER_DEAD)
+        if (lost->cause == LOST_WORKER_DEAD) {
             charge_loss(e, i, lost, now_us);
-        else
+        } else {
             engine_again(e, i, now_us,
                          uncharged_due_us(e, lost->cause, now_us));
+        }
     }
 }
 
@@ -197,8 +209,9 @@ return_due_us(const struct task *task, const struct msg_returned *r,
     int64_t least = now_us;
 
     if (r->reason != RETURN_DRAIN) least += RETURN_DELAY_US;
-    if (task->returned > RETURNS_FREE)
+    if (task->returned > RETURNS_FREE) {
         least = now_us + backoff_us(task->returned - RETURNS_FREE);
+    }
     return due > least ? due : least;
 }
 
@@ -212,8 +225,8 @@ engine_on_returned(struct engine *e, unsigned link,
         return;
     }
     for (uint32_t t = 0; t < returned->tasks.n; t++) {
-        uint32_t i =
-            in_force(e, returned->tasks.v[t], msg_at(returned->attempts, t));
+        uint32_t i = engine_in_force(e, returned->tasks.v[t],
+                                     msg_at(returned->attempts, t));
 
         if (i == TASK_NONE) {
             e->n.stale_returned++;
