@@ -89,7 +89,7 @@ lane_pick(struct dispatch *d, struct lane *lane)
 static void
 lane_age(struct lane *lane, uint8_t served, int64_t cost)
 {
-    for (uint8_t i = 0; i < PRIORITY_COUNT; i++) {
+    for (unsigned i = 0; i < PRIORITY_COUNT; i++) {
         struct band *band = &lane->bands[i];
 
         if (i == served) {

@@ -52,7 +52,7 @@ list_room(struct line ***list, uint32_t count)
     struct line **grown;
 
     if (count & (count - 1)) return true; /* grows at powers of two */
-    grown = realloc(*list, (count ? 2 * count : 1) * sizeof **list);
+    grown = realloc(*list, (count ? 2 * count : 1) * sizeof(struct line *));
     if (!grown) return false;
     *list = grown;
     return true;

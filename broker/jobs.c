@@ -28,7 +28,7 @@ lane_new(struct dispatch *d, struct msg_str service, struct msg_str provider,
     struct lane **lanes;
 
     if (d->lane_count >= d->limits.services_max) return CO_FULL;
-    lanes = realloc(d->lanes, (d->lane_count + 1) * sizeof *lanes);
+    lanes = realloc(d->lanes, (d->lane_count + 1) * sizeof(struct lane *));
     if (!lanes) return CO_NOMEM;
     d->lanes = lanes;
     lane = calloc(1, sizeof *lane);

@@ -156,7 +156,7 @@ owner_slot(struct dispatch *d, uint32_t *ret_slot)
     uint32_t cap = d->owner_cap ? d->owner_cap * 2 : FIRST;
     struct owner *owners;
 
-    for (uint32_t i = 0; i < d->owner_cap; i++) {
+    for (uint32_t i = 0; d->owners && i < d->owner_cap; i++) {
         if (d->owners[i].used) continue;
         *ret_slot = i;
         return CO_OK;

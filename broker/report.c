@@ -146,13 +146,15 @@ report_events(struct report *r, struct dispatch *d)
 static uint64_t
 resident_bytes(void)
 {
-    unsigned long long pages = 0;
+    char text[128];
+    char *resident; /* the second number, in pages */
     FILE *f = fopen("/proc/self/statm", "re");
 
     if (!f) return 0;
-    if (fscanf(f, "%*u %llu", &pages) != 1) pages = 0;
+    resident = fgets(text, sizeof text, f) ? strchr(text, ' ') : NULL;
     (void)fclose(f);
-    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+    if (!resident) return 0;
+    return strtoull(resident, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 static void

@@ -226,6 +226,7 @@ read_signals(struct shell *s)
 /* Sends what stands in out. A message that cannot be delivered is gone: the
  * core is told of its receiver, once for each run of messages to it. */
 static void
+// NOLINTNEXTLINE(misc-no-recursion): only once, into s->cut
 send_all(struct shell *s, struct outbox *out, int64_t now_ms)
 {
     uint64_t gone = 0;

@@ -123,7 +123,7 @@ co_fs_lock(const char *dir, int *ret_fd, struct co_diag *diag)
         (void)done;
     }
     *ret_fd = fd;
-    fd = -1;
+    fd = -1; // NOLINT(clang-analyzer-deadcode.DeadStores): for co_auto
     return CO_OK;
 }
 
@@ -339,6 +339,7 @@ static enum co_err fs_remove_content(struct fs_removal *r, int fd,
 
 /* A name is a folder below which to go, on the same file system. */
 static enum co_err
+// NOLINTNEXTLINE(misc-no-recursion): at most CO_FS_REMOVE_DEPTH
 fs_remove_folder(struct fs_removal *r, int parent, const char *name,
                  unsigned depth)
 {
@@ -368,6 +369,7 @@ fs_remove_folder(struct fs_removal *r, int parent, const char *name,
 }
 
 static enum co_err
+// NOLINTNEXTLINE(misc-no-recursion): at most CO_FS_REMOVE_DEPTH
 fs_remove_name(struct fs_removal *r, int parent, const char *name,
                unsigned depth)
 {
@@ -390,6 +392,7 @@ fs_remove_name(struct fs_removal *r, int parent, const char *name,
 
 /* Takes over fd. */
 static enum co_err
+// NOLINTNEXTLINE(misc-no-recursion): at most CO_FS_REMOVE_DEPTH
 fs_remove_content(struct fs_removal *r, int fd, unsigned depth)
 {
     DIR *dir = fdopendir(fd);

@@ -48,7 +48,7 @@ co_lifeline_adopt(void)
     const char *value = getenv(LIFELINE_ENV);
     struct stat st;
 
-    if (!value || strcmp(value, "3")) return -1;
+    if (!value || strcmp(value, "3") != 0) return -1;
     (void)unsetenv(LIFELINE_ENV);
     /* A variable that leaked must not make us watch some other file. */
     if (fstat(CO_LIFELINE_FD, &st) || !S_ISFIFO(st.st_mode)) return -1;

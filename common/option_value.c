@@ -60,7 +60,7 @@ value_number(const char *text, const struct unit *units, size_t count,
         return CO_INVALID;
     }
     for (size_t i = 0; i < count; i++) {
-        if (strcmp(text, units[i].name)) continue;
+        if (strcmp(text, units[i].name) != 0) continue;
         if (__builtin_mul_overflow(value, units[i].factor, &value)) {
             return CO_RANGE;
         }

@@ -43,6 +43,7 @@ limited_array(const redisReadTask *task, array_count count)
 }
 
 static void
+// NOLINTNEXTLINE(misc-no-recursion): at most REPLY_DEPTH_MAX
 reply_clear(struct co_redis_reply *reply)
 {
     for (size_t i = 0; i < reply->count; i++) {
@@ -75,6 +76,7 @@ static bool copy_reply(struct co_redis_reply *to, const redisReply *from,
                        unsigned depth);
 
 static bool
+// NOLINTNEXTLINE(misc-no-recursion): at most REPLY_DEPTH_MAX
 copy_array(struct co_redis_reply *to, const redisReply *from, unsigned depth)
 {
     to->type = CO_REDIS_ARRAY;
@@ -92,6 +94,7 @@ copy_array(struct co_redis_reply *to, const redisReply *from, unsigned depth)
 }
 
 static bool
+// NOLINTNEXTLINE(misc-no-recursion): at most REPLY_DEPTH_MAX
 copy_reply(struct co_redis_reply *to, const redisReply *from, unsigned depth)
 {
     switch (from->type) {

@@ -16,7 +16,7 @@ stats_bucket(uint64_t v)
 {
     unsigned shift;
 
-    if (v < 2 * SUB) return v;
+    if (v < 2ull * SUB) return v;
     if (v >> CO_HIST_TOP_BITS) return CO_HIST_BUCKETS - 1;
     shift = 63 - (unsigned)__builtin_clzll(v) - CO_HIST_SUB_BITS;
     return ((size_t)shift << CO_HIST_SUB_BITS) + (size_t)(v >> shift);
@@ -28,7 +28,7 @@ stats_bucket_end(size_t i)
 {
     size_t shift;
 
-    if (i < 2 * SUB) return i;
+    if (i < 2ull * SUB) return i;
     shift = (i >> CO_HIST_SUB_BITS) - 1;
     return ((uint64_t)(SUB + i % SUB + 1) << shift) - 1;
 }

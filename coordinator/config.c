@@ -83,7 +83,7 @@ static const struct co_option run_table[] = {
      .type = CO_OPTION_SIZE,
      .offset = FIELD(segment_bytes),
      .def = "64MiB",
-     .min = 64 * 1024,
+     .min = 64ull * 1024,
      .max = 1 << 30,
      .help = "bytes of a journal segment; smaller ones are deleted sooner"},
     COMMON_OPTIONS,

@@ -128,7 +128,7 @@ identity_make(const struct identity *id, struct co_bytes *ret_bytes)
     struct co_json json;
     enum co_err err;
 
-    co_buf_init(&buf, 2 * IDENTITY_BYTES_MAX);
+    co_buf_init(&buf, (size_t)2 * IDENTITY_BYTES_MAX);
     co_json_init(&json, &buf);
     co_json_object(&json);
     co_json_put_u64(&json, "format", 1);

@@ -8,8 +8,8 @@
 #include <xxhash.h>
 
 enum { FETCHES_DEFAULT = 64, AGAIN_US = 2 * 1000 * 1000 };
-static const uint64_t BLOB_DEFAULT = 64ull * 1024 * 1024;
-static const uint64_t CACHE_DEFAULT = 256ull * 1024 * 1024;
+static const uint64_t blob_default = 64ull * 1024 * 1024;
+static const uint64_t cache_default = 256ull * 1024 * 1024;
 
 struct asset {
     TAILQ_ENTRY(asset) entry;
@@ -41,8 +41,8 @@ assets_new(uint64_t incarnation, const struct assets_limits *limits,
     a->incarnation = incarnation;
     if (limits) a->limits = *limits;
     if (!a->limits.fetches_max) a->limits.fetches_max = FETCHES_DEFAULT;
-    if (!a->limits.blob_max) a->limits.blob_max = BLOB_DEFAULT;
-    if (!a->limits.cache_max) a->limits.cache_max = CACHE_DEFAULT;
+    if (!a->limits.blob_max) a->limits.blob_max = blob_default;
+    if (!a->limits.cache_max) a->limits.cache_max = cache_default;
     TAILQ_INIT(&a->list);
     *ret_assets = a;
     return CO_OK;

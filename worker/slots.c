@@ -7,8 +7,8 @@
 #include <string.h>
 
 enum { HELD_DEFAULT = 256 * 1024 };
-static const uint64_t RESULT_BYTES_DEFAULT = 64ull * 1024 * 1024;
-static const int64_t RESULT_AGE_DEFAULT_US = 24ll * 3600 * 1000 * 1000;
+static const uint64_t result_bytes_default = 64ull * 1024 * 1024;
+static const int64_t result_age_default_us = 24ll * 3600 * 1000 * 1000;
 
 static bool
 config_fits(const struct slots_config *c)
@@ -25,8 +25,8 @@ fill_defaults(struct slots *s)
     struct slots_config *c = &s->config;
 
     if (!c->held_max) c->held_max = HELD_DEFAULT;
-    if (!c->result_bytes_max) c->result_bytes_max = RESULT_BYTES_DEFAULT;
-    if (!c->result_age_us) c->result_age_us = RESULT_AGE_DEFAULT_US;
+    if (!c->result_bytes_max) c->result_bytes_max = result_bytes_default;
+    if (!c->result_age_us) c->result_age_us = result_age_default_us;
     if (!c->software) c->software = "";
     for (uint32_t i = 0; i < c->n_services; i++) {
         s->ewma_ns[i] = c->services[i].hint_ns;

@@ -71,7 +71,7 @@ share_of(const struct slots *s, uint32_t link, uint64_t look)
     if (up <= 1 || (busy == up) || busy == 0) {
         return co_max_u64(look / (up ? up : 1), 1);
     }
-    uint64_t idle = co_max_u64(look / (up * IDLE_PART), 1);
+    uint64_t idle = co_max_u64(look / ((uint64_t)up * IDLE_PART), 1);
     if (!is_busy) return idle;
     uint64_t lent = idle * (up - busy);
     return co_max_u64(look > lent ? (look - lent) / busy : 1, 1);

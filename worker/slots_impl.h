@@ -119,12 +119,12 @@ enum { SLOTS_GATHERS = 8 }; /* more (job, owner) pairs seal the oldest early */
 
 /* -- links --------------------------------------------------------------- */
 enum link_state {
-    LINK_REFUSED_, /* 0: not in the table */
-    LINK_DOWN,     /* nothing said yet */
-    LINK_GREETED,  /* HELLO sent */
-    LINK_UP,       /* WELCOME received */
-    LINK_BARRED,   /* REFUSED VERSION: no use to go on */
-    LINK_GONE,     /* BYE sent */
+    LINK_NONE,    /* 0: not in the table */
+    LINK_DOWN,    /* nothing said yet */
+    LINK_GREETED, /* HELLO sent */
+    LINK_UP,      /* WELCOME received */
+    LINK_BARRED,  /* REFUSED VERSION: no use to go on */
+    LINK_GONE,    /* BYE sent */
     LINK_STATE_COUNT
 };
 enum link_event {

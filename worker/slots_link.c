@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-/* What each event does to a link. Omitted means refused (LINK_REFUSED_). */
+/* What each event does to a link. Omitted means refused (LINK_NONE). */
 static const uint8_t next_link[LINK_STATE_COUNT][LINK_EVENT_COUNT] = {
     [LINK_DOWN] = {[LINK_EV_CONNECT] = LINK_GREETED,
                    [LINK_EV_WHO] = LINK_GREETED,
@@ -44,7 +44,7 @@ link_apply(struct slots *s, uint32_t link, enum link_event event)
 {
     uint8_t to = next_link[s->links[link].state][event];
 
-    if (to == LINK_REFUSED_) {
+    if (to == LINK_NONE) {
         s->counters.bad++;
         return false;
     }
@@ -276,7 +276,7 @@ link_deadline(const struct link *l)
         return l->said_us + BARRED_RETRY_US;
     case LINK_DOWN:
     case LINK_GONE:
-    case LINK_REFUSED_:
+    case LINK_NONE:
     case LINK_STATE_COUNT:
         break;
     }

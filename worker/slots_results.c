@@ -239,7 +239,7 @@ result_new(struct slots *s, const struct gather *g)
     }
     memcpy(r->data, g->index, array);
     memcpy(r->data + g->n, g->status, array);
-    memcpy(r->data + 2 * g->n, g->len, array);
+    memcpy(r->data + (size_t)2 * g->n, g->len, array);
     return r;
 }
 

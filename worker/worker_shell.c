@@ -19,6 +19,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -119,16 +120,14 @@ static uint64_t
 rss_bytes(void)
 {
     char text[128];
-    unsigned long long size, resident = 0;
+    char *resident; /* the second number, in pages */
     FILE *f = fopen("/proc/self/statm", "re");
 
     if (!f) return 0;
-    if (!fgets(text, sizeof text, f) ||
-        sscanf(text, "%llu %llu", &size, &resident) != 2) {
-        resident = 0;
-    }
+    resident = fgets(text, sizeof text, f) ? strchr(text, ' ') : NULL;
     (void)fclose(f);
-    return (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE);
+    if (!resident) return 0;
+    return strtoull(resident, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 static void
@@ -176,7 +175,7 @@ output(struct worker_shell *s)
 static void
 say_bye(struct worker_shell *s)
 {
-    int64_t until = co_clock_us() + LEAVE_MS * 1000;
+    int64_t until = co_clock_us() + (int64_t)LEAVE_MS * 1000;
 
     slots_flush(s->slots, s->now_us, &s->out);
     slots_bye(s->slots, &s->out);
