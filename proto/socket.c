@@ -10,6 +10,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 #include <zmq.h>
 
 enum {
@@ -88,14 +91,38 @@ sock_new(void *zmq_ctx, int type, struct sock **ret_sock)
     return CO_OK;
 }
 
-static enum co_err
-refuse_public(const char *endpoint, struct co_diag *diag)
+enum co_err
+sock_allowed(const char *endpoint, struct co_diag *diag)
 {
+    if (endpoint_is_local(endpoint)) return CO_OK;
     return co_fail(diag, CO_DENIED,
                    "endpoint \"%s\": only ipc:// and loopback addresses "
                    "(tcp://127.0.0.1:PORT) are allowed, since the link is not "
                    "encrypted",
                    endpoint);
+}
+
+/* libzmq takes a path away from a program that listens there, without a word
+ * to either: ask first whether anyone answers. */
+static bool
+endpoint_is_taken(const char *endpoint)
+{
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    const char *path = endpoint + strlen("ipc://");
+    bool taken;
+    int fd;
+
+    if (strncmp(endpoint, "ipc://", strlen("ipc://")) != 0 || *path == '@' ||
+        strlen(path) >= sizeof to.sun_path) {
+        return false; /* others are refused by the kernel */
+    }
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) return false;
+    memcpy(to.sun_path, path, strlen(path) + 1);
+    taken = connect(fd, (const struct sockaddr *)&to, sizeof to) == 0 ||
+            errno == EAGAIN;
+    (void)close(fd);
+    return taken;
 }
 
 enum co_err
@@ -104,9 +131,16 @@ sock_bind(void *zmq_ctx, const char *endpoint, struct co_diag *diag,
 {
     co_auto(sock_freep) struct sock *s = NULL;
     size_t len = ENDPOINT_BYTES;
-    enum co_err err;
+    enum co_err err = sock_allowed(endpoint, diag);
 
-    if (!endpoint_is_local(endpoint)) return refuse_public(endpoint, diag);
+    if (err) return err;
+    if (endpoint_is_taken(endpoint)) {
+        return co_fail(
+            diag, CO_BUSY,
+            "cannot listen on \"%s\": another program listens there. "
+            "Stop it, or choose another endpoint",
+            endpoint);
+    }
     err = sock_new(zmq_ctx, ZMQ_ROUTER, &s);
     if (err) return err;
     if (zmq_bind(s->zmq, endpoint) != 0) {
@@ -129,9 +163,9 @@ sock_connect(void *zmq_ctx, const char *endpoint, struct co_diag *diag,
              struct sock **ret_sock)
 {
     co_auto(sock_freep) struct sock *s = NULL;
-    enum co_err err;
+    enum co_err err = sock_allowed(endpoint, diag);
 
-    if (!endpoint_is_local(endpoint)) return refuse_public(endpoint, diag);
+    if (err) return err;
     if (strlen(endpoint) >= ENDPOINT_BYTES) {
         return co_fail(diag, CO_RANGE, "endpoint \"%.40s...\": longer than %d",
                        endpoint, ENDPOINT_BYTES - 1);

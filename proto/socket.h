@@ -18,9 +18,13 @@ struct sock_counters {
 
 /* A ROUTER that peers connect to. endpoint: ipc://... or tcp://127.0.0.1:PORT
  * (PORT may be * ). Anything else than ipc, inproc and loopback is refused:
- * there is no encryption yet (G9). *ret_sock is written on success. */
+ * there is no encryption yet (G9). CO_BUSY: somebody listens there. *ret_sock
+ * is written on success. */
 co_must_use enum co_err sock_bind(void *zmq_ctx, const char *endpoint,
                                   struct co_diag *diag, struct sock **ret_sock);
+/* Whether both would take this endpoint: CO_DENIED if not. */
+co_must_use enum co_err sock_allowed(const char *endpoint,
+                                     struct co_diag *diag);
 /* A DEALER that connects and reconnects by itself. */
 co_must_use enum co_err sock_connect(void *zmq_ctx, const char *endpoint,
                                      struct co_diag *diag,
