@@ -35,6 +35,7 @@ struct daemon_state {
     char root[4096];
     struct sock *sock;
     int signal_fd, lifeline_fd;
+    int root_lock; /* two daemons would overwrite each other's list of jobs */
     struct co_lifeline lifeline; /* of the children */
     struct job_list jobs;
     struct outbox out;
@@ -413,6 +414,7 @@ serve_start(struct daemon_state *d, void *zmq, struct co_diag *diag)
                                   d->default_listen, diag);
         d->cfg.listen = d->default_listen;
     }
+    if (!err) err = co_fs_lock(d->root, &d->root_lock, diag);
     if (!err) err = job_list_load(&d->jobs, d->root, diag);
     if (!err) err = sock_bind(zmq, d->cfg.listen, diag, &d->sock);
     if (!err) err = co_signals_open(&d->signal_fd);
@@ -468,11 +470,12 @@ serve(int argc, char **argv)
 
     if (!d) return 1;
     outbox_init(&d->out);
-    d->signal_fd = -1;
+    d->signal_fd = d->root_lock = -1;
     d->lifeline_fd = co_lifeline_adopt();
     if (config_load(CONFIG_SERVE, argc, argv, &d->cfg, &options, &status)) {
         status = serve_all(d);
     }
+    co_fs_closep(&d->root_lock);
     co_options_free(options); /* its texts stand in the config */
     outbox_fini(&d->out);
     free(d);
