@@ -60,6 +60,25 @@ take_run_file(const json_t *o, struct job_state *s)
     take_ledger(json_object_get(o, "ledger"), s);
 }
 
+/* Ended, or dead and only not yet waited for: in a container without an init
+ * nobody ever waits for what was left behind. */
+static bool
+process_gone(int64_t pid)
+{
+    char path[40], text[64] = "";
+    const char *state;
+    FILE *f;
+
+    if (kill((pid_t)pid, 0) && errno == ESRCH) return true;
+    (void)snprintf(path, sizeof path, "/proc/%lld/stat", (long long)pid);
+    f = fopen(path, "re");
+    if (!f) return false;
+    if (!fgets(text, sizeof text, f)) text[0] = '\0';
+    (void)fclose(f);
+    state = strrchr(text, ')'); /* "PID (NAME) STATE ..." */
+    return state && (state[2] == 'Z' || state[2] == 'X');
+}
+
 /* Says it is running: does Redis have newer numbers, and does it live? */
 static void
 look_alive(struct job_state *s)
@@ -75,7 +94,7 @@ look_alive(struct job_state *s)
         *s = now;
     }
     /* Redis keeps the last word of a coordinator that was killed. */
-    if (s->pid > 0 && kill((pid_t)s->pid, 0) && errno == ESRCH) {
+    if (s->pid > 0 && process_gone(s->pid)) {
         s->live = false;
         (void)snprintf(s->state, sizeof s->state, "interrupted");
         (void)snprintf(s->why, sizeof s->why,
