@@ -14,12 +14,14 @@
 #include "common/redis.h"
 #include "common/signals.h"
 #include "job/spec.h"
+#include "proto/socket.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define PROGRAM CO_PROGRAM " run"
@@ -120,8 +122,28 @@ number(const char *option, const char *text, uint64_t *ret,
     errno = 0;
     if (*text >= '0' && *text <= '9') *ret = strtoull(text, &end, 10);
     if (end && *end == '\0' && errno == 0) return CO_OK;
+    if (end && *end == '\0') {
+        return co_fail(diag, CO_USAGE,
+                       "--%s %s: allowed is a whole number up to %llu", option,
+                       text, (unsigned long long)UINT64_MAX);
+    }
     return co_fail(diag, CO_USAGE, "--%s %s: a whole number is needed", option,
                    text);
+}
+
+/* The coordinator reads the file too, and again each time it is started. */
+static enum co_err
+check_file(const struct run_cli *r, struct co_diag *diag)
+{
+    struct stat st;
+
+    if (stat(r->file, &st) || S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)) {
+        return CO_OK; /* what else is wrong with it, reading tells */
+    }
+    return co_fail(diag, CO_USAGE,
+                   "%s is a pipe or a device: a job file is read more than "
+                   "once. Write it to a file first",
+                   r->file);
 }
 
 static enum co_err
@@ -165,6 +187,7 @@ static enum co_err
 check_options(struct run_cli *r, struct co_diag *diag)
 {
     size_t used = 0;
+    enum co_err err = CO_OK;
 
     for (size_t i = 0; i < r->cfg.brokers.count; i++) {
         int n = snprintf(r->endpoints + used, sizeof r->endpoints - used,
@@ -173,6 +196,13 @@ check_options(struct run_cli *r, struct co_diag *diag)
         if (n < 0 || (size_t)n >= sizeof r->endpoints - used) break;
         used += (size_t)n;
     }
+    for (size_t i = 0; !err && i < r->cfg.brokers.count; i++) {
+        err = sock_allowed(r->cfg.brokers.items[i], diag);
+    }
+    if (!err && r->cfg.broker_back) {
+        err = sock_allowed(r->cfg.broker_back, diag);
+    }
+    if (err) return CO_USAGE;
     if (r->cfg.brokers.count && r->workers_given && !r->cfg.broker_back) {
         return co_fail(diag, CO_USAGE,
                        "--workers with --broker starts workers for that "
@@ -352,6 +382,7 @@ cmd_run(int argc, char **argv)
     r.workers_given = co_options_given(options, "workers");
     progress_init(&r.progress, r.cfg.json);
     err = check_options(&r, &diag);
+    if (!err) err = check_file(&r, &diag);
     if (!err) err = load_spec(&r, &diag);
     if (!err) err = resolve_out(&r, &diag);
     if (!err) err = check_redis(&r.cfg, &diag);

@@ -37,7 +37,7 @@ watch_silence(struct loop *l, const struct status_line *line, int64_t now_ms)
     char text[1024];
 
     if (!c->unanswered || line->end || !strstr(line->why, "no broker")) {
-        if (l->next_say_ms && !line->end) {
+        if (l->next_say_ms && strcmp(line->state, "running") == 0) {
             progress_notice(c->progress, "a broker answers now");
         }
         l->silent_ms = l->next_say_ms = 0;
