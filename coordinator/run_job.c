@@ -192,6 +192,7 @@ run_end(struct run *r, struct corpus *corpus, enum owner_end end,
         struct co_diag *diag)
 {
     const char *text = ends[end].text ? ends[end].text : diag->text;
+    struct co_diag unwritten = {"run.json cannot be written"};
     struct co_buf extra;
     int status = ends[end].exit_status;
 
@@ -201,7 +202,10 @@ run_end(struct run *r, struct corpus *corpus, enum owner_end end,
                "with the folder's journal";
     }
     watch_state(r->watch, ends[end].state, text);
-    if (run_file_end(&r->file_state, ends[end].state, text, diag)) status = 1;
+    if (run_file_end(&r->file_state, ends[end].state, text, &unwritten)) {
+        status = 1;
+        if (end != OWNER_FAILED) text = unwritten.text; /* else told already */
+    }
     co_buf_init(&extra, 1 << 16);
     corpus_result(corpus, &extra);
     watch_end(r->watch, status, text, co_buf_text(&extra));
