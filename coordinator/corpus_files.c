@@ -51,6 +51,18 @@ totals_of(const struct personas *p)
     return t;
 }
 
+/* Shards that have rows, and so a file. */
+static uint64_t
+files_of(const struct personas *p)
+{
+    uint64_t n = 0;
+
+    for (uint64_t k = 0; k < personas_shards(p); k++) {
+        n += personas_shard(p, k)->rows > 0;
+    }
+    return n;
+}
+
 static void
 put_totals(struct co_json *json, const struct personas *p)
 {
@@ -130,7 +142,9 @@ corpus_write_manifest(const struct corpus_facts *f, struct co_diag *diag)
     co_json_key(&json, "shards");
     co_json_array(&json);
     for (uint64_t k = 0; k < personas_shards(f->personas); k++) {
-        put_shard(&json, k, personas_shard(f->personas, k));
+        const struct personas_shard *s = personas_shard(f->personas, k);
+
+        if (s->rows) put_shard(&json, k, s); /* the others have no file */
     }
     co_json_end(&json);
     co_json_end(&json);
@@ -209,7 +223,7 @@ corpus_put_result(const struct personas *p, const char *out_dir,
     co_json_init(&json, out);
     co_json_object(&json);
     put_totals(&json, p);
-    co_json_put_u64(&json, "shards", personas_shards(p));
+    co_json_put_u64(&json, "shards", files_of(p));
     co_json_put_text(&json, "out", out_dir);
     co_json_end(&json);
     (void)co_json_finish(&json);

@@ -18,7 +18,7 @@ struct seal_order {
     uint64_t shard; /* the caller's number, comes back with the answer */
     char file[64];  /* name inside the output folder */
     struct seal_piece *pieces; /* malloc'ed, freed with the order */
-    size_t n;
+    size_t n; /* 0: nothing is written, the answer says 0 bytes */
 };
 
 struct seal_answer {
