@@ -20,6 +20,9 @@ enum {
     SILENT_MS = 5000,     /* no broker answers for so long: say so */
     CALM_MS = 60000,      /* a coordinator that lived so long counts as new */
     SAY_AGAIN_MS = 30000, /* and again this often */
+    /* timeout(1) and terminals signal the process and its group: one stop. */
+    SAME_STOP_MS = 300,
+    STOP_PATIENCE_MS = 10000, /* for a coordinator to commit and end */
 };
 
 struct loop {
@@ -101,12 +104,15 @@ on_stop(struct conduct *c)
 {
     struct child *coordinator = fleet_coordinator(c->fleet);
 
+    int64_t now_ms = co_clock_ms();
+
     if (!c->stop_asked) {
         c->stop_asked = true;
+        c->stop_ms = now_ms;
         progress_notice(c->progress, "stopping: what is done is written first "
                                      "(again: stop at once)");
         child_signal(coordinator, SIGTERM);
-    } else {
+    } else if (now_ms - c->stop_ms >= SAME_STOP_MS) {
         c->kill_asked = true;
         child_signal(coordinator, SIGKILL);
     }
@@ -119,6 +125,12 @@ read_signals(struct conduct *c)
 
     while ((signum = co_signals_next(c->signal_fd)) != 0) {
         if (signum != SIGCHLD) on_stop(c);
+    }
+    if (c->stop_asked && !c->kill_asked &&
+        co_clock_ms() - c->stop_ms > STOP_PATIENCE_MS) {
+        progress_notice(c->progress, "the coordinator does not answer: it is "
+                                     "stopped at once");
+        on_stop(c);
     }
 }
 

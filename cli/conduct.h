@@ -16,6 +16,7 @@ struct conduct {
     void *arg;
     /* The rest is filled by conduct_run. */
     bool stop_asked;         /* by a signal */
+    int64_t stop_ms;         /* and when that was */
     bool kill_asked;         /* by a second one */
     bool restarted;          /* the coordinator was; last counts from then */
     bool broken;             /* the fleet could not be kept up */
