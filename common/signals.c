@@ -30,6 +30,7 @@ co_signals_open(int *ret_fd)
     if (fd < 0) return co_err_from_errno(errno);
     (void)pthread_sigmask(SIG_BLOCK, &set, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN); /* a size limit is an error of write() */
     *ret_fd = fd;
     return CO_OK;
 }

@@ -365,6 +365,10 @@ co_yaml_load_text(const char *text, size_t len, const char *name,
                        "%s: %zu bytes; allowed are at most %d (1 MiB)", name,
                        len, CO_YAML_FILE_MAX);
     }
+    if (len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) {
+        text += 3; /* a byte order mark, as some editors write */
+        len -= 3;
+    }
     err = refuse_directives(&l, text, len);
     if (!err) err = loader_init(&l, text, len);
     if (err) return err;
