@@ -39,7 +39,7 @@ LIST(open_teen) = {
     "{N}, {A}, is {T} teenager in {C}, who {k}, and {l}.",
     "Teachers in {C}, describe {N}, {A}, as {t}; {h} {k}.",
     "{^}{t} at {A}, {N} lives in {C}, where {h} {k}.",
-    "{N} is {A} and lives in {C}. Out of class, {h} {l}; given a free hour more, {h} {k}.",
+    "{N} is {A} and lives in {C}. Most afternoons {h} {l}; given a free hour more, {h} {k}.",
 };
 LIST(open_teen_work) = {
     "{N} is {y} in {C}, with a job as {R}; {h} {w}, and {h} {k}.",
@@ -337,7 +337,7 @@ LIST(work_arts) = {
     "carries a notebook and fills it in public", "throws out the first draft every time",
     "works best against a deadline", "keeps regular hours whatever the muse does",
     "takes criticism better than praise", "hides a small joke in every project",
-    "knows what to leave out", "shares a studio and the rent on it",
+    "knows what to leave out", "practices the dull parts longest",
     "studies how light falls in ordinary rooms", "has learned to invoice on time",
 };
 LIST(work_health) = {
@@ -473,7 +473,7 @@ LIST(background_adult) = {
     "Two things explain {F}: {G} {f}, and an upbringing in the age of {g}. {^}{x}, here in {S}, came into the mix along the way.",
 };
 LIST(background_child) = {
-    "{F} is growing up in {G} {f}. {^}{x} and {z} will be among {i} first memories of {S}.",
+    "{F} is growing up in {G} {f}. {^}{x} and {z} belong to {i} picture of {S}.",
     "Born in {B}, {F} belongs to {G} {f}, and takes {g} for granted.",
     "In {c}, {S}, {F} is part of {G} {f}; {x} and {z} are never far away.",
     "{F} is a child of the age of {g}, raised in {G} {f}. The world as {h} knows it lies {O}.",
