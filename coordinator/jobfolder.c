@@ -122,7 +122,7 @@ corpus_in(const char *dir, char *names, size_t size)
 
         if (strcmp(name, "MANIFEST.json") != 0 &&
             (strncmp(name, shard, sizeof shard - 1) != 0 || len < sizeof end ||
-             strcmp(name + len - (sizeof end - 1), end))) {
+             strcmp(name + len - (sizeof end - 1), end) != 0)) {
             continue;
         }
         (void)snprintf(names + used, size - used, "%s%s", n++ ? ", " : "",

@@ -117,6 +117,20 @@ count_decided(struct personas *p, const struct piece *piece)
     count_advance(p);
 }
 
+static void
+count_again_cell(struct personas *p, struct shard *s, struct cell *c)
+{
+    p->drawn += PERSONAS_CELL;
+    for (uint32_t i = 0; i < c->n; i++) {
+        const struct piece *piece = &cell_pieces(c)[i];
+
+        if (piece->state < PIECE_PLACED) p->undecided += piece->count;
+        if (piece->state == PIECE_PLACED) p->ahead += piece->r.accepted;
+        if (piece->pack_state) s->packs++;
+        if (piece->pack_state == PACK_WANTED) p->packs_wanted++;
+    }
+}
+
 void
 count_again(struct personas *p)
 {
@@ -133,17 +147,7 @@ count_again(struct personas *p)
         struct cell *c = grid_cell(p, at);
 
         if (!c || !c->drawn) continue;
-        p->drawn += PERSONAS_CELL;
-        for (uint32_t i = 0; i < c->n; i++) {
-            const struct piece *piece = &cell_pieces(c)[i];
-
-            if (piece->state < PIECE_PLACED) p->undecided += piece->count;
-            if (piece->state == PIECE_PLACED) p->ahead += piece->r.accepted;
-            if (piece->pack_state) {
-                p->open[at / p->cells - p->sealed_n]->packs++;
-            }
-            if (piece->pack_state == PACK_WANTED) p->packs_wanted++;
-        }
+        count_again_cell(p, p->open[at / p->cells - p->sealed_n], c);
     }
     count_advance(p);
 }

@@ -287,7 +287,7 @@ open_shift(struct personas *p)
 {
     struct shard *first = p->open[0];
 
-    memmove(p->open, p->open + 1, sizeof(p->open) - sizeof(p->open[0]));
+    memmove(p->open, p->open + 1, sizeof(p->open) - sizeof(struct shard *));
     p->open[KIND_SHARDS_MAX - 1] = NULL;
     return first;
 }
@@ -481,7 +481,7 @@ maybe_reopen(struct personas *p)
     if (p->open[KIND_SHARDS_MAX - 1]) return CO_FULL;
     p->tail = NULL;
     entry_pop(p);
-    memmove(p->open + 1, p->open, sizeof(p->open) - sizeof(p->open[0]));
+    memmove(p->open + 1, p->open, sizeof(p->open) - sizeof(struct shard *));
     p->open[0] = s;
     s->reopened = true;
     p->n.reopened++;
@@ -585,7 +585,7 @@ personas_replay_sealed(struct personas *p, const uint8_t *in, size_t len)
     if (p->tail && shard + 1 == p->sealed_n) { /* sealed anew, with more */
         grid_shard_free(p, co_take(&p->tail), false);
         entry_pop(p);
-        memmove(p->open + 1, p->open, sizeof(p->open) - sizeof(p->open[0]));
+        memmove(p->open + 1, p->open, sizeof(p->open) - sizeof(struct shard *));
         p->open[0] = NULL;
     }
     if (shard < p->sealed_n) return CO_OK; /* a checkpoint has it already */

@@ -581,7 +581,7 @@ owner_wait(struct owner *o)
     long wait_ms = WAIT_MAX_MS;
     int n = owner_descriptors(o, items);
 
-    if (due_us < WAIT_MAX_MS * 1000) {
+    if (due_us < (int64_t)WAIT_MAX_MS * 1000) {
         wait_ms = due_us <= 0 ? 0 : (long)((due_us + 999) / 1000);
     }
     /* With no room for results the journal wakes us, not the brokers. */
