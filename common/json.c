@@ -300,7 +300,8 @@ co_json_load_file(const char *path, size_t max_bytes, json_t **ret_value,
         return co_fail(diag, co_err_from_errno(errno),
                        "%s: cannot be opened: %s", path, strerror(errno));
     }
-    co_buf_init(&buf, max_bytes + 2 * 16384); /* room for the last reads */
+    /* with room for the last reads */
+    co_buf_init(&buf, max_bytes + (size_t)2 * 16384);
     err = read_whole(fd, path, max_bytes, &buf, diag);
     (void)close(fd);
     if (!err) {

@@ -78,11 +78,11 @@ co_option_file_read(
     co_buf_init(&buf, CONFIG_BYTES_MAX + 65536);
     err = co_fs_read_file(path, CONFIG_BYTES_MAX, &buf, diag);
     if (err) return err == CO_NOMEM ? err : CO_USAGE;
-    if (memchr(buf.data ? buf.data : (uint8_t *)&buf, 0, buf.len)) {
+    if (!buf.data || buf.len == 0) return CO_OK;
+    if (memchr(buf.data, 0, buf.len)) {
         return co_fail(diag, CO_USAGE,
                        "%s is not a text file: it holds a 0 byte", path);
     }
-    if (buf.len == 0) return CO_OK;
     buf.data[buf.len] = '\0'; /* there is always room for it: buf.h */
     line.where = where;
     for (char *text = (char *)buf.data; text && !err; text = next) {

@@ -190,6 +190,7 @@ options_store(struct co_options *options, size_t i, const char *text,
     const struct co_option *option = &options->spec->table[i];
     void *field = (char *)options->config + option->offset;
 
+    co_assert(text);
     if (option->type == CO_OPTION_STRING) {
         if (!co_option_value_fits(option, strlen(text))) return CO_INVALID;
         text = options_own(options, text, strlen(text));
@@ -408,7 +409,7 @@ options_read_argv(struct co_options *options, int argc, char *const *argv,
 {
     bool only_args = false;
 
-    for (int i = 1; i < argc; i++) {
+    for (int i = 1; i < argc && argv[i]; i++) {
         const char *arg = argv[i];
         const char *next = i + 1 < argc ? argv[i + 1] : NULL;
         bool had_next = next;

@@ -159,6 +159,23 @@ conn_fail(const struct co_redis_conn *conn, int saved_errno,
     }
 }
 
+/* One poll for events, at most left_ms (and a minute); capped: the cap's own
+ * fd stays readable from then on, so it is no longer looked at. */
+static short
+conn_poll(const struct co_redis_conn *conn, short events, int64_t left_ms,
+          bool capped)
+{
+    struct pollfd fds[2] = {
+        {.fd = conn->hi->fd, .events = events},
+        {.fd = conn->cap && !capped ? conn->cap->fd : -1, .events = POLLIN},
+    };
+    int64_t ms = left_ms < 0 ? 0 : left_ms;
+    int n = poll(fds, 2, ms > 60000 ? 60000 : (int)ms);
+
+    if (n < 0 && errno != EINTR) return POLLERR;
+    return n > 0 ? fds[0].revents : (short)0;
+}
+
 /* Polls for events until deadline or the cap; 0 is a timeout. */
 static short
 conn_wait(const struct co_redis_conn *conn, short events, int64_t deadline_ms)
@@ -166,17 +183,10 @@ conn_wait(const struct co_redis_conn *conn, short events, int64_t deadline_ms)
     for (;;) {
         int64_t cap = conn->cap ? atomic_load(&conn->cap->at_ms) : INT64_MAX;
         int64_t until = deadline_ms < cap ? deadline_ms : cap;
-        int64_t left = until - co_clock_ms();
-        struct pollfd fds[2] = {
-            {.fd = conn->hi->fd, .events = events},
-            /* once capped, fd stays readable: stop looking at it */
-            {.fd = conn->cap && cap == INT64_MAX ? conn->cap->fd : -1,
-             .events = POLLIN},
-        };
-        int n = poll(fds, 2, left < 0 ? 0 : left > 60000 ? 60000 : (int)left);
+        short got =
+            conn_poll(conn, events, until - co_clock_ms(), cap != INT64_MAX);
 
-        if (n < 0 && errno != EINTR) return POLLERR;
-        if (n > 0 && fds[0].revents) return fds[0].revents;
+        if (got) return got;
         if (co_clock_ms() >= until) return 0;
     }
 }

@@ -2,6 +2,7 @@
  * Messages show the part that is wrong, never the part before '@'. */
 #include "common/redis.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,12 +63,11 @@ number(const char *text, size_t len, uint32_t max, uint32_t *ret_value)
 static bool
 host_is_loopback(const char *host)
 {
-    int rest = 0;
-    unsigned a, b, c;
+    struct in_addr addr;
 
     if (strcmp(host, "localhost") == 0 || strcmp(host, "::1") == 0) return true;
-    return sscanf(host, "127.%3u.%3u.%3u%n", &a, &b, &c, &rest) == 3 &&
-           host[rest] == '\0';
+    return inet_pton(AF_INET, host, &addr) == 1 &&
+           ntohl(addr.s_addr) >> 24 == 127;
 }
 
 /* "user:password" or ":password" before the last '@'. */
