@@ -193,7 +193,7 @@ step(struct dispatch *d, struct model *model, struct input *in, int64_t *now,
 
     kind &= 31;
     if (kind >= 28) {
-        *now += 100 * byte(in);
+        *now += (int64_t)100 * byte(in);
         dispatch_tick(d, *now, out);
         return;
     }
@@ -215,8 +215,8 @@ step(struct dispatch *d, struct model *model, struct input *in, int64_t *now,
     m = make(in, kind % 15, peer, words, halves);
     co_buf_init(&buf, HEAD_BYTES_MAX);
     msg_encode(&m, &buf);
-    if (m.type == MSG_tasks) body = 4 * m.tasks.tasks.n;
-    if (m.type == MSG_results) body = 4 * m.results.tasks.n;
+    if (m.type == MSG_tasks) body = (size_t)4 * m.tasks.tasks.n;
+    if (m.type == MSG_results) body = (size_t)4 * m.results.tasks.n;
     if (!co_bytes_copy(buf.data, buf.len, &head)) {
         deliver(d, model, peer, head, body, *now, out);
     }

@@ -19,8 +19,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (msg_decode(&first, data, size, &m)) return 0;
     if (m.type == MSG_tasks) (void)msg_check_tasks(&m.tasks, size);
     if (m.type == MSG_results) (void)msg_check_results(&m.results, size);
-    co_buf_init(&a, 4 * HEAD_BYTES_MAX);
-    co_buf_init(&b, 4 * HEAD_BYTES_MAX);
+    co_buf_init(&a, (size_t)4 * HEAD_BYTES_MAX);
+    co_buf_init(&b, (size_t)4 * HEAD_BYTES_MAX);
     msg_encode(&m, &a);
     co_assert(!a.err);
     if (a.len <= HEAD_BYTES_MAX) {
