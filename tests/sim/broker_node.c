@@ -112,6 +112,7 @@ read_side(struct sim *s, struct node *n, enum side side)
 }
 
 static void
+// NOLINTNEXTLINE(misc-no-recursion): only once, into b->cut
 send_all(struct sim *s, struct node *n, struct outbox *out)
 {
     struct broker_node *b = n->core;

@@ -62,36 +62,47 @@ parse_seeds(const char *text, struct arguments *a)
 }
 
 static bool
+parse_flag(const char *name, struct arguments *a)
+{
+    if (strcmp(name, "--trace") == 0) {
+        a->trace = true;
+    } else if (strcmp(name, "--list-bugs") == 0) {
+        a->list = true;
+    } else if (strcmp(name, "--hash") == 0) {
+        a->quiet = true;
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static bool
+parse_value(const char *name, const char *value, struct arguments *a)
+{
+    if (strcmp(name, "--seeds") == 0) return parse_seeds(value, a);
+    if (strcmp(name, "--profile") == 0) {
+        return parse_profile(value, &a->profile);
+    }
+    if (strcmp(name, "--bug") == 0) {
+        a->bug = value;
+        return true;
+    }
+    if (strcmp(name, "--steps") == 0) {
+        a->steps = strtoull(value, NULL, 10);
+        return true;
+    }
+    return false;
+}
+
+static bool
 parse(int argc, char **argv, struct arguments *a)
 {
     for (int i = 1; i < argc; i++) {
-        const char *name = argv[i];
-        const char *value = i + 1 < argc ? argv[i + 1] : "";
-
-        if (strcmp(name, "--trace") == 0) {
-            a->trace = true;
-            continue;
-        }
-        if (strcmp(name, "--list-bugs") == 0) {
-            a->list = true;
-            continue;
-        }
-        if (strcmp(name, "--hash") == 0) {
-            a->quiet = true;
-            continue;
-        }
-        i++;
-        if (strcmp(name, "--seeds") == 0) {
-            if (!parse_seeds(value, a)) return false;
-        } else if (strcmp(name, "--profile") == 0) {
-            if (!parse_profile(value, &a->profile)) return false;
-        } else if (strcmp(name, "--bug") == 0) {
-            a->bug = value;
-        } else if (strcmp(name, "--steps") == 0) {
-            a->steps = strtoull(value, NULL, 10);
-        } else {
+        if (parse_flag(argv[i], a)) continue;
+        if (!parse_value(argv[i], i + 1 < argc ? argv[i + 1] : "", a)) {
             return false;
         }
+        i++;
     }
     return a->list || a->to >= a->from;
 }

@@ -101,7 +101,8 @@ dealer_notices(struct sim *s, struct sim_event *e)
     if (l->routing != e->a) return;
     l->routing = 0;
     l->connecting = true;
-    sim_at(s, s->now_us + sim_between(s, RECONNECT_US, 2 * RECONNECT_US),
+    sim_at(s,
+           s->now_us + sim_between(s, RECONNECT_US, (int64_t)2 * RECONNECT_US),
            try_connect, (uint64_t)(c->dealer - s->nodes) << 8 | c->link,
            c->dealer_life);
 }

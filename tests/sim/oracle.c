@@ -51,8 +51,9 @@ oracle_decided(const struct sim *s)
 {
     uint64_t n = 0;
 
-    for (unsigned i = 0; i < ITEMS_MAX; i++)
+    for (unsigned i = 0; i < ITEMS_MAX; i++) {
         n += s->oracle->item[i] != 0;
+    }
     return n;
 }
 
@@ -81,8 +82,9 @@ learn_count(struct sim *s, uint64_t task, const uint8_t *data, size_t len)
     uint32_t n;
 
     if (!s->work->personas || task >> 8 >= ITEMS_MAX ||
-        step > PERSONAS_DEPTH_MAX || walk_map(&w) < 2)
+        step > PERSONAS_DEPTH_MAX || walk_map(&w) < 2) {
         return;
+    }
     (void)walk_u32(&w);
     (void)walk_u64(&w);
     (void)walk_u32(&w);
@@ -98,8 +100,9 @@ all_marked(const struct sim *s, uint64_t task, unsigned marks)
     for (uint32_t i = 0; i < n; i++) {
         uint64_t index = (task >> 8) + i;
 
-        if (index >= ITEMS_MAX || !(s->oracle->item[index] & marks))
+        if (index >= ITEMS_MAX || !(s->oracle->item[index] & marks)) {
             return false;
+        }
     }
     return n > 0;
 }
@@ -109,8 +112,9 @@ mark(struct sim *s, uint64_t task, uint8_t mark)
 {
     uint32_t n = count_of(s, task);
 
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; i < n; i++) {
         s->oracle->item[(task >> 8) + i] |= mark;
+    }
 }
 
 /* ---- the watched kind ---- */
@@ -132,9 +136,10 @@ check_gone(struct sim *s, uint64_t task)
     uint32_t n = s->work->personas ? PERSONAS_CELL : 1;
 
     for (uint64_t i = task >> 8; i < (task >> 8) + n && i < ITEMS_MAX; i++) {
-        if (s->oracle->item[i] & ITEM_GONE)
+        if (s->oracle->item[i] & ITEM_GONE) {
             sim_fail(s, "G3", "committed item %llu is lost to the next owner",
                      (unsigned long long)i);
+        }
     }
 }
 
@@ -147,9 +152,10 @@ watch_next(void *kind, int64_t now_us, uint64_t *ret_task, int64_t *ret_due_us)
     if (next == KIND_NEXT_TASK) check_gone(s, *ret_task);
     if (next == KIND_NEXT_TASK && !is_pack(s, *ret_task) &&
         all_marked(s, *ret_task, ITEM_PLACED | ITEM_DEAD) &&
-        s->oracle->current == s->oracle->turn)
+        s->oracle->current == s->oracle->turn) {
         sim_fail(s, "G3", "task %llx is given out again after its commit",
                  (unsigned long long)*ret_task);
+    }
     return next;
 }
 
@@ -160,8 +166,9 @@ watch_payload(void *kind, uint64_t task, struct co_buf *body)
     size_t before = body->len;
     bool ok = REAL->payload(kind, task, body);
 
-    if (ok && !body->err)
+    if (ok && !body->err) {
         learn_count(s, task, body->data + before, body->len - before);
+    }
     return ok;
 }
 
@@ -184,9 +191,10 @@ watch_take(void *kind, uint64_t task, const uint8_t *data, uint32_t len)
     if (take == KIND_ACCEPTED) {
         learn_count(s, task, data, len);
         if (!s->oracle->replaying && s->oracle->turn == s->oracle->current &&
-            !is_pack(s, task) && all_marked(s, task, ITEM_PLACED))
+            !is_pack(s, task) && all_marked(s, task, ITEM_PLACED)) {
             sim_fail(s, "G3", "task %llx is accepted a second time",
                      (unsigned long long)task);
+        }
     } else if (take == KIND_LATE) {
         learn_count(s, task, data, len);
         mark(s, task, ITEM_LATE);
@@ -210,9 +218,10 @@ watch_place(void *kind, uint64_t task, int64_t now_us,
         mark(s, task, ITEM_REPLAYED);
         return;
     }
-    if (!disk_is_synced(s, place->segment, end))
+    if (!disk_is_synced(s, place->segment, end)) {
         sim_fail(s, "G3", "task %llx counts as committed before its sync",
                  (unsigned long long)task);
+    }
     if (o->turn == o->current) mark(s, task, ITEM_PLACED);
 }
 
@@ -327,8 +336,9 @@ oracle_on_replay(struct sim *s, struct node *n)
 {
     s->oracle->replaying = true;
     s->oracle->turn = s->oracle->current = s->oracle_owner = n;
-    for (unsigned i = 0; i < ITEMS_MAX; i++)
+    for (unsigned i = 0; i < ITEMS_MAX; i++) {
         s->oracle->item[i] &= (uint8_t) ~(ITEM_REPLAYED | ITEM_REPLAYED_DEAD);
+    }
 }
 
 void
@@ -359,8 +369,9 @@ batch_slot(struct oracle *o, uint64_t worker, uint64_t seq)
     struct batch **at =
         &o->batches[(worker ^ seq * 0x9E3779B97F4A7C15u) % BATCH_BUCKETS];
 
-    while (*at && ((*at)->worker != worker || (*at)->seq != seq))
+    while (*at && ((*at)->worker != worker || (*at)->seq != seq)) {
         at = &(*at)->chain;
+    }
     return at;
 }
 
@@ -377,9 +388,10 @@ oracle_on_worker_output(struct sim *s, struct node *n, uint64_t incarnation,
     if (m.type != MSG_results) return;
     at = batch_slot(o, incarnation, m.results.seq);
     if (*at) {
-        if ((*at)->over)
+        if ((*at)->over) {
             sim_fail(s, "G3", "%s sends batch %llu again that it dropped",
                      node_name(n), (unsigned long long)m.results.seq);
+        }
         return;
     }
     b = calloc(1, sizeof *b + m.results.tasks.n * sizeof b->tasks[0]);
@@ -412,8 +424,9 @@ check_ack(struct sim *s, const char *who, uint64_t worker, uint64_t seq)
     }
     for (uint32_t i = 0; i < b->n; i++) {
         if (is_pack(s, b->tasks[i])) continue;
-        if (all_marked(s, b->tasks[i], ITEM_PLACED | ITEM_DEAD | ITEM_LATE))
+        if (all_marked(s, b->tasks[i], ITEM_PLACED | ITEM_DEAD | ITEM_LATE)) {
             continue;
+        }
         sim_fail(s, "G3", "%s acknowledges task %llx, which is not committed",
                  who, (unsigned long long)b->tasks[i]);
         return;
@@ -449,12 +462,14 @@ oracle_on_spill_damage(struct sim *s, struct node *n, uint64_t incarnation,
 static void
 on_forget(struct sim *s, struct node *n, uint64_t incarnation)
 {
-    if (!s->over)
+    if (!s->over) {
         sim_fail(s, "G3", "%s is told to forget a job that is not over",
                  node_name(n));
+    }
     for (unsigned k = 0; k < BATCH_BUCKETS; k++) {
-        for (struct batch *b = s->oracle->batches[k]; b; b = b->chain)
+        for (struct batch *b = s->oracle->batches[k]; b; b = b->chain) {
             b->over |= b->worker == incarnation;
+        }
     }
     s->oracle->kept[n->index] = 0;
 }
@@ -465,10 +480,11 @@ oracle_on_worker_input(struct sim *s, struct node *n, uint64_t incarnation,
 {
     if (m->type == MSG_ack) on_ack(s, n, incarnation, &m->ack);
     if (m->type == MSG_forget) on_forget(s, n, incarnation);
-    if (m->type == MSG_refused)
+    if (m->type == MSG_refused) {
         sim_trace(s, "%s is refused: %.*s %.*s", node_name(n),
                   (int)m->refused.code.len, m->refused.code.text,
                   (int)m->refused.text.len, m->refused.text.text);
+    }
 }
 
 void
@@ -479,14 +495,17 @@ oracle_on_worker_turn(struct sim *s, struct node *n, uint64_t incarnation,
 
     (void)incarnation;
     slots_get_stats(slots, &stats);
-    if (stats.kept < s->oracle->kept[n->index])
+    if (stats.kept < s->oracle->kept[n->index]) {
         sim_fail(s, "G3", "%s keeps %u result batches, %u are not committed",
                  node_name(n), stats.kept, s->oracle->kept[n->index]);
-    if (stats.counters.over_credit && !s->oracle->crossed[n->index])
+    }
+    if (stats.counters.over_credit && !s->oracle->crossed[n->index]) {
         sim_fail(s, "G6", "%s got more tasks than it granted", node_name(n));
-    if (stats.counters.bad)
+    }
+    if (stats.counters.bad) {
         sim_fail(s, "protocol", "%s got a message that makes no sense",
                  node_name(n));
+    }
 }
 
 void
@@ -503,6 +522,7 @@ void
 oracle_check_owner_ack(struct sim *s, struct node *n, const struct msg_ack *a)
 {
     if (s->oracle->current != n) return;
-    for (uint32_t i = 0; i < a->seqs.n; i++)
+    for (uint32_t i = 0; i < a->seqs.n; i++) {
         check_ack(s, "the owner", a->worker, a->seqs.v[i]);
+    }
 }

@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-enum { SIDE_FRONT_ = 0, LONE_APART_US = 10000000 };
+enum { FRONT_SIDE = 0, LONE_APART_US = 10000000 };
 
 /* ---- credit ---- */
 
@@ -15,13 +15,14 @@ check_credit(struct sim *s, const struct conn *c, const char *hop)
 {
     const struct conn_credit *k = &c->credit;
 
-    if (k->known && k->sent + k->returned > k->granted + k->back)
+    if (k->known && k->sent + k->returned > k->granted + k->back) {
         sim_fail(s, "G6",
                  "%s: %llu tasks sent and %llu grants returned, %llu granted, "
                  "%llu came back",
                  hop, (unsigned long long)k->sent,
                  (unsigned long long)k->returned,
                  (unsigned long long)k->granted, (unsigned long long)k->back);
+    }
 }
 
 void
@@ -66,8 +67,9 @@ on_lost(struct sim *s, const struct msg_lost *l)
         sim_trace(s, "lost %llx attempt %u cause %u neighbours %u",
                   (unsigned long long)l->tasks.v[i], msg_at(l->attempts, i),
                   l->cause, l->neighbours);
-        if (l->cause == LOST_WORKER_DEAD && l->neighbours <= 1)
+        if (l->cause == LOST_WORKER_DEAD && l->neighbours <= 1) {
             add_loss(s, l->tasks.v[i], l->worker, false);
+        }
     }
 }
 
@@ -75,8 +77,9 @@ static void
 on_results(struct sim *s, const struct msg_results *r)
 {
     for (uint32_t i = 0; i < r->tasks.n; i++) {
-        if (msg_at(r->statuses, i) != STATUS_OK)
+        if (msg_at(r->statuses, i) != STATUS_OK) {
             add_loss(s, r->tasks.v[i], r->worker, true);
+        }
     }
 }
 
@@ -97,8 +100,9 @@ oracle_on_owner_input(struct sim *s, struct node *n, unsigned link,
         if (c) c->credit = (struct conn_credit){.known = true};
         break;
     case MSG_credit:
-        if (c && m->credit.granted > c->credit.granted)
+        if (c && m->credit.granted > c->credit.granted) {
             c->credit.granted = m->credit.granted;
+        }
         break;
     case MSG_have:
         if (c) c->credit.back += m->have.tasks.n;
@@ -121,17 +125,18 @@ oracle_on_broker_input(struct sim *s, unsigned side, uint64_t routing,
 {
     struct conn *c = net_conn(s, routing);
 
-    if (side == SIDE_FRONT_ || !c) return;
+    if (side == FRONT_SIDE || !c) return;
     if (m->type == MSG_hello) {
         c->greetings++;
         if (c->hellos++) s->oracle->crossed[c->dealer->index] = true;
         c->granted_after = 0;
     }
     if (m->type != MSG_credit) return;
-    if (c->greetings)
+    if (c->greetings) {
         c->granted_after = m->credit.granted;
-    else if (m->credit.granted > c->credit.granted)
+    } else if (m->credit.granted > c->credit.granted) {
         c->credit.granted = m->credit.granted;
+    }
 }
 
 void
@@ -146,7 +151,7 @@ oracle_on_broker_output(struct sim *s, struct node *n, const struct outmsg *out,
         sim_fail(s, "protocol", "the broker sends what cannot be read");
         return;
     }
-    if (out->side == SIDE_FRONT_ || !c) return;
+    if (out->side == FRONT_SIDE || !c) return;
     switch ((int)m.type) {
     case MSG_welcome:
         c->credit =
@@ -184,8 +189,9 @@ rule_allows(const struct sim *s, uint64_t task)
             const struct loss *b = &o->losses[k];
 
             if (b->task == task && !b->failure && b->worker != a->worker &&
-                b->at_us - a->at_us > LONE_APART_US)
+                b->at_us - a->at_us > LONE_APART_US) {
                 return true;
+            }
         }
     }
     /* A half is born with one of them. */
@@ -197,19 +203,22 @@ oracle_judge_death(struct sim *s, uint64_t task, uint32_t count)
 {
     uint64_t index = task >> 8;
 
-    if (count > 1)
+    if (count > 1) {
         sim_fail(s, "guilt", "task %llx of %u items is given up whole",
                  (unsigned long long)task, count);
+    }
     /* A worker that is cut off looks like one that died: where that happens,
      * two such accidents convict a suspect by the rule. Counted, not hidden. */
     if (!workload_poison(s->work, index, 1) &&
         !workload_failing(s->work, index, 1)) {
-        if (s->profile == PROFILE_CALM || !rule_allows(s, task))
+        if (s->profile == PROFILE_CALM || !rule_allows(s, task)) {
             sim_fail(s, "guilt", "the innocent item %llu is dead",
                      (unsigned long long)index);
+        }
         s->result.faults.convicted++;
     }
-    if (!rule_allows(s, task))
+    if (!rule_allows(s, task)) {
         sim_fail(s, "guilt", "item %llu is dead too early",
                  (unsigned long long)index);
+    }
 }

@@ -14,6 +14,7 @@
 #include "tests/sim/oracle.h"
 #include "tests/sim/workload.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -63,8 +64,8 @@ make_identity(struct owner_node *o, struct identity *id)
     id->rows = w->rows;
     id->shard_rows = w->shard_rows;
     id->recipe_hash = w->recipe_hash;
-    strcpy(id->kind, "personas");
-    strcpy(id->name, "sim");
+    (void)snprintf(id->kind, sizeof id->kind, "personas");
+    (void)snprintf(id->name, sizeof id->name, "sim");
     co_buf_clear(&id->recipe);
     co_buf_puts(&id->recipe, "{\"sim\":1}");
     co_assert(!identity_make(id, &o->identity));
@@ -139,7 +140,7 @@ owner_node_start(struct sim *s, struct node *n)
     n->core = o;
     o->sim = s;
     o->node = n;
-    strcpy(o->name, node_name(n));
+    (void)snprintf(o->name, sizeof o->name, "%s", node_name(n));
     outbox_init(&o->out);
     o->early = calloc(EARLY_MAX, sizeof *o->early);
     co_assert(o->early && !parts_new(SIM_BROKERS_MAX, &o->parts));

@@ -22,6 +22,9 @@ static jmp_buf on_assert;
 static char trace_lines[SIM_TRACE_LINES][SIM_TRACE_BYTES];
 static uint64_t trace_count;
 
+/* The linker's --wrap makes the name. */
+// NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp)
+// NOLINTBEGIN(readability-identifier-naming)
 _Noreturn void __wrap_co_assert_failed(const char *cond, const char *file,
                                        int line, const char *func);
 
@@ -29,11 +32,14 @@ _Noreturn void
 __wrap_co_assert_failed(const char *cond, const char *file, int line,
                         const char *func)
 {
-    if (sim_now)
+    if (sim_now) {
         sim_fail(sim_now, "assert", "%s:%d %s: %s", file, line, func, cond);
+    }
     if (!sim_now) abort();
     longjmp(on_assert, 1);
 }
+// NOLINTEND(readability-identifier-naming)
+// NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp)
 
 /* ---- the end ---- */
 
@@ -95,14 +101,17 @@ judge_personas(struct sim *s)
     co_buf_init(&want, 1 << 26);
     gather_rows(s, &have);
     expected_rows(s, &want, &rows);
-    while (at < have.len && at < want.len && have.data[at] == want.data[at])
+    while (at < have.len && at < want.len && have.data[at] == want.data[at]) {
         at++;
-    if (!s->result.failed && (have.len != want.len || at != have.len))
+    }
+    if (!s->result.failed && (have.len != want.len || at != have.len)) {
         sim_fail(s, "G1", "%zu bytes of rows, %zu expected; they differ at %zu",
                  have.len, want.len, at);
-    if (l->accepted != rows || rows != s->work->rows)
+    }
+    if (l->accepted != rows || rows != s->work->rows) {
         sim_fail(s, "G2", "%" PRIu64 " rows accepted, %" PRIu64 " asked for",
                  l->accepted, s->work->rows);
+    }
     co_buf_fini(&have);
     co_buf_fini(&want);
 }
@@ -124,13 +133,15 @@ judge_end(struct sim *s)
 
         dead += oracle_dead(s, i);
         if (guilty != oracle_dead(s, i) &&
-            (guilty || !s->result.faults.convicted))
+            (guilty || !s->result.faults.convicted)) {
             sim_fail(s, "G1", "item %" PRIu64 " is %s", i,
                      guilty ? "guilty and not dead" : "dead");
+        }
     }
-    if (l->accepted + dead != s->work->rows || l->dead != dead)
+    if (l->accepted + dead != s->work->rows || l->dead != dead) {
         sim_fail(s, "G2", "%" PRIu64 " items done, %" PRIu64 " dead",
                  l->accepted, l->dead);
+    }
 }
 
 /* ---- stepping ---- */
@@ -162,11 +173,13 @@ pop(struct sim_heap *h, struct sim_event *ret)
 
         if (child + 1 < h->n && (v[child + 1].at_us != v[child].at_us
                                      ? v[child + 1].at_us < v[child].at_us
-                                     : v[child + 1].tie < v[child].tie))
+                                     : v[child + 1].tie < v[child].tie)) {
             child++;
+        }
         if (last.at_us != v[child].at_us ? last.at_us < v[child].at_us
-                                         : last.tie < v[child].tie)
+                                         : last.tie < v[child].tie) {
             break;
+        }
         h->v[i] = h->v[child];
     }
     h->v[i] = last;
@@ -221,8 +234,9 @@ live(struct sim *s)
         e.fn(s, &e);
         if (s->result.steps % CHECK_EVERY == 0) check_all(s);
     }
-    if (!s->over && !s->result.failed && !s->options.steps_max)
+    if (!s->over && !s->result.failed && !s->options.steps_max) {
         sim_fail(s, "liveness", "nothing happens any more");
+    }
     if (s->over && !s->result.failed) judge_end(s);
 }
 
@@ -232,8 +246,9 @@ static void
 make(struct sim *s)
 {
     s->profile = s->options.profile;
-    if (s->profile == PROFILE_ALL && sim_chance(s, 700))
+    if (s->profile == PROFILE_ALL && sim_chance(s, 700)) {
         s->profile = (enum sim_profile)sim_below(s, PROFILE_COUNT);
+    }
     s->delay_us = sim_between(s, 20, 1000);
     s->n_brokers = sim_chance(s, 250) ? 2 : 1;
     s->n_workers = (unsigned)sim_between(s, 2, SIM_WORKERS_MAX);
@@ -260,18 +275,21 @@ make(struct sim *s)
     shards_make(s);
     oracle_make(s);
     faults_make(s);
-    for (unsigned i = 0; i < s->n_brokers; i++)
+    for (unsigned i = 0; i < s->n_brokers; i++) {
         node_start(s, node_broker(s, i));
-    for (unsigned i = 0; i < s->n_workers; i++)
+    }
+    for (unsigned i = 0; i < s->n_workers; i++) {
         node_start(s, node_worker(s, i));
+    }
     node_start(s, node_owner(s, 0));
 }
 
 static void
 unmake(struct sim *s)
 {
-    for (unsigned i = 0; i < s->n_nodes; i++)
+    for (unsigned i = 0; i < s->n_nodes; i++) {
         node_free(s, &s->nodes[i]);
+    }
     for (size_t i = 0; i < s->heap.n; i++) {
         co_bytes_unref(&s->heap.v[i].head);
         co_bytes_unref(&s->heap.v[i].body);
@@ -316,6 +334,7 @@ sim_print_trace(void *file)
     uint64_t from =
         trace_count > SIM_TRACE_LINES ? trace_count - SIM_TRACE_LINES : 0;
 
-    for (; from < trace_count; from++)
+    for (; from < trace_count; from++) {
         (void)fprintf(file, "  %s\n", trace_lines[from % SIM_TRACE_LINES]);
+    }
 }

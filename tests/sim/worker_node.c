@@ -10,8 +10,8 @@
 #include "worker/assets.h"
 #include "worker/work.h"
 
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum {
     READ_MAX = 256,
@@ -150,7 +150,7 @@ worker_node_start(struct sim *s, struct node *n)
     w->env.speed = (unsigned)sim_between(s, 50, 200);
     w->env.env.fingerprint = s->work->fingerprint;
     w->incarnation = sim_random(s) | 1;
-    strcpy(w->name, node_name(n));
+    (void)snprintf(w->name, sizeof w->name, "%s", node_name(n));
     w->service = s->work->personas ? &workload_range : &workload_bench;
     w->announced = (struct slots_service){
         w->service->name, w->service->range,
@@ -177,8 +177,9 @@ worker_node_stop(struct node *n)
     assets_free(w->assets);
     parts_free(w->parts);
     outbox_fini(&w->out);
-    for (size_t i = 0; i < w->n_spilled; i++)
+    for (size_t i = 0; i < w->n_spilled; i++) {
         co_bytes_unref(&w->spilled[i].body);
+    }
     free(w->spilled);
     free(w);
     n->core = NULL;
@@ -244,11 +245,13 @@ deliver(struct worker_node *w, struct mail *mail)
         take(w, (unsigned)mail->peer, &m, mail->body);
     } else if ((err = parts_add(w->parts, mail->peer, &m.part, mail->body,
                                 &head, &body))) {
-        if (err != CO_AGAIN)
+        if (err != CO_AGAIN) {
             sim_fail(w->sim, "protocol", "a PART does not fit");
+        }
     } else {
-        if (!msg_decode(&w->reader, head.data, head.len, &m))
+        if (!msg_decode(&w->reader, head.data, head.len, &m)) {
             take(w, (unsigned)mail->peer, &m, body);
+        }
         co_bytes_unref(&head);
         co_bytes_unref(&body);
     }
@@ -269,8 +272,9 @@ read_links(struct worker_node *w)
         w->greet[i] = false;
         slots_connect(w->slots, i, s->now_us, &w->out);
     }
-    for (int i = 0; i < READ_MAX && node_take(w->node, 0, &mail); i++)
+    for (int i = 0; i < READ_MAX && node_take(w->node, 0, &mail); i++) {
         deliver(w, &mail);
+    }
 }
 
 /* ---- output ---- */
@@ -296,9 +300,10 @@ send_all(struct worker_node *w)
     bool stuck[SIM_BROKERS_MAX] = {false};
     size_t kept = 0;
 
-    for (size_t i = w->seen; i < w->out.n; i++)
+    for (size_t i = w->seen; i < w->out.n; i++) {
         oracle_on_worker_output(w->sim, w->node, w->incarnation, &w->out.v[i],
                                 &w->reader);
+    }
     for (size_t i = 0; i < w->out.n; i++) {
         struct outmsg m = w->out.v[i];
 
@@ -345,8 +350,9 @@ worker_node_turn(struct sim *s, struct node *n)
     w->env.ahead_us = 0;
     read_links(w);
     slots_tick(w->slots, s->now_us, &w->out);
-    if (w->drain_until_us && s->now_us >= w->drain_until_us && !w->leave)
+    if (w->drain_until_us && s->now_us >= w->drain_until_us && !w->leave) {
         worker_node_drain(s, n, true);
+    }
     if (slots_drained(w->slots)) w->leave = true;
     w->busy = work_run(w->work, s->now_us);
     if (w->env.die) {
@@ -362,10 +368,11 @@ worker_node_turn(struct sim *s, struct node *n)
     n->busy_until_us = s->now_us + w->env.ahead_us;
     if (w->turns++ % CHECK_EVERY == 0) worker_node_check(s, n);
     oracle_on_worker_turn(s, n, w->incarnation, w->slots);
-    if (w->leave)
+    if (w->leave) {
         leave(s, n);
-    else
+    } else {
         node_wake(s, n, next_turn(w));
+    }
     running = NULL;
 }
 
