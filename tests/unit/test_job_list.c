@@ -89,8 +89,9 @@ the_list_is_bounded_and_keeps_its_order(void **state)
     struct fixture *f = *state;
     struct listed_job job = {.out = "/x"};
 
-    for (job.id = 1; job.id <= JOB_LIST_MAX; job.id++)
+    for (job.id = 1; job.id <= JOB_LIST_MAX; job.id++) {
         assert_int_equal(job_list_add(&f->list, &job), CO_OK);
+    }
     assert_int_equal(job_list_add(&f->list, &job), CO_FULL);
     job_list_remove(&f->list, 0);
     assert_int_equal(f->list.v[0].id, 2);

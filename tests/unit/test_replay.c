@@ -180,8 +180,9 @@ every_older_segment_is_told_before_the_records(void **state)
     for (size_t i = 0; i < 3; i++) {
         size_t k = 0;
 
-        while (k < f->n_segments && f->segments[k] != replay_segment(at[i]))
+        while (k < f->n_segments && f->segments[k] != replay_segment(at[i])) {
             k++;
+        }
         assert_true(k < f->n_segments);
     }
 }

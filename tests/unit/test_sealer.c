@@ -142,8 +142,9 @@ a_missing_segment_is_named_and_changes_nothing(void **state)
 
     assert_int_equal(sealed(f, good, 1), CO_OK);
     assert_int_equal(sealed(f, bad, 2), CO_NOTFOUND);
-    if (!strstr(f->answer.diag.text, "seg-0000000003-000001.log"))
+    if (!strstr(f->answer.diag.text, "seg-0000000003-000001.log")) {
         fail_msg("%s", f->answer.diag.text);
+    }
     assert_file(f, "frame1");
     assert_false(there_is(f, SHARD ".tmp"));
     assert_int_equal(sealed(f, good, 1), CO_OK); /* it goes on */
@@ -179,8 +180,9 @@ no_more_orders_wait_than_there_is_room_for(void **state)
     struct fixture *f = *state;
     struct seal_order order = {.shard = 1, .file = SHARD};
 
-    for (int i = 0; i < SEALER_ORDERS_MAX; i++)
+    for (int i = 0; i < SEALER_ORDERS_MAX; i++) {
         assert_int_equal(sealer_order(f->sealer, &order), CO_OK);
+    }
     assert_int_equal(sealer_order(f->sealer, &order), CO_FULL);
 }
 
