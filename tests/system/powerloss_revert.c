@@ -21,6 +21,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdarg.h>
@@ -227,6 +228,25 @@ choose_mode(void)
     return (enum mode)choice(MODES);
 }
 
+/* Each sector reached the disk or not; the size is somewhere on its way. */
+static void
+mix_pages(struct image *old, const struct image *now, uint64_t first,
+          uint64_t end)
+{
+    for (uint64_t at = first; at < end; at += SECTOR - at % SECTOR) {
+        uint64_t len = SECTOR - at % SECTOR;
+
+        if (len > end - at) len = end - at;
+        if (choice(2)) memcpy(old->bytes + at, now->bytes + at, len);
+    }
+    if (end <= old->size) return;
+    if (choice(2)) {
+        old->size += choice(end - old->size + 1);
+    } else {
+        old->size = end;
+    }
+}
+
 /* `old` becomes what survives of the way from old to now. Both have room for
  * the larger of them, zeros behind their sizes. */
 static void
@@ -255,17 +275,7 @@ image_mix(struct image *old, const struct image *now, uint64_t first)
         if (cut > old->size) old->size = cut;
         return;
     case PAGES:
-        for (uint64_t at = first; at < end; at += SECTOR - at % SECTOR) {
-            uint64_t len = SECTOR - at % SECTOR;
-
-            if (len > end - at) len = end - at;
-            if (choice(2)) memcpy(old->bytes + at, now->bytes + at, len);
-        }
-        if (end > old->size && choice(2)) {
-            old->size += choice(end - old->size + 1);
-        } else if (end > old->size) {
-            old->size = end;
-        }
+        mix_pages(old, now, first, end);
         return;
     case SIZE:
         if (end > old->size) old->size = end;
@@ -317,7 +327,8 @@ revert_file(uint64_t ino)
         /* Behind their sizes both must read as a hole. */
         memset(old.bytes + old.size, 0, cap - old.size);
         image_mix(&old, &now, first);
-        if (old.size != now.size || memcmp(old.bytes, now.bytes, now.size)) {
+        if (old.size != now.size ||
+            memcmp(old.bytes, now.bytes, now.size) != 0) {
             counts.changed++;
             if (now.size > old.size) counts.lost_bytes += now.size - old.size;
             write_back(path, &old);
@@ -350,24 +361,20 @@ is_name(uint16_t type)
     return type >= POWERLOSS_CREATE && type <= POWERLOSS_RMDIR;
 }
 
+static int
+remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+    (void)st;
+    (void)type;
+    (void)at;
+    (void)remove(path); /* what stays is seen in the folder */
+    return 0;
+}
+
 static void
 remove_tree(const char *path)
 {
-    DIR *dir = opendir(path);
-    struct dirent *e;
-    char below[PATH_MAX];
-
-    if (!dir) {
-        (void)unlink(path);
-        return;
-    }
-    while ((e = readdir(dir)) != NULL) {
-        if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, "..")) continue;
-        (void)snprintf(below, sizeof below, "%s/%s", path, e->d_name);
-        if (unlink(below)) remove_tree(below);
-    }
-    (void)closedir(dir);
-    (void)rmdir(path);
+    (void)nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
 static void
