@@ -42,8 +42,10 @@ slots_link_after(enum link_state state, enum link_event event)
 static bool
 link_apply(struct slots *s, uint32_t link, enum link_event event)
 {
-    uint8_t to = next_link[s->links[link].state][event];
+    uint8_t to;
 
+    co_assert(s->links[link].state < LINK_STATE_COUNT);
+    to = next_link[s->links[link].state][event];
     if (to == LINK_NONE) {
         s->counters.bad++;
         return false;

@@ -376,7 +376,7 @@ push_result(struct slots *s, struct result *r, struct co_bytes body,
                     .tasks = {s->words_a, r->n},
                     .attempts = one_or_n(s->halves_a, r->n),
                     .statuses = one_or_n(r->data + r->n, r->n),
-                    .lens = one_or_n(r->data + 2 * r->n, r->n),
+                    .lens = one_or_n(r->data + (size_t)2 * r->n, r->n),
                     .fingerprint = s->config.fingerprint,
                     .run_us = r->run_us},
     };
