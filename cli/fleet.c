@@ -219,6 +219,8 @@ start_broker(struct fleet *f, struct co_diag *diag)
     child_option(&f->broker, "--front", f->front);
     child_option(&f->broker, "--back", f->back);
     if (f->opt.window) {
+        /* Exactly that many, however many workers there are. */
+        child_option_u64(&f->broker, "--window-min", f->opt.window);
         child_option_u64(&f->broker, "--window-max", f->opt.window);
     }
     common_options(f, &f->broker);
