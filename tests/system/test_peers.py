@@ -151,6 +151,7 @@ class Peers(harness.SystemTest):
         self.begin()
         for role, endpoint in ((WORKER, self.bench.back), (COORDINATOR, self.bench.front)):
             unknown, known = self.peer(endpoint), self.stranger(role)
+            unknown.send(0x05, {})  # a BEAT of nobody: garbage may never be one
             for _ in range(400):
                 self.garbage(unknown)
                 self.garbage(known)
