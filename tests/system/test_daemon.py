@@ -31,12 +31,13 @@ class Coordinator(harness.SystemTest):
             self.bench.redis_call("ZADD", "cohort:{default}:" + name, 1, "killed-long-ago")
         coordinator = self.bench.coordinator(self.bench.job(500))
         self.assertEqual(coordinator.wait(60), 0, coordinator.log())
+        harness.wait_for("events of broker and coordinator",
+                         lambda: {"broker" in event for event in self.events()} == {True, False})
         for event in self.events():
             for field in ("time_ms", "kind", "id", "name", "job", "from", "to", "why"):
                 self.assertIn(field, event, event)
             if event["kind"] == "job":
                 self.assertEqual(event["job"], event["id"])
-        self.assertEqual({"broker" in event for event in self.events()}, {True, False})
         worker.kill(signal.SIGTERM)
         worker.wait()
         broker.kill(signal.SIGTERM)
