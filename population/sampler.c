@@ -203,7 +203,7 @@ void
 sampler_redraw(const struct sampler *s, uint64_t row, uint32_t draw,
                struct person *ret)
 {
-    struct person p = {.row = row, .draw = draw};
+    struct person p = {.row = row, .draw = draw, .degree_field = PERSON_NONE8};
 
     draw_cell(s, &p);
     draw_hispanic(s, &p);
