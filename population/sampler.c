@@ -38,40 +38,6 @@ sequence(const struct sampler *s, uint64_t row)
     return s->offset + (block << BLOCK_BITS | j) * PHI;
 }
 
-/* First k in [from, to) with end[k] > x; one exists (asserted by sums). */
-static uint32_t
-search32(const uint32_t *end, uint32_t from, uint32_t to, uint64_t x)
-{
-    while (from < to) {
-        uint32_t mid = from + (to - from) / 2;
-
-        if (end[mid] > x) {
-            to = mid;
-        } else {
-            from = mid + 1;
-        }
-    }
-    return from;
-}
-
-static uint64_t
-bits(const struct sampler *s, const struct person *p, uint32_t stream)
-{
-    return random_pair(s->key, p->row, p->draw, stream).a;
-}
-
-static uint8_t
-draw_row(const uint32_t *weights, uint64_t u)
-{
-    uint32_t x = (uint32_t)(u >> 40); /* 24 bits, as the rows sum to 2^24 */
-    uint8_t v = 0;
-
-    while (x >= weights[v]) {
-        x -= weights[v++];
-    }
-    return v;
-}
-
 static void
 cell_person(const struct sampler *s, uint32_t id, struct person *p)
 {
@@ -103,72 +69,8 @@ draw_hispanic(const struct sampler *s, struct person *p)
     size_t row = (size_t)(p->state * MODEL_SEXES + p->sex) * m->hispanic_rows +
                  m->hispanic_age[p->age];
 
-    p->hispanic = bits(s, p, STREAM_HISPANIC) >> 48 <
+    p->hispanic = sampler_random(s, p, STREAM_HISPANIC) >> 48 <
                   m->hispanic[row * MODEL_RACES + p->race];
-}
-
-/* Occupation by group | state, sex, then title | group, sex; both weighted
- * by the level of education and closed below the title's youngest age. */
-static uint16_t
-draw_occupation(const struct sampler *s, const struct person *p)
-{
-    const struct model *m = s->m;
-    uint32_t level = sampler_level(p->education), class = sampler_class(p->age);
-    const uint32_t *groups =
-        s->group_end + sampler_group_at(s, p->state, p->sex, level, class);
-    const uint64_t *end = s->occ_end + sampler_occ_at(s, p->sex, level, class);
-    uint64_t total = groups[m->occ_groups - 1], base, x;
-    uint32_t g, from, to;
-
-    if (total == 0) return PERSON_NO_OCCUPATION;
-    g = search32(groups, 0, m->occ_groups,
-                 random_scale(bits(s, p, STREAM_GROUP), total));
-    from = s->group_start[g];
-    to = s->group_start[g + 1];
-    base = from ? end[from - 1] : 0;
-    x = base + random_scale(bits(s, p, STREAM_OCCUPATION), end[to - 1] - base);
-    while (end[from] <= x) {
-        from++;
-    }
-    return s->occ_order[from];
-}
-
-/* Who is out of school is no student at 16 or 17, and the other way round;
- * who never finished the ninth grade does not count as one later. */
-static void
-settle_student(struct person *p)
-{
-    if (p->employment != EMPLOY_STUDENT) return;
-    if (p->education == EDU_UNDER_9 ||
-        (p->education == EDU_NO_DIPLOMA && (p->age < 18 || p->age > 20))) {
-        p->employment = EMPLOY_OUTSIDE;
-    }
-}
-
-static void
-draw_work(const struct sampler *s, struct person *p)
-{
-    p->employment = draw_row(model_row(&s->m->emp, p->state, p->sex, p->age),
-                             bits(s, p, STREAM_EMPLOYMENT));
-    settle_student(p);
-    p->occupation = p->former = PERSON_NO_OCCUPATION;
-    switch ((enum model_employment)p->employment) {
-    case EMPLOY_EMPLOYED:
-        p->occupation = draw_occupation(s, p);
-        break;
-    case EMPLOY_ARMED:
-        p->occupation = (uint16_t)s->m->occupations;
-        break;
-    case EMPLOY_RETIRED:
-    case EMPLOY_UNEMPLOYED:
-        p->former = draw_occupation(s, p);
-        break;
-    case EMPLOY_UNDER_16:
-    case EMPLOY_STUDENT:
-    case EMPLOY_OUTSIDE:
-    case EMPLOY_COUNT:
-        break;
-    }
 }
 
 static void
@@ -181,12 +83,14 @@ draw_names(const struct sampler *s, struct person *p)
     const uint32_t *end =
         s->first_end + (size_t)group * m->first_row[m->first_rows];
 
-    k = search32(end, from, to,
-                 random_scale(bits(s, p, STREAM_FIRST), end[to - 1]));
+    k = sampler_search(
+        end, from, to,
+        random_scale(sampler_random(s, p, STREAM_FIRST), end[to - 1]));
     p->first = m->first_id[k];
     end = s->last_end + (size_t)group * m->last.count;
-    k = search32(end, 0, m->last.count,
-                 random_scale(bits(s, p, STREAM_LAST), end[m->last.count - 1]));
+    k = sampler_search(end, 0, m->last.count,
+                       random_scale(sampler_random(s, p, STREAM_LAST),
+                                    end[m->last.count - 1]));
     p->last = (uint16_t)k;
 }
 
@@ -194,9 +98,10 @@ static void
 draw_city(const struct sampler *s, struct person *p)
 {
     uint32_t from = s->m->city_row[p->state], to = s->m->city_row[p->state + 1];
-    uint64_t x = random_scale(bits(s, p, STREAM_CITY), s->city_end[to - 1]);
+    uint64_t x =
+        random_scale(sampler_random(s, p, STREAM_CITY), s->city_end[to - 1]);
 
-    p->city = (uint16_t)search32(s->city_end, from, to, x);
+    p->city = (uint16_t)sampler_search(s->city_end, from, to, x);
 }
 
 void
@@ -207,11 +112,11 @@ sampler_redraw(const struct sampler *s, uint64_t row, uint32_t draw,
 
     draw_cell(s, &p);
     draw_hispanic(s, &p);
-    p.education = draw_row(model_row(&s->m->edu, p.state, p.sex, p.age),
-                           bits(s, &p, STREAM_EDUCATION));
-    p.marital = draw_row(model_row(&s->m->mar, p.state, p.sex, p.age),
-                         bits(s, &p, STREAM_MARITAL));
-    draw_work(s, &p);
+    p.education = sampler_draw_row(model_row(&s->m->edu, p.state, p.sex, p.age),
+                                   sampler_random(s, &p, STREAM_EDUCATION));
+    p.marital = sampler_draw_row(model_row(&s->m->mar, p.state, p.sex, p.age),
+                                 sampler_random(s, &p, STREAM_MARITAL));
+    sampler_draw_work(s, &p);
     draw_names(s, &p);
     draw_city(s, &p);
     *ret = p;
@@ -367,5 +272,5 @@ sampler_share(const struct sampler *s, const struct person *cell,
 uint64_t
 sampler_bits(const struct sampler *s, const struct person *p, uint32_t stream)
 {
-    return bits(s, p, STREAM_PROSE + stream);
+    return sampler_random(s, p, STREAM_PROSE + stream);
 }

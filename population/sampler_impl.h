@@ -1,6 +1,8 @@
 /* sampler_impl.h - the sampler's tables, shared by sampler.c (drawing),
- * sampler_build.c (making them) and condition.c (limits). Private. */
+ * sampler_build.c (making them), sampler_work.c (schooling and work, both)
+ * and condition.c (limits). Private. */
 #pragma once
+#include "population/random.h"
 #include "population/sampler.h"
 
 enum { GUIDE_BITS = 16, GUIDE_SIZE = 1 << GUIDE_BITS };
@@ -58,13 +60,17 @@ struct sampler {
 /* sampler_build.c */
 co_must_use enum co_err sampler_build(struct sampler *s);
 co_must_use enum co_err sampler_build_joint(struct sampler *s);
+uint32_t sampler_name_group(uint32_t race, uint32_t hispanic);
+
+/* sampler_work.c */
 uint32_t sampler_level(uint32_t education);
 uint32_t sampler_class(uint32_t age);
-uint32_t sampler_name_group(uint32_t race, uint32_t hispanic);
 size_t sampler_occ_at(const struct sampler *s, uint32_t sex, uint32_t level,
                       uint32_t class);
 size_t sampler_group_at(const struct sampler *s, uint32_t state, uint32_t sex,
                         uint32_t level, uint32_t class);
+co_must_use enum co_err sampler_build_work(struct sampler *s);
+void sampler_draw_work(const struct sampler *s, struct person *p);
 
 /* condition.c */
 co_must_use enum co_err condition_compile(struct sampler *s,
@@ -72,6 +78,42 @@ co_must_use enum co_err condition_compile(struct sampler *s,
                                           struct co_diag *diag);
 /* Whether anybody in the joint can fulfil every condition. */
 bool condition_possible(const struct sampler *s);
+
+/* First k in [from, to) with end[k] > x; one exists (asserted by sums). */
+static inline uint32_t
+sampler_search(const uint32_t *end, uint32_t from, uint32_t to, uint64_t x)
+{
+    while (from < to) {
+        uint32_t mid = from + (to - from) / 2;
+
+        if (end[mid] > x) {
+            to = mid;
+        } else {
+            from = mid + 1;
+        }
+    }
+    return from;
+}
+
+/* 64 random bits of one attribute of a person. */
+static inline uint64_t
+sampler_random(const struct sampler *s, const struct person *p, uint32_t stream)
+{
+    return random_pair(s->key, p->row, p->draw, stream).a;
+}
+
+/* A value by weights that sum to 2^24. */
+static inline uint8_t
+sampler_draw_row(const uint32_t *weights, uint64_t u)
+{
+    uint32_t x = (uint32_t)(u >> 40); /* 24 bits, as the rows sum to 2^24 */
+    uint8_t v = 0;
+
+    while (x >= weights[v]) {
+        x -= weights[v++];
+    }
+    return v;
+}
 
 static inline bool
 limit_allows(const struct limit *l, uint32_t value)
