@@ -1,11 +1,10 @@
-/* owner.h - runs one job: the loop around the job engine.
+/* owner.h - runs one job: the process around owner_core.
  * The owner has the folder's lock (taken by the caller), an owner number that
  * is on disk, links to all brokers, the journal and a hosted job. One thread;
  * the journal and the sealer have threads of their own behind mailboxes. */
 #pragma once
 #include "common/options.h"
-#include "coordinator/engine.h"
-#include "coordinator/hosted.h"
+#include "coordinator/owner_core.h"
 
 struct owner; /* opaque */
 struct watch; /* watch.h: who is told about progress */
@@ -25,15 +24,6 @@ struct owner_options {
     struct co_option_list brokers; /* endpoints, at least one */
     int lifeline_fd;               /* its end of file stops the job; -1: none */
     int signal_fd;                 /* SIGTERM, SIGINT stop the job; -1: none */
-};
-
-/* How it ended. */
-enum owner_end {
-    OWNER_DONE,    /* everything asked for is committed and sealed */
-    OWNER_PARTIAL, /* over, but not everything could be made */
-    OWNER_STOPPED, /* told to stop: the same command goes on later */
-    OWNER_STALE,   /* another owner has taken over */
-    OWNER_FAILED,  /* diag says why */
 };
 
 /* options and hosted are borrowed for the owner's life. */
