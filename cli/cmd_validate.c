@@ -70,10 +70,9 @@ accept_rate(const struct job_spec *spec, const struct model *model,
             uint32_t *ret_ppm, struct co_diag *diag)
 {
     co_auto(sampler_freep) struct sampler *sampler = NULL;
-    struct condition conditions[ATTR_COUNT];
-    size_t n = where_conditions(&spec->where, conditions);
-    enum co_err err =
-        sampler_new(model, spec->seed, conditions, n, diag, &sampler);
+    struct recipe recipe =
+        recipe_of_spec(spec, GENERATOR_VERSION, model_hash(model));
+    enum co_err err = recipe_sampler(&recipe, model, diag, &sampler);
 
     if (!err) *ret_ppm = sampler_rate_ppm(sampler);
     return err;
@@ -93,6 +92,10 @@ print_summary(const struct job_spec *spec, uint64_t hash, uint32_t ppm)
     if (spec->where.count) {
         co_buf_printf(&out, ", %zu condition%s", spec->where.count,
                       spec->where.count == 1 ? "" : "s");
+    }
+    if (spec->mix.count) {
+        co_buf_printf(&out, ", %zu weight%s", spec->mix.count,
+                      spec->mix.count == 1 ? "" : "s");
     }
     if (ppm < 1000000) {
         co_buf_printf(&out, ", about %u.%02u %% of candidates pass",

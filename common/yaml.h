@@ -74,6 +74,12 @@ co_must_use enum co_err co_yaml_expect(const struct co_yaml *node,
 co_must_use enum co_err co_yaml_u64(const struct co_yaml *node, uint64_t min,
                                     uint64_t max, uint64_t *ret_value,
                                     struct co_diag *diag);
+/* A decimal number from 0 to max without an exponent, with at most `decimals`
+ * digits after the point, times 10^decimals: "1.5" with 6 is 1500000. */
+co_must_use enum co_err co_yaml_fixed(const struct co_yaml *node,
+                                      unsigned decimals, uint64_t max,
+                                      uint64_t *ret_value,
+                                      struct co_diag *diag);
 co_must_use enum co_err co_yaml_bool(const struct co_yaml *node,
                                      bool *ret_value, struct co_diag *diag);
 /* A text of 1..max bytes; borrowed from the tree. */

@@ -189,6 +189,50 @@ co_yaml_u64(const struct co_yaml *node, uint64_t min, uint64_t max,
     return CO_OK;
 }
 
+/* The digits after a point, as many as decimals at most, filled up with
+ * zeros. False: none, or more. */
+static bool
+fraction(const char *text, unsigned decimals, uint64_t *ret_value)
+{
+    uint64_t value = 0;
+    unsigned n = 0;
+
+    for (; isdigit((unsigned char)text[n]) && n < decimals; n++) {
+        value = value * 10 + (uint64_t)(text[n] - '0');
+    }
+    if (n == 0 || text[n] != '\0') return false;
+    for (; n < decimals; n++) {
+        value *= 10;
+    }
+    *ret_value = value;
+    return true;
+}
+
+enum co_err
+co_yaml_fixed(const struct co_yaml *node, unsigned decimals, uint64_t max,
+              uint64_t *ret_value, struct co_diag *diag)
+{
+    const char *at = node->text;
+    uint64_t whole = 0, part = 0, one = 1;
+    char allowed[96];
+
+    for (unsigned i = 0; i < decimals; i++) {
+        one *= 10;
+    }
+    (void)snprintf(allowed, sizeof allowed,
+                   "a number from 0 to %" PRIu64 " with at most %u decimals",
+                   max / one, decimals);
+    if (node->kind != CO_YAML_SCALAR || node->quoted || !digits(&at, &whole) ||
+        (*at && (*at != '.' || !fraction(at + 1, decimals, &part)))) {
+        return wrong(node, diag, CO_INVALID, allowed);
+    }
+    if (whole > max / one || whole * one + part > max) {
+        return wrong(node, diag, CO_RANGE, allowed);
+    }
+    *ret_value = whole * one + part;
+    return CO_OK;
+}
+
 enum co_err
 co_yaml_bool(const struct co_yaml *node, bool *ret_value, struct co_diag *diag)
 {

@@ -72,11 +72,10 @@ make_recipe(const struct prepare_options *o, struct prepared *p,
 static enum co_err
 make_sampler(struct prepared *p, struct co_diag *diag)
 {
-    struct condition conditions[ATTR_COUNT];
-    size_t n = where_conditions(&p->spec->where, conditions);
+    struct recipe recipe =
+        recipe_of_spec(p->spec, GENERATOR_VERSION, model_hash(p->model));
 
-    return sampler_new(p->model, p->spec->seed, conditions, n, diag,
-                       &p->sampler);
+    return recipe_sampler(&recipe, p->model, diag, &p->sampler);
 }
 
 static bool

@@ -17,6 +17,7 @@ recipe_of_spec(const struct job_spec *spec, uint32_t generator,
         .seed = spec->seed,
         .phases = spec->phases,
         .where = spec->where,
+        .mix = spec->mix,
     };
 }
 
@@ -43,6 +44,10 @@ recipe_write(const struct recipe *recipe, struct co_buf *buf)
     co_json_put_u64(&json, "generator", recipe->generator);
     co_json_put_u64(&json, "grid", SPEC_GRID);
     co_json_put_text(&json, "job", "personas");
+    if (recipe->mix.count) {
+        co_json_key(&json, "mix");
+        mix_write(&recipe->mix, &json);
+    }
     co_json_key(&json, "model");
     co_json_hex64(&json, recipe->model_hash);
     write_phases(recipe->phases, &json);
@@ -67,6 +72,28 @@ void
 recipe_fini(struct recipe *recipe)
 {
     where_fini(&recipe->where);
+    mix_fini(&recipe->mix);
+}
+
+enum co_err
+recipe_sampler(const struct recipe *recipe, const struct model *m,
+               struct co_diag *diag, struct sampler **ret_sampler)
+{
+    struct condition conditions[ATTR_COUNT];
+    struct mix_weight *weights = mix_weights(&recipe->mix);
+    struct sampler_wish wish = {
+        .seed = recipe->seed,
+        .conditions = conditions,
+        .n_conditions = where_conditions(&recipe->where, conditions),
+        .mix = weights,
+        .n_mix = recipe->mix.count,
+    };
+    enum co_err err;
+
+    if (!weights) return co_fail(diag, CO_NOMEM, "out of memory");
+    err = sampler_make(m, &wish, diag, ret_sampler);
+    free(weights);
+    return err;
 }
 
 /* --- reading -------------------------------------------------------------- */
@@ -105,6 +132,7 @@ read_values(const json_t *root, struct recipe *recipe, struct co_diag *diag)
     const json_t *phases = json_object_get(root, "phases");
     const char *model = json_string_value(json_object_get(root, "model"));
     uint64_t generator = 0;
+    enum co_err err;
 
     if (!read_u64(json_object_get(root, "generator"), UINT32_MAX, &generator) ||
         !read_seed(json_object_get(root, "seed"), &recipe->seed) || !model ||
@@ -116,8 +144,9 @@ read_values(const json_t *root, struct recipe *recipe, struct co_diag *diag)
     recipe->generator = (uint32_t)generator;
     recipe->phases = SPEC_CORPUS;
     if (json_array_size(phases) > 1) recipe->phases |= SPEC_COMPOSE;
-    return where_from_json(&recipe->where, json_object_get(root, "where"),
-                           diag);
+    err = where_from_json(&recipe->where, json_object_get(root, "where"), diag);
+    if (err) return err;
+    return mix_from_json(&recipe->mix, json_object_get(root, "mix"), diag);
 }
 
 /* One meaning has one form: whatever was not understood shows here. */
@@ -202,9 +231,21 @@ differ_program(struct co_buf *buf, const char *what, const char *folder,
                   buf->len ? "; " : "", what, folder, job);
 }
 
+/* Compares two forms that were written into a and b; empties both. */
 static void
-diff_where(const struct job_where *folder, const struct job_where *job,
-           struct co_buf *buf)
+differ_json(struct co_buf *buf, const char *what, struct co_buf *a,
+            struct co_buf *b)
+{
+    if (strcmp(co_buf_text(a), co_buf_text(b)) != 0) {
+        differ(buf, what, co_buf_text(a), co_buf_text(b));
+    }
+    co_buf_clear(a);
+    co_buf_clear(b);
+}
+
+static void
+diff_people(const struct recipe *folder, const struct recipe *job,
+            struct co_buf *buf)
 {
     co_auto(co_buf_fini) struct co_buf a;
     co_auto(co_buf_fini) struct co_buf b;
@@ -213,12 +254,15 @@ diff_where(const struct job_where *folder, const struct job_where *job,
     co_buf_init(&a, RECIPE_BYTES_MAX);
     co_buf_init(&b, RECIPE_BYTES_MAX);
     co_json_init(&json, &a);
-    where_write(folder, &json);
+    where_write(&folder->where, &json);
     co_json_init(&json, &b);
-    where_write(job, &json);
-    if (strcmp(co_buf_text(&a), co_buf_text(&b)) != 0) {
-        differ(buf, "population.where", co_buf_text(&a), co_buf_text(&b));
-    }
+    where_write(&job->where, &json);
+    differ_json(buf, "population.where", &a, &b);
+    co_json_init(&json, &a);
+    mix_write(&folder->mix, &json);
+    co_json_init(&json, &b);
+    mix_write(&job->mix, &json);
+    differ_json(buf, "population.mix (in millionths)", &a, &b);
 }
 
 static const char *
@@ -239,7 +283,7 @@ recipe_diff(const struct recipe *folder, const struct recipe *job,
         (void)snprintf(b, sizeof b, "%" PRIu64, job->seed);
         differ(buf, "seed", a, b);
     }
-    diff_where(&folder->where, &job->where, buf);
+    diff_people(folder, job, buf);
     if (folder->phases != job->phases) {
         differ(buf, "phases", phases_text(folder->phases),
                phases_text(job->phases));

@@ -19,10 +19,11 @@ struct recipe {
     uint64_t seed;
     unsigned phases; /* of enum spec_phase */
     struct job_where where;
+    struct job_mix mix;
 };
 
-/* The recipe of a spec that passed spec_check. Its where borrows the spec's:
- * no recipe_fini, and not longer than the spec lives. */
+/* The recipe of a spec that passed spec_check. Its where and mix borrow the
+ * spec's: no recipe_fini, and not longer than the spec lives. */
 struct recipe recipe_of_spec(const struct job_spec *spec, uint32_t generator,
                              uint64_t model_hash);
 /* Appends the canonical JSON; returns buf->err. CO_FULL: over the limit. */
@@ -38,6 +39,13 @@ co_must_use enum co_err recipe_parse(const void *json, size_t len,
                                      struct recipe *ret_recipe,
                                      struct co_diag *diag);
 void recipe_fini(struct recipe *recipe);
+
+/* The sampler that the recipe asks for, of this model (which must be the one
+ * that the recipe names, and outlive it). Errors as sampler_make's. */
+co_must_use enum co_err recipe_sampler(const struct recipe *recipe,
+                                       const struct model *m,
+                                       struct co_diag *diag,
+                                       struct sampler **ret_sampler);
 
 /* Appends what differs, in a person's words, "; " between: "seed: 42 in the
  * folder, 43 in the job file". Returns whether anything does. */

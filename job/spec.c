@@ -83,6 +83,14 @@ read_where(struct job_spec *spec, const struct co_yaml *node,
     return where_from_yaml(&spec->where, node, diag);
 }
 
+static enum co_err
+read_mix(struct job_spec *spec, const struct co_yaml *node,
+         struct co_diag *diag)
+{
+    spec->mix_line = node->line;
+    return mix_from_yaml(&spec->mix, node, diag);
+}
+
 /* A phase needs the one before it. */
 static enum co_err
 read_phases(struct job_spec *spec, const struct co_yaml *node,
@@ -202,6 +210,7 @@ static const struct {
     {"population", NULL},
     {"population.data", read_data},
     {"population.where", read_where},
+    {"population.mix", read_mix},
     {"phases", read_phases},
     {"provider", read_provider},
     {"priority", read_priority},
@@ -304,6 +313,7 @@ spec_free(struct job_spec *spec)
 {
     if (!spec) return;
     where_fini(&spec->where);
+    mix_fini(&spec->mix);
     free(spec->file);
     free(spec);
 }
@@ -332,7 +342,12 @@ spec_override(struct job_spec *spec, const struct spec_overrides *o,
 enum co_err
 spec_check(struct job_spec *spec, const struct model *m, struct co_diag *diag)
 {
-    return where_normalise(&spec->where, m, spec->file, spec->where_line, diag);
+    enum co_err err =
+        where_normalise(&spec->where, m, spec->file, spec->where_line, diag);
+
+    if (err) return err;
+    return mix_normalise(&spec->mix, &spec->where, m, spec->file,
+                         spec->mix_line, diag);
 }
 
 const char *

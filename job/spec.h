@@ -2,6 +2,7 @@
  * The keys stand in keys.h and docs/job-file.md. Every message names file,
  * line and key, what was found and what is allowed. Not thread-safe. */
 #pragma once
+#include "job/mix.h"
 #include "job/where.h"
 
 enum { SPEC_GRID = 250 }; /* candidates a range task; divides shard_rows */
@@ -32,6 +33,8 @@ struct job_spec {
     char dir[1025];
     struct job_where where;
     uint32_t where_line;
+    struct job_mix mix;
+    uint32_t mix_line;
 };
 
 /* What the command line puts above the file. */
@@ -57,8 +60,8 @@ CO_DEFINE_FREEP(struct job_spec, spec_free)
 co_must_use enum co_err spec_override(struct job_spec *spec,
                                       const struct spec_overrides *overrides,
                                       struct co_diag *diag);
-/* Checks the conditions against the model and normalises them, so that the
- * recipe can be written. CO_INVALID: no such value, or no such people. */
+/* Checks conditions and mix against the model and normalises them, so that
+ * the recipe can be written. CO_INVALID: no such value, or no such people. */
 co_must_use enum co_err spec_check(struct job_spec *spec, const struct model *m,
                                    struct co_diag *diag);
 /* The service whose tasks the job publishes: that of its last phase. */

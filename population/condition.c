@@ -93,9 +93,9 @@ list_near(const struct model *m, enum attribute_id id, const char *text,
     }
 }
 
-static enum co_err
-fail_value(const struct model *m, enum attribute_id id, const char *text,
-           struct co_diag *diag)
+enum co_err
+condition_no_value(const struct model *m, enum attribute_id id, const char *key,
+                   const char *text, struct co_diag *diag)
 {
     uint32_t n = attribute_values(m, id);
     struct co_buf list;
@@ -108,8 +108,8 @@ fail_value(const struct model *m, enum attribute_id id, const char *text,
 
         co_buf_printf(&list, "%s%.*s", v ? "; " : "", (int)t.len, t.data);
     }
-    err = co_fail(diag, CO_INVALID, "where: %s has no value \"%.60s\"; %s: %s",
-                  attribute_get(id)->name, text,
+    err = co_fail(diag, CO_INVALID, "%s: %s has no value \"%.60s\"; %s: %s",
+                  key, attribute_get(id)->name, text,
                   n > LIST_MAX ? "nearest" : "allowed", co_buf_text(&list));
     co_buf_fini(&list);
     return err;
@@ -130,7 +130,9 @@ allow_values(const struct model *m, enum attribute_id id,
                 found = true;
             }
         }
-        if (!found) return fail_value(m, id, c->values[i], diag);
+        if (!found) {
+            return condition_no_value(m, id, "where", c->values[i], diag);
+        }
     }
     return CO_OK;
 }

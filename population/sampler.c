@@ -38,8 +38,8 @@ sequence(const struct sampler *s, uint64_t row)
     return s->offset + (block << BLOCK_BITS | j) * PHI;
 }
 
-static void
-cell_person(const struct sampler *s, uint32_t id, struct person *p)
+void
+sampler_cell_person(const struct sampler *s, uint32_t id, struct person *p)
 {
     uint32_t row = id / s->m->joint_slots, slot = id % s->m->joint_slots;
 
@@ -59,7 +59,7 @@ draw_cell(const struct sampler *s, struct person *p)
     while (s->cell_end[k] <= x) {
         k++;
     }
-    cell_person(s, s->cell_id[k], p);
+    sampler_cell_person(s, s->cell_id[k], p);
 }
 
 static void
@@ -159,32 +159,59 @@ probe_rate(const struct sampler *s)
     return (uint32_t)(hits * 1000000 / PROBE_ROWS);
 }
 
+/* Conditions first: mix looks only at people who are left. */
+static enum co_err
+build(struct sampler *s, const struct sampler_wish *wish, struct co_diag *diag)
+{
+    struct mix mix;
+    enum co_err err =
+        condition_compile(s, wish->conditions, wish->n_conditions, diag);
+
+    if (!err) err = mix_compile(s->m, wish->mix, wish->n_mix, diag, &mix);
+    if (err) return err;
+    err = sampler_build_joint(s, &mix);
+    if (!err) err = sampler_build(s);
+    if (err) return co_fail(diag, err, "no memory for the sampler's tables");
+    if (s->total && condition_possible(s)) return CO_OK;
+    if (wish->n_mix) {
+        return co_fail(diag, CO_INVALID,
+                       "mix: nobody in the population has a weight above 0%s; "
+                       "loosen one of them",
+                       wish->n_conditions ? " and fulfils all conditions" : "");
+    }
+    return co_fail(diag, CO_INVALID,
+                   "where: nobody in the population fulfils all of these "
+                   "conditions; loosen one of them");
+}
+
 enum co_err
-sampler_new(const struct model *m, uint64_t seed,
-            const struct condition *conditions, size_t n_conditions,
-            struct co_diag *diag, struct sampler **ret_sampler)
+sampler_make(const struct model *m, const struct sampler_wish *wish,
+             struct co_diag *diag, struct sampler **ret_sampler)
 {
     co_auto(sampler_freep) struct sampler *s = calloc(1, sizeof *s);
     enum co_err err;
 
     if (!s) return co_fail(diag, CO_NOMEM, "no memory for the sampler");
     s->m = m;
-    s->seed = seed;
-    s->key = co_mix64(seed + PHI);
+    s->seed = wish->seed;
+    s->key = co_mix64(s->seed + PHI);
     s->offset = co_mix64(s->key ^ UINT64_C(0x6a09e667f3bcc908));
-    err = condition_compile(s, conditions, n_conditions, diag);
+    err = build(s, wish, diag);
     if (err) return err;
-    err = sampler_build_joint(s);
-    if (!err) err = sampler_build(s);
-    if (err) return co_fail(diag, err, "no memory for the sampler's tables");
-    if (s->total == 0 || !condition_possible(s)) {
-        return co_fail(diag, CO_INVALID,
-                       "where: nobody in the population fulfils all of these "
-                       "conditions; loosen one of them");
-    }
     s->rate_ppm = probe_rate(s);
     *ret_sampler = co_take(&s);
     return CO_OK;
+}
+
+enum co_err
+sampler_new(const struct model *m, uint64_t seed,
+            const struct condition *conditions, size_t n_conditions,
+            struct co_diag *diag, struct sampler **ret_sampler)
+{
+    const struct sampler_wish wish = {
+        .seed = seed, .conditions = conditions, .n_conditions = n_conditions};
+
+    return sampler_make(m, &wish, diag, ret_sampler);
 }
 
 void
@@ -253,7 +280,7 @@ sampler_cell(const struct sampler *s, size_t i, struct person *ret)
 {
     co_assert(i < s->cells);
     *ret = (struct person){0};
-    cell_person(s, s->cell_id[i], ret);
+    sampler_cell_person(s, s->cell_id[i], ret);
     return s->cell_end[i] - (i ? s->cell_end[i - 1] : 0);
 }
 

@@ -23,12 +23,37 @@ struct condition {
     size_t n_values;
 };
 
+/* Another weight for the people of one value of a root attribute, as a job's
+ * `mix` states it: twice as many from one state, nobody of another. The
+ * weights of several attributes are multiplied; only their ratios count. */
+struct mix_weight {
+    enum attribute_id attribute; /* a root */
+    const char *value;           /* its label; NULL for ages */
+    uint32_t from, to;           /* ages, inclusive */
+    uint32_t weight;             /* millionths, at most MIX_MAX */
+};
+enum { MIX_ONE = 1000000, MIX_MAX = 1000 * MIX_ONE };
+
+/* All that decides whom a sampler draws, beside the model. */
+struct sampler_wish {
+    uint64_t seed;
+    const struct condition *conditions;
+    size_t n_conditions;
+    const struct mix_weight *mix;
+    size_t n_mix;
+};
+
 /* Makes a sampler. Conditions on state, sex, age and race restrict the
  * joint itself; the others are left to sampler_accepts.
  *
- * CO_INVALID  unknown attribute or value, or nobody fulfils all conditions:
- *             diag says which, and what is allowed
+ * CO_INVALID  unknown attribute or value, a value weighed twice, or nobody
+ *             fulfils all conditions: diag says which, and what is allowed
  * CO_NOMEM */
+co_must_use enum co_err sampler_make(const struct model *m,
+                                     const struct sampler_wish *wish,
+                                     struct co_diag *diag,
+                                     struct sampler **ret_sampler);
+/* The same with conditions only. */
 co_must_use enum co_err sampler_new(const struct model *m, uint64_t seed,
                                     const struct condition *conditions,
                                     size_t n_conditions, struct co_diag *diag,
@@ -56,8 +81,9 @@ uint32_t sampler_rate_ppm(const struct sampler *s);
 /* Whether a condition is left to sampler_accepts, as an attribute mask. */
 uint32_t sampler_tested(const struct sampler *s);
 
-/* The joint after conditions, for the audit: people in a cell, and which
- * cell that is. Cells run from 0 to sampler_cells() - 1. */
+/* The joint after conditions and mix, for the audit: the weight of a cell
+ * (people, where nothing is mixed), and which cell that is. Cells run from 0 to
+ * sampler_cells() - 1. */
 size_t sampler_cells(const struct sampler *s);
 uint64_t sampler_cell(const struct sampler *s, size_t i, struct person *ret);
 /* Share of value of education, marital status or employment that

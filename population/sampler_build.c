@@ -68,8 +68,34 @@ build_guide(struct sampler *s)
     s->guide[GUIDE_SIZE] = k;
 }
 
+/* Lets mix see every cell that has people, so that it can scale. */
+static void
+mix_see_all(const struct sampler *s, struct mix *mix, uint32_t n)
+{
+    for (uint32_t id = 0; id < n && mix->on; id++) {
+        struct person p;
+
+        if (s->m->joint[id] == 0 || !cell_allowed(s, id)) continue;
+        sampler_cell_person(s, id, &p);
+        mix_see(mix, &p);
+    }
+}
+
+/* People of a cell times their weight. Sums stay below 2^63: all people of
+ * the world are under 2^33, a weight under 2^MIX_BITS. */
+static uint64_t
+cell_weight(const struct sampler *s, const struct mix *mix, uint32_t id)
+{
+    struct person p;
+
+    if (!cell_allowed(s, id)) return 0;
+    if (!mix->on) return s->m->joint[id];
+    sampler_cell_person(s, id, &p);
+    return (uint64_t)s->m->joint[id] * mix_factor(mix, &p);
+}
+
 enum co_err
-sampler_build_joint(struct sampler *s)
+sampler_build_joint(struct sampler *s, struct mix *mix)
 {
     const struct model *m = s->m;
     uint32_t n = m->states * MODEL_SEXES * m->joint_slots;
@@ -78,9 +104,12 @@ sampler_build_joint(struct sampler *s)
     s->cell_id = calloc(n, sizeof *s->cell_id);
     s->cell_end = calloc(n, sizeof *s->cell_end);
     if (!s->cell_id || !s->cell_end) return CO_NOMEM;
+    mix_see_all(s, mix, n);
     for (uint32_t id = 0; id < n; id++) {
-        if (m->joint[id] == 0 || !cell_allowed(s, id)) continue;
-        s->total += m->joint[id];
+        uint64_t weight = cell_weight(s, mix, id);
+
+        if (weight == 0) continue;
+        s->total += weight;
         s->cell_id[s->cells] = id;
         s->cell_end[s->cells++] = s->total;
     }

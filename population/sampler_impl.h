@@ -8,6 +8,7 @@
 enum { GUIDE_BITS = 16, GUIDE_SIZE = 1 << GUIDE_BITS };
 /* Occupations open up with age: a class starts at each of these ages. */
 enum { OCC_CLASSES = 9 };
+enum { MIX_ROOTS = 4, MIX_BITS = 30 };
 /* One random stream per attribute; never reuse or renumber. */
 enum stream {
     STREAM_HISPANIC = 1,
@@ -57,9 +58,26 @@ struct sampler {
     uint32_t *city_end;  /* [city] prefix sums by state */
 };
 
+/* mix.c - weights of a cell's people, from the job's mix. */
+struct mix {
+    bool on;
+    unsigned shift; /* takes the largest product to MIX_BITS bits */
+    uint32_t weight[MIX_ROOTS][256]; /* [place in mix_roots][value] */
+};
+co_must_use enum co_err mix_compile(const struct model *m,
+                                    const struct mix_weight *weights, size_t n,
+                                    struct co_diag *diag, struct mix *ret);
+/* Prepares factors for the people of these cells: call for each one. */
+void mix_see(struct mix *mix, const struct person *cell);
+/* What the cell's people count is multiplied by, under 2^MIX_BITS. 0: nobody
+ * of them is wanted. */
+uint32_t mix_factor(const struct mix *mix, const struct person *cell);
+
 /* sampler_build.c */
 co_must_use enum co_err sampler_build(struct sampler *s);
-co_must_use enum co_err sampler_build_joint(struct sampler *s);
+co_must_use enum co_err sampler_build_joint(struct sampler *s, struct mix *mix);
+void sampler_cell_person(const struct sampler *s, uint32_t id,
+                         struct person *p);
 uint32_t sampler_name_group(uint32_t race, uint32_t hispanic);
 
 /* sampler_work.c */
@@ -76,6 +94,10 @@ void sampler_draw_work(const struct sampler *s, struct person *p);
 co_must_use enum co_err condition_compile(struct sampler *s,
                                           const struct condition *c, size_t n,
                                           struct co_diag *diag);
+/* "KEY: ATTRIBUTE has no value ...", with the values there are. */
+enum co_err condition_no_value(const struct model *m, enum attribute_id id,
+                               const char *key, const char *text,
+                               struct co_diag *diag);
 /* Whether anybody in the joint can fulfil every condition. */
 bool condition_possible(const struct sampler *s);
 

@@ -89,18 +89,12 @@ static enum co_err
 make_sampler(const struct recipes *r, uint64_t hash, struct co_bytes blob,
              struct sampler **ret_sampler, struct co_diag *diag)
 {
-    struct condition conditions[ATTR_COUNT];
     struct recipe recipe;
     enum co_err err = recipe_parse(blob.data, blob.len, &recipe, diag);
 
     if (err) return err == CO_NOMEM ? err : CO_INVALID;
     err = check_recipe(r, &recipe, diag);
-    if (!err) {
-        size_t n = where_conditions(&recipe.where, conditions);
-
-        err = sampler_new(r->model, recipe.seed, conditions, n, diag,
-                          ret_sampler);
-    }
+    if (!err) err = recipe_sampler(&recipe, r->model, diag, ret_sampler);
     if (!err) sampler_set_recipe(*ret_sampler, hash);
     recipe_fini(&recipe);
     return err;

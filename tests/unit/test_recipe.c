@@ -120,6 +120,41 @@ one_meaning_has_one_form(void **state)
 }
 
 static void
+one_mix_has_one_form(void **state)
+{
+    static const char *const same[] = {
+        "state: {California: 2}, age: {\"18-29\": 1.5, \"30\": 1.5}",
+        "age: {\"30\": 1.500000, \"18-29\": 1.5}, state: {ca: 2.0, TX: 1}",
+        "age: {\"18-20\": 1.5, \"21-30\": 1.5}, state: {CA: 2}, sex: "
+        "{Male: 3, Female: 3}",
+    };
+    struct recipe recipe;
+
+    for (size_t i = 0; i < co_countof(same); i++) {
+        char yaml[300];
+        char *text;
+
+        (void)snprintf(yaml, sizeof yaml, HEAD "population: {mix: {%s}}\n",
+                       same[i]);
+        text = recipe_text(*state, yaml);
+        if (!text) assert_string_equal(diag.text, "");
+        assert_non_null(strstr(text, "\"job\":\"personas\",\"mix\":{\"age\":{"
+                                     "\"18-30\":1500000},\"state\":{\"CA\":"
+                                     "2000000}},\"model\":"));
+        assert_int_equal(recipe_parse(text, strlen(text), &recipe, &diag),
+                         CO_OK);
+        assert_int_equal(recipe.mix.count, 2);
+        assert_int_equal(recipe.mix.items[0].from, 18);
+        assert_int_equal(recipe.mix.items[0].to, 30);
+        recipe_fini(&recipe);
+        free(text);
+    }
+    /* No mix at all is the recipe of folders that knew none. */
+    assert_recipe(*state, HEAD "population: {mix: {sex: {Male: 1}}}\n",
+                  BEFORE "{}}");
+}
+
+static void
 keys_change_the_recipe_exactly_as_the_table_says(void **state)
 {
     /* For each key of the table another value than in HEAD. Keys with one
@@ -132,6 +167,7 @@ keys_change_the_recipe_exactly_as_the_table_says(void **state)
         {"seed", "job: personas\nname: a\nrows: 10\nseed: 43\n"},
         {"rows", "job: personas\nname: a\nrows: 11\nseed: 42\n"},
         {"population.where", HEAD "population: {where: {sex: female}}\n"},
+        {"population.mix", HEAD "population: {mix: {sex: {Female: 2}}}\n"},
         {"phases", HEAD "phases: [corpus]\n"},
         {"priority", HEAD "priority: high\n"},
         {"output.dir", HEAD "output: {dir: x}\n"},
@@ -185,6 +221,12 @@ a_recipe_survives_the_way_to_the_worker(void **state)
     free(text);
 }
 
+#define WITH_MIX(mix)                                                          \
+    "{\"generator\":1,\"grid\":250,\"job\":\"personas\",\"mix\":" mix          \
+    ",\"model\":\"0000000000abcdef\",\"phases\":[\"corpus\",\"compose\"],"     \
+    "\"population\":\"us\",\"provider\":\"builtin\",\"seed\":\"42\","          \
+    "\"version\":1,\"where\":{}}"
+
 static void
 hostile_recipes_are_refused(void **state)
 {
@@ -212,6 +254,18 @@ hostile_recipes_are_refused(void **state)
          "recipe: bad condition on \"state\""},
         {BEFORE "{\"state\":[\"TX\",\"CA\"]}}", CO_INVALID,
          "recipe: bad condition on \"state\""},
+        {WITH_MIX("[]"), CO_INVALID, "recipe: mix is not an object"},
+        {WITH_MIX("{\"shoe\":{}}"), CO_NOTFOUND, "recipe: bad mix of \"shoe\""},
+        {WITH_MIX("{\"hispanic\":{\"Yes\":1}}"), CO_INVALID,
+         "recipe: bad mix of \"hispanic\""},
+        {WITH_MIX("{\"age\":{\"1-200\":1}}"), CO_INVALID,
+         "recipe: bad mix of \"age\""},
+        {WITH_MIX("{\"sex\":{\"Male\":1000000001}}"), CO_INVALID,
+         "recipe: bad mix of \"sex\""},
+        {WITH_MIX("{\"sex\":{\"Male\":-1}}"), CO_INVALID,
+         "recipe: bad mix of \"sex\""},
+        {WITH_MIX("{\"sex\":{\"Male\":2,\"Female\":3}}"), CO_INVALID,
+         "recipe: not in canonical form, or with unknown keys"},
         {BEFORE "{},\"z\":1}", CO_INVALID,
          "recipe: not in canonical form, or with unknown keys"},
         {BEFORE "{} }", CO_INVALID,
@@ -312,18 +366,43 @@ impossible_conditions_are_refused_with_their_line(void **state)
         "us.yaml:6: ");
 }
 
+static void
+impossible_mixes_are_refused_with_their_line(void **state)
+{
+#define MIX(s) HEAD "population:\n  mix: " s "\n"
+    assert_check_refused(*state, MIX("{state: {XX: 2}}"),
+                         "us.yaml:6: mix: state has no value \"XX\"; allowed: "
+                         "AK; ");
+    assert_check_refused(*state, MIX("{state: {CA: 2, California: 3}}"),
+                         "us.yaml:6: mix: state California has two weights; "
+                         "give each value once");
+    assert_check_refused(*state, MIX("{age: {\"18-29\": 2, \"29-40\": 3}}"),
+                         "us.yaml:6: mix: age 29 has two weights; let the "
+                         "bands not overlap");
+    assert_check_refused(*state, MIX("{sex: {Male: 0, Female: 0}}"),
+                         "us.yaml:6: mix: nobody in the population has a "
+                         "weight above 0; loosen one of them");
+    assert_check_refused(
+        *state, MIX("{sex: {Male: 0}}\n  where: {sex: Male}"),
+        "us.yaml:6: mix: nobody in the population has a weight above 0 and "
+        "fulfils all conditions; loosen one of them");
+#undef MIX
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_recipe_is_canonical_json),
         cmocka_unit_test(one_meaning_has_one_form),
+        cmocka_unit_test(one_mix_has_one_form),
         cmocka_unit_test(keys_change_the_recipe_exactly_as_the_table_says),
         cmocka_unit_test(a_recipe_survives_the_way_to_the_worker),
         cmocka_unit_test(hostile_recipes_are_refused),
         cmocka_unit_test(every_truncation_of_a_recipe_is_refused),
         cmocka_unit_test(differences_are_told_in_words),
         cmocka_unit_test(impossible_conditions_are_refused_with_their_line),
+        cmocka_unit_test(impossible_mixes_are_refused_with_their_line),
     };
 
     return cmocka_run_group_tests(tests, open_model, close_model);

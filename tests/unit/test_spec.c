@@ -149,9 +149,9 @@ unknown_keys_are_named_with_those_allowed(void **state)
     assert_refused(HEAD "output:\n  dri: x\n",
                    "us.yaml:5: output.dri: unknown key, did you mean dir?; "
                    "allowed here: dir, shard_rows or formats");
-    assert_refused(HEAD "population:\n  mix: {}\n",
-                   "us.yaml:5: population.mix: unknown key; allowed here: data "
-                   "or where");
+    assert_refused(HEAD "population:\n  source: x\n",
+                   "us.yaml:5: population.source: unknown key; allowed here: "
+                   "data, where or mix");
 }
 
 static void
@@ -298,6 +298,55 @@ the_command_line_stands_above_the_file(void **state)
     spec_free(spec);
 }
 
+static void
+weights_are_checked_as_far_as_the_file_goes(void **state)
+{
+#define MIX(s) HEAD "population:\n  mix: " s "\n"
+    struct job_spec *spec =
+        given(MIX("{state: {CA: 2.0, tx: 0.000001}, age: {\"18-29\": 1000, "
+                  "\"80+\": 0, \"7\": 0.5}}"));
+
+    (void)state;
+    assert_int_equal(spec->mix.count, 5);
+    assert_int_equal(spec->mix.items[0].weight, 2000000);
+    assert_int_equal(spec->mix.items[1].weight, 1);
+    assert_int_equal(spec->mix.items[2].weight, MIX_MAX);
+    assert_int_equal(spec->mix.items[3].from, 80);
+    assert_int_equal(spec->mix.items[3].to, 99);
+    assert_int_equal(spec->mix.items[4].to, 7);
+    spec_free(spec);
+    assert_refused(MIX("{marital_status: {Divorced: 2}}"),
+                   "us.yaml:5: population.mix.marital_status: unknown key; "
+                   "allowed here: state, sex, age or race_ethnicity");
+    assert_refused(MIX("{sex: Female}"), "us.yaml:5: population.mix.sex: found "
+                                         "\"Female\"; allowed is a map (key: "
+                                         "value)");
+    assert_refused(MIX("{sex: {Female: 1000.000001}}"),
+                   "us.yaml:5: population.mix.sex.Female: found "
+                   "\"1000.000001\"; allowed is a number from 0 to 1000 with "
+                   "at most 6 decimals");
+    assert_refused(MIX("{sex: {Female: 1.0000001}}"),
+                   "us.yaml:5: population.mix.sex.Female: found "
+                   "\"1.0000001\"; allowed is a number from 0 to 1000 with at "
+                   "most 6 decimals");
+    assert_refused(
+        MIX("{sex: {Female: -1}}"),
+        "us.yaml:5: population.mix.sex.Female: found \"-1\"; allowed is a "
+        "number from 0 to 1000 with at most 6 decimals");
+    assert_refused(
+        MIX("{sex: {Female: 1e3}}"),
+        "us.yaml:5: population.mix.sex.Female: found \"1e3\"; allowed is a "
+        "number from 0 to 1000 with at most 6 decimals");
+    assert_refused(MIX("{age: {\"18-120\": 2}}"),
+                   "us.yaml:5: population.mix.age.18-120: these are no ages; "
+                   "allowed are \"18-29\", \"18\" and \"80+\", from 0 to 99");
+    assert_null(parse(MIX("{age: {\"29-18\": 2}}")));
+    assert_null(parse(MIX("{age: {\"018\": 2}}")));
+    assert_null(parse(MIX("{age: {\"18-\": 2}}")));
+    assert_null(parse(MIX("[]")));
+#undef MIX
+}
+
 /* --- documents ------------------------------------------------------------ */
 
 static void
@@ -378,8 +427,15 @@ the_schema_agrees_with_the_parser(void **state)
     for (unsigned i = 0; i < ATTR_COUNT; i++) {
         attributes[i] = attribute_get((enum attribute_id)i)->name;
     }
-    at = json_object_get(json_object_get(at, "properties"), "where");
-    assert_properties(at, attributes);
+    at = json_object_get(at, "properties");
+    assert_properties(json_object_get(at, "where"), attributes);
+    for (unsigned i = 0, n = 0; i < ATTR_COUNT; i++) {
+        if (attribute_get((enum attribute_id)i)->root) {
+            attributes[n++] = attribute_get((enum attribute_id)i)->name;
+            attributes[n] = NULL;
+        }
+    }
+    assert_properties(json_object_get(at, "mix"), attributes);
     for (size_t i = 0; i < count; i++) {
         required += strcmp(keys[i].fallback, "required") == 0;
     }
@@ -400,6 +456,7 @@ main(void)
         cmocka_unit_test(keys_of_later_versions_are_unknown_for_now),
         cmocka_unit_test(wrong_types_and_values_are_told),
         cmocka_unit_test(conditions_are_checked_as_far_as_the_file_goes),
+        cmocka_unit_test(weights_are_checked_as_far_as_the_file_goes),
         cmocka_unit_test(hostile_files_are_refused),
         cmocka_unit_test(the_command_line_stands_above_the_file),
         cmocka_unit_test(the_document_has_every_key_as_it_is),
