@@ -151,8 +151,13 @@ credit_on_credit(struct dispatch *d, struct worker *w, const struct msg *m,
                  struct outbox *out)
 {
     const struct msg_credit *c = &m->credit;
-    struct line *line = named_line(d, w, m, c->service, c->provider, out);
+    struct line *line;
 
+    if (c->greeting && c->greeting != w->greeting) {
+        d->count.stale_credit++; /* counted from a HELLO before the last one */
+        return;
+    }
+    line = named_line(d, w, m, c->service, c->provider, out);
     if (!line) return;
     if (c->granted < line->granted) {
         bad_credit(d, SIDE_BACK, w->handle, m, "a grant is never lowered", out);

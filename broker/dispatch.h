@@ -93,6 +93,7 @@ struct dispatch_limits dispatch_limits_default(void);
     X(inventory_full, "tasks not adopted because there are too many")          \
     X(unacked_untracked, "result batches beyond unacked_max, not remembered")  \
     X(overgranted, "grants of workers beyond worker_tasks_max, not used")      \
+    X(stale_credit, "grants counted from an older HELLO, not used")            \
     X(workers_joined, "workers welcomed")                                      \
     X(workers_rebound, "workers that came back on a new link")                 \
     X(workers_away, "workers that could not be reached for a while")           \

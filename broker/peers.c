@@ -173,7 +173,8 @@ owner_slot(struct dispatch *d, uint32_t *ret_slot)
 /* ---- HELLO --------------------------------------------------------------- */
 
 static void
-welcome(struct dispatch *d, enum side side, uint64_t handle, struct outbox *out)
+welcome(struct dispatch *d, enum side side, uint64_t handle, uint32_t greeting,
+        struct outbox *out)
 {
     struct msg m = {.type = MSG_welcome,
                     .welcome = {.version = PROTO_VERSION,
@@ -183,7 +184,8 @@ welcome(struct dispatch *d, enum side side, uint64_t handle, struct outbox *out)
                                 .dead_ms = d->limits.dead_ms,
                                 .batch_max = BATCH_MAX,
                                 .body_max = BODY_BYTES_MAX,
-                                .part_max = d->limits.part_max}};
+                                .part_max = d->limits.part_max,
+                                .greeting = greeting}};
 
     push(out, side, handle, &m);
 }
@@ -274,6 +276,7 @@ worker_begin(struct dispatch *d, struct worker *w, uint64_t handle,
     w->handle = handle;
     w->fingerprint = h->fingerprint;
     w->tags = tags;
+    w->greeting = h->greeting;
     msg_str_copy(h->name, w->name, sizeof w->name);
     w->last_ms = w->quiet_since = w->compared_ms = w->asked_ms = now_ms;
     w->beat_at = now_ms + d->limits.beat_ms;
@@ -317,7 +320,7 @@ hello_worker(struct dispatch *d, uint64_t handle, const struct msg *m,
                         "too many peers or tags, or a second HELLO");
         return;
     }
-    welcome(d, SIDE_BACK, handle, out);
+    welcome(d, SIDE_BACK, handle, h->greeting, out);
     worker_begin(d, w, handle, h, tags, now_ms, out);
     (void)peers_apply(d, w, WEV_HELLO, "hello");
 }
@@ -349,7 +352,7 @@ hello_owner(struct dispatch *d, uint64_t handle, const struct msg *m,
     msg_str_copy(m->hello.name, o->name, sizeof o->name);
     o->last_ms = now_ms;
     o->beat_at = now_ms + d->limits.beat_ms;
-    welcome(d, SIDE_FRONT, handle, out);
+    welcome(d, SIDE_FRONT, handle, m->hello.greeting, out);
     dispatch_event(d, "owner", o->incarnation, o->name, "unknown", "ready",
                    "hello");
 }

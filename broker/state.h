@@ -119,6 +119,7 @@ struct unacked {
 
 struct worker {
     uint64_t handle, incarnation, fingerprint, tags;
+    uint32_t greeting; /* of its last HELLO: grants are counted from there */
     char name[NAME_BYTES_MAX + 1];
     enum worker_state state;
     int64_t last_ms, beat_at, away_since, quiet_since, compared_ms, asked_ms;

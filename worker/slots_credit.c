@@ -102,7 +102,8 @@ push_grant(struct slots *s, uint32_t link, uint32_t service, struct outbox *out)
     const struct msg m = {
         .type = MSG_credit,
         .credit = {.service = service_text(s, service),
-                   .granted = s->links[link].credit[service].granted},
+                   .granted = s->links[link].credit[service].granted,
+                   .greeting = s->links[link].greeting},
     };
     outbox_push(out, SLOTS_SIDE, link, &m, (struct co_bytes){0});
 }

@@ -146,7 +146,8 @@ struct credit {
 
 struct link {
     uint8_t state;
-    uint64_t broker; /* incarnation */
+    uint64_t broker;   /* incarnation */
+    uint32_t greeting; /* number of the last HELLO */
     uint32_t beat_ms, dead_ms, batch_max, body_max, part_max;
     int64_t heard_us, said_us; /* last message in, last HELLO or BEAT out */
     int64_t tasks_us;          /* last TASKS */

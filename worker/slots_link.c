@@ -79,6 +79,7 @@ push_hello(struct slots *s, uint32_t link, struct outbox *out)
     }
     m.hello.held_count = s->links[link].held_count;
     m.hello.held_hash = s->links[link].held_hash;
+    m.hello.greeting = ++s->links[link].greeting;
     s->links[link].said_us = s->now_us;
     outbox_push(out, SLOTS_SIDE, link, &m, (struct co_bytes){0});
 }
@@ -105,6 +106,9 @@ slots_on_welcome(struct slots *s, uint32_t link, const struct msg_welcome *w,
 {
     struct link *l = &s->links[link];
 
+    /* Two HELLOs crossed: only with the answer to the newer one do both sides
+     * count grants from the same point. */
+    if (w->greeting && w->greeting != l->greeting) return;
     if (!link_apply(s, link, LINK_EV_WELCOME)) return;
     s->counters.welcomes++;
     l->broker = w->incarnation;

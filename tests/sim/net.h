@@ -25,7 +25,8 @@ struct conn {
     int64_t slow_until_us, slow_us;
     struct conn_credit credit;
     /* HELLOs whose WELCOME is not out yet, and what was granted behind them */
-    unsigned greetings, hellos;
+    unsigned greetings;
+    uint32_t greeting; /* number of the newest */
     uint64_t granted_after;
 };
 

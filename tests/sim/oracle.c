@@ -499,7 +499,7 @@ oracle_on_worker_turn(struct sim *s, struct node *n, uint64_t incarnation,
         sim_fail(s, "G3", "%s keeps %u result batches, %u are not committed",
                  node_name(n), stats.kept, s->oracle->kept[n->index]);
     }
-    if (stats.counters.over_credit && !s->oracle->crossed[n->index]) {
+    if (stats.counters.over_credit) {
         sim_fail(s, "G6", "%s got more tasks than it granted", node_name(n));
     }
     if (stats.counters.bad) {
@@ -511,10 +511,7 @@ oracle_on_worker_turn(struct sim *s, struct node *n, uint64_t incarnation,
 void
 oracle_on_death(struct sim *s, const struct node *n)
 {
-    if (n->kind == NODE_WORKER) {
-        s->oracle->kept[n->index] = 0;
-        s->oracle->crossed[n->index] = false;
-    }
+    if (n->kind == NODE_WORKER) s->oracle->kept[n->index] = 0;
     if (n->kind == NODE_OWNER && s->oracle->turn == n) s->oracle->turn = NULL;
 }
 

@@ -42,9 +42,6 @@ struct oracle {
     uint16_t count[ITEMS_MAX][STEPS];
     struct batch *batches[BATCH_BUCKETS];
     uint32_t kept[SIM_WORKERS_MAX];
-    /* Said HELLO twice on one connection: a CREDIT between the two is counted
-     * by the broker and not by the worker, which gives tasks back then. */
-    bool crossed[SIM_WORKERS_MAX];
     struct loss *losses;
     size_t n_losses, cap_losses;
     struct msg_reader *reader;

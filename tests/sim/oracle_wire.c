@@ -128,10 +128,10 @@ oracle_on_broker_input(struct sim *s, unsigned side, uint64_t routing,
     if (side == FRONT_SIDE || !c) return;
     if (m->type == MSG_hello) {
         c->greetings++;
-        if (c->hellos++) s->oracle->crossed[c->dealer->index] = true;
+        c->greeting = m->hello.greeting;
         c->granted_after = 0;
     }
-    if (m->type != MSG_credit) return;
+    if (m->type != MSG_credit || m->credit.greeting != c->greeting) return;
     if (c->greetings) {
         c->granted_after = m->credit.granted;
     } else if (m->credit.granted > c->credit.granted) {
