@@ -3,6 +3,7 @@
 
 #include "common/fs.h"
 #include "coordinator/ledger.h"
+#include "population/audit_report.h"
 #include "population/generator.h"
 
 #include <stdio.h>
@@ -183,34 +184,30 @@ enum co_err
 corpus_write_report(const struct corpus_facts *f, struct co_diag *diag)
 {
     co_auto(audit_freep) struct audit *audit = NULL;
+    struct audit_figures figures;
     struct co_buf buf;
-    struct co_buf text;
     struct co_json json;
     struct kind_ledger ledger;
     enum co_err err = audit_of(f, &audit);
 
-    co_buf_init(&buf, FILE_BYTES_MAX);
-    co_buf_init(&text, FILE_BYTES_MAX);
-    if (!err) err = audit_report(audit, f->sampler, &text);
+    personas_kind.ledger(f->personas, &ledger);
+    if (!err) err = compare_all(audit, f->sampler, ledger.accepted, &figures);
     if (err) {
-        co_buf_fini(&text);
         return co_fail(diag, err, "cannot make the audit: %s",
                        co_err_text(err));
     }
+    co_buf_init(&buf, FILE_BYTES_MAX);
     co_json_init(&json, &buf);
     co_json_object(&json);
     put_head(&json, f);
     put_totals(&json, f->personas);
-    personas_kind.ledger(f->personas, &ledger);
     co_json_key(&json, "ledger");
     co_json_object(&json);
     ledger_put(&json, &ledger);
     co_json_end(&json);
-    co_json_key(&json, "audit");
-    co_json_raw(&json, (const char *)text.data, text.len);
+    audit_report(&figures, audit_joints(audit), &json);
     co_json_end(&json);
     (void)co_json_finish(&json);
-    co_buf_fini(&text);
     return write_file(f, "report.json", &buf, diag);
 }
 

@@ -396,7 +396,7 @@ keep_deltas(struct personas *p, const struct range_result *r,
         personas_leb(&buf, d->table);
         personas_leb(&buf, d->cell);
         personas_leb(&buf, d->n);
-        if (counted[d->table] > r->rows) break;
+        if (counted[d->table] > audit_sum_max(d->table, r->rows)) break;
         if (i + 1 == r->n_deltas) info->deltas_len = (uint32_t)buf.len;
     }
     if (buf.err || (r->n_deltas && !info->deltas_len)) {

@@ -100,6 +100,7 @@ range_begin(struct range_maker *r, const struct sampler *s, uint64_t start,
     r->count = count;
     r->take = take;
     r->level = level;
+    audit_begin(r->audit, start);
     r->done = r->accepted = r->rows = 0;
     memset(r->bitmap, 0, (count + 7) / 8);
     co_buf_clear(&r->raw);
@@ -158,10 +159,14 @@ collect_deltas(struct range_maker *r)
 
     r->n_deltas = 0;
     for (uint32_t t = 0; t < AUDIT_TABLE_COUNT; t++) {
-        for (uint32_t c = 0; c < audit_cells(r->audit, t) && !err; c++) {
-            uint32_t n = (uint32_t)audit_get(r->audit, t, c);
+        uint32_t n = 0;
+        const uint32_t *cells = audit_touched(r->audit, t, &n);
 
-            if (n) err = deltas_push(r, (struct audit_delta){t, c, n});
+        for (uint32_t i = 0; i < n && !err; i++) {
+            uint64_t count = audit_get(r->audit, t, cells[i]);
+
+            err = deltas_push(
+                r, (struct audit_delta){t, cells[i], (uint32_t)count});
         }
     }
     return err;
@@ -189,6 +194,7 @@ range_end(struct range_maker *r, struct range_result *ret)
     enum co_err err;
 
     co_assert(r->s && r->done == r->count);
+    audit_end(r->audit);
     err = compress_rows(r);
     if (!err) err = collect_deltas(r);
     if (err) return err;

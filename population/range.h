@@ -6,7 +6,7 @@
  *   4 accepted u32     5 bitmap of the accepted (count bits, LSB first)
  *   6 rows in the frame, min(accepted, take)
  *   7 raw_bytes u64    8 raw_crc32 (zlib's) of the uncompressed rows
- *   9 deltas: array of [table, cell, n, cell, n, ...]
+ *   9 deltas: array of [table, cell, n, cell, n, ...] (audit.h)
  *  10 frame: one zstd frame, level 1, of `rows` lines
  * Unknown keys are skipped. The same range gives the same bytes anywhere
  * (given population_fingerprint).

@@ -201,15 +201,17 @@ result_good(const struct range_result *r, uint32_t bitmap_bytes)
            (r->rows == 0) == (r->raw_bytes == 0) && frame_good(r);
 }
 
-/* The counts of each table sum to at most the rows. */
+/* The counts of each table sum to at most what the rows can give. */
 static bool
 deltas_good(const struct range_result *r)
 {
     uint64_t sum[AUDIT_TABLE_COUNT] = {0};
 
     for (size_t i = 0; i < r->n_deltas; i++) {
-        sum[r->deltas[i].table] += r->deltas[i].n;
-        if (sum[r->deltas[i].table] > r->rows) return false;
+        uint32_t table = r->deltas[i].table;
+
+        sum[table] += r->deltas[i].n;
+        if (sum[table] > audit_sum_max(table, r->rows)) return false;
     }
     return true;
 }

@@ -4,6 +4,7 @@
  *     print_rows --time MODEL [ROWS]           rows a second, one thread
  *     print_rows --audit MODEL [ROWS [SEED]]   the audit's report */
 #include "common/clock.h"
+#include "population/audit_report.h"
 #include "population/range.h"
 
 #include <stdio.h>
@@ -83,17 +84,32 @@ static int
 print_audit(const struct sampler *s, uint64_t rows)
 {
     struct audit *audit = NULL;
-    struct co_buf json;
+    struct audit_figures figures;
+    struct co_buf buf;
+    struct co_json json;
     struct person p;
+    uint64_t accepted = 0;
 
     if (audit_new(sampler_model(s), &audit)) return 1;
     for (uint64_t i = 0; i < rows; i++) {
+        if (i % LAGS_GRID == 0) {
+            audit_end(audit);
+            audit_begin(audit, i);
+        }
         sampler_draw(s, i, &p);
-        if (sampler_accepts(s, &p)) audit_count(audit, &p);
+        if (!sampler_accepts(s, &p)) continue;
+        audit_count(audit, &p);
+        accepted++;
     }
-    co_buf_init(&json, 1 << 20);
-    if (!audit_report(audit, s, &json)) puts(co_buf_text(&json));
-    co_buf_fini(&json);
+    audit_end(audit);
+    if (compare_all(audit, s, accepted, &figures)) return 1;
+    co_buf_init(&buf, 1 << 20);
+    co_json_init(&json, &buf);
+    co_json_object(&json);
+    audit_report(&figures, audit_joints(audit), &json);
+    co_json_end(&json);
+    if (!co_json_finish(&json)) puts(co_buf_text(&buf));
+    co_buf_fini(&buf);
     audit_free(audit);
     return 0;
 }

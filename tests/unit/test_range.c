@@ -183,7 +183,7 @@ figures_that_contradict_each_other_are_refused(void **state)
 {
     struct fixture *f = *state;
     struct range_result good = made(f, 250, 20), bad, r;
-    struct audit_delta lie = {0, 1, 21};
+    struct audit_delta lie = {AUDIT_JOINTS, 1, 21};
     struct range_result *cases[7];
     struct range_result all[7];
 

@@ -3,6 +3,7 @@
  * a wanted change raise GENERATOR_VERSION and run this test with
  * CO_WRITE_GOLDEN=1. */
 #include "population/audit.h"
+#include "population/compare.h"
 #include "population/generator.h"
 #include "population/row.h"
 #include "tests/unit/population.h"
@@ -61,14 +62,14 @@ sex_age_state_stays_within_0_002_at_a_million(void **state)
 {
     struct sampler *s = given_sampler(m, 42, NULL, 0);
     struct audit *a = counted(s, 1000000);
-    struct audit_result r;
+    struct comparison r;
 
     (void)state;
-    assert_int_equal(audit_compare(a, s, AUDIT_SEX_AGE_STATE, &r), CO_OK);
+    assert_int_equal(compare_joint(a, s, JOINT_SEX_AGE_STATE, &r), CO_OK);
     assert_true(r.tv <= 0.002);
-    assert_int_equal(audit_compare(a, s, AUDIT_RACE_STATE, &r), CO_OK);
+    assert_int_equal(compare_joint(a, s, JOINT_RACE_STATE, &r), CO_OK);
     assert_true(r.z <= 3);
-    assert_int_equal(audit_compare(a, s, AUDIT_EDUCATION_AGE_SEX, &r), CO_OK);
+    assert_int_equal(compare_joint(a, s, JOINT_EDUCATION_AGE_SEX, &r), CO_OK);
     assert_true(r.z <= 3);
     audit_free(a);
     sampler_free(s);

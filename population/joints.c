@@ -1,0 +1,307 @@
+/* joints.c - see joints.h. A dimension is an attribute as it stands, a set
+ * of age groups, or (for levels that merge others) a function. */
+#include "population/joints.h"
+
+#define AGES(...)                                                              \
+    (const uint8_t[])                                                          \
+    {                                                                          \
+        __VA_ARGS__, MODEL_AGES                                                \
+    }
+
+struct dim {
+    bool attribute;       /* `id` as it stands */
+    enum attribute_id id; /* whose labels it uses */
+    const uint8_t *ages;  /* first age of each group, then MODEL_AGES */
+    uint32_t size;        /* of a function's values */
+    uint32_t (*of)(const struct person *p);
+    const char *const *labels;
+};
+
+enum { ADULT = 18, LEVEL_AGE = 25, ADULT_LEVELS = EDU_COUNT - EDU_UNDER_9 };
+
+static uint32_t
+adult_education(const struct person *p)
+{
+    if (p->age < ADULT || p->education < EDU_UNDER_9) return UINT32_MAX;
+    return p->education - (uint32_t)EDU_UNDER_9;
+}
+
+static const char *const adult_labels[ADULT_LEVELS] = {
+    "Less than 9th grade",
+    "9th to 12th grade, no diploma",
+    "High school graduate",
+    "Some college, no degree",
+    "Associate's degree",
+    "Bachelor's degree",
+    "Graduate or professional degree",
+};
+
+/* The armed forces are one title without a table by sex or education. */
+static bool
+civilian_at_work(const struct person *p)
+{
+    return p->employment == EMPLOY_EMPLOYED;
+}
+
+static uint32_t
+occupation_of(const struct person *p)
+{
+    return civilian_at_work(p) ? p->occupation : UINT32_MAX;
+}
+
+static uint32_t
+level_at_work(const struct person *p)
+{
+    if (!civilian_at_work(p) || p->age < LEVEL_AGE) return UINT32_MAX;
+    if (p->education <= EDU_NO_DIPLOMA) return 0;
+    return p->education - (uint32_t)EDU_NO_DIPLOMA;
+}
+
+static const char *const level_labels[MODEL_OCC_LEVELS] = {
+    "less than high school", "high school graduate", "some college",
+    "associate's degree",    "bachelor's degree",    "graduate degree",
+};
+
+static const struct dim dims[DIM_COUNT] = {
+    [DIM_STATE] = {.attribute = true, .id = ATTR_STATE},
+    [DIM_SEX] = {.attribute = true, .id = ATTR_SEX},
+    [DIM_RACE] = {.attribute = true, .id = ATTR_RACE},
+    [DIM_HISPANIC] = {.attribute = true, .id = ATTR_HISPANIC},
+    [DIM_EDUCATION] = {.attribute = true, .id = ATTR_EDUCATION},
+    [DIM_MARITAL] = {.attribute = true, .id = ATTR_MARITAL},
+    [DIM_EMPLOYMENT] = {.attribute = true, .id = ATTR_EMPLOYMENT},
+    /* the groups of the tables: B01001 (from the model), B15001, B12002 */
+    [DIM_EDUCATION_AGE] = {.ages = AGES(18, 25, 35, 45, 65)},
+    [DIM_MARITAL_AGE] = {.ages = AGES(15, 18, 20, 25, 30, 35, 40, 45, 50, 55,
+                                      60, 65, 75, 85)},
+    [DIM_EDUCATION_ADULT] = {.size = ADULT_LEVELS,
+                             .of = adult_education,
+                             .labels = adult_labels},
+    [DIM_OCCUPATION] = {.id = ATTR_OCCUPATION, .of = occupation_of},
+    [DIM_OCCUPATION_LEVEL] = {.size = MODEL_OCC_LEVELS,
+                              .of = level_at_work,
+                              .labels = level_labels},
+};
+
+static const struct joint joints[JOINT_COUNT] = {
+    [JOINT_SEX_AGE_STATE] = {"sex x age x state",
+                             "everybody",
+                             "states, sexes, 23 age groups",
+                             false,
+                             {DIM_STATE, DIM_SEX, DIM_AGE_GROUP}},
+    [JOINT_RACE_STATE] = {"race x state",
+                          "everybody",
+                          "states, 7 races",
+                          false,
+                          {DIM_STATE, DIM_RACE}},
+    [JOINT_EDUCATION_AGE_SEX] = {"education x age x sex",
+                                 "18 and over",
+                                 "5 age groups, sexes, 7 levels",
+                                 false,
+                                 {DIM_EDUCATION_AGE, DIM_SEX,
+                                  DIM_EDUCATION_ADULT}},
+    [JOINT_MARITAL_AGE_SEX] = {"marital status x age x sex",
+                               "15 and over",
+                               "14 age groups, sexes, 6 statuses",
+                               false,
+                               {DIM_MARITAL_AGE, DIM_SEX, DIM_MARITAL}},
+    [JOINT_OCCUPATION_SEX] = {"occupation x sex",
+                              "civilians at work",
+                              "every Census title, sexes",
+                              false,
+                              {DIM_OCCUPATION, DIM_SEX}},
+    [JOINT_OCCUPATION_EDUCATION] = {"occupation x education",
+                                    "civilians at work, 25 and over",
+                                    "every Census title, 6 levels",
+                                    false,
+                                    {DIM_OCCUPATION, DIM_OCCUPATION_LEVEL}},
+    [JOINT_HISPANIC] =
+        {"hispanic", "everybody", "2 values", true, {DIM_HISPANIC}},
+    [JOINT_EDUCATION] =
+        {"education_level", "everybody", "12 levels", true, {DIM_EDUCATION}},
+    [JOINT_MARITAL] =
+        {"marital_status", "everybody", "6 statuses", true, {DIM_MARITAL}},
+    [JOINT_EMPLOYMENT] = {"employment_status",
+                          "everybody",
+                          "7 statuses",
+                          true,
+                          {DIM_EMPLOYMENT}},
+};
+
+/* --- dimensions -------------------------------------------------------- */
+
+static uint32_t
+dim_size(const struct model *m, enum joint_dim id)
+{
+    const struct dim *d = &dims[id];
+    uint32_t n = 0;
+
+    if (id == DIM_NONE) return 1;
+    if (id == DIM_AGE_GROUP) return m->age_group_count;
+    if (id == DIM_OCCUPATION) return m->occupations;
+    if (d->attribute) return attribute_values(m, d->id);
+    if (!d->ages) return d->size;
+    while (d->ages[n + 1] < MODEL_AGES) {
+        n++;
+    }
+    return n + 1;
+}
+
+static uint32_t
+age_group(const uint8_t *ages, uint32_t age)
+{
+    uint32_t g = 0;
+
+    if (age < ages[0]) return UINT32_MAX;
+    while (ages[g + 1] <= age) {
+        g++;
+    }
+    return g;
+}
+
+static uint32_t
+dim_of(enum joint_dim id, const struct person *p)
+{
+    const struct dim *d = &dims[id];
+
+    if (id == DIM_NONE) return 0;
+    if (id == DIM_AGE_GROUP) return p->age_group;
+    if (d->attribute) return attribute_of(p, d->id);
+    return d->ages ? age_group(d->ages, p->age) : d->of(p);
+}
+
+static void
+put_ages(unsigned low, unsigned high, struct co_buf *out)
+{
+    if (high >= MODEL_AGES - 1) {
+        co_buf_printf(out, "%u+", low);
+    } else {
+        co_buf_printf(out, "%u-%u", low, high);
+    }
+}
+
+static void
+dim_label(const struct model *m, enum joint_dim id, uint32_t v,
+          struct co_buf *out)
+{
+    const struct dim *d = &dims[id];
+
+    if (id == DIM_AGE_GROUP) {
+        put_ages(m->age_groups[2 * v], m->age_groups[2 * v + 1], out);
+    } else if (d->ages) {
+        put_ages(d->ages[v], d->ages[v + 1] - 1U, out);
+    } else if (d->labels) {
+        co_buf_puts(out, d->labels[v]);
+    } else {
+        struct model_text t = attribute_label(m, d->id, v);
+
+        if (t.data) co_buf_append(out, t.data, t.len);
+        if (!t.data) co_buf_printf(out, "%u", v); /* a number */
+    }
+}
+
+/* --- joints ------------------------------------------------------------ */
+
+void
+joints_init(struct joints *j, const struct model *m)
+{
+    *j = (struct joints){.m = m};
+    for (unsigned d = 0; d < DIM_COUNT; d++) {
+        j->size[d] = dim_size(m, (enum joint_dim)d);
+    }
+    for (unsigned id = 0; id < JOINT_COUNT; id++) {
+        j->cells[id] = 1;
+        for (unsigned d = 0; d < JOINT_DIMS_MAX; d++) {
+            j->cells[id] *= j->size[joints[id].dims[d]];
+        }
+    }
+}
+
+const struct joint *
+joint_get(enum joint_id id)
+{
+    co_assert(id < JOINT_COUNT);
+    return &joints[id];
+}
+
+uint32_t
+joint_size(const struct joints *j, enum joint_id id, unsigned dim)
+{
+    co_assert(dim < JOINT_DIMS_MAX);
+    return j->size[joint_get(id)->dims[dim]];
+}
+
+/* The cell from values by dimension id; out of range = not covered. */
+static uint32_t
+cell_of(const struct joints *j, enum joint_id id, const uint32_t *values)
+{
+    uint32_t cell = 0;
+
+    for (unsigned d = 0; d < JOINT_DIMS_MAX; d++) {
+        enum joint_dim dim = joints[id].dims[d];
+
+        if (values[dim] >= j->size[dim]) return JOINT_NO_CELL;
+        cell = cell * j->size[dim] + values[dim];
+    }
+    return cell;
+}
+
+uint32_t
+joint_cell(const struct joints *j, enum joint_id id, const struct person *p)
+{
+    uint32_t values[DIM_COUNT] = {0};
+
+    co_assert(id < JOINT_COUNT);
+    for (unsigned d = 0; d < JOINT_DIMS_MAX; d++) {
+        values[joints[id].dims[d]] = dim_of(joints[id].dims[d], p);
+    }
+    return cell_of(j, id, values);
+}
+
+void
+joints_place(const struct joints *j, const struct person *p,
+             uint32_t ret_cells[JOINT_COUNT])
+{
+    uint32_t values[DIM_COUNT];
+
+    for (unsigned d = 0; d < DIM_COUNT; d++) {
+        values[d] = dim_of((enum joint_dim)d, p);
+    }
+    for (unsigned id = 0; id < JOINT_COUNT; id++) {
+        ret_cells[id] = cell_of(j, (enum joint_id)id, values);
+    }
+}
+
+uint32_t
+joint_at(const struct joints *j, enum joint_id id,
+         const uint32_t values[JOINT_DIMS_MAX])
+{
+    uint32_t cell = 0;
+
+    for (unsigned d = 0; d < JOINT_DIMS_MAX; d++) {
+        uint32_t size = joint_size(j, id, d);
+        uint32_t v = joints[id].dims[d] == DIM_NONE ? 0 : values[d];
+
+        co_assert(v < size);
+        cell = cell * size + v;
+    }
+    return cell;
+}
+
+void
+joint_label(const struct joints *j, enum joint_id id, uint32_t cell,
+            struct co_buf *out)
+{
+    uint32_t values[JOINT_DIMS_MAX];
+
+    co_assert(id < JOINT_COUNT && cell < j->cells[id]);
+    for (unsigned d = JOINT_DIMS_MAX; d-- > 0;) {
+        values[d] = cell % joint_size(j, id, d);
+        cell /= joint_size(j, id, d);
+    }
+    for (unsigned d = 0; d < JOINT_DIMS_MAX; d++) {
+        if (joints[id].dims[d] == DIM_NONE) continue;
+        if (d) co_buf_puts(out, ", ");
+        dim_label(j->m, joints[id].dims[d], values[d], out);
+    }
+}

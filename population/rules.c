@@ -1,0 +1,218 @@
+/* rules.c - see rules.h. */
+#include "population/rules.h"
+
+#include <stdlib.h>
+
+enum {
+    MARRIED_AGE = 18,
+    WORKING_AGE = 16,
+    RETIRED_AGE = 50,
+    ARMED_AGE = 18,
+};
+
+struct rules {
+    const struct model *m;
+    uint8_t *named; /* [sex][age][name], a bit each */
+    size_t row_bytes;
+};
+
+/* Youngest age of a level: years of schooling + 5. */
+static const uint8_t level_age[EDU_COUNT] = {
+    [EDU_NOT_YET] = 0,     [EDU_PRESCHOOL] = 3, [EDU_ELEMENTARY] = 5,
+    [EDU_MIDDLE] = 11,     [EDU_HIGH_NOW] = 14, [EDU_UNDER_9] = 14,
+    [EDU_NO_DIPLOMA] = 14, [EDU_HIGH] = 17,     [EDU_SOME_COLLEGE] = 18,
+    [EDU_ASSOCIATE] = 20,  [EDU_BACHELOR] = 21, [EDU_GRADUATE] = 23,
+};
+
+static bool
+schooling(const struct rules *r, const struct person *p)
+{
+    (void)r;
+    return p->education >= EDU_COUNT || p->age >= level_age[p->education];
+}
+
+static bool
+married(const struct rules *r, const struct person *p)
+{
+    (void)r;
+    return p->marital >= MARITAL_COUNT || p->marital == MARITAL_NEVER ||
+           p->age >= MARRIED_AGE;
+}
+
+static bool
+working_age(const struct rules *r, const struct person *p)
+{
+    (void)r;
+    return p->employment >= EMPLOY_COUNT ||
+           (p->employment == EMPLOY_UNDER_16) == (p->age < WORKING_AGE);
+}
+
+static bool
+has_occupation(const struct rules *r, const struct person *p)
+{
+    bool works =
+        p->employment == EMPLOY_EMPLOYED || p->employment == EMPLOY_ARMED;
+
+    (void)r;
+    return p->employment >= EMPLOY_COUNT ||
+           works == (p->occupation != PERSON_NO_OCCUPATION);
+}
+
+/* A civilian title of the model, or none. */
+static bool
+has_title(const struct rules *r, const struct person *p)
+{
+    return p->occupation < r->m->occupations && p->education < EDU_COUNT;
+}
+
+static bool
+degree(const struct rules *r, const struct person *p)
+{
+    uint32_t level =
+        p->education <= EDU_NO_DIPLOMA ? 0 : p->education - EDU_NO_DIPLOMA;
+
+    return !has_title(r, p) ||
+           r->m->occ_edu[p->occupation * MODEL_OCC_LEVELS + level] > 0;
+}
+
+static bool
+youngest(const struct rules *r, const struct person *p)
+{
+    return !has_title(r, p) || p->age >= r->m->occ_age[p->occupation];
+}
+
+static bool
+retired(const struct rules *r, const struct person *p)
+{
+    (void)r;
+    return p->employment != EMPLOY_RETIRED || p->age >= RETIRED_AGE;
+}
+
+static bool
+armed(const struct rules *r, const struct person *p)
+{
+    (void)r;
+    return p->employment != EMPLOY_ARMED || p->age >= ARMED_AGE;
+}
+
+static bool
+city_in_state(const struct rules *r, const struct person *p)
+{
+    return p->state >= r->m->states || (p->city >= r->m->city_row[p->state] &&
+                                        p->city < r->m->city_row[p->state + 1]);
+}
+
+static size_t
+name_row(const struct rules *r, const struct person *p)
+{
+    return ((size_t)p->sex * MODEL_AGES + p->age) * r->row_bytes;
+}
+
+static bool
+name_of_year(const struct rules *r, const struct person *p)
+{
+    return p->first >= r->m->first.count ||
+           (r->named[name_row(r, p) + p->first / 8] >> p->first % 8 & 1);
+}
+
+static const struct {
+    struct rule rule;
+    bool (*holds)(const struct rules *r, const struct person *p);
+} rules[RULE_COUNT] = {
+    [RULE_SCHOOLING] = {{"schooling",
+                         "The age is at least the years of schooling of the "
+                         "education level plus five."},
+                        schooling},
+    [RULE_MARRIED] = {{"married", "Who is or was married is 18 or older."},
+                      married},
+    [RULE_WORKING_AGE] = {{"working_age",
+                           "The employment status is `Under 16` exactly for "
+                           "those under 16."},
+                          working_age},
+    [RULE_OCCUPATION] = {{"occupation",
+                          "Exactly those employed or in the armed forces "
+                          "have an occupation."},
+                         has_occupation},
+    [RULE_DEGREE] = {{"degree",
+                      "The education level is one that the occupation's "
+                      "workers have, and the degree that it needs."},
+                     degree},
+    [RULE_YOUNGEST] = {{"youngest",
+                        "Nobody is younger than the occupation's entry "
+                        "education and experience take."},
+                       youngest},
+    [RULE_RETIRED] = {{"retired", "Who is retired is 50 or older."}, retired},
+    [RULE_ARMED] = {{"armed", "Who is in the armed forces is 18 or older."},
+                    armed},
+    [RULE_CITY] = {{"city", "The city lies in the state."}, city_in_state},
+    [RULE_NAME_YEAR] = {{"name_year",
+                         "The given name was given to that sex in the year "
+                         "of birth."},
+                        name_of_year},
+};
+
+static void
+mark_names(struct rules *r)
+{
+    const struct model *m = r->m;
+    uint32_t rows = m->first_rows < MODEL_SEXES * MODEL_AGES
+                        ? m->first_rows
+                        : MODEL_SEXES * MODEL_AGES;
+
+    for (uint32_t row = 0; row < rows; row++) {
+        for (uint32_t k = m->first_row[row]; k < m->first_row[row + 1]; k++) {
+            uint32_t name = m->first_id[k];
+
+            r->named[row * r->row_bytes + name / 8] |=
+                (uint8_t)(1U << name % 8);
+        }
+    }
+}
+
+enum co_err
+rules_new(const struct model *m, struct rules **ret_rules)
+{
+    co_auto(rules_freep) struct rules *r = calloc(1, sizeof *r);
+
+    if (!r) return CO_NOMEM;
+    r->m = m;
+    r->row_bytes = m->first.count / 8 + 1;
+    r->named = calloc((size_t)MODEL_SEXES * MODEL_AGES, r->row_bytes);
+    if (!r->named) return CO_NOMEM;
+    mark_names(r);
+    *ret_rules = co_take(&r);
+    return CO_OK;
+}
+
+void
+rules_free(struct rules *r)
+{
+    if (!r) return;
+    free(r->named);
+    free(r);
+}
+
+const struct rule *
+rule_get(enum rule_id id)
+{
+    co_assert(id < RULE_COUNT);
+    return &rules[id].rule;
+}
+
+bool
+rule_holds(const struct rules *r, enum rule_id id, const struct person *p)
+{
+    co_assert(id < RULE_COUNT);
+    return rules[id].holds(r, p);
+}
+
+uint64_t
+rules_broken(const struct rules *r, const struct person *p)
+{
+    uint64_t broken = 0;
+
+    for (unsigned id = 0; id < RULE_COUNT; id++) {
+        if (!rules[id].holds(r, p)) broken |= UINT64_C(1) << id;
+    }
+    return broken;
+}
