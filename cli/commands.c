@@ -1,6 +1,8 @@
 /* commands.c - see commands.h. */
 #include "cli/commands.h"
 
+#include "common/near.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -15,6 +17,7 @@ static const struct cli_command table[] = {
     {"submit", cmd_submit, "FILE", "hand a job to a running coordinator"},
     {"validate", cmd_validate, "FILE", "check a job file, change nothing"},
     {"status", cmd_status, "[JOB|DIR]", "how runs stand"},
+    {"show", cmd_show, "OUT ROW...", "personas of a corpus, laid out"},
     {"journal check", cmd_journal_check, "DIR", "is a run's journal in order?"},
     {"journal repair", cmd_journal_repair, "DIR", "repair a damaged journal"},
     {"doctor", cmd_doctor, "[DIR]", "is this machine fit for it?"},
@@ -57,30 +60,6 @@ commands_find(int argc, char *const *argv, int *ret_words)
     return NULL;
 }
 
-/* Levenshtein's distance of words of at most WORD_MAX bytes. */
-static size_t
-distance(const char *a, size_t a_len, const char *b, size_t b_len)
-{
-    size_t row[WORD_MAX + 1];
-
-    for (size_t j = 0; j <= b_len; j++) {
-        row[j] = j;
-    }
-    for (size_t i = 1; i <= a_len; i++) {
-        size_t diagonal = row[0];
-
-        row[0] = i;
-        for (size_t j = 1; j <= b_len; j++) {
-            size_t change = diagonal + (a[i - 1] != b[j - 1]);
-            size_t shorter = row[j] < row[j - 1] ? row[j] : row[j - 1];
-
-            diagonal = row[j];
-            row[j] = change < shorter + 1 ? change : shorter + 1;
-        }
-    }
-    return row[b_len];
-}
-
 const char *
 commands_nearest(const char *typed)
 {
@@ -91,7 +70,7 @@ commands_nearest(const char *typed)
     best_word[0] = '\0';
     for (size_t i = 0; i < co_countof(table); i++) {
         size_t word = strcspn(table[i].name, " ");
-        size_t far = distance(typed, len, table[i].name, word);
+        size_t far = co_near_distance(typed, len, table[i].name, word);
 
         /* Three changes make any short word of any other. */
         if (far >= best || far >= word) continue;

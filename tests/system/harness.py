@@ -399,9 +399,12 @@ class Corpus:
                 content[os.path.basename(path)] = f.read()
         return content
 
-    def uuids(self):
+    def lines(self):
         text = subprocess.run(["zstd", "-dc", "--"] + self.files, stdout=subprocess.PIPE, check=True).stdout
-        return [json.loads(line)["uuid"] for line in text.splitlines()]
+        return text.decode().split("\n")[:-1]
+
+    def uuids(self):
+        return [json.loads(line)["uuid"] for line in self.lines()]
 
 
 def run_json(folder):
