@@ -438,6 +438,19 @@ model_hash(const struct model *model)
 }
 
 struct model_text
+model_document(const struct model *m, const char *section)
+{
+    const char *data = NULL;
+    uint32_t bytes = 0;
+    const struct want want = {section, 1, (const void **)&data, &bytes};
+
+    if (!find_section(m, section) || take_section("", NULL, m, &want)) {
+        return (struct model_text){NULL, 0};
+    }
+    return (struct model_text){data, bytes};
+}
+
+struct model_text
 model_text(const struct model_pool *pool, uint32_t i)
 {
     co_assert(i < pool->count);

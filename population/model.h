@@ -145,6 +145,12 @@ CO_DEFINE_FREEP(struct model, model_free)
 /* Hash of the content, as in the header; part of population_fingerprint. */
 uint64_t model_hash(const struct model *model);
 
+/* What the model says about itself (Markdown): chapters of data/README.md in
+ * the sections "doc.sources", "doc.left.out" and "doc.assumed". {NULL, 0}
+ * where a model has none. */
+struct model_text model_document(const struct model *model,
+                                 const char *section);
+
 /* Text number i of a pool; i must be below its count (asserted). */
 struct model_text model_text(const struct model_pool *pool, uint32_t i);
 

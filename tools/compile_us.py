@@ -11,10 +11,11 @@ left in the Population.
 """
 import sys
 
-from compile import home, modelfile, names, people, places, schooling, work
+from compile import (home, modelfile, names, notes, people, places, schooling,
+                     work)
 from compile.tables import Population, fail
 
-STEPS = [people, schooling, home, work, names, places]
+STEPS = [people, schooling, home, work, names, places, notes]
 
 
 def main():
