@@ -241,15 +241,16 @@ static bool
 level_possible(const struct sampler *s, const struct person *p)
 {
     const struct limit *l = &s->limits[ATTR_OCCUPATION];
-    uint32_t level = sampler_level(p->education), class = sampler_class(p->age);
+    uint32_t level = model_work_level(p->education),
+             class = sampler_class(p->age);
     const uint32_t *groups =
         s->group_end + sampler_group_at(s, p->state, p->sex, level, class);
     const uint64_t *end = s->occ_end + sampler_occ_at(s, p->sex, level, class);
 
-    for (uint32_t k = 0; k < s->m->occupations; k++) {
-        uint32_t o = s->occ_order[k], g = s->m->occ_of[o];
+    for (uint32_t o = 0; o < s->m->occupations; o++) {
+        uint32_t g = s->m->occ_of[o];
 
-        if (end[k] > (k ? end[k - 1] : 0) && limit_allows(l, o) &&
+        if (end[o] > (o ? end[o - 1] : 0) && limit_allows(l, o) &&
             groups[g] > (g ? groups[g - 1] : 0)) {
             return true;
         }

@@ -9,7 +9,7 @@
 #pragma once
 #include "population/model.h"
 
-enum { GENERATOR_VERSION = 1 };
+enum { GENERATOR_VERSION = 2 };
 
 /* XXH3-64 of {GENERATOR_VERSION u32, model_hash u64, zstd version u32},
  * little-endian, 16 bytes: peers with the same one make the same bytes. */

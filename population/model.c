@@ -237,8 +237,8 @@ model_take_pools(const char *path, struct co_diag *diag, struct model *m)
 /* Element counts of the sections, for the checks below. */
 struct counts {
     uint32_t groups, joint, hisp, hisp_age, edu, edu_age, mar, mar_age, emp,
-        emp_age, of, sex, oedu, oage, ostate, frow, fid, fn, tilt, last, crow,
-        cn;
+        emp_age, efactor, erace, elevel, of, oage, ou, ov, oa, ssex, sedu, frow,
+        fid, fn, tilt, last, crow, cn;
 };
 
 static enum co_err
@@ -256,11 +256,16 @@ model_take_tables(const char *path, struct co_diag *diag, struct model *m,
         {"marital.age", 1, (const void **)&m->mar.row, &c->mar_age},
         {"employ.p", 4, (const void **)&m->emp.p, &c->emp},
         {"employ.age", 1, (const void **)&m->emp.row, &c->emp_age},
+        {"edu.factor", 4, (const void **)&m->edu_factor, &c->efactor},
+        {"edu.race", 4, (const void **)&m->edu_race, &c->erace},
+        {"employ.level", 4, (const void **)&m->emp_level, &c->elevel},
         {"occ.of", 1, (const void **)&m->occ_of, &c->of},
-        {"occ.sex", 4, (const void **)&m->occ_sex, &c->sex},
-        {"occ.edu", 2, (const void **)&m->occ_edu, &c->oedu},
+        {"occ.u", 4, (const void **)&m->occ_u, &c->ou},
+        {"occ.v", 4, (const void **)&m->occ_v, &c->ov},
+        {"occ.a", 4, (const void **)&m->occ_a, &c->oa},
+        {"src.occ.sex", 4, (const void **)&m->src_occ_sex, &c->ssex},
+        {"src.occ.edu", 4, (const void **)&m->src_occ_edu, &c->sedu},
         {"occ.age", 1, (const void **)&m->occ_age, &c->oage},
-        {"occ.state", 4, (const void **)&m->occ_state, &c->ostate},
         {"first.row", 4, (const void **)&m->first_row, &c->frow},
         {"first.id", 2, (const void **)&m->first_id, &c->fid},
         {"first.n", 4, (const void **)&m->first_n, &c->fn},
@@ -333,18 +338,54 @@ starts_good(const uint32_t *at, uint32_t count, uint32_t want, uint32_t total)
     return true;
 }
 
+/* Factors fit the tables they belong to, and leave every row somebody. */
+static bool
+schooling_good(struct model *m, const struct counts *c)
+{
+    uint32_t rows = m->states * MODEL_SEXES * m->edu.rows;
+    uint32_t cells = m->states * MODEL_SEXES * MODEL_OCC_LEVELS;
+
+    if (c->efactor != c->edu ||
+        c->erace != m->states * MODEL_SEXES * MODEL_RACES * MODEL_RACE_LEVELS ||
+        c->elevel % cells != 0 || c->elevel / cells > m->emp.rows) {
+        return false;
+    }
+    m->emp_tilted = m->emp.rows - c->elevel / cells;
+    for (uint32_t i = 0; i < c->erace; i++) {
+        if (m->edu_race[i] == 0 || m->edu_race[i] > 1U << 20) return false;
+    }
+    for (uint32_t r = 0; r < rows; r++) {
+        uint64_t sum = 0;
+
+        for (uint32_t e = 0; e < EDU_COUNT; e++) {
+            if (m->edu_factor[r * EDU_COUNT + e] >> 24) return false;
+            sum += m->edu_factor[r * EDU_COUNT + e];
+        }
+        if (sum == 0) return false;
+    }
+    for (uint32_t i = 0; i < c->elevel; i++) {
+        if (m->emp_level[i] > TABLE_SUM) return false;
+    }
+    return true;
+}
+
 static bool
 occupations_good(const struct model *m, const struct counts *c)
 {
-    uint32_t n = m->occupations;
+    uint32_t n = m->occupations, last = 0;
 
-    if (c->of != n || c->sex != n * MODEL_SEXES || c->oage != n ||
-        c->oedu != n * MODEL_OCC_LEVELS || m->occ_role.count != n + 1 ||
-        c->ostate != m->states * MODEL_SEXES * m->occ_groups) {
+    if (m->occ_groups > MODEL_GROUPS_MAX || c->of != n || c->oage != n ||
+        c->ou != n * MODEL_SEXES || c->ov != n * MODEL_OCC_LEVELS ||
+        c->ssex != c->ou || c->sedu != c->ov || m->occ_role.count != n + 1 ||
+        c->oa != m->states * MODEL_SEXES * m->occ_groups) {
         return false;
     }
     for (uint32_t i = 0; i < n; i++) {
-        if (m->occ_of[i] >= m->occ_groups) return false;
+        if (m->occ_of[i] >= m->occ_groups || m->occ_of[i] < last) return false;
+        last = m->occ_of[i];
+    }
+    for (uint32_t i = 0; i < c->ov; i++) {
+        if (m->occ_v[i] > 1U << 20) return false;
     }
     return true;
 }
@@ -392,7 +433,7 @@ model_check_tables(const char *path, struct co_diag *diag, struct model *m,
            table_good(&m->edu, c->edu, c->edu_age, s, EDU_COUNT) &&
            table_good(&m->mar, c->mar, c->mar_age, s, MARITAL_COUNT) &&
            table_good(&m->emp, c->emp, c->emp_age, s, EMPLOY_COUNT) &&
-           occupations_good(m, c) && names_good(m, c);
+           schooling_good(m, c) && occupations_good(m, c) && names_good(m, c);
     if (good) return CO_OK;
     return co_fail(diag, CO_DAMAGED,
                    "%s: its tables do not fit together (made by another "
@@ -465,4 +506,18 @@ model_row(const struct model_table *t, uint32_t state, uint32_t sex,
     return t->p +
            ((size_t)(state * MODEL_SEXES + sex) * t->rows + t->row[age]) *
                t->values;
+}
+
+uint32_t
+model_work_level(uint32_t education)
+{
+    return education <= EDU_NO_DIPLOMA ? 0 : education - EDU_NO_DIPLOMA;
+}
+
+uint32_t
+model_race_level(uint32_t education)
+{
+    if (education < EDU_HIGH) return 0;
+    if (education == EDU_HIGH) return 1;
+    return education < EDU_BACHELOR ? 2 : 3;
 }

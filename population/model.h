@@ -16,6 +16,7 @@
 
 enum { MODEL_VERSION = 1, MODEL_AGES = 100, MODEL_NAME_GROUPS = 6 };
 enum { MODEL_SEXES = 2, MODEL_RACES = 7, MODEL_OCC_LEVELS = 6 };
+enum { MODEL_GROUPS_MAX = 255, MODEL_RACE_LEVELS = 4, MODEL_TILTED_FROM = 18 };
 
 /* Where the education levels of the file stand. */
 enum model_education {
@@ -112,14 +113,27 @@ struct model {
     uint32_t hispanic_rows;
 
     struct model_table edu, mar, emp;
+    /* Education by race: from MODEL_TILTED_FROM on, P(level | state, sex,
+     * age row, race) is proportional to edu_factor[same shape as edu.p] x
+     * edu_race[state][sex][race][model_race_level(level)]. */
+    const uint32_t *edu_factor, *edu_race;
+    /* P(employed | state, sex, age row, level of work), to 2^24:
+     * [state][sex][row - emp_tilted][level] for rows from emp_tilted on. The
+     * other statuses share what is left as in emp. */
+    const uint32_t *emp_level;
+    uint32_t emp_tilted;
 
     uint32_t occupations; /* without the armed forces, which is last */
     uint32_t occ_groups;
-    const uint8_t *occ_of;     /* occupation -> group */
-    const uint32_t *occ_sex;   /* [occupation][sex] people */
-    const uint16_t *occ_edu;   /* [occupation][level] in 1/1000 */
-    const uint8_t *occ_age;    /* youngest age */
-    const uint32_t *occ_state; /* [state][sex][group] people */
+    const uint8_t *occ_of;  /* occupation -> group; rises */
+    const uint8_t *occ_age; /* youngest age */
+    /* P(occupation | state, sex, level of work, age) is proportional to
+     * occ_u[sex][occupation] x occ_v[occupation][level] x
+     * occ_a[state][sex][group], and 0 below occ_age. */
+    const uint32_t *occ_u, *occ_v, *occ_a;
+    /* The source tables: people at work by occupation and sex, and those of
+     * 25 and over by occupation and level. For the audit. */
+    const uint32_t *src_occ_sex, *src_occ_edu;
 
     const uint32_t *first_row; /* [sex][age] -> start, one more at the end */
     const uint16_t *first_id;
@@ -157,3 +171,11 @@ struct model_text model_text(const struct model_pool *pool, uint32_t i);
 /* The weights of one row of a conditional table. */
 const uint32_t *model_row(const struct model_table *t, uint32_t state,
                           uint32_t sex, uint32_t age);
+
+/* Level of work of an education: 0 less than high school (with those who
+ * are still there), high school, some college, associate, bachelor, 5
+ * graduate. */
+uint32_t model_work_level(uint32_t education);
+/* The four levels of the tables by race: less than high school, high school,
+ * some college or associate, bachelor and more. */
+uint32_t model_race_level(uint32_t education);

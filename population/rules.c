@@ -72,7 +72,7 @@ degree(const struct rules *r, const struct person *p)
         p->education <= EDU_NO_DIPLOMA ? 0 : p->education - EDU_NO_DIPLOMA;
 
     return !has_title(r, p) ||
-           r->m->occ_edu[p->occupation * MODEL_OCC_LEVELS + level] > 0;
+           r->m->occ_v[p->occupation * MODEL_OCC_LEVELS + level] > 0;
 }
 
 static bool

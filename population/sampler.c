@@ -112,8 +112,7 @@ sampler_redraw(const struct sampler *s, uint64_t row, uint32_t draw,
 
     draw_cell(s, &p);
     draw_hispanic(s, &p);
-    p.education = sampler_draw_row(model_row(&s->m->edu, p.state, p.sex, p.age),
-                                   sampler_random(s, &p, STREAM_EDUCATION));
+    sampler_draw_schooling(s, &p);
     p.marital = sampler_draw_row(model_row(&s->m->mar, p.state, p.sex, p.age),
                                  sampler_random(s, &p, STREAM_MARITAL));
     sampler_draw_work(s, &p);
@@ -223,10 +222,7 @@ sampler_free(struct sampler *s)
     }
     free(s->cell_id);
     free(s->cell_end);
-    free(s->occ_order);
-    free(s->group_start);
-    free(s->occ_end);
-    free(s->group_end);
+    sampler_free_work(s);
     free(s->first_end);
     free(s->last_end);
     free(s->city_end);
@@ -284,16 +280,34 @@ sampler_cell(const struct sampler *s, size_t i, struct person *ret)
     return s->cell_end[i] - (i ? s->cell_end[i - 1] : 0);
 }
 
+/* Share of a status of employment over the levels of education. */
+static uint64_t
+employment_share(const struct sampler *s, const struct person *cell,
+                 uint32_t value)
+{
+    const uint32_t *level = sampler_education_row(s, cell);
+    struct person p = *cell;
+    uint64_t sum = 0;
+
+    for (p.education = 0; p.education < EDU_COUNT; p.education++) {
+        uint64_t n = level[p.education];
+
+        if (n) sum += n * sampler_employment_row(s, &p)[value];
+    }
+    return sum >> 24;
+}
+
 uint64_t
 sampler_share(const struct sampler *s, const struct person *cell,
               enum attribute_id id, uint32_t value)
 {
-    const struct model_table *t = id == ATTR_EDUCATION ? &s->m->edu
-                                  : id == ATTR_MARITAL ? &s->m->mar
-                                                       : &s->m->emp;
-
-    if (value >= t->values || !limit_allows(&s->limits[id], value)) return 0;
-    return model_row(t, cell->state, cell->sex, cell->age)[value];
+    if (value >= attribute_values(s->m, id) ||
+        !limit_allows(&s->limits[id], value)) {
+        return 0;
+    }
+    if (id == ATTR_EDUCATION) return sampler_education_row(s, cell)[value];
+    if (id == ATTR_EMPLOYMENT) return employment_share(s, cell, value);
+    return model_row(&s->m->mar, cell->state, cell->sex, cell->age)[value];
 }
 
 uint64_t

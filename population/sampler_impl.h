@@ -47,9 +47,11 @@ struct sampler {
         uint8_t group, race, age;
     } slot[MODEL_RACES * MODEL_AGES];
 
-    /* Occupations in group order: occ_order[k], groups start at
-     * group_start. occ_end[sex][level][class][k] = prefix sums over k. */
-    uint16_t *occ_order, *group_start;
+    uint32_t *edu; /* [state][sex][age row][race][level], rows sum 2^24 */
+    uint32_t *emp; /* [state][sex][age row][education][status], the same */
+    /* Groups are runs of occupations, from group_start[g] on.
+     * occ_end[sex][level][class][occupation] = prefix sums. */
+    uint16_t *group_start;
     uint64_t *occ_end;
     uint32_t *group_end; /* [state][sex][level][class][group] prefix sums */
 
@@ -81,13 +83,20 @@ void sampler_cell_person(const struct sampler *s, uint32_t id,
 uint32_t sampler_name_group(uint32_t race, uint32_t hispanic);
 
 /* sampler_work.c */
-uint32_t sampler_level(uint32_t education);
 uint32_t sampler_class(uint32_t age);
 size_t sampler_occ_at(const struct sampler *s, uint32_t sex, uint32_t level,
                       uint32_t class);
 size_t sampler_group_at(const struct sampler *s, uint32_t state, uint32_t sex,
                         uint32_t level, uint32_t class);
 co_must_use enum co_err sampler_build_work(struct sampler *s);
+void sampler_free_work(struct sampler *s);
+/* Weights that sum to 2^24: of the levels of education (given state, sex,
+ * age, race), and of the statuses of employment (and education). */
+const uint32_t *sampler_education_row(const struct sampler *s,
+                                      const struct person *p);
+const uint32_t *sampler_employment_row(const struct sampler *s,
+                                       const struct person *p);
+void sampler_draw_schooling(const struct sampler *s, struct person *p);
 void sampler_draw_work(const struct sampler *s, struct person *p);
 
 /* condition.c */

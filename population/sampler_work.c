@@ -4,11 +4,14 @@
 #include "population/sampler_impl.h"
 
 #include <stdlib.h>
+#include <string.h>
 
-/* Every youngest age in the model is met by one of these. */
+enum { ROW_SUM = 1 << 24, SHARE_BITS = 31 };
+
+/* Every youngest age in the model is met by one of these, and 25, where the
+ * education by occupation starts; tools/compile/occupation.py has a copy. */
 static const uint8_t class_age[OCC_CLASSES] = {16, 18, 20, 21, 23,
-                                               24, 26, 29, 31};
-enum { SHARE_ONE = 1 << 20 };
+                                               25, 26, 29, 31};
 
 uint32_t
 sampler_class(uint32_t age)
@@ -19,13 +22,6 @@ sampler_class(uint32_t age)
         c++;
     }
     return c;
-}
-
-/* The six levels of the occupations' education shares. */
-uint32_t
-sampler_level(uint32_t education)
-{
-    return education <= EDU_NO_DIPLOMA ? 0 : education - EDU_NO_DIPLOMA;
 }
 
 size_t
@@ -47,86 +43,201 @@ sampler_group_at(const struct sampler *s, uint32_t state, uint32_t sex,
 
 /* --- tables ------------------------------------------------------------ */
 
+/* Weights (below 2^48 in all, not all 0) to integers that sum to 2^24:
+ * rounded down, the rest goes to the largest. */
 static void
-build_occ_order(struct sampler *s)
+normalize(const uint64_t *weight, uint32_t n, uint32_t *ret)
+{
+    uint64_t sum = 0, left = ROW_SUM;
+    uint32_t top = 0;
+
+    for (uint32_t v = 0; v < n; v++) {
+        sum += weight[v];
+        if (weight[v] > weight[top]) top = v;
+    }
+    for (uint32_t v = 0; v < n; v++) {
+        uint64_t w = weight[v] << 12; /* below 2^60: in two steps of 12 */
+
+        ret[v] = (uint32_t)((w / sum) << 12 | ((w % sum) << 12) / sum);
+        left -= ret[v];
+    }
+    ret[top] += (uint32_t)left;
+}
+
+/* The levels of one row of ages for each race. */
+static void
+build_education(struct sampler *s)
 {
     const struct model *m = s->m;
-    uint16_t n = 0;
+    uint32_t rows = m->states * MODEL_SEXES * m->edu.rows;
+    uint64_t w[EDU_COUNT];
 
-    for (uint32_t g = 0; g < m->occ_groups; g++) {
-        s->group_start[g] = n;
-        for (uint32_t o = 0; o < m->occupations; o++) {
-            if (m->occ_of[o] == g) s->occ_order[n++] = (uint16_t)o;
+    for (uint32_t i = 0; i < rows * MODEL_RACES; i++) {
+        uint32_t row = i / MODEL_RACES, race = i % MODEL_RACES;
+        const uint32_t *factor = m->edu_factor + (size_t)row * EDU_COUNT;
+        const uint32_t *tilt =
+            m->edu_race + ((size_t)(row / m->edu.rows) * MODEL_RACES + race) *
+                              MODEL_RACE_LEVELS;
+        bool tilted = row % m->edu.rows >= m->edu.row[MODEL_TILTED_FROM];
+
+        for (uint32_t e = 0; e < EDU_COUNT; e++) {
+            w[e] =
+                (uint64_t)factor[e] * (tilted ? tilt[model_race_level(e)] : 1);
         }
+        normalize(w, EDU_COUNT, s->edu + (size_t)i * EDU_COUNT);
     }
-    s->group_start[m->occ_groups] = n;
 }
 
-/* Weight of an occupation for one sex, level and class: its people of that
- * sex x the share of its workers with that level, if old enough. */
-static uint64_t
-occ_weight(const struct model *m, uint32_t occ, uint32_t sex, uint32_t level,
-           uint32_t class)
+/* Who is out of school is no student at 16 or 17, and who never finished the
+ * ninth grade, or left school before 18, is none later. */
+static bool
+can_study(uint32_t education, uint32_t age)
 {
-    if (m->occ_age[occ] > class_age[class]) return 0;
-    return (uint64_t)m->occ_sex[occ * MODEL_SEXES + sex] *
-           m->occ_edu[occ * MODEL_OCC_LEVELS + level];
+    if (education == EDU_UNDER_9) return false;
+    return education != EDU_NO_DIPLOMA || (age >= 18 && age < 20);
 }
 
+/* The statuses of one row of ages (that starts at age) for each level. */
+static void
+build_employment_row(struct sampler *s, uint32_t row, uint32_t age)
+{
+    const struct model *m = s->m;
+    const uint32_t *base = m->emp.p + (size_t)row * EMPLOY_COUNT;
+    uint32_t place = row / m->emp.rows, r = row % m->emp.rows;
+
+    for (uint32_t e = 0; e < EDU_COUNT; e++) {
+        uint32_t *w = s->emp + ((size_t)row * EDU_COUNT + e) * EMPLOY_COUNT;
+        uint32_t at = base[EMPLOY_EMPLOYED], rest = ROW_SUM - at;
+
+        memcpy(w, base, EMPLOY_COUNT * sizeof *w);
+        if (r >= m->emp_tilted && rest > 0) {
+            at = m->emp_level[(place * (m->emp.rows - m->emp_tilted) + r -
+                               m->emp_tilted) *
+                                  MODEL_OCC_LEVELS +
+                              model_work_level(e)];
+            for (uint32_t v = 0; v < EMPLOY_COUNT; v++) {
+                w[v] = (uint32_t)((uint64_t)base[v] * (ROW_SUM - at) / rest);
+            }
+            w[EMPLOY_EMPLOYED] = at;
+        }
+        if (!can_study(e, age)) w[EMPLOY_STUDENT] = 0;
+        w[EMPLOY_OUTSIDE] = 0;
+        for (uint32_t v = 0, left = ROW_SUM; v < EMPLOY_COUNT; v++) {
+            left -= w[v];
+            if (v + 1 == EMPLOY_COUNT) w[EMPLOY_OUTSIDE] = left;
+        }
+        if (age < 16) w[EMPLOY_UNDER_16] += w[EMPLOY_OUTSIDE];
+        if (age < 16) w[EMPLOY_OUTSIDE] = 0;
+    }
+}
+
+static void
+build_employment(struct sampler *s)
+{
+    const struct model *m = s->m;
+
+    for (uint32_t row = 0; row < m->states * MODEL_SEXES * m->emp.rows; row++) {
+        uint32_t age = 0;
+
+        while (m->emp.row[age] < row % m->emp.rows) {
+            age++;
+        }
+        build_employment_row(s, row, age);
+    }
+}
+
+/* Where the occupations of each group start; the model has them in order. */
+static void
+build_group_start(struct sampler *s)
+{
+    const struct model *m = s->m;
+    uint16_t o = 0;
+
+    for (uint32_t g = 0; g <= m->occ_groups; g++) {
+        while (o < m->occupations && m->occ_of[o] < g) {
+            o++;
+        }
+        s->group_start[g] = o;
+    }
+}
+
+/* Prefix sums of u x v over the occupations that a class may have. */
 static void
 build_occ_row(struct sampler *s, uint32_t sex, uint32_t level, uint32_t class)
 {
+    const struct model *m = s->m;
     uint64_t *end = s->occ_end + sampler_occ_at(s, sex, level, class), sum = 0;
 
-    for (uint32_t k = 0; k < s->m->occupations; k++) {
-        sum += occ_weight(s->m, s->occ_order[k], sex, level, class);
-        end[k] = sum;
+    for (uint32_t o = 0; o < m->occupations; o++) {
+        if (m->occ_age[o] <= class_age[class]) {
+            sum += (uint64_t)m->occ_u[sex * m->occupations + o] *
+                   m->occ_v[o * MODEL_OCC_LEVELS + level];
+        }
+        end[o] = sum;
     }
 }
 
-/* Share of a group's people of one sex who have level and class, by its
- * occupations, in 1/SHARE_ONE. */
-static uint64_t
-group_share(const struct sampler *s, uint32_t g, uint32_t sex, uint32_t level,
-            uint32_t class)
-{
-    const uint64_t *end = s->occ_end + sampler_occ_at(s, sex, level, class);
-    uint32_t from = s->group_start[g], to = s->group_start[g + 1];
-    uint64_t people = 0, weight;
-
-    if (from == to) return 0;
-    weight = end[to - 1] - (from ? end[from - 1] : 0);
-    for (uint32_t k = from; k < to; k++) {
-        people += s->m->occ_sex[s->occ_order[k] * MODEL_SEXES + sex];
-    }
-    if (!people || !weight) return 0;
-    return co_max_u64(1, weight * (SHARE_ONE / 1000) / people);
-}
-
-/* Prefix sums over the groups of one state, scaled into 32 bits. */
+/* The sums of the groups in a row of occ_end, in SHARE_BITS. */
 static void
-build_group_row(struct sampler *s, uint32_t state, uint32_t sex, uint32_t level,
-                uint32_t class, const uint64_t *share)
+group_shares(const struct sampler *s, const uint64_t *end, uint64_t *share)
 {
-    const struct model *m = s->m;
-    const uint32_t *people =
-        m->occ_state + (size_t)(state * MODEL_SEXES + sex) * m->occ_groups;
-    uint32_t *end =
-        s->group_end + sampler_group_at(s, state, sex, level, class);
-    uint64_t total = 0, sum = 0;
+    uint64_t most = 0;
     unsigned shift = 0;
 
-    for (uint32_t g = 0; g < m->occ_groups; g++) {
-        total += people[g] * share[g];
+    for (uint32_t g = 0; g < s->m->occ_groups; g++) {
+        uint32_t from = s->group_start[g], to = s->group_start[g + 1];
+
+        share[g] = from == to ? 0 : end[to - 1] - (from ? end[from - 1] : 0);
+        most = share[g] > most ? share[g] : most;
     }
-    while (total >> shift > UINT32_MAX / 2) {
+    while (most >> shift >> SHARE_BITS) {
         shift++;
     }
-    for (uint32_t g = 0; g < m->occ_groups; g++) {
-        uint64_t w = people[g] * share[g];
+    for (uint32_t g = 0; g < s->m->occ_groups; g++) {
+        if (share[g]) share[g] = co_max_u64(1, share[g] >> shift);
+    }
+}
 
-        sum += w ? co_max_u64(1, w >> shift) : 0;
+/* Prefix sums over the groups of one state, scaled into 31 bits. */
+static void
+build_group_row(const struct sampler *s, const uint32_t *factor,
+                const uint64_t *share, uint32_t *end)
+{
+    uint64_t weight[MODEL_GROUPS_MAX], total = 0, sum = 0;
+    unsigned shift = 0;
+
+    for (uint32_t g = 0; g < s->m->occ_groups; g++) {
+        weight[g] = share[g] * factor[g] >> 8; /* 32 + 31 - 8 bits */
+        total += weight[g];
+    }
+    while (total >> shift >> 31) {
+        shift++;
+    }
+    for (uint32_t g = 0; g < s->m->occ_groups; g++) {
+        sum += weight[g] >> shift;
         end[g] = (uint32_t)sum;
+    }
+}
+
+static void
+build_occupations(struct sampler *s)
+{
+    const struct model *m = s->m;
+    uint64_t share[MODEL_GROUPS_MAX];
+
+    build_group_start(s);
+    for (uint32_t i = 0; i < MODEL_SEXES * MODEL_OCC_LEVELS * OCC_CLASSES;
+         i++) {
+        uint32_t c = i % OCC_CLASSES, l = i / OCC_CLASSES % MODEL_OCC_LEVELS;
+        uint32_t x = i / OCC_CLASSES / MODEL_OCC_LEVELS;
+
+        build_occ_row(s, x, l, c);
+        group_shares(s, s->occ_end + sampler_occ_at(s, x, l, c), share);
+        for (uint32_t st = 0; st < m->states; st++) {
+            build_group_row(
+                s, m->occ_a + (size_t)(st * MODEL_SEXES + x) * m->occ_groups,
+                share, s->group_end + sampler_group_at(s, st, x, l, c));
+        }
     }
 }
 
@@ -135,42 +246,64 @@ sampler_build_work(struct sampler *s)
 {
     const struct model *m = s->m;
     size_t rows = (size_t)MODEL_SEXES * MODEL_OCC_LEVELS * OCC_CLASSES;
-    uint64_t share[256];
+    size_t places = (size_t)m->states * MODEL_SEXES;
 
-    s->occ_order = calloc(m->occupations, sizeof *s->occ_order);
+    s->edu =
+        calloc(places * m->edu.rows * MODEL_RACES * EDU_COUNT, sizeof *s->edu);
+    s->emp =
+        calloc(places * m->emp.rows * EDU_COUNT * EMPLOY_COUNT, sizeof *s->emp);
     s->group_start = calloc(m->occ_groups + 1, sizeof *s->group_start);
     s->occ_end = calloc(rows * m->occupations, sizeof *s->occ_end);
     s->group_end =
         calloc(rows * m->states * m->occ_groups, sizeof *s->group_end);
-    if (!s->occ_order || !s->group_start || !s->occ_end || !s->group_end) {
+    if (!s->edu || !s->emp || !s->group_start || !s->occ_end || !s->group_end) {
         return CO_NOMEM;
     }
-    build_occ_order(s);
-    for (uint32_t x = 0; x < MODEL_SEXES; x++) {
-        for (uint32_t l = 0; l < MODEL_OCC_LEVELS; l++) {
-            for (uint32_t c = 0; c < OCC_CLASSES; c++) {
-                build_occ_row(s, x, l, c);
-                for (uint32_t g = 0; g < m->occ_groups; g++) {
-                    share[g] = group_share(s, g, x, l, c);
-                }
-                for (uint32_t st = 0; st < m->states; st++) {
-                    build_group_row(s, st, x, l, c, share);
-                }
-            }
-        }
-    }
+    build_education(s);
+    build_employment(s);
+    build_occupations(s);
     return CO_OK;
+}
+
+void
+sampler_free_work(struct sampler *s)
+{
+    free(s->edu);
+    free(s->emp);
+    free(s->group_start);
+    free(s->occ_end);
+    free(s->group_end);
+}
+
+const uint32_t *
+sampler_education_row(const struct sampler *s, const struct person *p)
+{
+    const struct model_table *t = &s->m->edu;
+    size_t row =
+        (size_t)(p->state * MODEL_SEXES + p->sex) * t->rows + t->row[p->age];
+
+    return s->edu + (row * MODEL_RACES + p->race) * EDU_COUNT;
+}
+
+const uint32_t *
+sampler_employment_row(const struct sampler *s, const struct person *p)
+{
+    const struct model_table *t = &s->m->emp;
+    size_t row =
+        (size_t)(p->state * MODEL_SEXES + p->sex) * t->rows + t->row[p->age];
+
+    return s->emp + (row * EDU_COUNT + p->education) * EMPLOY_COUNT;
 }
 
 /* --- draws ------------------------------------------------------------- */
 
-/* Occupation by group | state, sex, then title | group, sex; both weighted
- * by the level of education and closed below the title's youngest age. */
+/* The group given state, sex, level and class, then the title in it. */
 static uint16_t
 draw_occupation(const struct sampler *s, const struct person *p)
 {
     const struct model *m = s->m;
-    uint32_t level = sampler_level(p->education), class = sampler_class(p->age);
+    uint32_t level = model_work_level(p->education),
+             class = sampler_class(p->age);
     const uint32_t *groups =
         s->group_end + sampler_group_at(s, p->state, p->sex, level, class);
     const uint64_t *end = s->occ_end + sampler_occ_at(s, p->sex, level, class);
@@ -188,28 +321,21 @@ draw_occupation(const struct sampler *s, const struct person *p)
     while (end[from] <= x) {
         from++;
     }
-    return s->occ_order[from];
+    return (uint16_t)from;
 }
 
-/* Who is out of school is no student at 16 or 17, and the other way round;
- * who never finished the ninth grade does not count as one later. */
-static void
-settle_student(struct person *p)
+void
+sampler_draw_schooling(const struct sampler *s, struct person *p)
 {
-    if (p->employment != EMPLOY_STUDENT) return;
-    if (p->education == EDU_UNDER_9 ||
-        (p->education == EDU_NO_DIPLOMA && (p->age < 18 || p->age > 20))) {
-        p->employment = EMPLOY_OUTSIDE;
-    }
+    p->education = sampler_draw_row(sampler_education_row(s, p),
+                                    sampler_random(s, p, STREAM_EDUCATION));
 }
 
 void
 sampler_draw_work(const struct sampler *s, struct person *p)
 {
-    p->employment =
-        sampler_draw_row(model_row(&s->m->emp, p->state, p->sex, p->age),
-                         sampler_random(s, p, STREAM_EMPLOYMENT));
-    settle_student(p);
+    p->employment = sampler_draw_row(sampler_employment_row(s, p),
+                                     sampler_random(s, p, STREAM_EMPLOYMENT));
     p->occupation = p->former = PERSON_NO_OCCUPATION;
     switch ((enum model_employment)p->employment) {
     case EMPLOY_EMPLOYED:

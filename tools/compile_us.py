@@ -11,11 +11,11 @@ left in the Population.
 """
 import sys
 
-from compile import (home, modelfile, names, notes, people, places, schooling,
-                     work)
+from compile import (home, modelfile, names, notes, occupation, people, places,
+                     schooling)
 from compile.tables import Population, fail
 
-STEPS = [people, schooling, home, work, names, places, notes]
+STEPS = [people, schooling, home, occupation, names, places, notes]
 
 
 def main():

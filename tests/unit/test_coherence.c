@@ -24,11 +24,10 @@ check_work(const struct model *m, const struct person *p)
     if (p->employment == EMPLOY_RETIRED) assert_true(p->age >= 50);
     if (p->employment == EMPLOY_ARMED) assert_true(p->age >= 18);
     if (works) {
-        uint32_t level =
-            p->education <= EDU_NO_DIPLOMA ? 0 : p->education - EDU_NO_DIPLOMA;
+        uint32_t level = model_work_level(p->education);
 
         assert_true(m->occ_age[p->occupation] <= p->age);
-        assert_true(m->occ_edu[p->occupation * MODEL_OCC_LEVELS + level] > 0);
+        assert_true(m->occ_v[p->occupation * MODEL_OCC_LEVELS + level] > 0);
     }
 }
 

@@ -1,4 +1,8 @@
-"""Splitting and fitting in integers, so that bytes depend on nothing else."""
+"""Splitting and fitting. Bytes of the model must not depend on the machine:
+integers where it is simple, else doubles with + - * / only and sums by
+math.fsum, which rounds once (sum() of floats changed in Python 3.12)."""
+import math
+import operator
 
 
 def apportion(total, weights):
@@ -35,3 +39,16 @@ def fit(rows, cols, allowed, rounds=60):
                 want = rows[r] * big * 64 // rt
                 cell[r] = [v * want // s for v in cell[r]]
     return cell
+
+
+def dot(a, b):
+    return math.fsum(map(operator.mul, a, b))
+
+
+def variation(got, want):
+    """Total variation of two tables of counts (dicts), each made to sum to
+    one: half the sum of differences over the cells of want."""
+    g = math.fsum(got.get(k, 0) for k in want)
+    w = math.fsum(want.values())
+    return math.fsum(abs(got.get(k, 0) / g - v / w)
+                     for k, v in want.items()) / 2

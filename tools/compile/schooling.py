@@ -1,6 +1,8 @@
 """The highest level of education, or the school attended."""
-from .fitting import apportion, fit
-from .tables import SCALE, SEXES, age_rows, table
+import math
+
+from .fitting import apportion, fit, variation
+from .tables import AGES, RACES, SCALE, SEXES, age_rows, table
 
 EDU_CHILD = ["Not yet in school", "Preschool", "Elementary school (in progress)",
              "Middle school (in progress)", "High school (in progress)"]
@@ -14,6 +16,7 @@ EDU_LABELS = EDU_CHILD + [
 
 # Youngest age of a level: years of schooling + 5 (+ 1 where school starts
 # at six and the level is usually left a year later).
+ROW_STARTS = list(range(25)) + [25, 35, 45, 65]
 EDU_MIN_AGE = [14, 16, 17, 18, 20, 21, 23]
 
 
@@ -74,8 +77,155 @@ def child_education(enrol, s, x, age):
     return row
 
 
+# ---- tilt by race ------------------------------------------------------
+
+RACE_LEVELS = ["less_than_high_school", "high_school",
+               "some_college_or_associate", "bachelor_or_higher"]
+RACE_LEVEL_OF = [0, 0, 0, 0, 0, 0, 0, 1, 2, 2, 3, 3]    # of the 12 levels
+TILTED_FROM = 18            # the age from which race matters
+ROUNDS = 30
+TILT_ONE = 1 << 14
+
+
+def read_race(folder):
+    """{(state, sex, race): people of 25 and over by the four levels}"""
+    out = {}
+    for s, r, x, e, v in table(folder, "us/education_state_race_sex.tsv"):
+        if r in RACES:
+            out.setdefault((s, x, r), [0] * 4)[RACE_LEVELS.index(e)] = int(v)
+    return out
+
+
+def tilted(factor, tilt):
+    """P(level | race) of one row: factor x the race's tilt, normalized."""
+    w = [f * tilt[RACE_LEVEL_OF[e]] for e, f in enumerate(factor)]
+    s = math.fsum(w)
+    return [v / s for v in w]
+
+
+def match_row(base, factor, people, tilt):
+    """Moves factor so that the races together have the row's levels;
+    returns P(level | race) as they were before."""
+    p = [tilted(factor, t) for t in tilt]
+    every, total = sum(people), sum(base)
+    for e, b in enumerate(base):
+        got = math.fsum(n * q[e] for n, q in zip(people, p)) / every
+        factor[e] = factor[e] * (b / total) / got if b else 0.0
+    return p
+
+
+def fit_races(rows, people, targets, start):
+    """Factors of the rows (from 25 on) and tilts of the races of one state
+    and sex: rows keep their levels, races get those of C15002. A race
+    without a published table keeps the tilt of start."""
+    factor = [[float(v) for v in r] for r in rows]
+    tilt = [list(t) for t in start]
+    for _ in range(ROUNDS):
+        got = [[0.0] * 4 for _ in RACES]
+        for r, base in enumerate(rows):
+            p = match_row(base, factor[r], people[r], tilt)
+            for k, n in enumerate(people[r]):
+                for e in range(5, 12):
+                    got[k][RACE_LEVEL_OF[e]] += n * p[k][e]
+        for k, want in enumerate(targets):
+            if want is None or not any(got[k]):
+                continue
+            g, w = math.fsum(got[k]), sum(want)
+            for c in range(4):
+                if got[k][c]:
+                    tilt[k][c] = min(64.0, max(
+                        1 / 64, tilt[k][c] * (want[c] / w) / (got[k][c] / g)))
+    for r, base in enumerate(rows):
+        for _ in range(8):
+            match_row(base, factor[r], people[r], tilt)
+    return factor, tilt
+
+
+def row_people(us, s, x, rows):
+    """People of each race in each row of ages."""
+    return [[sum(us.people(s, x, r, a) for a in ages)
+             for r in range(len(RACES))] for ages in rows]
+
+
+def tilts(us, base):
+    """The tilt of each (state, sex, race) and the factors of each row."""
+    target = read_race(us.folder)
+    rows = [range(lo, hi) for lo, hi in zip(ROW_STARTS[25:],
+                                            ROW_STARTS[26:] + [AGES])]
+    flat = [[1.0] * 4 for _ in RACES]
+    factors, out = [], []
+    for x, sex in enumerate(SEXES):
+        nation = [[0] * 12 for _ in rows]
+        people = [[0] * len(RACES) for _ in rows]
+        for s in range(len(us.states)):
+            for r, n in enumerate(row_people(us, s, x, rows)):
+                every = sum(n)
+                people[r] = [a + b for a, b in zip(people[r], n)]
+                at = us.edu_at(s, x, 25 + r)
+                nation[r] = [a + every * b for a, b in
+                             zip(nation[r], base[at:at + 12])]
+        _, us.nation_tilt[x] = fit_races(
+            nation, people, [target["US", sex, r] for r in RACES], flat)
+    for s, state in enumerate(us.states):
+        for x, sex in enumerate(SEXES):
+            old = [base[at:at + 12] for at in
+                   (us.edu_at(s, x, 25 + r) for r in range(len(rows)))]
+            f, t = fit_races(old, row_people(us, s, x, rows),
+                             [target.get((state, sex, r)) for r in RACES],
+                             us.nation_tilt[x])
+            t = [[int(v * TILT_ONE + 0.5) for v in row] for row in t]
+            out += [v for row in t for v in row]
+            factors += young_factors(us, s, x, base, t) + f
+    return factors, out
+
+
+def young_factors(us, s, x, base, tilt):
+    """Rows under 25 keep their levels under the tilt found for 25+."""
+    out = []
+    for a in range(25):
+        at = us.edu_at(s, x, a)
+        row = [float(v) for v in base[at:at + 12]]
+        people = row_people(us, s, x, [[a]])[0]
+        for _ in range(12 if a >= TILTED_FROM and sum(people) else 0):
+            match_row(base[at:at + 12], row, people, tilt)
+        out.append(row)
+    return out
+
+
+def integers(row):
+    """A row of factors as integers below 2^24."""
+    top = max(row)
+    return [max(1, int(v * (SCALE - 1) / top + 0.5)) if v else 0 for v in row]
+
+
+def race_variation(us):
+    """Total variation of race x sex x level (25+) of the nation from
+    C15002A-G, and of the levels by state, sex and age from B15001."""
+    target = read_race(us.folder)
+    got = {}
+    for s in range(len(us.states)):
+        for x, sex in enumerate(SEXES):
+            for r, race in enumerate(RACES):
+                for a in range(25, AGES):
+                    n = us.people(s, x, r, a)
+                    if n:
+                        for e, p in enumerate(us.education_share(s, x, a, r)):
+                            k = sex, race, RACE_LEVEL_OF[e]
+                            got[k] = got.get(k, 0) + n * p
+    want = {(x, r, k): v for (s, x, r), row in target.items() if s == "US"
+            for k, v in enumerate(row)}
+    return variation(got, want)
+
+
 def add(w, us):
+    base = education(us.folder, us.states, us.single)
+    factors, tilt = tilts(us, base)
+    us.edu_base, us.edu_tilt = base, tilt
+    us.edu_factor = [v for row in factors for v in integers(row)]
     w.pool("education", EDU_LABELS)
-    w.add("edu.p", "I", education(us.folder, us.states, us.single))
-    w.add("edu.age", "B", age_rows(list(range(25)) + [25, 35, 45, 65]))
-    return []
+    w.add("edu.p", "I", base)
+    w.add("edu.age", "B", age_rows(ROW_STARTS))
+    w.add("edu.factor", "I", us.edu_factor)
+    w.add("edu.race", "I", tilt)
+    return ["education x race x sex (25+): total variation %.6f from "
+            "C15002A-G" % race_variation(us)]

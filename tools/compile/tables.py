@@ -46,6 +46,22 @@ def age_rows(starts):
             for a in range(AGES)]
 
 
+def edu_row(age):
+    """The row of an age in the tables of education."""
+    return age if age < 25 else 25 + (age >= 35) + (age >= 45) + (age >= 65)
+
+
+def joint_slots():
+    """Place of (race, age) in the joint of one state and sex."""
+    out, n = {}, 0
+    for lo, hi in AGE_GROUPS:
+        for r in range(len(RACES)):
+            for a in range(lo, hi + 1):
+                out[r, a] = n
+                n += 1
+    return out
+
+
 class Population:
     """What a step leaves for the later ones: the folder of the tables and
     what steps found in it. Each step, add(w, us), writes its sections and
@@ -56,3 +72,34 @@ class Population:
         self.states = []    # USPS codes, in the order of the model
         self.single = {}    # (state, sex) -> weight of each single age
         self.joint = []     # people: state, sex, age group, race, age
+        # schooling; LEVEL_ROW ages to rows of edu_base and edu_factor
+        self.edu_base = []      # P(level | state, sex, row), to SCALE
+        self.edu_factor = []    # the same, before the tilt by race
+        self.edu_tilt = []      # of (state, sex, race, four levels)
+        self.nation_tilt = [None, None]
+        self._slot = joint_slots()
+        self._levels = {}
+
+    def people(self, s, x, race, age):
+        """People of one state, sex, race and single age."""
+        return self.joint[(s * 2 + x) * len(RACES) * AGES +
+                          self._slot[race, age]]
+
+    def edu_at(self, s, x, row):
+        """Where the twelve levels of an age row start."""
+        return ((s * 2 + x) * 29 + row) * 12
+
+    def education_share(self, s, x, age, race):
+        """P(level | state, sex, race, age): twelve floats; the sampler makes
+        the same from the same integers."""
+        row = edu_row(age)
+        key = s, x, race, row
+        if key not in self._levels:
+            at, t = self.edu_at(s, x, row), ((s * 2 + x) * 7 + race) * 4
+            w = self.edu_factor[at:at + 12]
+            if age >= 18:
+                w = [f * self.edu_tilt[t + k] for f, k in
+                     zip(w, (0, 0, 0, 0, 0, 0, 0, 1, 2, 2, 3, 3))]
+            every = sum(w)
+            self._levels[key] = [v / every for v in w]
+        return self._levels[key]

@@ -1,0 +1,158 @@
+/* test_work.c - schooling and work of drawn people against the source tables,
+ * and what may never be drawn. */
+#include "tests/unit/population.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+enum { PEOPLE = 400000 };
+
+/* Total variation of counts from a table, less what exact independent draws
+ * show on average, in standard deviations of it. */
+static double
+excess(const uint64_t *counts, const double *table, size_t cells)
+{
+    double n = 0, all = 0, tv = 0, floor = 0, var = 0;
+
+    for (size_t k = 0; k < cells; k++) {
+        n += (double)counts[k];
+        all += table[k];
+    }
+    for (size_t k = 0; k < cells; k++) {
+        double p = table[k] / all, sigma2 = p * (1 - p) / n;
+
+        tv += fabs((double)counts[k] / n - p) / 2;
+        floor += n * p < 1 ? p * pow(1 - p, n) : sqrt(sigma2) * 0.39894228;
+        var += sigma2 * 0.36338 / 4;
+    }
+    return (tv - floor) / sqrt(var);
+}
+
+struct world {
+    struct model *m;
+    struct sampler *s;
+};
+
+static int
+setup(void **state)
+{
+    static struct world w;
+
+    w.m = given_model();
+    w.s = given_sampler(w.m, 7, NULL, 0);
+    *state = &w;
+    return 0;
+}
+
+static int
+teardown(void **state)
+{
+    struct world *w = *state;
+
+    sampler_free(w->s);
+    model_free(w->m);
+    return 0;
+}
+
+/* Draws PEOPLE, counts them by cell and compares with table. */
+static void
+assert_drawn_like(const struct world *w, const double *table, size_t cells,
+                  size_t (*cell)(const struct person *p))
+{
+    uint64_t *counts = calloc(cells, sizeof *counts);
+    double z;
+
+    assert_non_null(counts);
+    for (uint64_t i = 0; i < PEOPLE; i++) {
+        struct person p;
+        size_t k;
+
+        sampler_draw(w->s, i, &p);
+        k = cell(&p);
+        if (k < cells) counts[k]++;
+    }
+    z = excess(counts, table, cells);
+    free(counts);
+    if (!(z <= 3)) fail_msg("%.2f sd above the noise of %d people", z, PEOPLE);
+}
+
+static size_t
+by_sex(const struct person *p)
+{
+    return p->employment == EMPLOY_EMPLOYED
+               ? (size_t)p->occupation * MODEL_SEXES + p->sex
+               : SIZE_MAX;
+}
+
+static size_t
+by_level(const struct person *p)
+{
+    return p->employment == EMPLOY_EMPLOYED && p->age >= 25
+               ? (size_t)p->occupation * MODEL_OCC_LEVELS +
+                     model_work_level(p->education)
+               : SIZE_MAX;
+}
+
+static void
+assert_source(const struct world *w, const uint32_t *source, size_t cells,
+              size_t (*cell)(const struct person *p))
+{
+    double *table = calloc(cells, sizeof *table);
+
+    assert_non_null(table);
+    for (size_t k = 0; k < cells; k++) {
+        table[k] = source[k];
+    }
+    assert_drawn_like(w, table, cells, cell);
+    free(table);
+}
+
+static void
+occupations_have_the_sexes_of_the_census(void **state)
+{
+    const struct world *w = *state;
+
+    assert_source(w, w->m->src_occ_sex, (size_t)w->m->occupations * MODEL_SEXES,
+                  by_sex);
+}
+
+static void
+occupations_have_the_education_of_the_labor_statistics(void **state)
+{
+    const struct world *w = *state;
+
+    assert_source(w, w->m->src_occ_edu,
+                  (size_t)w->m->occupations * MODEL_OCC_LEVELS, by_level);
+}
+
+/* Structural zeros: level needed, youngest age, a place to work at all. */
+static void
+nobody_works_below_age_or_degree(void **state)
+{
+    const struct world *w = *state;
+
+    for (uint64_t i = 0; i < PEOPLE; i++) {
+        struct person p;
+
+        sampler_draw(w->s, i, &p);
+        if (p.employment != EMPLOY_EMPLOYED) continue;
+        assert_in_range(p.occupation, 0, w->m->occupations - 1);
+        assert_true(p.age >= w->m->occ_age[p.occupation]);
+        assert_true(w->m->src_occ_edu[p.occupation * MODEL_OCC_LEVELS +
+                                      model_work_level(p.education)] > 0 ||
+                    p.age < 25);
+    }
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(occupations_have_the_sexes_of_the_census),
+        cmocka_unit_test(
+            occupations_have_the_education_of_the_labor_statistics),
+        cmocka_unit_test(nobody_works_below_age_or_degree),
+    };
+
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
