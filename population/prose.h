@@ -1,17 +1,39 @@
-/* prose.h - the built-in writer: a grammar of the project's own phrases.
- * Texts are a pure function of the person; phrases are chosen by attributes
- * and by bits of a stream of their own. They hold no character that JSON
- * escapes. Thread-safe: constant tables. */
+/* prose.h - the built-in writer: phrase files bound to a model.
+ * Texts are a pure function of the person: alternatives are chosen by tags
+ * and by a stream of bits of their own. They need no escaping in JSON.
+ * A struct prose only reads once made: threads may share it. */
 #pragma once
-#include "population/out.h"
-#include "population/sampler.h"
+#include "population/grammar.h"
+#include "population/text_columns.h"
 
-/* The longest text either function writes, in bytes. */
-enum { PROSE_MAX_BYTES = 2048 };
+struct prose; /* opaque */
 
-/* Who this is, in one or two sentences. */
-void prose_persona(const struct sampler *s, const struct person *p,
-                   struct out *o);
-/* Where this person comes from, in one or two sentences. */
-void prose_background(const struct sampler *s, const struct person *p,
-                      struct out *o);
+/* Bytes that a text and an array of picks need where they are written. */
+enum {
+    PROSE_TEXT_BYTES = GRAMMAR_TEXT_MAX + 16,
+    PROSE_ARRAY_BYTES = TEXT_PICKS_MAX * (GRAMMAR_TEXT_MAX + 16),
+};
+
+/* Both are borrowed and must outlive it.
+ * CO_NOMEM */
+co_must_use enum co_err prose_new(const struct model *m,
+                                  const struct grammar *g,
+                                  struct prose **ret_prose);
+void prose_free(struct prose *prose);
+CO_DEFINE_FREEP(struct prose, prose_free)
+
+const struct grammar *prose_grammar(const struct prose *prose);
+/* The tags of a person of the model. */
+void prose_tags(const struct prose *prose, const struct person *p,
+                struct tags *ret);
+
+/* Begins a person: gp is the caller's, p must stay. bits: sampler_bits. */
+void prose_begin(const struct prose *prose, const struct person *p,
+                 uint64_t bits, struct grammar_person *gp);
+/* Writes a column at `to` and returns its end; NULL when the person has none
+ * (too young, or no such list). */
+char *prose_text(const struct prose *prose, struct grammar_person *gp,
+                 enum text_column column, char *to);
+/* Writes the array that goes with the column, ["a","b","c"], likewise. */
+char *prose_array(const struct prose *prose, struct grammar_person *gp,
+                  enum text_column column, char *to);

@@ -5,7 +5,7 @@
 
 #include "common/hash.h"
 #include "population/out.h"
-#include "population/prose.h"
+#include "population/prose_old.h"
 
 static const char hex[] = "0123456789abcdef";
 

@@ -1,6 +1,6 @@
 /* test_prose.c - every text reads as a sentence, at every age and stage. */
 #include "population/phrases.h"
-#include "population/prose.h"
+#include "population/prose_old.h"
 #include "tests/unit/population.h"
 
 #include <ctype.h>
