@@ -10,6 +10,7 @@
  * it; a large one is cut. The last two write a new header, as does one with a
  * total_ms that waited; payloads are copied only when several are joined. */
 #include "broker/assign.h"
+#include "broker/batches.h"
 #include "common/bug.h"
 
 #include "broker/credit.h"
@@ -288,7 +289,7 @@ forward_whole(struct dispatch *d, struct flow *flow, struct line *line,
     d->queued_bytes -= batch->head.len + batch->body.len;
     outbox_forward(out, SIDE_BACK, w->handle, batch->head, batch->body);
     batch->head = batch->body = (struct co_bytes){0};
-    tasks_batch_pop(d, flow);
+    batches_pop(d, flow);
 }
 
 /* All the same: one value says it. */
@@ -315,7 +316,7 @@ take_from_head(struct dispatch *d, struct flow *flow, struct line *line,
         struct entry *e;
         uint32_t at;
 
-        tasks_skip_dropped(d, batch);
+        batches_skip_dropped(d, batch);
         at = batch->first;
         e = &d->entries[at];
         d->words[0][*filled] = e->task;
@@ -393,7 +394,7 @@ send_rebuilt(struct dispatch *d, struct flow *flow, struct line *line,
 
         bytes +=
             take_from_head(d, flow, line, n, &filled, to ? to + bytes : NULL);
-        if (!d->batches[flow->head].n) tasks_batch_pop(d, flow);
+        if (!d->batches[flow->head].n) batches_pop(d, flow);
     }
     body.len = bytes;
     encode_tasks(d, flow, &first, &extra, t.n, d->workers[line->worker]->handle,
@@ -427,9 +428,9 @@ static struct batch *
 flow_front(struct dispatch *d, struct flow *flow)
 {
     while (!d->batches[flow->head].n) {
-        tasks_batch_pop(d, flow);
+        batches_pop(d, flow);
     }
-    tasks_skip_dropped(d, &d->batches[flow->head]);
+    batches_skip_dropped(d, &d->batches[flow->head]);
     return &d->batches[flow->head];
 }
 
@@ -474,7 +475,7 @@ serve(struct dispatch *d, struct lane *lane, uint32_t at_flow, int64_t now_ms,
         if (CO_BUG(empty_batches_stay)) {
             jobs_flow_deactivate(d, at_flow);
         } else {
-            tasks_flow_emptied(d, at_flow);
+            batches_flow_emptied(d, at_flow);
         }
     } else if (band->n == 1) {
         flow->deficit = 0; /* nobody to be fair to */

@@ -4,6 +4,7 @@
 #include "broker/credit.h"
 #include "broker/jobs.h"
 #include "broker/peers.h"
+#include "broker/publish.h"
 #include "broker/route.h"
 #include "broker/tasks.h"
 
@@ -208,7 +209,7 @@ from_owner(struct dispatch *d, struct owner *o, const struct msg *m,
             dispatch_refuse(out, SIDE_FRONT, o->handle, m, CO_PROTOCOL,
                             "lists and body do not fit");
         } else if (job) {
-            tasks_publish(d, job, o->handle, m, head, body, now_ms, out);
+            publish_tasks(d, job, o->handle, m, head, body, now_ms, out);
             return;
         }
         break;

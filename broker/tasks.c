@@ -2,14 +2,15 @@
  * tasks_apply, which keeps every count that depends on it: what does not hold
  * after that is found by dispatch_check. */
 #include "broker/tasks.h"
-#include "common/bug.h"
 
+#include "broker/batches.h"
 #include "broker/credit.h"
 #include "broker/jobs.h"
+#include "common/bug.h"
 
 #include <stdlib.h>
 
-enum { ENTRIES_FIRST = 1024, BATCHES_FIRST = 256 };
+enum { ENTRIES_FIRST = 1024 };
 
 /* What each event does. docs/protocol.md draws the same table. */
 enum task_state
@@ -135,8 +136,7 @@ entry_release(struct dispatch *d, uint32_t at)
     d->entry_free = at;
 }
 
-/* Moves an entry along its table. place is where it goes to, when it goes. */
-static void
+void
 tasks_apply(struct dispatch *d, uint32_t at, enum task_event event,
             uint32_t place)
 {
@@ -210,29 +210,8 @@ tasks_reserve(struct dispatch *d, uint32_t n)
     return cap > d->entry_cap ? entries_grow(d, cap) : CO_OK;
 }
 
-static enum co_err
-batch_new(struct dispatch *d, uint32_t *ret_batch)
-{
-    uint32_t cap = d->batch_cap ? d->batch_cap * 2 : BATCHES_FIRST;
-    struct batch *batches;
-
-    if (d->batch_free == NONE) {
-        batches = realloc(d->batches, cap * sizeof *batches);
-        if (!batches) return CO_NOMEM;
-        d->batches = batches;
-        for (uint32_t i = cap; i-- > d->batch_cap;) {
-            batches[i] = (struct batch){.next = d->batch_free, .flow = NONE};
-            d->batch_free = i;
-        }
-        d->batch_cap = cap;
-    }
-    *ret_batch = d->batch_free;
-    d->batch_free = d->batches[*ret_batch].next;
-    return CO_OK;
-}
-
-static uint32_t
-entry_new(struct dispatch *d)
+uint32_t
+tasks_entry_new(struct dispatch *d)
 {
     uint32_t at = d->entry_free;
 
@@ -243,51 +222,7 @@ entry_new(struct dispatch *d)
     return at;
 }
 
-/* ---- batches ------------------------------------------------------------- */
-
-void
-tasks_skip_dropped(struct dispatch *d, struct batch *batch)
-{
-    while (batch->first != NONE &&
-           d->entries[batch->first].state == TASK_DROPPED) {
-        uint32_t at = batch->first;
-        uint32_t len = d->entries[at].len;
-
-        batch->first = d->entries[at].next;
-        batch->dropped--;
-        batch->body.data = len ? batch->body.data + len : batch->body.data;
-        batch->body.len -= len;
-        d->queued_bytes -= len;
-        tasks_apply(d, at, TEV_DEQUEUE, NONE);
-    }
-}
-
-void
-tasks_batch_pop(struct dispatch *d, struct flow *flow)
-{
-    uint32_t at = flow->head;
-    struct batch *batch = &d->batches[at];
-
-    tasks_skip_dropped(d, batch);
-    co_assert(batch->first == NONE && batch->n == 0);
-    d->queued_bytes -= batch->head.len + batch->body.len;
-    co_bytes_unref(&batch->head);
-    co_bytes_unref(&batch->body);
-    flow->head = batch->next;
-    if (flow->head == NONE) flow->tail = NONE;
-    *batch = (struct batch){.next = d->batch_free, .flow = NONE};
-    d->batch_free = at;
-}
-
-void
-tasks_flow_emptied(struct dispatch *d, uint32_t flow)
-{
-    co_assert(!d->flows[flow].queued);
-    while (d->flows[flow].head != NONE) {
-        tasks_batch_pop(d, &d->flows[flow]);
-    }
-    jobs_flow_deactivate(d, flow);
-}
+/* ---- queued tasks ------------------------------------------------------- */
 
 void
 tasks_drop_queued(struct dispatch *d, uint32_t at, enum task_event why)
@@ -296,61 +231,13 @@ tasks_drop_queued(struct dispatch *d, uint32_t at, enum task_event why)
     uint32_t flow = d->batches[place].flow;
 
     tasks_apply(d, at, why, place);
-    if (!d->flows[flow].queued) tasks_flow_emptied(d, flow);
+    if (!d->flows[flow].queued) batches_flow_emptied(d, flow);
 }
 
-/* ---- publishing ---------------------------------------------------------- */
+/* ---- at a worker --------------------------------------------------------- */
 
-static void
-refuse_full(uint64_t peer, const struct msg *m, uint64_t *counter,
-            const char *text, struct outbox *out)
-{
-    const struct msg_tasks *t = &m->tasks;
-    struct msg answer = {.type = MSG_refused,
-                         .refused = {.code = msg_text("FULL"),
-                                     .text = msg_text(text),
-                                     .job = t->job,
-                                     .owner = t->owner,
-                                     .message = MSG_tasks,
-                                     .tasks = t->tasks}};
-
-    *counter += t->tasks.n;
-    push(out, SIDE_FRONT, peer, &answer);
-}
-
-/* True when a limit stands against the message; it was answered then. */
-static bool
-publish_is_refused(struct dispatch *d, const struct job *job, uint64_t peer,
-                   const struct msg *m, size_t bytes, struct outbox *out)
-{
-    struct dispatch_counters *c = &d->count;
-    uint32_t n = m->tasks.tasks.n;
-    uint32_t known = d->queued + d->in_flight;
-
-    if (n > credit_job_free(job)) {
-        refuse_full(peer, m, &c->refused_credit,
-                    "more tasks than credit: wait for CREDIT", out);
-    } else if (n > d->limits.job_tasks_max - job->live) {
-        refuse_full(peer, m, &c->refused_job_full,
-                    "the job has too many tasks here", out);
-    } else if (known > d->limits.tasks_max || n > d->limits.tasks_max - known) {
-        refuse_full(peer, m, &c->refused_tasks_full,
-                    "the broker has too many tasks", out);
-    } else if (bytes > d->limits.queued_bytes_max - d->queued_bytes) {
-        refuse_full(peer, m, &c->refused_bytes_full,
-                    "too many bytes wait for workers", out);
-    } else if (tasks_reserve(d, n)) {
-        refuse_full(peer, m, &c->refused_memory, "the broker's memory is short",
-                    out);
-    } else {
-        return false;
-    }
-    return true;
-}
-
-/* Tells a worker to stop a task whose place another attempt took. */
-static void
-send_cancel(struct dispatch *d, const struct entry *e, struct outbox *out)
+void
+tasks_send_cancel(struct dispatch *d, const struct entry *e, struct outbox *out)
 {
     const struct job *job = &d->jobs[e->job];
     uint64_t task = e->task;
@@ -361,185 +248,6 @@ send_cancel(struct dispatch *d, const struct entry *e, struct outbox *out)
     d->count.cancelled_running++;
     push(out, SIDE_BACK, d->workers[e->place]->handle, &m);
 }
-
-/* True when the task is here with this attempt or a higher one. */
-static bool
-have_already(struct dispatch *d, uint32_t job, uint64_t task, uint32_t attempt,
-             uint32_t *ret_attempt, struct outbox *out)
-{
-    uint32_t at = tasks_find(d, job, task);
-    struct entry *e;
-
-    if (at == CO_TABLE_NONE) return false;
-    e = &d->entries[at];
-    if (e->attempt >= attempt) {
-        *ret_attempt = e->attempt;
-        return true;
-    }
-    if (e->state == TASK_QUEUED) {
-        d->count.replaced++;
-        tasks_drop_queued(d, at, TEV_REPLACE);
-    } else {
-        d->count.superseded++;
-        send_cancel(d, e, out);
-        tasks_apply(d, at, TEV_REPLACE, e->place);
-    }
-    return false;
-}
-
-static void
-answer_have(struct dispatch *d, uint64_t peer, uint64_t job, uint32_t n,
-            struct outbox *out)
-{
-    struct msg m = {.type = MSG_have,
-                    .have = {.job = job,
-                             .tasks = {d->words[0], n},
-                             .attempts = {d->halves[0], n}}};
-
-    if (!n) return;
-    d->count.have += n;
-    push(out, SIDE_FRONT, peer, &m);
-}
-
-/* Chains one entry a task to the batch, in payload order; what is here already
- * becomes a dropped entry, so that offsets stay true. Returns how many. */
-static uint32_t
-chain_tasks(struct dispatch *d, struct job *job, uint32_t at_batch,
-            uint32_t lane, const struct msg_tasks *t, struct outbox *out)
-{
-    uint32_t last = NONE;
-    uint32_t have = 0;
-
-    for (uint32_t i = 0; i < t->tasks.n; i++) {
-        uint32_t attempt = msg_at(t->attempts, i);
-        uint64_t task = t->tasks.v[i];
-        bool dup =
-            have_already(d, job->slot, task, attempt, &d->halves[0][have], out);
-        uint32_t at = entry_new(d);
-        struct entry *e = &d->entries[at];
-
-        if (last == NONE) d->batches[at_batch].first = at;
-        if (last != NONE) d->entries[last].next = at;
-        last = at;
-        e->task = task;
-        e->job = job->slot;
-        e->len = msg_at(t->lens, i);
-        e->attempt = (uint16_t)attempt;
-        e->lane = (uint16_t)lane;
-        e->alone = t->alone == 1;
-        if (!dup) {
-            tasks_apply(d, at, TEV_PUBLISH, at_batch);
-            continue;
-        }
-        d->words[0][have++] = task;
-        e->state = TASK_DROPPED; /* never in force: no table to go through */
-        e->place = at_batch;
-        job->entries++;
-        d->batches[at_batch].dropped++;
-        d->batches[at_batch].whole = false;
-    }
-    return have;
-}
-
-static void
-batch_append(struct dispatch *d, uint32_t at_flow, uint32_t at_batch)
-{
-    struct flow *flow = &d->flows[at_flow];
-
-    if (flow->tail != NONE) d->batches[flow->tail].next = at_batch;
-    if (flow->tail == NONE) flow->head = at_batch;
-    flow->tail = at_batch;
-    if (flow->queued) {
-        jobs_flow_activate(d, at_flow);
-        return;
-    }
-    while (flow->head != NONE) {
-        tasks_batch_pop(d, flow);
-    }
-}
-
-static bool
-attempts_fit(struct msg_u32s attempts)
-{
-    for (uint32_t i = 0; i < attempts.n; i++) {
-        if (attempts.v[i] > UINT16_MAX) return false;
-    }
-    return true;
-}
-
-/* Finds where the message goes. False: it was refused. */
-static bool
-publish_place(struct dispatch *d, struct job *job, uint64_t peer,
-              const struct msg *m, size_t bytes, uint32_t *ret_flow,
-              uint32_t *ret_batch, struct outbox *out)
-{
-    const struct msg_tasks *t = &m->tasks;
-    uint32_t lane;
-
-    if (!attempts_fit(t->attempts) || t->alone > 1) {
-        d->count.malformed++;
-        dispatch_refuse(out, SIDE_FRONT, peer, m, CO_PROTOCOL,
-                        "attempt above 65535, or alone above 1");
-        return false;
-    }
-    if (!msg_str_is(t->service, d->lanes[job->lane]->service)) {
-        d->count.refused_mismatch++;
-        dispatch_refuse(out, SIDE_FRONT, peer, m, CO_MISMATCH,
-                        "another service than in ATTACH");
-        return false;
-    }
-    if (publish_is_refused(d, job, peer, m, bytes, out)) return false;
-    if (jobs_lane(d, t->service, t->provider, &lane) ||
-        jobs_flow(d, job, lane, t->alone == 1, ret_flow) ||
-        batch_new(d, ret_batch)) {
-        refuse_full(peer, m, &d->count.refused_names_full,
-                    "too many services, providers or queues", out);
-        return false;
-    }
-    return true;
-}
-
-void
-tasks_publish(struct dispatch *d, struct job *job, uint64_t peer,
-              const struct msg *m, struct co_bytes head, struct co_bytes body,
-              int64_t now_ms, struct outbox *out)
-{
-    const struct msg_tasks *t = &m->tasks;
-    uint32_t at_flow;
-    uint32_t at_batch;
-    uint32_t lane;
-    uint32_t have;
-
-    if (!publish_place(d, job, peer, m, head.len + body.len, &at_flow,
-                       &at_batch, out)) {
-        co_bytes_unref(&head);
-        co_bytes_unref(&body);
-        return;
-    }
-    lane = d->flows[at_flow].lane;
-    d->batches[at_batch] = (struct batch){
-        .head = head,
-        .body = body,
-        .shape = {t->recipe, t->fingerprint, t->run_ms, t->total_ms,
-                  t->stall_ms, t->cost},
-        .since_ms = now_ms,
-        .first = NONE,
-        .flow = at_flow,
-        .next = NONE,
-        .whole = true,
-        .extra = t->trace.len || t->idempotency.len,
-    };
-    d->queued_bytes += head.len + body.len;
-    job->used += t->tasks.n;
-    job->active_ms = now_ms;
-    have = chain_tasks(d, job, at_batch, lane, t, out);
-    d->count.tasks_in += t->tasks.n - have;
-    d->lanes[lane]->tasks_in += t->tasks.n - have;
-    batch_append(d, at_flow, at_batch);
-    answer_have(d, peer, job->id, have, out);
-}
-
-/* ---- at a worker --------------------------------------------------------- */
 
 void
 tasks_assign(struct dispatch *d, uint32_t at, struct worker *w,
@@ -596,7 +304,7 @@ tasks_finish(struct dispatch *d, uint32_t job, uint64_t task, uint32_t attempt,
         tasks_apply(d, at, TEV_FINISH, NONE);
     } else {
         /* The same attempt runs elsewhere too: it is not needed any more. */
-        send_cancel(d, e, out);
+        tasks_send_cancel(d, e, out);
         tasks_apply(d, at, TEV_REPLACE, e->place);
     }
     return true;
@@ -608,7 +316,7 @@ static void
 adopt(struct dispatch *d, const struct job *job, uint64_t task,
       uint16_t attempt, struct worker *w)
 {
-    uint32_t at = entry_new(d);
+    uint32_t at = tasks_entry_new(d);
     struct entry *e = &d->entries[at];
 
     e->task = task;
@@ -647,7 +355,7 @@ tasks_report(struct dispatch *d, struct job *job, uint64_t task,
         tasks_drop_queued(d, at, TEV_REPLACE);
     } else {
         d->count.superseded++;
-        send_cancel(d, e, out);
+        tasks_send_cancel(d, e, out);
         tasks_apply(d, at, TEV_REPLACE, e->place);
     }
     adopt(d, job, task, attempt, w);

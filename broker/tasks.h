@@ -12,11 +12,13 @@ uint32_t tasks_find(const struct dispatch *d, uint32_t job, uint64_t task);
 /* Makes sure that n tasks can be added. CO_NOMEM: nothing changed. */
 co_must_use enum co_err tasks_reserve(struct dispatch *d, uint32_t n);
 
-/* TASKS of an owner whose right to publish was checked. Takes one reference
- * of head and body. */
-void tasks_publish(struct dispatch *d, struct job *job, uint64_t peer,
-                   const struct msg *m, struct co_bytes head,
-                   struct co_bytes body, int64_t now_ms, struct outbox *out);
+/* A fresh entry; room must have been reserved. Whoever takes it fills it and
+ * then moves it with TEV_PUBLISH. */
+uint32_t tasks_entry_new(struct dispatch *d);
+/* Moves an entry along its table, the only writer of its state. place is where
+ * it goes to, when it goes: a batch or a worker. */
+void tasks_apply(struct dispatch *d, uint32_t at, enum task_event event,
+                 uint32_t place);
 
 /* Gives a queued entry to w, which is sent it now (or has it: adoption). */
 void tasks_assign(struct dispatch *d, uint32_t at, struct worker *w,
@@ -29,6 +31,9 @@ void tasks_report(struct dispatch *d, struct job *job, uint64_t task,
  * it. False when the table knew nothing of it. */
 bool tasks_finish(struct dispatch *d, uint32_t job, uint64_t task,
                   uint32_t attempt, struct worker *w, struct outbox *out);
+/* Tells a worker to stop a task whose place another attempt took. */
+void tasks_send_cancel(struct dispatch *d, const struct entry *e,
+                       struct outbox *out);
 /* Frees a queued entry in force (cancel, result from elsewhere). */
 void tasks_drop_queued(struct dispatch *d, uint32_t at, enum task_event why);
 /* Loses the entries d->ids[0..n) of w and tells their owners. */
@@ -36,11 +41,3 @@ void tasks_lose(struct dispatch *d, uint32_t n, const struct worker *w,
                 enum lost_cause cause, uint32_t neighbours, struct outbox *out);
 /* Frees everything of a job. */
 void tasks_forget(struct dispatch *d, uint32_t job);
-
-/* A batch that is used up leaves its flow's head. */
-void tasks_batch_pop(struct dispatch *d, struct flow *flow);
-/* The flow's last task went. It keeps no batches then: they hold memory, and
- * the flow may be given to other tasks. */
-void tasks_flow_emptied(struct dispatch *d, uint32_t flow);
-/* Steps over dropped entries at the front of a batch. */
-void tasks_skip_dropped(struct dispatch *d, struct batch *batch);

@@ -35,7 +35,7 @@ engine_allocate(struct engine *e)
     e->acks = calloc(ACK_WORKERS, sizeof(*e->acks));
     e->reader = calloc(1, sizeof(*e->reader));
     if (!e->pending || !e->acks || !e->reader) return CO_NOMEM;
-    return tasks_init(&e->tasks);
+    return engine_tasks_init(&e->tasks);
 }
 
 enum co_err
@@ -74,7 +74,7 @@ engine_free(struct engine *e)
         co_bytes_unref(&PENDING(e, m)->head);
         co_bytes_unref(&PENDING(e, m)->body);
     }
-    tasks_fini(&e->tasks);
+    engine_tasks_fini(&e->tasks);
     co_buf_fini(&e->body);
     free(e->pending);
     free(e->acks);
@@ -90,7 +90,7 @@ engine_move(struct engine *e, uint32_t i, enum task_state state)
     struct task *task = &e->tasks.v[i];
 
     if (task->state == TASK_OUT) e->links[task->link].out--;
-    tasks_set(&e->tasks, i, state);
+    engine_tasks_set(&e->tasks, i, state);
 }
 
 void
@@ -160,13 +160,13 @@ link_known(struct engine *e, unsigned link)
 static bool
 adopt(struct engine *e, unsigned link, uint64_t id, uint32_t attempt)
 {
-    uint32_t i = tasks_find(&e->tasks, id);
+    uint32_t i = engine_tasks_find(&e->tasks, id);
     struct task *task;
 
     if (i == TASK_NONE) {
-        if (tasks_live(&e->tasks) >= ENGINE_LIVE_MAX) return true;
+        if (engine_tasks_live(&e->tasks) >= ENGINE_LIVE_MAX) return true;
         if (!e->kind->adopt(e->state, id)) return false;
-        i = tasks_add(&e->tasks, id, false);
+        i = engine_tasks_add(&e->tasks, id, false);
     }
     task = &e->tasks.v[i];
     if (task->state == TASK_TAKEN || task->state == TASK_DYING) return true;
@@ -366,7 +366,7 @@ engine_on_have(struct engine *e, unsigned link, const struct msg_have *have)
         return;
     }
     for (uint32_t h = 0; h < have->tasks.n; h++) {
-        uint32_t i = tasks_find(&e->tasks, have->tasks.v[h]);
+        uint32_t i = engine_tasks_find(&e->tasks, have->tasks.v[h]);
         uint32_t attempt = msg_at(have->attempts, h);
 
         e->n.have++;
@@ -383,7 +383,7 @@ refused_full(struct engine *e, unsigned link, const struct msg_u64s *ids,
 {
     e->links[link].hold_us = now_us + FULL_HOLD_US;
     for (uint32_t r = 0; r < ids->n; r++) {
-        uint32_t i = tasks_find(&e->tasks, ids->v[r]);
+        uint32_t i = engine_tasks_find(&e->tasks, ids->v[r]);
 
         e->n.refused_full++;
         grant_back(e, link);
@@ -429,11 +429,11 @@ engine_stale(const struct engine *e)
 void
 engine_tick(struct engine *e, int64_t now_us)
 {
-    for (uint32_t i = tasks_first_due(&e->tasks);
+    for (uint32_t i = engine_tasks_first_due(&e->tasks);
          i != TASK_NONE && e->tasks.v[i].due_us <= now_us &&
          !CO_BUG(retry_never_due);
-         i = tasks_first_due(&e->tasks)) {
-        tasks_set(&e->tasks, i, TASK_READY);
+         i = engine_tasks_first_due(&e->tasks)) {
+        engine_tasks_set(&e->tasks, i, TASK_READY);
     }
     for (unsigned link = 0; link < ENGINE_LINKS_MAX; link++) {
         struct link *l = &e->links[link];
@@ -456,7 +456,7 @@ earlier(int64_t a, int64_t b)
 int64_t
 engine_due_us(const struct engine *e)
 {
-    uint32_t first = tasks_first_due(&e->tasks);
+    uint32_t first = engine_tasks_first_due(&e->tasks);
     int64_t due = e->kind_due_us;
 
     if (first != TASK_NONE) due = earlier(due, e->tasks.v[first].due_us);
@@ -493,7 +493,7 @@ void
 engine_status(const struct engine *e, struct engine_status *ret_status)
 {
     const struct tasks *t = &e->tasks;
-    uint32_t first = tasks_first_due(t);
+    uint32_t first = engine_tasks_first_due(t);
 
     *ret_status = (struct engine_status){
         .why = e->why,

@@ -31,7 +31,7 @@ send_batch(struct engine *e, struct batch *b)
          * them back the same way */
         e->why = ENGINE_WHY_NOMEM;
         for (uint32_t t = 0; t < b->n; t++) {
-            engine_move(e, tasks_find(&e->tasks, b->ids[t]), TASK_READY);
+            engine_move(e, engine_tasks_find(&e->tasks, b->ids[t]), TASK_READY);
         }
         b->n = 0;
         co_buf_clear(&e->body);
@@ -79,7 +79,7 @@ batch_add(struct engine *e, struct batch *b, uint32_t i)
 
     if (!e->kind->payload(e->state, task->id, &e->body)) {
         e->n.unwanted++;
-        tasks_set(&e->tasks, i, TASK_FREE);
+        engine_tasks_set(&e->tasks, i, TASK_FREE);
         return ADDED_NOT_WANTED;
     }
     if (e->body.err) { /* over 4 MiB, or no memory: what stands is whole */
@@ -108,7 +108,7 @@ next_task(struct engine *e, int64_t now_us)
     uint32_t i = e->tasks.ready[false].first;
 
     if (i != TASK_NONE) return i;
-    if (tasks_live(&e->tasks) >= ENGINE_LIVE_MAX) {
+    if (engine_tasks_live(&e->tasks) >= ENGINE_LIVE_MAX) {
         e->why = ENGINE_WHY_TABLE;
         return TASK_NONE;
     }
@@ -121,7 +121,7 @@ next_task(struct engine *e, int64_t now_us)
     e->kind_due_us = INT64_MAX;
     /* an entry with this id means that a result of an earlier life is being
      * committed; the kind knows that and does not give it out */
-    i = tasks_add(&e->tasks, id, false);
+    i = engine_tasks_add(&e->tasks, id, false);
     co_assert(i != TASK_NONE);
     return i;
 }
@@ -248,7 +248,7 @@ withdraw(struct engine *e, struct batch *b)
 
     b->n = 0;
     while (e->kind->unwanted(e->state, &id)) {
-        uint32_t i = tasks_find(&e->tasks, id);
+        uint32_t i = engine_tasks_find(&e->tasks, id);
 
         e->n.unwanted++;
         if (i == TASK_NONE) continue;

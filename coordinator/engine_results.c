@@ -112,7 +112,7 @@ engine_on_committed(struct engine *e, uint64_t cookie, uint64_t segment,
             e->kind->place(e->state, task->id, now_us, &place);
             e->n.committed++;
         }
-        tasks_set(&e->tasks, i, TASK_FREE);
+        engine_tasks_set(&e->tasks, i, TASK_FREE);
     }
     e->done++;
     if (p->worker) acknowledge(e, p->worker, p->link, p->seq);
@@ -143,7 +143,7 @@ accept(struct engine *e, uint64_t id, uint32_t i, uint32_t attempt,
     struct task *task;
     bool known = i != TASK_NONE;
 
-    if (!known) i = tasks_add(&e->tasks, id, false);
+    if (!known) i = engine_tasks_add(&e->tasks, id, false);
     co_assert(i != TASK_NONE); /* engine_results_room() */
     task = &e->tasks.v[i];
     if (!known || task->state != TASK_OUT || task->attempt != attempt) {
@@ -174,7 +174,7 @@ static void
 judge_ok(struct engine *e, uint64_t id, uint32_t attempt, const uint8_t *data,
          uint32_t inside, uint32_t len, struct judgement *j, int64_t now_us)
 {
-    uint32_t i = tasks_find(&e->tasks, id);
+    uint32_t i = engine_tasks_find(&e->tasks, id);
     uint8_t state = i == TASK_NONE ? TASK_FREE : e->tasks.v[i].state;
 
     if (state == TASK_TAKEN || state == TASK_DYING) {

@@ -69,7 +69,7 @@ halve(struct engine *e, uint32_t i)
     if (e->kind->split(e->state, e->tasks.v[i].id, halves) != 2) return false;
     engine_move(e, i, TASK_FREE);
     for (unsigned h = CO_BUG(half_lost); h < 2; h++) {
-        uint32_t half = tasks_add(&e->tasks, halves[h], true);
+        uint32_t half = engine_tasks_add(&e->tasks, halves[h], true);
 
         co_assert(half != TASK_NONE);
         e->tasks.v[half].failed = RANGE_STRIKES - 1;
@@ -135,7 +135,7 @@ charge_loss(struct engine *e, uint32_t i, const struct msg_lost *lost,
     add16(&task->charged);
     if (lost->neighbours <= SUSPECT_NEIGHBOURS ||
         task->charged >= RANGE_STRIKES) {
-        tasks_suspect(&e->tasks, i);
+        engine_tasks_suspect(&e->tasks, i);
     }
     if (task->failed + task->charged >= RANGE_STRIKES && halve(e, i)) return;
     if (lone) {
@@ -151,7 +151,7 @@ charge_loss(struct engine *e, uint32_t i, const struct msg_lost *lost,
 uint32_t
 engine_in_force(struct engine *e, uint64_t id, uint32_t attempt)
 {
-    uint32_t i = tasks_find(&e->tasks, id);
+    uint32_t i = engine_tasks_find(&e->tasks, id);
 
     if (i == TASK_NONE || e->tasks.v[i].state != TASK_OUT) return TASK_NONE;
     if (attempt < e->tasks.v[i].attempt) return TASK_NONE;

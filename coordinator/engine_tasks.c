@@ -18,7 +18,7 @@ slot_of(uint64_t id)
 }
 
 enum co_err
-tasks_init(struct tasks *t)
+engine_tasks_init(struct tasks *t)
 {
     *t = (struct tasks){
         .ready = {{TASK_NONE, TASK_NONE, 0}, {TASK_NONE, TASK_NONE, 0}}};
@@ -26,7 +26,7 @@ tasks_init(struct tasks *t)
     t->index = calloc(INDEX_SLOTS, sizeof(*t->index));
     t->heap = calloc(TASKS_POOL, sizeof(*t->heap));
     if (!t->v || !t->index || !t->heap) {
-        tasks_fini(t);
+        engine_tasks_fini(t);
         return CO_NOMEM;
     }
     for (uint32_t i = 0; i < TASKS_POOL; i++) {
@@ -37,7 +37,7 @@ tasks_init(struct tasks *t)
 }
 
 void
-tasks_fini(struct tasks *t)
+engine_tasks_fini(struct tasks *t)
 {
     free(t->v);
     free(t->index);
@@ -48,7 +48,7 @@ tasks_fini(struct tasks *t)
 /* -- index ---------------------------------------------------------------- */
 
 uint32_t
-tasks_find(const struct tasks *t, uint64_t id)
+engine_tasks_find(const struct tasks *t, uint64_t id)
 {
     for (uint32_t s = slot_of(id); t->index[s]; s = (s + 1) & INDEX_MASK) {
         if (t->v[t->index[s] - 1].id == id) return t->index[s] - 1;
@@ -188,7 +188,7 @@ leave(struct tasks *t, uint32_t i)
 }
 
 void
-tasks_set(struct tasks *t, uint32_t i, enum task_state state)
+engine_tasks_set(struct tasks *t, uint32_t i, enum task_state state)
 {
     struct task *task = &t->v[i];
 
@@ -218,7 +218,7 @@ tasks_set(struct tasks *t, uint32_t i, enum task_state state)
 }
 
 uint32_t
-tasks_add(struct tasks *t, uint64_t id, bool alone)
+engine_tasks_add(struct tasks *t, uint64_t id, bool alone)
 {
     uint32_t i = t->free;
 
@@ -227,12 +227,12 @@ tasks_add(struct tasks *t, uint64_t id, bool alone)
     if (i >= t->top) t->top = i + 1;
     t->v[i] = (struct task){.id = id, .alone = alone};
     index_add(t, i);
-    tasks_set(t, i, TASK_READY);
+    engine_tasks_set(t, i, TASK_READY);
     return i;
 }
 
 void
-tasks_suspect(struct tasks *t, uint32_t i)
+engine_tasks_suspect(struct tasks *t, uint32_t i)
 {
     struct task *task = &t->v[i];
 
@@ -242,7 +242,7 @@ tasks_suspect(struct tasks *t, uint32_t i)
 }
 
 const char *
-tasks_check(const struct tasks *t)
+engine_tasks_check(const struct tasks *t)
 {
     uint32_t count[TASK_STATE_COUNT] = {0}, alone_out = 0;
 
@@ -253,7 +253,8 @@ tasks_check(const struct tasks *t)
         count[task->state]++;
         if (task->state == TASK_FREE) continue;
         if (task->state == TASK_OUT && task->alone) alone_out++;
-        if (tasks_find(t, task->id) != i) return "a task is not in the index";
+        if (engine_tasks_find(t, task->id) != i)
+            return "a task is not in the index";
         if (task->state == TASK_WAITING && t->heap[task->heap_at] != i) {
             return "a waiting task is not in the heap";
         }

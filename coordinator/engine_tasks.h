@@ -1,7 +1,7 @@
 /* engine_tasks.h - the engine's table of live tasks; private to engine*.c.
  * A fixed pool of entries, an index by task id, the queue of tasks to publish
- * again, the heap of those that wait, and tasks_set(), the only writer of a
- * task's state. No allocation after tasks_init(). */
+ * again, the heap of those that wait, and engine_tasks_set(), the only writer
+ * of a task's state. No allocation after engine_tasks_init(). */
 #pragma once
 #include "common/err.h"
 
@@ -63,29 +63,29 @@ struct tasks {
     uint32_t alone_out;               /* OUT and alone */
 };
 
-co_must_use enum co_err tasks_init(struct tasks *t);
-void tasks_fini(struct tasks *t);
+co_must_use enum co_err engine_tasks_init(struct tasks *t);
+void engine_tasks_fini(struct tasks *t);
 /* The entry of id, or TASK_NONE. */
-uint32_t tasks_find(const struct tasks *t, uint64_t id);
+uint32_t engine_tasks_find(const struct tasks *t, uint64_t id);
 /* A new entry, READY, at the end of its queue; id must be unknown. TASK_NONE:
  * the pool is empty. */
-uint32_t tasks_add(struct tasks *t, uint64_t id, bool alone);
+uint32_t engine_tasks_add(struct tasks *t, uint64_t id, bool alone);
 /* Moves the entry to another state and the queue that goes with it; for
  * WAITING due_us must be set, for OUT link. FREE forgets the task. */
-void tasks_set(struct tasks *t, uint32_t i, enum task_state state);
+void engine_tasks_set(struct tasks *t, uint32_t i, enum task_state state);
 /* Makes the task run alone from its next publishing on; not while READY. */
-void tasks_suspect(struct tasks *t, uint32_t i);
+void engine_tasks_suspect(struct tasks *t, uint32_t i);
 /* Entries in use. */
 static inline uint32_t
-tasks_live(const struct tasks *t)
+engine_tasks_live(const struct tasks *t)
 {
     return (uint32_t)TASKS_POOL - t->count[TASK_FREE];
 }
 /* The first waiting task, or TASK_NONE. */
 static inline uint32_t
-tasks_first_due(const struct tasks *t)
+engine_tasks_first_due(const struct tasks *t)
 {
     return t->count[TASK_WAITING] ? t->heap[0] : (uint32_t)TASK_NONE;
 }
 /* NULL, or what is inconsistent. */
-const char *tasks_check(const struct tasks *t);
+const char *engine_tasks_check(const struct tasks *t);

@@ -145,7 +145,7 @@ const char *
 engine_check(const struct engine *e)
 {
     struct kind_ledger ledger;
-    const char *broken = tasks_check(&e->tasks);
+    const char *broken = engine_tasks_check(&e->tasks);
 
     if (!broken) broken = check_links(e);
     if (!broken) broken = check_ring(e);

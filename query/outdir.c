@@ -84,7 +84,9 @@ add_file(struct outdir *o, int fd, const char *name, struct co_diag *diag)
                        o->dir, name);
     }
     shard.bytes = (uint64_t)st.st_size;
-    (void)snprintf(shard.file, sizeof shard.file, "%s", name);
+    /* its shape was checked: a short name */
+    (void)snprintf(shard.file, sizeof shard.file, "%.*s",
+                   (int)sizeof shard.file - 1, name);
     return add(o, &shard, diag);
 }
 
