@@ -2,6 +2,8 @@
  * from which side. */
 #include "broker/assign.h"
 #include "broker/credit.h"
+#include "broker/greeting.h"
+#include "broker/inventory.h"
 #include "broker/jobs.h"
 #include "broker/peers.h"
 #include "broker/publish.h"
@@ -277,10 +279,10 @@ from_worker(struct dispatch *d, struct worker *w, const struct msg *m,
         credit_on_reclaim(d, w, m, out);
         break;
     case MSG_beat:
-        peers_on_beat(d, w, &m->beat, now_ms, out);
+        inventory_on_beat(d, w, &m->beat, now_ms, out);
         break;
     case MSG_inventory:
-        peers_on_inventory(d, w, m, now_ms, out);
+        inventory_on_page(d, w, m, now_ms, out);
         break;
     case MSG_drain:
         peers_on_drain(d, w);
@@ -308,7 +310,7 @@ dispatch_on_message(struct dispatch *d, enum side side, uint64_t peer,
     struct owner *o = side == SIDE_FRONT ? peers_owner(d, peer) : NULL;
 
     if (m->type == MSG_hello) {
-        peers_on_hello(d, side, peer, m, now_ms, out);
+        greeting_on_hello(d, side, peer, m, now_ms, out);
     } else if (w && w->state != WORKER_AWAY) {
         w->last_ms = now_ms;
         from_worker(d, w, m, head, body, now_ms, out);

@@ -1,5 +1,5 @@
-/* peers.h - who is there: workers and owners, whether they live, and whether
- * a worker holds what we think it holds. Internal to the dispatch core. */
+/* peers.h - who is there: workers and owners, and whether they live. Internal
+ * to the dispatch core. */
 #pragma once
 #include "broker/state.h"
 
@@ -13,14 +13,6 @@ struct owner *peers_owner(struct dispatch *d, uint64_t handle);
 /* The worker with that incarnation, or NULL. */
 struct worker *peers_incarnation(struct dispatch *d, uint64_t incarnation);
 
-void peers_on_hello(struct dispatch *d, enum side side, uint64_t handle,
-                    const struct msg *m, int64_t now_ms, struct outbox *out);
-void peers_on_beat(struct dispatch *d, struct worker *w,
-                   const struct msg_beat *beat, int64_t now_ms,
-                   struct outbox *out);
-void peers_on_inventory(struct dispatch *d, struct worker *w,
-                        const struct msg *m, int64_t now_ms,
-                        struct outbox *out);
 void peers_on_drain(struct dispatch *d, struct worker *w);
 void peers_on_bye_worker(struct dispatch *d, struct worker *w,
                          struct outbox *out);
