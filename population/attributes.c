@@ -20,10 +20,30 @@ static const struct attribute attributes[ATTR_COUNT] = {
     [ATTR_FIRST_NAME] = {"first_name", ATTR_LABELS, false, "given name"},
     [ATTR_LAST_NAME] = {"last_name", ATTR_LABELS, false, "surname"},
     [ATTR_CITY] = {"city", ATTR_LABELS, false, "place of 1,000 or more"},
+    [ATTR_HOUSEHOLD_TYPE] = {"household_type", ATTR_LABELS, false,
+                             "with whom the person lives, seven kinds"},
+    [ATTR_TENURE] = {"tenure", ATTR_LABELS, false, "Owner or Renter"},
+    [ATTR_HOUSEHOLD_SIZE] = {"household_size", ATTR_INTEGER, false,
+                             "people in the household, 1 to 15"},
+    [ATTR_HOUSEHOLD_INCOME] = {"household_income_usd", ATTR_LABELS, false,
+                               "sixteen brackets, 0-9999 to 200000+"},
+    [ATTR_LANGUAGE] = {"language", ATTR_LABELS, false,
+                       "spoken at home; English is English only"},
+    [ATTR_OPENNESS] = {"ocean_openness", ATTR_INTEGER, false,
+                       "T score, 20 to 80"},
+    [ATTR_CONSCIENTIOUSNESS] = {"ocean_conscientiousness", ATTR_INTEGER, false,
+                                "T score, 20 to 80"},
+    [ATTR_EXTRAVERSION] = {"ocean_extraversion", ATTR_INTEGER, false,
+                           "T score, 20 to 80"},
+    [ATTR_AGREEABLENESS] = {"ocean_agreeableness", ATTR_INTEGER, false,
+                            "T score, 20 to 80"},
+    [ATTR_NEUROTICISM] = {"ocean_neuroticism", ATTR_INTEGER, false,
+                          "T score, 20 to 80"},
 };
 
 static const struct model_text sexes[] = {{"Male", 4}, {"Female", 6}};
 static const struct model_text yes_no[] = {{"No", 2}, {"Yes", 3}};
+static const struct model_text tenures[] = {{"Owner", 5}, {"Renter", 6}};
 
 const struct attribute *
 attribute_get(enum attribute_id id)
@@ -57,26 +77,52 @@ pool_of(const struct model *m, enum attribute_id id)
         [ATTR_FIRST_NAME] = &m->first,
         [ATTR_LAST_NAME] = &m->last,
         [ATTR_CITY] = &m->city,
+        [ATTR_HOUSEHOLD_TYPE] = &m->arrangement,
+        [ATTR_HOUSEHOLD_INCOME] = &m->bracket,
+        [ATTR_LANGUAGE] = &m->language,
     };
 
     return pools[id];
 }
 
+/* Labels that are the same in every model; NULL for the other attributes. */
+static const struct model_text *
+constant_labels(enum attribute_id id)
+{
+    const struct model_text *const labels[ATTR_COUNT] = {
+        [ATTR_SEX] = sexes,
+        [ATTR_HISPANIC] = yes_no,
+        [ATTR_TENURE] = tenures,
+    };
+
+    return labels[id];
+}
+
+/* One more than the largest value of an integer; 0 for labels. */
+static uint32_t
+integer_values(enum attribute_id id)
+{
+    if (id == ATTR_AGE) return MODEL_AGES;
+    if (id == ATTR_HOUSEHOLD_SIZE) return HOUSEHOLD_MAX + 1;
+    if (id >= ATTR_OPENNESS && id <= ATTR_NEUROTICISM) return OCEAN_MAX + 1;
+    return 0;
+}
+
 uint32_t
 attribute_values(const struct model *m, enum attribute_id id)
 {
-    if (id == ATTR_AGE) return MODEL_AGES;
-    if (id == ATTR_SEX || id == ATTR_HISPANIC) return 2;
-    return pool_of(m, id)->count;
+    uint32_t integers = integer_values(id);
+
+    if (integers) return integers;
+    return constant_labels(id) ? 2 : pool_of(m, id)->count;
 }
 
 struct model_text
 attribute_label(const struct model *m, enum attribute_id id, uint32_t value)
 {
     co_assert(value < attribute_values(m, id));
-    if (id == ATTR_AGE) return (struct model_text){NULL, 0};
-    if (id == ATTR_SEX) return sexes[value];
-    if (id == ATTR_HISPANIC) return yes_no[value];
+    if (integer_values(id)) return (struct model_text){NULL, 0};
+    if (constant_labels(id)) return constant_labels(id)[value];
     return model_text(pool_of(m, id), value);
 }
 
@@ -127,6 +173,22 @@ attribute_of(const struct person *p, enum attribute_id id)
         return p->last;
     case ATTR_CITY:
         return p->city;
+    case ATTR_HOUSEHOLD_TYPE:
+        return p->arrangement;
+    case ATTR_TENURE:
+        return p->tenure;
+    case ATTR_HOUSEHOLD_SIZE:
+        return p->household_size;
+    case ATTR_HOUSEHOLD_INCOME:
+        return p->household_income;
+    case ATTR_LANGUAGE:
+        return p->language;
+    case ATTR_OPENNESS:
+    case ATTR_CONSCIENTIOUSNESS:
+    case ATTR_EXTRAVERSION:
+    case ATTR_AGREEABLENESS:
+    case ATTR_NEUROTICISM:
+        return p->ocean[id - ATTR_OPENNESS];
     case ATTR_COUNT:
         break;
     }

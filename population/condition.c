@@ -330,6 +330,46 @@ city_possible(const struct sampler *s, const struct person *p)
     return false;
 }
 
+/* Somebody of this cell can live so, in a household of an allowed size. */
+static bool
+home_possible(const struct sampler *s, const struct person *cell)
+{
+    const struct limit *type = &s->limits[ATTR_HOUSEHOLD_TYPE];
+    const struct limit *size = &s->limits[ATTR_HOUSEHOLD_SIZE];
+    struct person p = *cell;
+    uint64_t w[HOME_COUNT];
+    bool several = false;
+
+    for (uint32_t n = 2; n <= HOUSEHOLD_MAX; n++) {
+        several = several || limit_allows(size, n);
+    }
+    for (p.marital = 0; p.marital < MARITAL_COUNT; p.marital++) {
+        if (!sampler_share(s, cell, ATTR_MARITAL, p.marital)) continue;
+        (void)sampler_arrangement_row(s, &p, w);
+        for (uint32_t a = 0; a < HOME_COUNT; a++) {
+            if (w[a] && limit_allows(type, a) &&
+                (a == HOME_ALONE ? limit_allows(size, 1) : several)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static bool
+ocean_possible(const struct sampler *s)
+{
+    for (unsigned id = ATTR_OPENNESS; id <= ATTR_NEUROTICISM; id++) {
+        bool any = false;
+
+        for (uint32_t t = OCEAN_MIN; t <= OCEAN_MAX; t++) {
+            any = any || limit_allows(&s->limits[id], t);
+        }
+        if (!any) return false;
+    }
+    return true;
+}
+
 /* Given the cell these are independent of each other (but for occupation,
  * which looks at its parents itself), so one cell that passes each test
  * proves that such people exist. */
@@ -339,12 +379,14 @@ condition_possible(const struct sampler *s)
     struct person p;
 
     if (!s->tested) return s->cells > 0;
+    if (!ocean_possible(s)) return false;
     for (size_t i = 0; i < s->cells; i++) {
         (void)sampler_cell(s, i, &p);
         if (table_possible(s, ATTR_EDUCATION, &p) &&
             table_possible(s, ATTR_MARITAL, &p) &&
             table_possible(s, ATTR_EMPLOYMENT, &p) && city_possible(s, &p) &&
-            origin_possible(s, &p) && occupation_possible(s, &p)) {
+            origin_possible(s, &p) && occupation_possible(s, &p) &&
+            home_possible(s, &p)) {
             return true;
         }
     }

@@ -2,7 +2,7 @@
  * Everything that the sampler indexes by is checked here once (counts,
  * offsets, ids inside their pools), so that drawing needs no checks. The
  * hash guards against a damaged disk, not against an attacker. */
-#include "population/model.h"
+#include "population/model_impl.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,16 +20,6 @@ enum {
     MAX_BYTES = 64 << 20
 };
 enum { TABLE_SUM = 1 << 24 };
-
-#define REBUILD "install Cohort's data again, or rebuild it (data/README.md)"
-
-/* What a section must look like for the loader to take it. */
-struct want {
-    const char *name;
-    uint32_t element_bytes;
-    const void **to;
-    uint32_t *ret_count;
-};
 
 static uint64_t
 model_content_hash(const uint8_t *data, size_t len)
@@ -73,7 +63,7 @@ model_map(const char *path, struct co_diag *diag, struct model *m)
     if (fd < 0) {
         return co_fail(diag, co_err_from_errno(errno),
                        "cannot open the population model %s: %s; %s", path,
-                       strerror(errno), REBUILD);
+                       strerror(errno), MODEL_REBUILD);
     }
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) ||
         st.st_size < HEADER_BYTES || st.st_size > MAX_BYTES) {
@@ -81,7 +71,7 @@ model_map(const char *path, struct co_diag *diag, struct model *m)
         return co_fail(diag, CO_DAMAGED,
                        "%s is not a population model (a regular file of %d "
                        "bytes to 64 MiB); %s",
-                       path, HEADER_BYTES, REBUILD);
+                       path, HEADER_BYTES, MODEL_REBUILD);
     }
     map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
     (void)close(fd);
@@ -103,25 +93,26 @@ model_check_header(const char *path, struct co_diag *diag, struct model *m)
     if (memcmp(f, "COHORTMD", 8) != 0) {
         return co_fail(diag, CO_DAMAGED,
                        "%s is not a population model (wrong first bytes); %s",
-                       path, REBUILD);
+                       path, MODEL_REBUILD);
     }
     if (version != MODEL_VERSION) {
         return co_fail(diag, CO_VERSION,
                        "%s has model version %u, this program reads %d; %s",
-                       path, version, MODEL_VERSION, REBUILD);
+                       path, version, MODEL_VERSION, MODEL_REBUILD);
     }
     if (bytes != m->file_bytes || bytes % 8 != 0) {
         return co_fail(diag, CO_TORN,
                        "%s has %zu bytes, its header says %llu: it is cut "
                        "off or grown; %s",
-                       path, m->file_bytes, (unsigned long long)bytes, REBUILD);
+                       path, m->file_bytes, (unsigned long long)bytes,
+                       MODEL_REBUILD);
     }
     if (bytes < HEADER_BYTES + ENTRY_BYTES ||
         get_u64(f + HEADER_BYTES + 16) !=
             HEADER_BYTES + (uint64_t)ENTRY_BYTES * get_u32(f + 12)) {
         return co_fail(diag, CO_DAMAGED,
                        "%s is damaged: its number of sections is wrong; %s",
-                       path, REBUILD);
+                       path, MODEL_REBUILD);
     }
     m->hash = get_u64(f + 24);
     m->year = (uint32_t)get_u64(f + 32);
@@ -130,7 +121,7 @@ model_check_header(const char *path, struct co_diag *diag, struct model *m)
         return co_fail(diag, CO_DAMAGED,
                        "%s is damaged: its content does not have the hash in "
                        "its header; %s",
-                       path, REBUILD);
+                       path, MODEL_REBUILD);
     }
     return CO_OK;
 }
@@ -150,16 +141,16 @@ find_section(const struct model *m, const char *name)
     return NULL;
 }
 
-static enum co_err
-take_section(const char *path, struct co_diag *diag, const struct model *m,
-             const struct want *w)
+enum co_err
+model_take_section(const char *path, struct co_diag *diag,
+                   const struct model *m, const struct want *w)
 {
     const uint8_t *e = find_section(m, w->name);
     uint64_t at, bytes;
 
     if (!e) {
         return co_fail(diag, CO_DAMAGED, "%s lacks the section %s; %s", path,
-                       w->name, REBUILD);
+                       w->name, MODEL_REBUILD);
     }
     at = get_u64(e + 16);
     bytes = get_u64(e + 24);
@@ -169,16 +160,16 @@ take_section(const char *path, struct co_diag *diag, const struct model *m,
         return co_fail(diag, CO_DAMAGED,
                        "%s: section %s lies outside the file or has the "
                        "wrong shape; %s",
-                       path, w->name, REBUILD);
+                       path, w->name, MODEL_REBUILD);
     }
     *w->to = m->file + at;
     if (w->ret_count) *w->ret_count = get_u32(e + 36);
     return CO_OK;
 }
 
-static enum co_err
-take_pool(const char *path, struct co_diag *diag, const struct model *m,
-          const char *name, struct model_pool *pool)
+enum co_err
+model_take_pool(const char *path, struct co_diag *diag, const struct model *m,
+                const char *name, struct model_pool *pool)
 {
     char at_name[17];
     uint32_t bytes = 0, count = 0;
@@ -188,8 +179,8 @@ take_pool(const char *path, struct co_diag *diag, const struct model *m,
     bool good;
 
     (void)snprintf(at_name, sizeof at_name, "%s.at", name);
-    err = take_section(path, diag, m, &text);
-    if (!err) err = take_section(path, diag, m, &at);
+    err = model_take_section(path, diag, m, &text);
+    if (!err) err = model_take_section(path, diag, m, &at);
     if (err) return err;
     good = count >= 2 && pool->at[0] == 0 && pool->at[count - 1] == bytes;
     for (uint32_t i = 1; good && i < count; i++) {
@@ -197,7 +188,7 @@ take_pool(const char *path, struct co_diag *diag, const struct model *m,
     }
     if (!good) {
         return co_fail(diag, CO_DAMAGED, "%s: the texts of %s are damaged; %s",
-                       path, name, REBUILD);
+                       path, name, MODEL_REBUILD);
     }
     pool->count = count - 1;
     return CO_OK;
@@ -222,11 +213,14 @@ model_take_pools(const char *path, struct co_diag *diag, struct model *m)
         {"first", &m->first},
         {"last", &m->last},
         {"city", &m->city},
+        {"arrangement", &m->arrangement},
+        {"home.bracket", &m->bracket},
+        {"language", &m->language},
     };
 
     for (size_t i = 0; i < co_countof(pools); i++) {
         enum co_err err =
-            take_pool(path, diag, m, pools[i].name, pools[i].pool);
+            model_take_pool(path, diag, m, pools[i].name, pools[i].pool);
 
         if (err) return err;
     }
@@ -236,9 +230,9 @@ model_take_pools(const char *path, struct co_diag *diag, struct model *m)
 
 /* Element counts of the sections, for the checks below. */
 struct counts {
-    uint32_t groups, joint, hisp, hisp_age, edu, edu_age, mar, mar_age, emp,
-        emp_age, efactor, erace, elevel, of, oage, ou, ov, oa, ssex, sedu, frow,
-        fid, fn, tilt, last, crow, cn;
+    uint32_t groups, joint, hisp, hisp_age, edu, edu_age, emp, emp_age, efactor,
+        erace, elevel, of, oage, ou, ov, oa, ssex, sedu, frow, fid, fn, tilt,
+        last, crow, cn;
 };
 
 static enum co_err
@@ -252,8 +246,6 @@ model_take_tables(const char *path, struct co_diag *diag, struct model *m,
         {"hispanic.age", 1, (const void **)&m->hispanic_age, &c->hisp_age},
         {"edu.p", 4, (const void **)&m->edu.p, &c->edu},
         {"edu.age", 1, (const void **)&m->edu.row, &c->edu_age},
-        {"marital.p", 4, (const void **)&m->mar.p, &c->mar},
-        {"marital.age", 1, (const void **)&m->mar.row, &c->mar_age},
         {"employ.p", 4, (const void **)&m->emp.p, &c->emp},
         {"employ.age", 1, (const void **)&m->emp.row, &c->emp_age},
         {"edu.factor", 4, (const void **)&m->edu_factor, &c->efactor},
@@ -276,7 +268,7 @@ model_take_tables(const char *path, struct co_diag *diag, struct model *m,
     };
 
     for (size_t i = 0; i < co_countof(wants); i++) {
-        enum co_err err = take_section(path, diag, m, &wants[i]);
+        enum co_err err = model_take_section(path, diag, m, &wants[i]);
 
         if (err) return err;
     }
@@ -431,14 +423,13 @@ model_check_tables(const char *path, struct co_diag *diag, struct model *m,
     m->hispanic_rows = hisp_rows;
     good = good && c->hisp == s * MODEL_SEXES * hisp_rows * MODEL_RACES &&
            table_good(&m->edu, c->edu, c->edu_age, s, EDU_COUNT) &&
-           table_good(&m->mar, c->mar, c->mar_age, s, MARITAL_COUNT) &&
            table_good(&m->emp, c->emp, c->emp_age, s, EMPLOY_COUNT) &&
            schooling_good(m, c) && occupations_good(m, c) && names_good(m, c);
     if (good) return CO_OK;
     return co_fail(diag, CO_DAMAGED,
                    "%s: its tables do not fit together (made by another "
                    "version of the tool?); %s",
-                   path, REBUILD);
+                   path, MODEL_REBUILD);
 }
 
 enum co_err
@@ -454,6 +445,7 @@ model_open(const char *path, struct co_diag *diag, struct model **ret_model)
     if (!err) err = model_take_pools(path, diag, m);
     if (!err) err = model_take_tables(path, diag, m, &counts);
     if (!err) err = model_check_tables(path, diag, m, &counts);
+    if (!err) err = model_take_home(path, diag, m);
     if (err) return err;
     *ret_model = co_take(&m);
     return CO_OK;
@@ -485,7 +477,7 @@ model_document(const struct model *m, const char *section)
     uint32_t bytes = 0;
     const struct want want = {section, 1, (const void **)&data, &bytes};
 
-    if (!find_section(m, section) || take_section("", NULL, m, &want)) {
+    if (!find_section(m, section) || model_take_section("", NULL, m, &want)) {
         return (struct model_text){NULL, 0};
     }
     return (struct model_text){data, bytes};

@@ -12,7 +12,7 @@
  * No text in a pool needs escaping in JSON.
  * Thread-safe once open: nothing is written. */
 #pragma once
-#include "common/err.h"
+#include "population/model_home.h"
 
 enum { MODEL_VERSION = 1, MODEL_AGES = 100, MODEL_NAME_GROUPS = 6 };
 enum { MODEL_SEXES = 2, MODEL_RACES = 7, MODEL_OCC_LEVELS = 6 };
@@ -97,7 +97,8 @@ struct model {
     uint32_t year; /* the year that the tables describe */
 
     struct model_pool state_code, state_name, race, education, marital,
-        employment, occ_title, occ_role, occ_group, first, last, city;
+        employment, occ_title, occ_role, occ_group, first, last, city,
+        arrangement, bracket, language;
     uint32_t states;
 
     const uint8_t *age_groups; /* min, max of each */
@@ -112,7 +113,8 @@ struct model {
     const uint8_t *hispanic_age;
     uint32_t hispanic_rows;
 
-    struct model_table edu, mar, emp;
+    struct model_table edu, emp;
+    struct model_home home;
     /* Education by race: from MODEL_TILTED_FROM on, P(level | state, sex,
      * age row, race) is proportional to edu_factor[same shape as edu.p] x
      * edu_race[state][sex][race][model_race_level(level)]. */

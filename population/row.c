@@ -42,6 +42,60 @@ write_label(struct out *o, const struct model *m, const struct person *p,
     *o->at++ = '"';
 }
 
+/* An object: type, size, ages of own children, tenure, income bracket. */
+static void
+write_household(struct out *o, const struct model *m, const struct person *p)
+{
+    const uint32_t *low = m->home.brackets + p->household_income;
+
+    out_lit(o, ",\"household\":{\"type\":");
+    write_label(o, m, p, ATTR_HOUSEHOLD_TYPE);
+    out_lit(o, ",\"size\":");
+    out_u64(o, p->household_size);
+    out_lit(o, ",\"children\":[");
+    for (uint32_t i = 0; i < p->children; i++) {
+        if (i) *o->at++ = ',';
+        out_u64(o, p->child_age[i]);
+    }
+    out_lit(o, "],\"tenure\":");
+    write_label(o, m, p, ATTR_TENURE);
+    out_lit(o, ",\"income_usd\":[");
+    out_u64(o, low[0]);
+    *o->at++ = ',';
+    if (p->household_income + 1 < PERSON_BRACKETS) {
+        out_u64(o, low[1] - 1);
+    } else {
+        out_lit(o, "null");
+    }
+    out_lit(o, "]}");
+}
+
+/* English first, unless the person speaks it less than very well. */
+static void
+write_languages(struct out *o, const struct model *m, const struct person *p)
+{
+    out_lit(o, ",\"languages\":[");
+    if (p->english == ENGLISH_VERY_WELL) {
+        *o->at++ = '"';
+        out_text(o, attribute_label(m, ATTR_LANGUAGE, 0));
+        *o->at++ = '"';
+        if (p->language) *o->at++ = ',';
+    }
+    if (p->language) write_label(o, m, p, ATTR_LANGUAGE);
+    *o->at++ = ']';
+}
+
+static void
+write_ocean(struct out *o, const struct person *p)
+{
+    for (unsigned id = ATTR_OPENNESS; id <= ATTR_NEUROTICISM; id++) {
+        out_lit(o, ",\"");
+        out_str(o, attribute_get((enum attribute_id)id)->name);
+        out_lit(o, "\":");
+        out_u64(o, attribute_of(p, (enum attribute_id)id));
+    }
+}
+
 static void
 write_provenance(struct out *o, const struct sampler *s, const struct person *p)
 {
@@ -98,8 +152,13 @@ row_write(const struct sampler *s, const struct person *p, enum row_level level,
     write_label(&o, m, p, ATTR_LAST_NAME);
     out_lit(&o, ",\"race_ethnicity\":");
     write_label(&o, m, p, ATTR_RACE);
+    out_lit(&o, ",\"hispanic\":");
+    write_label(&o, m, p, ATTR_HISPANIC);
     out_lit(&o, ",\"employment_status\":");
     write_label(&o, m, p, ATTR_EMPLOYMENT);
+    write_household(&o, m, p);
+    write_languages(&o, m, p);
+    write_ocean(&o, p);
     write_provenance(&o, s, p);
     co_assert((size_t)(o.at - start) <= ROW_MAX_BYTES);
     co_buf_commit(buf, (size_t)(o.at - start));

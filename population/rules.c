@@ -1,6 +1,8 @@
 /* rules.c - see rules.h. */
 #include "population/rules.h"
 
+#include "population/sampler.h"
+
 #include <stdlib.h>
 
 enum {
@@ -115,6 +117,86 @@ name_of_year(const struct rules *r, const struct person *p)
            (r->named[name_row(r, p) + p->first / 8] >> p->first % 8 & 1);
 }
 
+/* Whether the model says anything about homes. */
+static bool
+has_home(const struct person *p)
+{
+    return p->arrangement < HOME_COUNT;
+}
+
+static bool
+spouse(const struct rules *r, const struct person *p)
+{
+    (void)r;
+    return !has_home(p) ||
+           (p->arrangement == HOME_SPOUSE) == (p->marital == MARITAL_MARRIED);
+}
+
+static bool
+child(const struct rules *r, const struct person *p)
+{
+    (void)r;
+    return !has_home(p) ||
+           (p->arrangement == HOME_CHILD) == (p->age < MARRIED_AGE);
+}
+
+static bool
+household_size(const struct rules *r, const struct person *p)
+{
+    bool couple =
+        p->arrangement == HOME_SPOUSE || p->arrangement == HOME_PARTNER;
+
+    (void)r;
+    return !has_home(p) ||
+           ((p->arrangement == HOME_ALONE) == (p->household_size == 1) &&
+            p->household_size >= 1 + couple + p->children &&
+            p->household_size <= HOUSEHOLD_MAX);
+}
+
+/* Falling ages under 18, of a parent of 15 and over at birth and not too
+ * old; the parent heads the household or is the head's partner. */
+static bool
+children(const struct rules *r, const struct person *p)
+{
+    uint32_t oldest = p->sex ? MOTHER_MAX_AGE : FATHER_MAX_AGE;
+
+    (void)r;
+    if (!has_home(p) || p->children == 0) return true;
+    if (p->children > PERSON_CHILDREN_MAX ||
+        (p->arrangement != HOME_SPOUSE && p->arrangement != HOME_PARTNER &&
+         p->arrangement != HOME_RELATIVES)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < p->children; i++) {
+        uint32_t age = p->child_age[i];
+
+        if (age >= KIDS_AGES || p->age < age + PARENT_MIN_AGE ||
+            p->age > age + oldest ||
+            (i && age >= (uint32_t)p->child_age[i - 1])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool
+household_income(const struct rules *r, const struct person *p)
+{
+    return p->household_income >= PERSON_BRACKETS ||
+           p->household_income >= sampler_bracket(r->m, p->income_usd);
+}
+
+static bool
+ocean(const struct rules *r, const struct person *p)
+{
+    (void)r;
+    for (uint32_t k = 0; k < OCEAN_COUNT; k++) {
+        if (p->ocean[k] == PERSON_NONE8) continue;
+        if (p->ocean[k] < OCEAN_MIN || p->ocean[k] > OCEAN_MAX) return false;
+    }
+    return true;
+}
+
 static const struct {
     struct rule rule;
     bool (*holds)(const struct rules *r, const struct person *p);
@@ -149,6 +231,28 @@ static const struct {
                          "The given name was given to that sex in the year "
                          "of birth."},
                         name_of_year},
+    [RULE_SPOUSE] = {{"spouse",
+                      "Exactly those married with the spouse present live "
+                      "with a spouse."},
+                     spouse},
+    [RULE_CHILD] = {{"child",
+                     "Exactly those under 18 are children of the household."},
+                    child},
+    [RULE_HOUSEHOLD_SIZE] = {{"household_size",
+                              "The household counts the person, the spouse or "
+                              "partner and the children; exactly who lives "
+                              "alone is one."},
+                             household_size},
+    [RULE_CHILDREN] = {{"children",
+                        "Own children at home are under 18, at least 15 years "
+                        "younger than the parent, at most 50 than a mother "
+                        "and 65 than a father, and of different ages."},
+                       children},
+    [RULE_HOUSEHOLD_INCOME] = {{"household_income",
+                                "The household's income bracket is not below "
+                                "the person's own income."},
+                               household_income},
+    [RULE_OCEAN] = {{"ocean", "OCEAN scores lie between 20 and 80."}, ocean},
 };
 
 static void

@@ -113,9 +113,11 @@ sampler_redraw(const struct sampler *s, uint64_t row, uint32_t draw,
     draw_cell(s, &p);
     draw_hispanic(s, &p);
     sampler_draw_schooling(s, &p);
-    p.marital = sampler_draw_row(model_row(&s->m->mar, p.state, p.sex, p.age),
-                                 sampler_random(s, &p, STREAM_MARITAL));
+    sampler_draw_marital(s, &p);
     sampler_draw_work(s, &p);
+    sampler_draw_home(s, &p);
+    sampler_draw_language(s, &p);
+    sampler_draw_ocean(s, &p);
     draw_names(s, &p);
     draw_city(s, &p);
     *ret = p;
@@ -223,6 +225,7 @@ sampler_free(struct sampler *s)
     free(s->cell_id);
     free(s->cell_end);
     sampler_free_work(s);
+    free(s->marital);
     free(s->first_end);
     free(s->last_end);
     free(s->city_end);
@@ -307,7 +310,7 @@ sampler_share(const struct sampler *s, const struct person *cell,
     }
     if (id == ATTR_EDUCATION) return sampler_education_row(s, cell)[value];
     if (id == ATTR_EMPLOYMENT) return employment_share(s, cell, value);
-    return model_row(&s->m->mar, cell->state, cell->sex, cell->age)[value];
+    return sampler_marital_share(s, cell, value);
 }
 
 uint64_t

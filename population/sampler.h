@@ -90,6 +90,16 @@ uint64_t sampler_cell(const struct sampler *s, size_t i, struct person *ret);
  * conditions allow in this cell, in 2^-24 of the cell. */
 uint64_t sampler_share(const struct sampler *s, const struct person *cell,
                        enum attribute_id id, uint32_t value);
+/* Weights of the marital statuses of a person with state, sex, age, race and
+ * education: MARITAL_COUNT of them, 2^24 in all. */
+const uint32_t *sampler_marital_row(const struct sampler *s,
+                                    const struct person *p);
+/* Weights of the living arrangements (HOME_COUNT of them) of a person with
+ * state, sex, age and marital status; returns their sum. */
+uint64_t sampler_arrangement_row(const struct sampler *s,
+                                 const struct person *p, uint64_t *ret_weights);
+/* The household income bracket that an amount falls into. */
+uint32_t sampler_bracket(const struct model *m, uint32_t usd);
 /* Bits for the prose of a person: a stream apart from all attributes. */
 uint64_t sampler_bits(const struct sampler *s, const struct person *p,
                       uint32_t stream);

@@ -163,6 +163,7 @@ sampler_build(struct sampler *s)
 {
     enum co_err err = sampler_build_work(s);
 
+    if (!err) err = sampler_build_marital(s);
     if (!err) err = build_names(s);
     return err;
 }

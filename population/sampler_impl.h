@@ -1,5 +1,6 @@
 /* sampler_impl.h - the sampler's tables, shared by sampler.c (drawing),
- * sampler_build.c (making them), sampler_work.c (schooling and work, both)
+ * sampler_build.c (making them), sampler_work.c (schooling and work, both),
+ * sampler_marital.c (likewise), sampler_home.c, sampler_character.c
  * and condition.c (limits). Private. */
 #pragma once
 #include "population/random.h"
@@ -20,6 +21,10 @@ enum stream {
     STREAM_FIRST,
     STREAM_LAST,
     STREAM_CITY,
+    STREAM_HOME = 64,
+    STREAM_HOUSEHOLD,
+    STREAM_LANGUAGE,
+    STREAM_OCEAN,
     STREAM_PROSE = 1000 /* and up */
 };
 
@@ -54,6 +59,10 @@ struct sampler {
     uint16_t *group_start;
     uint64_t *occ_end;
     uint32_t *group_end; /* [state][sex][level][class][group] prefix sums */
+
+    /* Weights over the statuses, 2^24 a row:
+     * [state][sex][age row][race][education group] */
+    uint32_t *marital;
 
     uint32_t *first_end; /* [name group][row entries] prefix sums by row */
     uint32_t *last_end;  /* [name group][surname] */
@@ -99,6 +108,20 @@ const uint32_t *sampler_employment_row(const struct sampler *s,
 void sampler_draw_schooling(const struct sampler *s, struct person *p);
 void sampler_draw_work(const struct sampler *s, struct person *p);
 
+/* sampler_marital.c */
+co_must_use enum co_err sampler_build_marital(struct sampler *s);
+void sampler_draw_marital(const struct sampler *s, struct person *p);
+/* Share of a status in a cell of the joint, over all levels of education,
+ * in 2^-24. */
+uint64_t sampler_marital_share(const struct sampler *s,
+                               const struct person *cell, uint32_t status);
+
+/* sampler_home.c, sampler_character.c. Home needs marital status, origin,
+ * race and income. */
+void sampler_draw_home(const struct sampler *s, struct person *p);
+void sampler_draw_language(const struct sampler *s, struct person *p);
+void sampler_draw_ocean(const struct sampler *s, struct person *p);
+
 /* condition.c */
 co_must_use enum co_err condition_compile(struct sampler *s,
                                           const struct condition *c, size_t n,
@@ -124,6 +147,18 @@ sampler_search(const uint32_t *end, uint32_t from, uint32_t to, uint64_t x)
         }
     }
     return from;
+}
+
+/* First k with ends[k] > x; x is below ENDS_ONE, where ends end. */
+static inline uint32_t
+sampler_pick(const uint16_t *ends, uint32_t x)
+{
+    uint32_t k = 0;
+
+    while (ends[k] <= x) {
+        k++;
+    }
+    return k;
 }
 
 /* 64 random bits of one attribute of a person. */

@@ -15,7 +15,9 @@ import sys
 KEYS = ["uuid", "persona", "cultural_background", "sex", "age",
         "marital_status", "education_level", "occupation", "city", "state",
         "zipcode", "country", "first_name", "last_name", "race_ethnicity",
-        "employment_status", "provenance"]
+        "hispanic", "employment_status", "household", "languages",
+        "ocean_openness", "ocean_conscientiousness", "ocean_extraversion",
+        "ocean_agreeableness", "ocean_neuroticism", "provenance"]
 YOUNGEST = {"Not yet in school": 0, "Preschool": 3,
             "Elementary school (in progress)": 5,
             "Middle school (in progress)": 11,
@@ -27,11 +29,40 @@ DEGREE = {"Lawyers", "Surgeons", "Dentists", "Pharmacists", "Veterinarians",
           "Other physicians", "Optometrists", "Physical therapists"}
 
 
+def broken_at_home(r):
+    """The same for the household."""
+    age, home = r["age"], r["household"]
+    kind, size, children = home["type"], home["size"], home["children"]
+    if (kind == "With spouse") != (r["marital_status"] == "Married"):
+        yield "spouse at home without being married, or the other way round"
+    if (kind == "Child under 18") != (age < 18):
+        yield "child of the household by age"
+    if (kind == "Lives alone") != (size == 1):
+        yield "size of who lives alone"
+    least = 1 + len(children) + (kind in ("With spouse",
+                                          "With unmarried partner"))
+    if not least <= size <= 15:
+        yield "household smaller than its people, or too large"
+    if children != sorted(set(children), reverse=True) or len(children) > 6:
+        yield "children out of order"
+    if children and kind not in ("With spouse", "With unmarried partner",
+                                 "With other relatives"):
+        yield "children without a household of their own"
+    oldest = 50 if r["sex"] == "Female" else 65
+    if any(not 0 <= c < 18 or not 15 <= age - c <= oldest for c in children):
+        yield "children's ages against the parent's"
+    low, high = home["income_usd"]
+    if high is not None and high < (r.get("income_usd") or 0):
+        yield "household income below the person's own"
+    if low < 0 or home["tenure"] not in ("Owner", "Renter"):
+        yield "household income or tenure"
+
+
 def broken(r):
     """Names of the rules that one row breaks."""
     age, work = r["age"], r["employment_status"]
     keys = [k for k in KEYS if k in r]
-    if list(r) != keys or len(keys) not in (15, 17):
+    if list(r) != keys or len(keys) not in (len(KEYS) - 2, len(KEYS)):
         yield "key order"
     if not 0 <= age <= 99:
         yield "age range"
@@ -48,6 +79,12 @@ def broken(r):
     if r["occupation"] in DEGREE and \
             r["education_level"] != "Graduate or professional degree":
         yield "occupation without its degree"
+    yield from broken_at_home(r)
+    if not r["languages"] or len(set(r["languages"])) != len(r["languages"]):
+        yield "languages"
+    for key in KEYS:
+        if key.startswith("ocean_") and not 20 <= r[key] <= 80:
+            yield "OCEAN score"
     for key in ("persona", "cultural_background"):
         text = r.get(key, "x.")
         if not text.endswith(".") or "  " in text or "{" in text:

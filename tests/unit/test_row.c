@@ -20,7 +20,15 @@ static const char *const all_keys[] = {"uuid",
                                        "first_name",
                                        "last_name",
                                        "race_ethnicity",
+                                       "hispanic",
                                        "employment_status",
+                                       "household",
+                                       "languages",
+                                       "ocean_openness",
+                                       "ocean_conscientiousness",
+                                       "ocean_extraversion",
+                                       "ocean_agreeableness",
+                                       "ocean_neuroticism",
                                        "provenance"};
 
 static void

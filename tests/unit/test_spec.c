@@ -240,7 +240,10 @@ conditions_are_checked_as_far_as_the_file_goes(void **state)
         "us.yaml:6: population.where.stat: unknown key, did you mean state?; "
         "allowed here: state, sex, age, race_ethnicity, hispanic, "
         "education_level, marital_status, employment_status, occupation, "
-        "first_name, last_name or city");
+        "first_name, last_name, city, household_type, tenure, household_size, "
+        "household_income_usd, language, ocean_openness, "
+        "ocean_conscientiousness, ocean_extraversion, ocean_agreeableness or "
+        "ocean_neuroticism");
     assert_refused(HEAD "population: {where: {age: {min: 30, max: 20}}}\n",
                    "us.yaml:4: population.where.age: min 30 is above max 20: "
                    "no such people");

@@ -97,6 +97,13 @@ def add(w, us):
     us.states, names = read_states(us.folder)
     us.single = single_age_weights(us.folder, us.states)
     us.joint, hisp, filled = read_joint(us.folder, us.states)
+    us.hispanic_starts = RACE_AGE_STARTS
+
+    def share(state, sex, row, race):
+        at = (state * len(SEXES) + sex) * len(RACE_AGE_STARTS) + row
+        return hisp[at * len(RACES) + race] / 65536
+
+    us.hispanic_share = share
     w.pool("state.code", us.states)
     w.pool("state.name", names)
     w.pool("race", RACE_LABELS)

@@ -72,6 +72,8 @@ class Population:
         self.states = []    # USPS codes, in the order of the model
         self.single = {}    # (state, sex) -> weight of each single age
         self.joint = []     # people: state, sex, age group, race, age
+        self.hispanic_share = None  # (state, sex, age row, race) -> 0..1
+        self.hispanic_starts = []   # where these age rows start
         # schooling; LEVEL_ROW ages to rows of edu_base and edu_factor
         self.edu_base = []      # P(level | state, sex, row), to SCALE
         self.edu_factor = []    # the same, before the tilt by race
@@ -103,3 +105,13 @@ class Population:
             every = sum(w)
             self._levels[key] = [v / every for v in w]
         return self._levels[key]
+
+    def cells(self, state, sex):
+        """(low, high, race, age, people) of one state and sex, in the order
+        of the model; low and high bound the age group."""
+        at = (state * len(SEXES) + sex) * len(RACES) * AGES
+        for low, high in AGE_GROUPS:
+            for race in range(len(RACES)):
+                for age in range(low, high + 1):
+                    yield low, high, race, age, self.joint[at]
+                    at += 1

@@ -1,0 +1,29 @@
+/* model_impl.h - reading sections, shared by model.c and model_home.c.
+ * Private. */
+#pragma once
+#include "population/model.h"
+
+#define MODEL_REBUILD                                                          \
+    "install Cohort's data again, or rebuild it (data/README.md)"
+
+/* What a section must look like for the loader to take it. */
+struct want {
+    const char *name;
+    uint32_t element_bytes;
+    const void **to;
+    uint32_t *ret_count; /* may be NULL */
+};
+
+/* Points *w->to into the file. CO_DAMAGED: absent, or of another shape. */
+co_must_use enum co_err model_take_section(const char *path,
+                                           struct co_diag *diag,
+                                           const struct model *m,
+                                           const struct want *w);
+/* Takes a pool of texts; CO_DAMAGED likewise. */
+co_must_use enum co_err model_take_pool(const char *path, struct co_diag *diag,
+                                        const struct model *m, const char *name,
+                                        struct model_pool *pool);
+/* model_home.c: everything of struct model_home and its pools. Wants the
+ * other pools and tables of the model to be there. */
+co_must_use enum co_err model_take_home(const char *path, struct co_diag *diag,
+                                        struct model *m);
