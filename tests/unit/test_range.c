@@ -161,21 +161,32 @@ every_truncation_is_refused(void **state)
 }
 
 static void
-a_flipped_bit_is_refused_or_found_by_verify(void **state)
+a_flipped_bit_is_refused_or_found_by_verify_or_changes_no_row(void **state)
 {
     struct fixture *f = *state;
     struct range_result good = made(f, 250, 20), r;
     size_t frame_at = f->buf.len - good.frame_bytes;
+    struct co_buf rows;
+
+    co_buf_init(&rows, good.raw_bytes);
+    assert_int_equal(range_decode(f->buf.data, f->buf.len, &r), CO_OK);
+    assert_int_equal(range_verify(&r, &rows), CO_OK);
+    range_result_fini(&r);
 
     for (size_t bit = frame_at * 8; bit < f->buf.len * 8; bit += 37) {
         f->buf.data[bit / 8] ^= (uint8_t)(1U << bit % 8);
         if (range_decode(f->buf.data, f->buf.len, &r) == CO_OK) {
             co_buf_clear(&f->raw);
-            assert_int_not_equal(range_verify(&r, &f->raw), CO_OK);
+            /* A frame has a few bits that mean nothing. */
+            if (range_verify(&r, &f->raw) == CO_OK) {
+                assert_int_equal(f->raw.len, rows.len);
+                assert_memory_equal(f->raw.data, rows.data, rows.len);
+            }
             range_result_fini(&r);
         }
         f->buf.data[bit / 8] ^= (uint8_t)(1U << bit % 8);
     }
+    co_buf_fini(&rows);
 }
 
 static void
@@ -219,7 +230,7 @@ main(void)
         T(steps_of_any_size_give_the_same_payload),
         T(a_range_of_nothing_or_too_much_is_refused),
         T(every_truncation_is_refused),
-        T(a_flipped_bit_is_refused_or_found_by_verify),
+        T(a_flipped_bit_is_refused_or_found_by_verify_or_changes_no_row),
         T(figures_that_contradict_each_other_are_refused),
     };
 
