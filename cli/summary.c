@@ -76,7 +76,7 @@ summary_write(const struct status_line *line, const char *out, uint64_t before,
     if (line->end && line->exit == 0) {
         co_buf_printf(buf,
                       "  look    %s: part-*.jsonl.zst (zstdcat reads them), "
-                      "MANIFEST.json, report.json\n",
+                      "README.md, report.json\n",
                       out);
     } else {
         co_buf_printf(buf,

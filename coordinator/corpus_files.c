@@ -2,17 +2,11 @@
 #include "coordinator/corpus_files.h"
 
 #include "common/fs.h"
-#include "coordinator/ledger.h"
-#include "population/audit_report.h"
 #include "population/generator.h"
 
 #include <stdio.h>
 
 enum { FILE_BYTES_MAX = 1 << 30 };
-
-struct totals {
-    uint64_t rows, bytes, raw_bytes, rejected, surplus, dead, drawn;
-};
 
 void
 corpus_shard_file(uint64_t shard, char file[64])
@@ -33,10 +27,10 @@ corpus_table_cells(const struct sampler *s, uint32_t *ret_cells)
     return err;
 }
 
-static struct totals
-totals_of(const struct personas *p)
+struct corpus_totals
+corpus_totals(const struct personas *p)
 {
-    struct totals t = {0};
+    struct corpus_totals t = {0};
 
     for (uint64_t k = 0; k < personas_shards(p); k++) {
         const struct personas_shard *s = personas_shard(p, k);
@@ -48,26 +42,15 @@ totals_of(const struct personas *p)
         t.surplus += s->surplus;
         t.dead += s->dead;
         t.drawn += s->drawn;
+        t.files += s->rows > 0;
     }
     return t;
-}
-
-/* Shards that have rows, and so a file. */
-static uint64_t
-files_of(const struct personas *p)
-{
-    uint64_t n = 0;
-
-    for (uint64_t k = 0; k < personas_shards(p); k++) {
-        n += personas_shard(p, k)->rows > 0;
-    }
-    return n;
 }
 
 static void
 put_totals(struct co_json *json, const struct personas *p)
 {
-    struct totals t = totals_of(p);
+    struct corpus_totals t = corpus_totals(p);
 
     co_json_put_u64(json, "rows", t.rows);
     co_json_put_u64(json, "bytes", t.bytes);
@@ -97,8 +80,8 @@ put_shard(struct co_json *json, uint64_t k, const struct personas_shard *s)
     co_json_end(json);
 }
 
-static void
-put_head(struct co_json *json, const struct corpus_facts *f)
+void
+corpus_put_head(struct co_json *json, const struct corpus_facts *f)
 {
     co_json_put_u64(json, "format", 1);
     co_json_put_text(json, "name", f->name);
@@ -110,11 +93,12 @@ put_head(struct co_json *json, const struct corpus_facts *f)
     co_json_put_u64(json, "generator_version", GENERATOR_VERSION);
     co_json_key(json, "recipe");
     co_json_raw(json, (const char *)f->recipe.data, f->recipe.len);
+    put_totals(json, f->personas);
 }
 
-static enum co_err
-write_file(const struct corpus_facts *f, const char *file, struct co_buf *buf,
-           struct co_diag *diag)
+enum co_err
+corpus_write_text(const struct corpus_facts *f, const char *file,
+                  struct co_buf *buf, struct co_diag *diag)
 {
     enum co_err err = buf->err;
 
@@ -138,8 +122,7 @@ corpus_write_manifest(const struct corpus_facts *f, struct co_diag *diag)
     co_buf_init(&buf, FILE_BYTES_MAX);
     co_json_init(&json, &buf);
     co_json_object(&json);
-    put_head(&json, f);
-    put_totals(&json, f->personas);
+    corpus_put_head(&json, f);
     co_json_key(&json, "shards");
     co_json_array(&json);
     for (uint64_t k = 0; k < personas_shards(f->personas); k++) {
@@ -150,65 +133,7 @@ corpus_write_manifest(const struct corpus_facts *f, struct co_diag *diag)
     co_json_end(&json);
     co_json_end(&json);
     (void)co_json_finish(&json);
-    return write_file(f, "MANIFEST.json", &buf, diag);
-}
-
-/* The owner's sums as the audit counts them. A delta holds 32 bits. */
-static enum co_err
-audit_of(const struct corpus_facts *f, struct audit **ret_audit)
-{
-    co_auto(audit_freep) struct audit *audit = NULL;
-    enum co_err err = audit_new(sampler_model(f->sampler), &audit);
-
-    for (uint32_t t = 0; !err && t < AUDIT_TABLE_COUNT; t++) {
-        const uint64_t *counts = personas_audit(f->personas, t);
-        uint32_t cells = audit_cells(audit, t);
-
-        for (uint32_t i = 0; !err && i < cells; i++) {
-            uint64_t left = counts[i];
-
-            while (left && !err) {
-                struct audit_delta d = {t, i,
-                                        (uint32_t)co_min_u64(left, UINT32_MAX)};
-
-                err = audit_add(audit, &d, 1);
-                left -= d.n;
-            }
-        }
-    }
-    if (!err) *ret_audit = co_take(&audit);
-    return err;
-}
-
-enum co_err
-corpus_write_report(const struct corpus_facts *f, struct co_diag *diag)
-{
-    co_auto(audit_freep) struct audit *audit = NULL;
-    struct audit_figures figures;
-    struct co_buf buf;
-    struct co_json json;
-    struct kind_ledger ledger;
-    enum co_err err = audit_of(f, &audit);
-
-    personas_kind.ledger(f->personas, &ledger);
-    if (!err) err = compare_all(audit, f->sampler, ledger.accepted, &figures);
-    if (err) {
-        return co_fail(diag, err, "cannot make the audit: %s",
-                       co_err_text(err));
-    }
-    co_buf_init(&buf, FILE_BYTES_MAX);
-    co_json_init(&json, &buf);
-    co_json_object(&json);
-    put_head(&json, f);
-    put_totals(&json, f->personas);
-    co_json_key(&json, "ledger");
-    co_json_object(&json);
-    ledger_put(&json, &ledger);
-    co_json_end(&json);
-    audit_report(&figures, audit_joints(audit), &json);
-    co_json_end(&json);
-    (void)co_json_finish(&json);
-    return write_file(f, "report.json", &buf, diag);
+    return corpus_write_text(f, "MANIFEST.json", &buf, diag);
 }
 
 void
@@ -220,7 +145,7 @@ corpus_put_result(const struct personas *p, const char *out_dir,
     co_json_init(&json, out);
     co_json_object(&json);
     put_totals(&json, p);
-    co_json_put_u64(&json, "shards", files_of(p));
+    co_json_put_u64(&json, "shards", corpus_totals(p).files);
     co_json_put_text(&json, "out", out_dir);
     co_json_end(&json);
     (void)co_json_finish(&json);

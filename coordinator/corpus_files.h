@@ -1,8 +1,11 @@
 /* corpus_files.h - the files in the output folder that tell about a corpus:
- * names of shards, MANIFEST.json, report.json. Written atomically. */
+ * names of shards, MANIFEST.json, report.json and the dataset card README.md.
+ * Written atomically. */
 #pragma once
+#include "common/json.h"
 #include "coordinator/kind_personas.h"
 #include "population/audit.h"
+#include "population/sampler.h"
 
 struct corpus_facts {
     const char *name;
@@ -13,6 +16,13 @@ struct corpus_facts {
     const struct sampler *sampler;
 };
 
+/* Sums over the sealed shards. */
+struct corpus_totals {
+    uint64_t rows, bytes, raw_bytes, rejected, surplus, dead, drawn;
+    uint64_t files; /* shards that have rows */
+};
+struct corpus_totals corpus_totals(const struct personas *p);
+
 /* "part-00000.jsonl.zst" */
 void corpus_shard_file(uint64_t shard, char file[64]);
 /* Cells of each audit table, AUDIT_TABLE_COUNT of them. */
@@ -20,8 +30,16 @@ co_must_use enum co_err corpus_table_cells(const struct sampler *s,
                                            uint32_t *ret_cells);
 co_must_use enum co_err corpus_write_manifest(const struct corpus_facts *f,
                                               struct co_diag *diag);
+/* report.json and README.md: the ledger, the audit, what to do about it. */
 co_must_use enum co_err corpus_write_report(const struct corpus_facts *f,
                                             struct co_diag *diag);
+/* Puts name, job, recipe and totals into the open object. */
+void corpus_put_head(struct co_json *json, const struct corpus_facts *f);
+/* Writes buf (and releases it) as a file of the folder; a failure of buf
+ * itself is told as well. */
+co_must_use enum co_err corpus_write_text(const struct corpus_facts *f,
+                                          const char *file, struct co_buf *buf,
+                                          struct co_diag *diag);
 /* Appends {"rows":..,"bytes":..,"raw_bytes":..,"shards":..,"out":..}. */
 void corpus_put_result(const struct personas *p, const char *out_dir,
                        struct co_buf *out);

@@ -68,14 +68,17 @@ make_recipe(const struct prepare_options *o, struct prepared *p,
                : CO_OK;
 }
 
-/* Refuses conditions that nobody fulfils. */
+/* Refuses conditions that nobody fulfils. The recipe is made before: the
+ * dataset card shows a row as the workers write it. */
 static enum co_err
 make_sampler(struct prepared *p, struct co_diag *diag)
 {
     struct recipe recipe =
         recipe_of_spec(p->spec, GENERATOR_VERSION, model_hash(p->model));
+    enum co_err err = recipe_sampler(&recipe, p->model, diag, &p->sampler);
 
-    return recipe_sampler(&recipe, p->model, diag, &p->sampler);
+    if (!err) sampler_set_recipe(p->sampler, p->recipe_hash);
+    return err;
 }
 
 static bool

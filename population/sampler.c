@@ -301,6 +301,13 @@ employment_share(const struct sampler *s, const struct person *cell,
 }
 
 uint64_t
+sampler_cell_people(const struct sampler *s, size_t i)
+{
+    co_assert(i < s->cells);
+    return s->m->joint[s->cell_id[i]];
+}
+
+uint64_t
 sampler_share(const struct sampler *s, const struct person *cell,
               enum attribute_id id, uint32_t value)
 {

@@ -86,6 +86,8 @@ uint32_t sampler_tested(const struct sampler *s);
  * sampler_cells() - 1. */
 size_t sampler_cells(const struct sampler *s);
 uint64_t sampler_cell(const struct sampler *s, size_t i, struct person *ret);
+/* The people of that cell in the model, without the job's mix. */
+uint64_t sampler_cell_people(const struct sampler *s, size_t i);
 /* Share of value of education, marital status or employment that
  * conditions allow in this cell, in 2^-24 of the cell. */
 uint64_t sampler_share(const struct sampler *s, const struct person *cell,

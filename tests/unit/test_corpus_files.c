@@ -6,6 +6,7 @@
 #include "coordinator/corpus_files.h"
 #include "fake_ranges.h"
 #include "population.h"
+#include "population/row.h"
 
 enum { ROWS = 600, SHARD_ROWS = 500 };
 
@@ -180,6 +181,42 @@ the_report_has_the_ledger_and_the_audit(void **state)
 }
 
 static void
+the_card_describes_every_column_of_a_row(void **state)
+{
+    struct fixture *f = *state;
+    char path[96], column[80];
+    const char *text;
+    struct co_buf line, card;
+    struct person p;
+    const char *key;
+    json_t *row, *value;
+
+    assert_int_equal(corpus_write_report(&f->facts, NULL), CO_OK);
+    co_buf_init(&card, 1 << 20);
+    (void)snprintf(path, sizeof path, "%s/README.md", f->dir);
+    assert_int_equal(co_fs_read_file(path, 1 << 20, &card, NULL), CO_OK);
+    text = co_buf_text(&card);
+    assert_memory_equal(text, "---\npretty_name: test\n", 22);
+    assert_non_null(strstr(text, "size_categories:\n- n<1K\n"));
+    assert_non_null(strstr(text, "| sex x age x state (everybody) |"));
+    assert_non_null(strstr(text, "## Sources and licences"));
+    assert_non_null(strstr(text, "GeoNames"));
+    assert_non_null(strstr(text, "`zipcode` is null"));
+    co_buf_init(&line, ROW_MAX_BYTES);
+    sampler_draw(f->sampler, 0, &p);
+    row_write(f->sampler, &p, ROW_TEXTS, &line);
+    row = json_loadb((const char *)line.data, line.len, 0, NULL);
+    json_object_foreach(row, key, value)
+    {
+        (void)snprintf(column, sizeof column, "| `%s` |", key);
+        if (!strstr(text, column)) fail_msg("the card lacks %s", key);
+    }
+    json_decref(row);
+    co_buf_fini(&line);
+    co_buf_fini(&card);
+}
+
+static void
 a_folder_that_is_gone_is_an_error_that_names_the_file(void **state)
 {
     struct fixture *f = *state;
@@ -198,6 +235,7 @@ main(void)
         T(shards_are_numbered_with_five_digits_and_more_when_needed),
         T(the_manifest_names_every_shard_and_its_sums_are_theirs),
         T(the_report_has_the_ledger_and_the_audit),
+        T(the_card_describes_every_column_of_a_row),
         T(a_folder_that_is_gone_is_an_error_that_names_the_file),
     };
 

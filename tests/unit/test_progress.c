@@ -208,7 +208,7 @@ the_summary_shows_the_ledger_files_and_time(void **state)
         "  files   1 file, 2.5 kB (12.0 kB of JSON)\n"
         "  time    2.0 s, 500 rows/s\n"
         "  look    out/x: part-*.jsonl.zst (zstdcat reads them), "
-        "MANIFEST.json, report.json\n");
+        "README.md, report.json\n");
 }
 
 static void

@@ -1,0 +1,148 @@
+/* corpus_report.c - report.json and the dataset card README.md, from the
+ * owner's sums alone: no row is read again. Both print the same figures, so
+ * they are made together. */
+#include "coordinator/corpus_files.h"
+#include "coordinator/ledger.h"
+#include "job/recipe.h"
+#include "population/audit_report.h"
+#include "population/dataset_card.h"
+
+enum { REPORT_BYTES_MAX = 1 << 24 };
+
+/* What both files are made from. */
+struct outcome {
+    const struct corpus_facts *facts;
+    struct audit *audit; /* owned */
+    struct kind_ledger ledger;
+    struct audit_figures figures;
+    struct finding findings[FINDINGS_MAX];
+    unsigned n_findings;
+};
+
+/* The owner's sums as the audit counts them. A delta holds 32 bits. */
+static enum co_err
+audit_of(const struct corpus_facts *f, struct audit **ret_audit)
+{
+    co_auto(audit_freep) struct audit *audit = NULL;
+    enum co_err err = audit_new(sampler_model(f->sampler), &audit);
+
+    for (uint32_t t = 0; !err && t < AUDIT_TABLE_COUNT; t++) {
+        const uint64_t *counts = personas_audit(f->personas, t);
+        uint32_t cells = audit_cells(audit, t);
+
+        for (uint32_t i = 0; !err && i < cells; i++) {
+            uint64_t left = counts[i];
+
+            while (left && !err) {
+                struct audit_delta d = {t, i,
+                                        (uint32_t)co_min_u64(left, UINT32_MAX)};
+
+                err = audit_add(audit, &d, 1);
+                left -= d.n;
+            }
+        }
+    }
+    if (!err) *ret_audit = co_take(&audit);
+    return err;
+}
+
+static enum co_err
+outcome_make(const struct corpus_facts *f, struct outcome *o)
+{
+    enum co_err err = audit_of(f, &o->audit);
+    struct finding_facts facts;
+
+    if (err) return err;
+    o->facts = f;
+    personas_kind.ledger(f->personas, &o->ledger);
+    err = compare_all(o->audit, f->sampler, o->ledger.accepted, &o->figures);
+    if (err) return err;
+    facts = (struct finding_facts){.figures = &o->figures,
+                                   .joints = audit_joints(o->audit),
+                                   .sampler = f->sampler,
+                                   .requested = o->ledger.requested,
+                                   .drawn = o->ledger.drawn,
+                                   .accepted = o->ledger.accepted,
+                                   .rejected = o->ledger.rejected,
+                                   .dead = o->ledger.dead};
+    o->n_findings = findings_find(&facts, o->findings);
+    return CO_OK;
+}
+
+static enum co_err
+write_report(const struct outcome *o, struct co_diag *diag)
+{
+    struct co_buf buf;
+    struct co_json json;
+
+    co_buf_init(&buf, REPORT_BYTES_MAX);
+    co_json_init(&json, &buf);
+    co_json_object(&json);
+    corpus_put_head(&json, o->facts);
+    co_json_key(&json, "ledger");
+    co_json_object(&json);
+    ledger_put(&json, &o->ledger);
+    co_json_end(&json);
+    audit_report(&o->figures, audit_joints(o->audit), &json);
+    findings_report(o->findings, o->n_findings, &json);
+    co_json_end(&json);
+    (void)co_json_finish(&json);
+    return corpus_write_text(o->facts, "report.json", &buf, diag);
+}
+
+/* Whether the rows have texts. A recipe that does not read is another
+ * module's finding; the card then describes whole rows. */
+static enum row_level
+level_of(const struct corpus_facts *f)
+{
+    enum row_level level = ROW_TEXTS;
+    struct recipe recipe;
+
+    if (recipe_parse(f->recipe.data, f->recipe.len, &recipe, NULL)) {
+        return level;
+    }
+    if (!(recipe.phases & SPEC_COMPOSE)) level = ROW_ATTRIBUTES;
+    recipe_fini(&recipe);
+    return level;
+}
+
+static enum co_err
+write_card(const struct outcome *o, struct co_diag *diag)
+{
+    const struct corpus_facts *f = o->facts;
+    struct corpus_totals totals = corpus_totals(f->personas);
+    struct dataset_facts card = {.name = f->name,
+                              .recipe = (const char *)f->recipe.data,
+                              .recipe_len = f->recipe.len,
+                              .recipe_hash = f->recipe_hash,
+                              .rows = totals.rows,
+                              .bytes = totals.bytes,
+                              .raw_bytes = totals.raw_bytes,
+                              .files = totals.files,
+                              .level = level_of(f),
+                              .sampler = f->sampler,
+                              .joints = audit_joints(o->audit),
+                              .figures = &o->figures,
+                              .findings = o->findings,
+                              .n_findings = o->n_findings};
+    struct co_buf buf;
+
+    co_buf_init(&buf, REPORT_BYTES_MAX);
+    dataset_card_write(&card, &buf);
+    return corpus_write_text(f, "README.md", &buf, diag);
+}
+
+enum co_err
+corpus_write_report(const struct corpus_facts *f, struct co_diag *diag)
+{
+    struct outcome o = {0};
+    enum co_err err = outcome_make(f, &o);
+
+    if (err) {
+        (void)co_fail(diag, err, "cannot make the audit: %s", co_err_text(err));
+    }
+    if (!err) err = write_report(&o, diag);
+    if (!err) err = write_card(&o, diag);
+    audit_free(o.audit);
+    return err;
+}
