@@ -144,6 +144,13 @@ attribute_matches(const struct model *m, enum attribute_id id, uint32_t value,
     return same_text(attribute_label(m, id, value), text);
 }
 
+/* A byte that may be missing. */
+static uint32_t
+or_none(uint8_t value)
+{
+    return value == PERSON_NONE8 ? UINT32_MAX : value;
+}
+
 uint32_t
 attribute_of(const struct person *p, enum attribute_id id)
 {
@@ -161,7 +168,7 @@ attribute_of(const struct person *p, enum attribute_id id)
     case ATTR_EDUCATION:
         return p->education;
     case ATTR_MARITAL:
-        return p->marital;
+        return or_none(p->marital);
     case ATTR_EMPLOYMENT:
         return p->employment;
     case ATTR_OCCUPATION:
@@ -174,21 +181,21 @@ attribute_of(const struct person *p, enum attribute_id id)
     case ATTR_CITY:
         return p->city;
     case ATTR_HOUSEHOLD_TYPE:
-        return p->arrangement;
+        return or_none(p->arrangement);
     case ATTR_TENURE:
-        return p->tenure;
+        return or_none(p->tenure);
     case ATTR_HOUSEHOLD_SIZE:
-        return p->household_size;
+        return p->household_size ? p->household_size : UINT32_MAX;
     case ATTR_HOUSEHOLD_INCOME:
-        return p->household_income;
+        return or_none(p->household_income);
     case ATTR_LANGUAGE:
-        return p->language;
+        return or_none(p->language);
     case ATTR_OPENNESS:
     case ATTR_CONSCIENTIOUSNESS:
     case ATTR_EXTRAVERSION:
     case ATTR_AGREEABLENESS:
     case ATTR_NEUROTICISM:
-        return p->ocean[id - ATTR_OPENNESS];
+        return or_none(p->ocean[id - ATTR_OPENNESS]);
     case ATTR_COUNT:
         break;
     }

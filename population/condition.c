@@ -340,6 +340,7 @@ home_possible(const struct sampler *s, const struct person *cell)
     uint64_t w[HOME_COUNT];
     bool several = false;
 
+    if (!s->m->home.there) return !type->on && !size->on;
     for (uint32_t n = 2; n <= HOUSEHOLD_MAX; n++) {
         several = several || limit_allows(size, n);
     }

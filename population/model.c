@@ -141,6 +141,12 @@ find_section(const struct model *m, const char *name)
     return NULL;
 }
 
+bool
+model_has_section(const struct model *m, const char *name)
+{
+    return find_section(m, name) != NULL;
+}
+
 enum co_err
 model_take_section(const char *path, struct co_diag *diag,
                    const struct model *m, const struct want *w)
@@ -213,9 +219,6 @@ model_take_pools(const char *path, struct co_diag *diag, struct model *m)
         {"first", &m->first},
         {"last", &m->last},
         {"city", &m->city},
-        {"arrangement", &m->arrangement},
-        {"home.bracket", &m->bracket},
-        {"language", &m->language},
     };
 
     for (size_t i = 0; i < co_countof(pools); i++) {

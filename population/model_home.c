@@ -52,6 +52,19 @@ take_all(const char *path, struct co_diag *diag, struct model *m,
     return CO_OK;
 }
 
+static enum co_err
+take_pools(const char *path, struct co_diag *diag, struct model *m)
+{
+    enum co_err err =
+        model_take_pool(path, diag, m, "arrangement", &m->arrangement);
+
+    if (!err) {
+        err = model_take_pool(path, diag, m, "home.bracket", &m->bracket);
+    }
+    if (!err) err = model_take_pool(path, diag, m, "language", &m->language);
+    return err;
+}
+
 /* One more than the largest of n numbers. */
 static uint32_t
 rows_of(const uint8_t *of, uint32_t n)
@@ -169,8 +182,11 @@ model_take_home(const char *path, struct co_diag *diag, struct model *m)
 {
     struct model_home *h = &m->home;
     struct counts c = {0};
-    enum co_err err = take_all(path, diag, m, &c);
+    enum co_err err;
 
+    if (!model_has_section(m, "mar.age")) return CO_OK;
+    err = take_pools(path, diag, m);
+    if (!err) err = take_all(path, diag, m, &c);
     if (err) return err;
     if (c.mar_row == MODEL_AGES && c.mar_class == MODEL_AGES &&
         c.owner_row == MODEL_AGES && c.income_row == MODEL_AGES &&
@@ -185,6 +201,7 @@ model_take_home(const char *path, struct co_diag *diag, struct model *m)
     h->groups = rows_of(h->lang_group, c.group);
     if (marital_good(m, &c) && living_good(m, &c) && household_good(m, &c) &&
         character_good(m, &c)) {
+        h->there = true;
         return CO_OK;
     }
     return co_fail(diag, CO_DAMAGED,

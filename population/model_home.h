@@ -53,6 +53,10 @@ enum home_extra {
 };
 
 struct model_home {
+    /* Whether the model has these tables; without them people have no marital
+     * status, home, languages and character (PERSON_NONE8). */
+    bool there;
+
     /* Marital status: factors over the statuses, and rows by age. */
     const uint32_t *mar_age;  /* [state][sex][row][status] */
     const uint32_t *mar_race; /* [state][sex][race][status] */

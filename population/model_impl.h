@@ -14,6 +14,7 @@ struct want {
     uint32_t *ret_count; /* may be NULL */
 };
 
+bool model_has_section(const struct model *m, const char *name);
 /* Points *w->to into the file. CO_DAMAGED: absent, or of another shape. */
 co_must_use enum co_err model_take_section(const char *path,
                                            struct co_diag *diag,
@@ -23,7 +24,8 @@ co_must_use enum co_err model_take_section(const char *path,
 co_must_use enum co_err model_take_pool(const char *path, struct co_diag *diag,
                                         const struct model *m, const char *name,
                                         struct model_pool *pool);
-/* model_home.c: everything of struct model_home and its pools. Wants the
- * other pools and tables of the model to be there. */
+/* model_home.c: everything of struct model_home and its pools, or nothing:
+ * a model without the section mar.age has no homes. Wants the other pools and
+ * tables of the model to be there. */
 co_must_use enum co_err model_take_home(const char *path, struct co_diag *diag,
                                         struct model *m);

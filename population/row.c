@@ -42,12 +42,27 @@ write_label(struct out *o, const struct model *m, const struct person *p,
     *o->at++ = '"';
 }
 
+static void
+write_number(struct out *o, uint32_t v)
+{
+    if (v == UINT32_MAX) {
+        out_lit(o, "null");
+    } else {
+        out_u64(o, v);
+    }
+}
+
 /* An object: type, size, ages of own children, tenure, income bracket. */
 static void
 write_household(struct out *o, const struct model *m, const struct person *p)
 {
-    const uint32_t *low = m->home.brackets + p->household_income;
+    const uint32_t *low;
 
+    if (p->arrangement == PERSON_NONE8) {
+        out_lit(o, ",\"household\":null");
+        return;
+    }
+    low = m->home.brackets + p->household_income;
     out_lit(o, ",\"household\":{\"type\":");
     write_label(o, m, p, ATTR_HOUSEHOLD_TYPE);
     out_lit(o, ",\"size\":");
@@ -74,6 +89,10 @@ write_household(struct out *o, const struct model *m, const struct person *p)
 static void
 write_languages(struct out *o, const struct model *m, const struct person *p)
 {
+    if (p->language == PERSON_NONE8) {
+        out_lit(o, ",\"languages\":null");
+        return;
+    }
     out_lit(o, ",\"languages\":[");
     if (p->english == ENGLISH_VERY_WELL) {
         *o->at++ = '"';
@@ -92,7 +111,7 @@ write_ocean(struct out *o, const struct person *p)
         out_lit(o, ",\"");
         out_str(o, attribute_get((enum attribute_id)id)->name);
         out_lit(o, "\":");
-        out_u64(o, attribute_of(p, (enum attribute_id)id));
+        write_number(o, attribute_of(p, (enum attribute_id)id));
     }
 }
 

@@ -1,6 +1,8 @@
 /* sampler_character.c - languages spoken at home, and OCEAN. */
 #include "population/sampler_impl.h"
 
+#include <string.h>
+
 enum { HERITAGE_HISPANIC = MODEL_RACES };
 enum { Z_BITS = 12, T_BITS = 16 };
 
@@ -10,10 +12,13 @@ sampler_draw_language(const struct sampler *s, struct person *p)
     const struct model_home *h = &s->m->home;
     uint64_t u = sampler_random(s, p, STREAM_LANGUAGE);
     uint32_t who = p->hispanic ? (uint32_t)HERITAGE_HISPANIC : p->race;
-    const uint16_t *ends =
-        h->lang + (size_t)(p->state * HERITAGES + who) * h->languages;
+    const uint16_t *ends;
     uint32_t well;
 
+    p->language = PERSON_NONE8;
+    p->english = ENGLISH_VERY_WELL;
+    if (!h->there) return;
+    ends = h->lang + (size_t)(p->state * HERITAGES + who) * h->languages;
     p->language =
         (uint8_t)sampler_pick(ends, (uint32_t)random_scale(u << 32, ENDS_ONE));
     well = h->lang_well[p->state * h->groups + h->lang_group[p->language]];
@@ -31,8 +36,13 @@ sampler_draw_ocean(const struct sampler *s, struct person *p)
 {
     const struct model_home *h = &s->m->home;
     uint64_t u = sampler_random(s, p, STREAM_OCEAN);
-    uint32_t cell = p->sex * h->ocean_rows + h->ocean_row[p->age];
+    uint32_t cell;
 
+    if (!h->there) {
+        memset(p->ocean, PERSON_NONE8, sizeof p->ocean);
+        return;
+    }
+    cell = p->sex * h->ocean_rows + h->ocean_row[p->age];
     for (uint32_t k = 0; k < OCEAN_COUNT; k++, u >>= Z_BITS) {
         const int32_t *t =
             h->ocean_t + (size_t)(k * MODEL_SEXES * h->ocean_rows + cell) * 2;

@@ -81,6 +81,7 @@ sampler_arrangement_row(const struct sampler *s, const struct person *p,
         (size_t)(p->state * HOME_BANDS + band_of(p->age)) * HOME_WITHOUT;
     uint64_t sum = 0;
 
+    co_assert(h->there);
     for (uint32_t a = 0; a < HOME_COUNT; a++) {
         ret_weights[a] = 0;
     }
@@ -322,12 +323,14 @@ draw_income(const struct sampler *s, const struct person *p,
 void
 sampler_draw_home(const struct sampler *s, struct person *p)
 {
-    struct random_pair pair[2] = {
+    const struct random_pair pair[2] = {
         random_pair(s->key, p->row, p->draw, STREAM_HOME),
         random_pair(s->key, p->row, p->draw, STREAM_HOUSEHOLD)};
     const struct luck l = {{pair[0].a, pair[0].b, pair[1].a, pair[1].b}};
     struct holder by;
 
+    p->arrangement = p->tenure = p->household_income = PERSON_NONE8;
+    if (!s->m->home.there) return;
     p->arrangement = draw_arrangement(s, p, &l);
     if (p->age >= 18) draw_children(s, p, &l);
     by = find_holder(s, p, &l);

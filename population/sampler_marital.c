@@ -79,6 +79,7 @@ sampler_build_marital(struct sampler *s)
 {
     const struct model *m = s->m;
 
+    if (!m->home.there) return CO_OK;
     s->marital = calloc(row_at(m, m->states, 0, 0, 0, 0), sizeof *s->marital);
     if (!s->marital) return CO_NOMEM;
     for (uint32_t state = 0; state < m->states; state++) {
@@ -100,6 +101,8 @@ sampler_marital_row(const struct sampler *s, const struct person *p)
 void
 sampler_draw_marital(const struct sampler *s, struct person *p)
 {
+    p->marital = PERSON_NONE8;
+    if (!s->marital) return;
     p->marital = sampler_draw_row(sampler_marital_row(s, p),
                                   sampler_random(s, p, STREAM_MARITAL));
 }
@@ -112,6 +115,7 @@ sampler_marital_share(const struct sampler *s, const struct person *cell,
     struct person p = *cell;
     uint64_t sum = 0;
 
+    if (!s->marital) return 0;
     for (uint32_t e = 0; e < EDU_COUNT; e++) {
         if (!edu[e]) continue;
         p.education = (uint8_t)e;
