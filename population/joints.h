@@ -68,7 +68,7 @@ void joints_init(struct joints *j, const struct model *m);
 const struct joint *joint_get(enum joint_id id);
 /* Values of dimension 0 .. 2 of a joint; 1 where it has none. */
 uint32_t joint_size(const struct joints *j, enum joint_id id, unsigned dim);
-/* The cell of a person, JOINT_NO_CELL when the joint does not cover him. */
+/* The cell of a person, JOINT_NO_CELL when the joint does not cover them. */
 uint32_t joint_cell(const struct joints *j, enum joint_id id,
                     const struct person *p);
 /* The cells in all joints at once: each dimension is looked at once. */
