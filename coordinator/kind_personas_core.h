@@ -1,7 +1,8 @@
 /* kind_personas_core.h - inside of the personas kind; kind_personas*.c only.
- * kind_personas.c: tasks and results. kind_personas_grid.c: shards, cells,
- * pieces. kind_personas_count.c: what counts, sealing, checks.
- * kind_personas_store.c: records. */
+ * kind_personas.c: publishing. kind_personas_task.c: ids. kind_personas_take.c:
+ * results. kind_personas_grid.c: shards, cells, pieces. kind_personas_count.c:
+ * what counts, sealing, checks. kind_personas_store.c: records written,
+ * kind_personas_restore.c: records read. */
 #pragma once
 #include "coordinator/kind_personas.h"
 
@@ -125,7 +126,34 @@ bool grid_halve(struct cell *c, struct piece *piece, uint64_t ret_tasks[2],
 bool grid_decided(struct cell *c);
 void grid_free_bytes(struct personas *p, const struct range_info *r);
 
+/* -- task */
+/* The cell of a task id; NULL: not open. */
+struct cell *task_cell(const struct personas *p, uint64_t task);
+/* The shard of a task id whose cell is open. */
+struct shard *task_shard(const struct personas *p, uint64_t task);
+bool task_is_pack(uint64_t task);
+/* A piece as it stands; no halving on the way. NULL: none. */
+struct piece *task_piece(const struct personas *p, uint64_t task);
+/* The piece of a task from an earlier life, its shard opened; the caller draws
+ * its cell once the task proves sound. NULL: not wanted. */
+struct piece *task_claim(struct personas *p, uint64_t task);
+void task_draw(struct personas *p, uint64_t task);
+
+/* -- take: see kind.h */
+enum kind_take personas_take(void *kind, uint64_t task, const uint8_t *data,
+                             uint32_t len);
+void personas_place(void *kind, uint64_t task, int64_t now_us,
+                    const struct kind_place *place);
+unsigned personas_split(void *kind, uint64_t task, uint64_t ret_halves[2]);
+void personas_dead(void *kind, uint64_t task);
+
 /* -- count */
+/* All rows asked for are found. */
+static inline bool
+count_enough(const struct personas *p)
+{
+    return p->now.accepted >= p->options.rows;
+}
 void count_draw(struct personas *p, struct cell *c, uint64_t cell);
 /* Undoes count_draw() for a cell; its pieces are cleared. */
 void count_undraw(struct personas *p, struct cell *c, uint64_t cell);
@@ -153,5 +181,13 @@ const char *personas_check(const void *kind);
 void personas_leb(struct co_buf *out, uint64_t value);
 
 /* -- store */
+enum { STORE_VERSION = 1, STORE_ENTRY_VALUES = 9, STORE_PIECE_VALUES = 10 };
 /* Room for that many sealed shards in all. */
 co_must_use enum co_err store_reserve(struct personas *p, uint64_t entries);
+/* The next shard is sealed: adds its entry to the base sums. */
+co_must_use enum co_err store_push(struct personas *p,
+                                   const struct personas_shard *entry);
+/* The last sealed shard is open again. */
+void store_pop(struct personas *p);
+/* After a push: open[0] is the next shard again. Returns the old first. */
+struct shard *store_shift(struct personas *p);

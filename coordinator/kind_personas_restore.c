@@ -1,0 +1,259 @@
+/* kind_personas_restore.c - reads the records of kind_personas_store.c, and
+ * opens a cut shard again when more rows are asked for. */
+#include "coordinator/kind_personas_core.h"
+#include "proto/walk.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* -- reading -------------------------------------------------------------- */
+
+static void
+get_entry(struct walk *w, const struct personas *p, struct personas_shard *s)
+{
+    uint64_t *const values[STORE_ENTRY_VALUES - 2] = {
+        &s->rows,     &s->bytes,    &s->raw_bytes, &s->file_hash,
+        &s->raw_hash, &s->rejected, &s->surplus,
+    };
+
+    if (walk_array(w) != STORE_ENTRY_VALUES) w->bad = true;
+    for (unsigned i = 0; i < STORE_ENTRY_VALUES - 2; i++) {
+        *values[i] = walk_u64(w);
+    }
+    s->dead = walk_u32(w);
+    s->drawn = walk_u32(w);
+    if (s->drawn > p->options.shard_rows ||
+        s->drawn != s->rows + s->rejected + s->surplus + s->dead) {
+        w->bad = true;
+    }
+}
+
+static bool
+get_audit(struct walk *w, const struct personas *p, uint64_t *sums)
+{
+    uint32_t len = 0;
+    const uint8_t *deltas = walk_bin(w, &len);
+
+    if (w->bad) return false;
+    return !len || count_deltas(p, deltas, len, sums);
+}
+
+/* Puts one piece of a record into its cell, halving on the way. */
+static void
+get_piece(struct walk *w, struct personas *p, struct shard *s, uint64_t *offset)
+{
+    struct range_info r = {0};
+    uint64_t values[STORE_PIECE_VALUES - 1], cell;
+    struct piece *piece = NULL;
+    const uint8_t *deltas;
+
+    if (walk_array(w) != STORE_PIECE_VALUES) w->bad = true;
+    for (unsigned i = 0; i < STORE_PIECE_VALUES - 1; i++) {
+        values[i] = i == 0 || i == 6 ? walk_u64(w) : walk_u32(w);
+    }
+    deltas = walk_bin(w, &r.deltas_len);
+    cell = values[0] / PERSONAS_CELL;
+    if (!w->bad && values[0] >> 56 == 0 && cell / p->cells == s->number) {
+        piece = grid_piece(p, &s->cells[cell % p->cells],
+                           values[0] << 8 | values[2]);
+    }
+    if (!piece || piece->state != PIECE_IDLE || piece->count != values[1] ||
+        (values[3] != PIECE_PLACED && values[3] != PIECE_DEAD) ||
+        values[4] > values[1] || values[5] > values[4]) {
+        w->bad = true;
+        return;
+    }
+    r.accepted = (uint32_t)values[4];
+    r.rows = (uint32_t)values[5];
+    r.raw_bytes = values[6];
+    r.raw_crc = (uint32_t)values[7];
+    r.frame_len = (uint32_t)values[8];
+    r.offset = *offset;
+    *offset += r.frame_len;
+    if (r.deltas_len) r.deltas = malloc(r.deltas_len);
+    if (r.deltas_len && !r.deltas) {
+        w->bad = true;
+        return;
+    }
+    if (r.deltas) memcpy(r.deltas, deltas, r.deltas_len);
+    piece->r = r;
+    piece->keep = r.rows;
+    piece->state = (uint8_t)values[3];
+    s->cells[cell % p->cells].drawn = true;
+}
+
+/* *ret_tail: NULL when the record has none. */
+static enum co_err
+get_tail(struct walk *w, struct personas *p, uint64_t number,
+         struct shard **ret_tail)
+{
+    uint32_t n = walk_array(w);
+    uint64_t offset = 0;
+    struct shard *s = NULL;
+
+    if (n && !w->bad) {
+        s = grid_shard_new(p, number);
+        if (!s) return CO_NOMEM;
+        for (uint32_t i = 0; i < n && !w->bad; i++) {
+            get_piece(w, p, s, &offset);
+        }
+        for (uint32_t i = 0; i < p->cells; i++) {
+            if (s->cells[i].drawn && !grid_decided(&s->cells[i])) w->bad = true;
+        }
+    }
+    if (!walk_done(w)) {
+        grid_shard_free(p, s, false);
+        return CO_DAMAGED;
+    }
+    *ret_tail = s;
+    return CO_OK;
+}
+
+/* More rows are asked for than the cut shard has: it is opened again. What a
+ * replay has brought since stays where it is more complete. */
+static enum co_err
+maybe_reopen(struct personas *p)
+{
+    struct shard *s = p->tail;
+
+    if (p->base.accepted > p->options.rows) return CO_STATE;
+    if (!s || p->base.accepted == p->options.rows) {
+        count_again(p);
+        return CO_OK;
+    }
+    if (p->open[KIND_SHARDS_MAX - 1]) return CO_FULL;
+    p->tail = NULL;
+    store_pop(p);
+    memmove(p->open + 1, p->open, sizeof(p->open) - sizeof(struct shard *));
+    p->open[0] = s;
+    s->reopened = true;
+    p->n.reopened++;
+    for (uint32_t i = 0; i < p->cells; i++) {
+        if (s->cells[i].drawn && p->high <= s->number * p->cells + i) {
+            p->high = s->number * p->cells + i + 1;
+        }
+    }
+    p->ordered = p->sealed_n;
+    count_again(p);
+    return CO_OK;
+}
+
+static void
+measured(struct personas *p, const struct personas_shard *entry)
+{
+    p->decided += entry->drawn;
+    p->good += entry->rows + entry->surplus;
+}
+
+static enum co_err
+restore_entries(struct walk *w, struct personas *p)
+{
+    uint32_t n = walk_array(w);
+
+    for (uint32_t i = 0; i < n && !w->bad; i++) {
+        struct personas_shard entry = {0};
+        enum co_err err;
+
+        get_entry(w, p, &entry);
+        if (w->bad) break;
+        err = store_push(p, &entry);
+        if (err) return err;
+        measured(p, &entry);
+    }
+    return CO_OK;
+}
+
+enum co_err
+personas_restore(struct personas *p, const uint8_t *in, size_t len)
+{
+    struct walk w = walk_start(in, len);
+    bool same = true;
+    uint32_t tables;
+    enum co_err err;
+
+    if (p->sealed_n || p->drawn) return CO_STATE;
+    if (walk_array(&w) != 6 || w.bad) return CO_DAMAGED;
+    if (walk_u32(&w) != STORE_VERSION) return w.bad ? CO_DAMAGED : CO_VERSION;
+    same &= walk_u32(&w) == p->options.shard_rows;
+    tables = walk_array(&w);
+    same &= tables == p->options.tables;
+    for (uint32_t t = 0; t < tables && !w.bad; t++) {
+        uint32_t cells = walk_u32(&w);
+
+        same &= t < PERSONAS_TABLES_MAX && cells == p->table_cells[t];
+    }
+    if (w.bad) return CO_DAMAGED;
+    if (!same) return CO_MISMATCH;
+    err = restore_entries(&w, p);
+    if (err) return err;
+    if (!get_audit(&w, p, p->audit)) return CO_DAMAGED;
+    err = get_tail(&w, p, p->sealed_n ? p->sealed_n - 1 : 0, &p->tail);
+    if (err) return err;
+    if (p->tail && !p->sealed_n) return CO_DAMAGED;
+    p->ordered = p->sealed_n;
+    return maybe_reopen(p);
+}
+
+/* A replayed shard as memory has it, where all of it is still known, else as
+ * the record has it. */
+static void
+merge_tail(struct personas *p, struct shard *record, struct shard *memory)
+{
+    for (uint32_t i = 0; memory && i < p->cells; i++) {
+        struct cell *mine = &memory->cells[i], *theirs = &record->cells[i];
+        struct cell swap = *mine;
+
+        if (!mine->drawn || (theirs->drawn && !grid_decided(mine))) continue;
+        *mine = *theirs;
+        *theirs = swap;
+    }
+    grid_shard_free(p, memory, true);
+}
+
+enum co_err
+personas_replay_sealed(struct personas *p, const uint8_t *in, size_t len)
+{
+    struct walk w = walk_start(in, len);
+    struct personas_shard entry = {0};
+    struct shard *tail = NULL, *memory;
+    uint64_t shard;
+    uint64_t *sums;
+    enum co_err err;
+
+    if (walk_array(&w) != 5 || w.bad) return CO_DAMAGED;
+    if (walk_u32(&w) != STORE_VERSION) return w.bad ? CO_DAMAGED : CO_VERSION;
+    shard = walk_u64(&w);
+    get_entry(&w, p, &entry);
+    if (w.bad) return CO_DAMAGED;
+    if (p->tail && shard + 1 == p->sealed_n) { /* sealed anew, with more */
+        grid_shard_free(p, co_take(&p->tail), false);
+        store_pop(p);
+        memmove(p->open + 1, p->open, sizeof(p->open) - sizeof(struct shard *));
+        p->open[0] = NULL;
+    }
+    if (shard < p->sealed_n) return CO_OK; /* a checkpoint has it already */
+    if (shard > p->sealed_n) return CO_DAMAGED;
+    sums = calloc(p->table_at[p->options.tables] + 1u, sizeof(*sums));
+    if (!sums) return CO_NOMEM;
+    err = get_audit(&w, p, sums) ? get_tail(&w, p, shard, &tail) : CO_DAMAGED;
+    if (!err) err = store_push(p, &entry);
+    if (err) {
+        grid_shard_free(p, tail, false);
+        free(sums);
+        return err;
+    }
+    for (uint32_t i = 0; i < p->table_at[p->options.tables]; i++) {
+        p->audit[i] += sums[i];
+    }
+    free(sums);
+    measured(p, &entry);
+    memory = store_shift(p);
+    if (tail && p->base.accepted < p->options.rows) {
+        merge_tail(p, tail, memory);
+    } else {
+        grid_shard_free(p, memory, true);
+    }
+    p->tail = tail;
+    if (p->ordered < p->sealed_n) p->ordered = p->sealed_n;
+    return maybe_reopen(p);
+}
