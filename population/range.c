@@ -1,6 +1,8 @@
 /* range.c - see range.h. Making ranges; the payload is in range_codec.c. */
 #include "population/range.h"
 
+#include "population/text_hash.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
@@ -13,10 +15,14 @@ struct range_maker {
     uint32_t count, take, done, accepted, rows;
     enum row_level level;
     uint8_t *bitmap;
+    uint8_t *skip;   /* as bitmap */
+    uint8_t *hashes; /* 8 bytes each, room for all candidates */
+    size_t cap_hashes;
+    bool want_hashes;
     struct audit *audit;
     struct audit_delta *deltas;
     size_t n_deltas, cap_deltas;
-    struct co_buf raw, frame;
+    struct co_buf raw, frame, text;
     ZSTD_CCtx *zstd;
 };
 
@@ -46,10 +52,12 @@ range_maker_new(struct range_maker **ret_maker)
     if (!r) return CO_NOMEM;
     co_buf_init(&r->raw, RANGE_RAW_MAX);
     co_buf_init(&r->frame, RANGE_FRAME_MAX);
+    co_buf_init(&r->text, ROW_MAX_BYTES + 1);
     err = maker_init_zstd(r);
     if (err) return err;
     r->bitmap = malloc(RANGE_COUNT_MAX / 8);
-    if (!r->bitmap) return CO_NOMEM;
+    r->skip = malloc(RANGE_COUNT_MAX / 8);
+    if (!r->bitmap || !r->skip) return CO_NOMEM;
     *ret_maker = co_take(&r);
     return CO_OK;
 }
@@ -61,8 +69,11 @@ range_maker_free(struct range_maker *r)
     audit_free(r->audit);
     free(r->deltas);
     free(r->bitmap);
+    free(r->skip);
+    free(r->hashes);
     co_buf_fini(&r->raw);
     co_buf_fini(&r->frame);
+    co_buf_fini(&r->text);
     (void)ZSTD_freeCCtx(r->zstd);
     free(r);
 }
@@ -102,25 +113,74 @@ range_begin(struct range_maker *r, const struct sampler *s, uint64_t start,
     r->level = level;
     audit_begin(r->audit, start);
     r->done = r->accepted = r->rows = 0;
+    r->want_hashes = false;
     memset(r->bitmap, 0, (count + 7) / 8);
+    memset(r->skip, 0, (count + 7) / 8);
     co_buf_clear(&r->raw);
     co_buf_clear(&r->frame);
     return CO_OK;
 }
 
+enum co_err
+range_want_hashes(struct range_maker *r)
+{
+    const size_t bytes = 8 * (size_t)r->count;
+
+    if (r->cap_hashes < bytes) {
+        uint8_t *more = realloc(r->hashes, bytes);
+
+        if (!more) return CO_NOMEM;
+        r->hashes = more;
+        r->cap_hashes = bytes;
+    }
+    r->want_hashes = true;
+    return CO_OK;
+}
+
+enum co_err
+range_skip(struct range_maker *r, const uint8_t *skip, size_t bytes)
+{
+    if (bytes != (r->count + 7) / 8) return CO_RANGE;
+    memcpy(r->skip, skip, bytes);
+    return CO_OK;
+}
+
+static void
+keep_hash(struct range_maker *r, const uint8_t *text, size_t len)
+{
+    const uint64_t h = text_hash((const char *)text, len, &r->text);
+    uint8_t *to = r->hashes + 8 * (size_t)(r->accepted - 1);
+
+    for (unsigned i = 0; i < 8; i++) {
+        to[i] = (uint8_t)(h >> 8 * i);
+    }
+    if (r->text.err) r->raw.err = r->text.err;
+}
+
 static void
 range_one(struct range_maker *r, uint32_t i)
 {
+    const size_t at = r->raw.len;
+    struct row_prose prose;
     struct person p;
+    bool row;
 
     sampler_draw(r->s, r->start + i, &p);
     if (!sampler_accepts(r->s, &p)) return;
     r->accepted++;
     r->bitmap[i / 8] = (uint8_t)(r->bitmap[i / 8] | 1U << i % 8);
-    if (r->rows == r->take) return;
+    row = r->rows < r->take && !(r->skip[i / 8] >> i % 8 & 1);
+    if (!row && !r->want_hashes) return;
+    prose = row_write(r->s, &p, r->level, &r->raw);
+    if (r->want_hashes && !r->raw.err) {
+        keep_hash(r, r->raw.data + at + prose.at, prose.len);
+    }
+    if (!row) { /* written only to be hashed */
+        r->raw.len = at;
+        return;
+    }
     r->rows++;
     audit_count(r->audit, &p);
-    row_write(r->s, &p, r->level, &r->raw);
 }
 
 enum co_err
@@ -211,6 +271,7 @@ range_end(struct range_maker *r, struct range_result *ret)
         .n_deltas = r->n_deltas,
         .frame = r->frame.data,
         .frame_bytes = r->frame.len,
+        .hashes = r->want_hashes ? r->hashes : NULL,
     };
     return CO_OK;
 }

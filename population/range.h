@@ -8,6 +8,9 @@
  *   7 raw_bytes u64    8 raw_crc32 (zlib's) of the uncompressed rows
  *   9 deltas: array of [table, cell, n, cell, n, ...] (audit.h)
  *  10 frame: one zstd frame, level 1, of `rows` lines
+ *  11 hashes: bin, 8 bytes little-endian for each of the accepted, in order:
+ *     text_hash() of its prose, whether it became a row or not (so that they
+ *     do not depend on take). Only where the recipe dedups.
  * Unknown keys are skipped. The same range gives the same bytes anywhere
  * (given population_fingerprint).
  *
@@ -33,7 +36,20 @@ struct range_result {
     size_t n_deltas;
     const uint8_t *frame;
     size_t frame_bytes;
+    const uint8_t *hashes; /* 8 * accepted bytes; NULL: not hashed */
 };
+
+/* Hash k of a result, k < accepted. */
+static inline uint64_t
+range_hash(const struct range_result *r, uint32_t k)
+{
+    uint64_t h = 0;
+
+    for (unsigned i = 0; i < 8; i++) {
+        h |= (uint64_t)r->hashes[8 * (size_t)k + i] << 8 * i;
+    }
+    return h;
+}
 
 struct range_maker; /* opaque */
 
@@ -51,6 +67,15 @@ co_must_use enum co_err range_begin(struct range_maker *r,
                                     const struct sampler *s, uint64_t start,
                                     uint32_t count, uint32_t take,
                                     enum row_level level);
+/* Between begin and the first step: hash what the accepted say. */
+co_must_use enum co_err range_want_hashes(struct range_maker *r);
+/* Between begin and the first step: candidates whose bit is set (as in the
+ * bitmap of a result) do not become rows, though they count as accepted: so a
+ * range is made without its duplicates. skip is copied.
+ *
+ * CO_RANGE  bytes is not (count + 7) / 8 */
+co_must_use enum co_err range_skip(struct range_maker *r, const uint8_t *skip,
+                                   size_t bytes);
 /* Draws up to n candidates more; *ret_left of them remain. */
 co_must_use enum co_err range_step(struct range_maker *r, uint32_t n,
                                    uint32_t *ret_left);

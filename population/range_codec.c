@@ -22,9 +22,10 @@ enum key {
     KEY_RAW_CRC32,
     KEY_DELTAS,
     KEY_FRAME,
+    KEY_HASHES,
     KEY_END
 };
-enum { ALL_KEYS = (1 << KEY_END) - 2 };
+enum { NEEDED_KEYS = (1 << KEY_HASHES) - 2 };
 
 static int
 pack_write(void *buf, const char *data, size_t len)
@@ -80,7 +81,7 @@ range_encode(const struct range_result *r, struct co_buf *buf)
     msgpack_packer pk;
 
     msgpack_packer_init(&pk, buf, pack_write);
-    (void)msgpack_pack_map(&pk, KEY_END - 1);
+    (void)msgpack_pack_map(&pk, r->hashes ? KEY_HASHES : KEY_FRAME);
     pack_uint(&pk, KEY_START, r->start);
     pack_uint(&pk, KEY_COUNT, r->count);
     pack_uint(&pk, KEY_DRAWN, r->drawn);
@@ -91,6 +92,9 @@ range_encode(const struct range_result *r, struct co_buf *buf)
     pack_uint(&pk, KEY_RAW_CRC32, r->raw_crc32);
     pack_deltas(&pk, r->deltas, r->n_deltas);
     pack_bin(&pk, KEY_FRAME, r->frame, r->frame_bytes);
+    if (r->hashes) {
+        pack_bin(&pk, KEY_HASHES, r->hashes, 8 * (size_t)r->accepted);
+    }
     return buf->err;
 }
 
@@ -116,10 +120,17 @@ walk_deltas(struct walk *w, struct audit_delta *to)
     return w->bad ? 0 : n;
 }
 
+/* What is known of a payload while it is read. */
+struct reading {
+    struct range_result r;
+    uint32_t bitmap_bytes, hashes_bytes;
+    struct walk deltas;
+};
+
 static void
-walk_entry(struct walk *w, uint64_t key, struct range_result *r,
-           uint32_t *bitmap_bytes, struct walk *deltas)
+walk_entry(struct walk *w, uint64_t key, struct reading *reading)
 {
+    struct range_result *r = &reading->r;
     uint32_t len = 0;
 
     switch (key) {
@@ -136,7 +147,7 @@ walk_entry(struct walk *w, uint64_t key, struct range_result *r,
         r->accepted = walk_u32(w);
         break;
     case KEY_BITMAP:
-        r->bitmap = walk_bin(w, bitmap_bytes);
+        r->bitmap = walk_bin(w, &reading->bitmap_bytes);
         break;
     case KEY_ROWS:
         r->rows = walk_u32(w);
@@ -148,12 +159,15 @@ walk_entry(struct walk *w, uint64_t key, struct range_result *r,
         r->raw_crc32 = walk_u32(w);
         break;
     case KEY_DELTAS:
-        *deltas = *w;
+        reading->deltas = *w;
         r->n_deltas = walk_deltas(w, NULL);
         break;
     case KEY_FRAME:
         r->frame = walk_bin(w, &len);
         r->frame_bytes = len;
+        break;
+    case KEY_HASHES:
+        r->hashes = walk_bin(w, &reading->hashes_bytes);
         break;
     default:
         walk_skip(w);
@@ -193,12 +207,16 @@ frame_good(const struct range_result *r)
 }
 
 static bool
-result_good(const struct range_result *r, uint32_t bitmap_bytes)
+result_good(const struct reading *reading)
 {
+    const struct range_result *r = &reading->r;
+
     return r->count >= 1 && r->count <= RANGE_COUNT_MAX &&
            r->start <= UINT64_MAX - r->count && r->drawn == r->count &&
-           bitmap_good(r, bitmap_bytes) && r->rows <= r->accepted &&
-           (r->rows == 0) == (r->raw_bytes == 0) && frame_good(r);
+           bitmap_good(r, reading->bitmap_bytes) &&
+           (!r->hashes || reading->hashes_bytes == 8 * r->accepted) &&
+           r->rows <= r->accepted && (r->rows == 0) == (r->raw_bytes == 0) &&
+           frame_good(r);
 }
 
 /* The counts of each table sum to at most what the rows can give. */
@@ -219,9 +237,10 @@ deltas_good(const struct range_result *r)
 enum co_err
 range_decode(const void *data, size_t len, struct range_result *ret)
 {
-    struct walk w = walk_start(data, len), deltas = w;
-    struct range_result r = {0};
-    uint32_t pairs = walk_map(&w), seen = 0, bitmap_bytes = 0;
+    struct walk w = walk_start(data, len);
+    struct reading reading = {.deltas = w};
+    struct range_result *r = &reading.r;
+    uint32_t pairs = walk_map(&w), seen = 0;
 
     for (uint32_t i = 0; i < pairs && !w.bad; i++) {
         uint64_t key = walk_u64(&w);
@@ -230,20 +249,20 @@ range_decode(const void *data, size_t len, struct range_result *ret)
             if (seen >> key & 1) return CO_PROTOCOL; /* twice */
             seen |= 1U << key;
         }
-        walk_entry(&w, key, &r, &bitmap_bytes, &deltas);
+        walk_entry(&w, key, &reading);
     }
-    if (!walk_done(&w) || (seen & ALL_KEYS) != ALL_KEYS ||
-        !result_good(&r, bitmap_bytes)) {
+    if (!walk_done(&w) || (seen & NEEDED_KEYS) != NEEDED_KEYS ||
+        !result_good(&reading)) {
         return CO_PROTOCOL;
     }
-    r.deltas = calloc(r.n_deltas ? r.n_deltas : 1, sizeof *r.deltas);
-    if (!r.deltas) return CO_NOMEM;
-    (void)walk_deltas(&deltas, r.deltas);
-    if (!deltas_good(&r)) {
-        range_result_fini(&r);
+    r->deltas = calloc(r->n_deltas ? r->n_deltas : 1, sizeof *r->deltas);
+    if (!r->deltas) return CO_NOMEM;
+    (void)walk_deltas(&reading.deltas, r->deltas);
+    if (!deltas_good(r)) {
+        range_result_fini(r);
         return CO_PROTOCOL;
     }
-    *ret = r;
+    *ret = *r;
     return CO_OK;
 }
 

@@ -133,25 +133,31 @@ write_provenance(struct out *o, const struct sampler *s, const struct person *p)
     out_lit(o, "}}\n");
 }
 
-void
+struct row_prose
 row_write(const struct sampler *s, const struct person *p, enum row_level level,
           struct co_buf *buf)
 {
     const struct model *m = sampler_model(s);
     char *start = (char *)co_buf_reserve(buf, ROW_MAX_BYTES);
     struct out o = {start};
+    struct row_prose prose = {0, 0};
 
-    if (!start) return;
+    if (!start) return prose;
     out_lit(&o, "{\"uuid\":\"");
     row_uuid(sampler_recipe(s), sampler_seed(s), p->row, o.at);
     o.at += 36;
+    out_lit(&o, "\",");
+    prose.at = (size_t)(o.at - start);
     if (level == ROW_TEXTS) {
-        out_lit(&o, "\",\"persona\":\"");
+        out_lit(&o, "\"persona\":\"");
         prose_persona(s, p, &o);
         out_lit(&o, "\",\"cultural_background\":\"");
         prose_background(s, p, &o);
+        *o.at++ = '"';
+        prose.len = (size_t)(o.at - start) - prose.at;
+        *o.at++ = ',';
     }
-    out_lit(&o, "\",\"sex\":");
+    out_lit(&o, "\"sex\":");
     write_label(&o, m, p, ATTR_SEX);
     out_lit(&o, ",\"age\":");
     out_u64(&o, p->age);
@@ -181,4 +187,5 @@ row_write(const struct sampler *s, const struct person *p, enum row_level level,
     write_provenance(&o, s, p);
     co_assert((size_t)(o.at - start) <= ROW_MAX_BYTES);
     co_buf_commit(buf, (size_t)(o.at - start));
+    return prose;
 }

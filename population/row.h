@@ -16,9 +16,15 @@ enum row_level {
 /* The longest line there can be, in bytes. */
 enum { ROW_MAX_BYTES = 8192 };
 
+/* Where the prose of a row lies, from the line's first byte on: from the key
+ * of its first column to the end of the value of its last. len 0: none. */
+struct row_prose {
+    size_t at, len;
+};
+
 /* Appends the person's line. Fails only as buf does (see buf->err). */
-void row_write(const struct sampler *s, const struct person *p,
-               enum row_level level, struct co_buf *buf);
+struct row_prose row_write(const struct sampler *s, const struct person *p,
+                           enum row_level level, struct co_buf *buf);
 
 /* UUIDv8 of (recipe hash, seed, row), 36 characters, no NUL. */
 void row_uuid(uint64_t recipe_hash, uint64_t seed, uint64_t row, char to[36]);

@@ -1,5 +1,6 @@
 /* test_range.c - ranges, their payload, and payloads from hostile peers. */
 #include "population/range.h"
+#include "population/text_hash.h"
 #include "tests/unit/population.h"
 
 #include <stdlib.h>
@@ -219,6 +220,174 @@ figures_that_contradict_each_other_are_refused(void **state)
     }
 }
 
+/* -- hashes and rows left out ---------------------------------------------- */
+
+static struct range_result
+made_hashed(struct fixture *f, uint32_t take, const uint8_t *skip)
+{
+    struct range_result r;
+    uint32_t left = 0;
+
+    assert_int_equal(range_begin(f->r, f->s, 1000, 250, take, ROW_TEXTS),
+                     CO_OK);
+    assert_int_equal(range_want_hashes(f->r), CO_OK);
+    if (skip) assert_int_equal(range_skip(f->r, skip, 32), CO_OK);
+    assert_int_equal(range_step(f->r, 250, &left), CO_OK);
+    assert_int_equal(range_end(f->r, &r), CO_OK);
+    co_buf_clear(&f->buf);
+    assert_int_equal(range_encode(&r, &f->buf), CO_OK);
+    return r;
+}
+
+/* The hash of row k, from the line: between uuid and sex. */
+static uint64_t
+hash_of_line(const struct co_buf *raw, uint32_t k)
+{
+    const char *line = (const char *)raw->data, *from, *to;
+    struct co_buf scratch;
+    uint64_t hash;
+
+    while (k--) {
+        line = strchr(line, '\n') + 1;
+    }
+    from = strstr(line, "\",") + 2;
+    to = strstr(line, ",\"sex\"");
+    co_buf_init(&scratch, 1 << 16);
+    hash = text_hash(from, (size_t)(to - from), &scratch);
+    co_buf_fini(&scratch);
+    return hash;
+}
+
+static void
+every_accepted_candidate_has_the_hash_of_its_text(void **state)
+{
+    struct fixture *f = *state;
+    struct range_result all, r;
+
+    (void)made_hashed(f, 250, NULL);
+    assert_int_equal(range_decode(f->buf.data, f->buf.len, &all), CO_OK);
+    assert_non_null(all.hashes);
+    assert_int_equal(range_verify(&all, &f->raw), CO_OK);
+    co_buf_putc(&f->raw, '\0');
+    for (uint32_t k = 0; k < all.rows; k++) {
+        assert_true(range_hash(&all, k) == hash_of_line(&f->raw, k));
+    }
+    for (uint32_t take = 0; take < 20; take += 19) {
+        uint8_t *want = malloc(8 * (size_t)all.accepted);
+
+        memcpy(want, all.hashes, 8 * (size_t)all.accepted);
+        r = made_hashed(f, take, NULL);
+        assert_int_equal(r.rows, take);
+        assert_memory_equal(r.hashes, want, 8 * (size_t)r.accepted);
+        free(want);
+        (void)made_hashed(f, 250, NULL);
+    }
+    range_result_fini(&all);
+}
+
+static void
+without_dedup_a_result_has_no_hashes(void **state)
+{
+    struct fixture *f = *state;
+    struct range_result r;
+
+    (void)made_hashed(f, 250, NULL); /* the maker forgets it */
+    (void)made(f, 250, 250);
+    assert_int_equal(range_decode(f->buf.data, f->buf.len, &r), CO_OK);
+    assert_null(r.hashes);
+    range_result_fini(&r);
+}
+
+static void
+skipped_candidates_are_accepted_but_no_rows(void **state)
+{
+    struct fixture *f = *state;
+    struct co_buf all;
+    struct range_result r = made_hashed(f, 250, NULL);
+    uint8_t skip[32] = {0};
+    uint32_t i = 0, accepted = r.accepted;
+    char *second;
+
+    co_buf_init(&all, 8 << 20);
+    assert_int_equal(range_verify(&r, &all), CO_OK);
+    for (uint32_t seen = 0; seen < 2; i++) { /* the second of the accepted */
+        seen += r.bitmap[i / 8] >> i % 8 & 1;
+    }
+    i--;
+    skip[i / 8] = (uint8_t)(1u << i % 8);
+    r = made_hashed(f, 250, skip);
+    assert_int_equal(r.accepted, accepted);
+    assert_int_equal(r.rows, accepted - 1);
+    assert_int_equal(range_decode(f->buf.data, f->buf.len, &r), CO_OK);
+    assert_int_equal(range_verify(&r, &f->raw), CO_OK);
+    range_result_fini(&r);
+    co_buf_putc(&all, '\0');
+    second = strchr((char *)all.data, '\n') + 1;
+    memmove(second, strchr(second, '\n') + 1,
+            strlen(strchr(second, '\n') + 1) + 1);
+    assert_int_equal(f->raw.len, strlen((char *)all.data));
+    assert_memory_equal(f->raw.data, all.data, f->raw.len);
+    r = made_hashed(f, 3, skip);
+    assert_int_equal(r.rows, 3); /* of those left */
+    assert_int_equal(range_skip(f->r, skip, 31), CO_RANGE);
+    co_buf_fini(&all);
+}
+
+static void
+truncated_or_too_few_hashes_are_refused(void **state)
+{
+    struct fixture *f = *state;
+    struct range_result bad = made_hashed(f, 20, NULL), r;
+    size_t end;
+
+    for (size_t len = 0; len < f->buf.len; len += 1 + len % 7) {
+        uint8_t *exact = malloc(len ? len : 1);
+
+        memcpy(exact, f->buf.data, len);
+        assert_int_equal(range_decode(exact, len, &r), CO_PROTOCOL);
+        free(exact);
+    }
+    end = f->buf.len - 8 * (size_t)bad.accepted;
+    f->buf.data[end - 1]--; /* the length of the bin */
+    assert_int_equal(range_decode(f->buf.data, f->buf.len - 1, &r),
+                     CO_PROTOCOL);
+}
+
+/* A stranger's worker has to write these bytes (docs/protocol.md). */
+static void
+the_bytes_of_a_small_result(void **state)
+{
+    static const uint8_t bitmap[] = {2}, hashes[] = {8, 7, 6, 5, 4, 3, 2, 1};
+    static const uint8_t frame[] = {0x28, 0xb5, 0x2f, 0xfd, 0x20, 0x02,
+                                    0x11, 0,    0,    'a',  '\n'};
+    static const uint8_t want[] = {
+        0x8b, 1,    0xcd, 3, 0xe8, 2,  2,    3,   2,    4,
+        1,    5,    0xc4, 1, 2,    6,  1,    7,   2,    8,
+        0xcd, 0x12, 0x34, 9, 0x90, 10, 0xc4, 11,  0x28, 0xb5,
+        0x2f, 0xfd, 0x20, 2, 0x11, 0,  0,    'a', '\n', 11,
+        0xc4, 8,    8,    7, 6,    5,  4,    3,   2,    1};
+    struct range_result r = {.start = 1000,
+                             .count = 2,
+                             .drawn = 2,
+                             .accepted = 1,
+                             .rows = 1,
+                             .bitmap = bitmap,
+                             .raw_bytes = 2,
+                             .raw_crc32 = 0x1234,
+                             .frame = frame,
+                             .frame_bytes = sizeof frame,
+                             .hashes = hashes};
+    struct fixture *f = *state;
+    struct range_result back;
+
+    assert_int_equal(range_encode(&r, &f->buf), CO_OK);
+    assert_int_equal(f->buf.len, sizeof want);
+    assert_memory_equal(f->buf.data, want, sizeof want);
+    assert_int_equal(range_decode(want, sizeof want, &back), CO_OK);
+    assert_true(range_hash(&back, 0) == 0x0102030405060708);
+    range_result_fini(&back);
+}
+
 int
 main(void)
 {
@@ -232,6 +401,11 @@ main(void)
         T(every_truncation_is_refused),
         T(a_flipped_bit_is_refused_or_found_by_verify_or_changes_no_row),
         T(figures_that_contradict_each_other_are_refused),
+        T(every_accepted_candidate_has_the_hash_of_its_text),
+        T(without_dedup_a_result_has_no_hashes),
+        T(skipped_candidates_are_accepted_but_no_rows),
+        T(truncated_or_too_few_hashes_are_refused),
+        T(the_bytes_of_a_small_result),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
