@@ -52,9 +52,20 @@ struct corpus {
     size_t sealed_under_way; /* SEALED records appended, not yet committed */
     bool checkpoint_due, checkpoint_under_way;
     bool identity_due;
+    struct co_diag unread; /* why hashes could not be loaded, or empty */
 };
 
 /* ---- making ---- */
+
+static enum co_err
+corpus_load_hashes(void *self, uint64_t shard, uint32_t n, uint64_t hash,
+                   uint64_t *ret_hashes)
+{
+    struct corpus *c = self;
+
+    return corpus_read_hashes(c->opt.out_dir, shard, n, hash, ret_hashes,
+                              &c->unread);
+}
 
 static enum co_err
 corpus_make_kind(struct corpus *c, struct co_diag *diag)
@@ -65,7 +76,11 @@ corpus_make_kind(struct corpus *c, struct co_diag *diag)
                                        .candidates = c->opt.candidates,
                                        .service = c->opt.service,
                                        .table_cells = cells,
-                                       .tables = AUDIT_TABLE_COUNT};
+                                       .tables = AUDIT_TABLE_COUNT,
+                                       .dedup = c->opt.dedup,
+                                       .hash_bits = c->opt.hash_bits,
+                                       .load = corpus_load_hashes,
+                                       .load_self = c};
     enum co_err err = corpus_table_cells(c->opt.sampler, cells);
 
     if (!err) err = personas_new(&options, &c->personas);
@@ -277,7 +292,10 @@ seal_raw_crc(const struct personas_seal *seal)
 static enum co_err
 order_make(const struct personas_seal *seal, struct seal_order *ret_order)
 {
-    struct seal_order order = {.shard = seal->shard, .n = seal->count};
+    struct seal_order order = {.shard = seal->shard,
+                               .n = seal->count,
+                               .hashes = seal->hashes,
+                               .n_hashes = seal->n_hashes};
 
     order.pieces = calloc(seal->count ? seal->count : 1, sizeof *order.pieces);
     if (!order.pieces) return CO_NOMEM;
@@ -290,6 +308,7 @@ order_make(const struct personas_seal *seal, struct seal_order *ret_order)
             .len = f->len};
     }
     corpus_shard_file(seal->shard, order.file);
+    corpus_hash_file(seal->shard, order.hash_file);
     *ret_order = order;
     return CO_OK;
 }
@@ -437,6 +456,10 @@ corpus_replay(void *self, uint8_t type, const uint8_t *content, size_t len,
         err = personas_replay_sealed(c->personas, content, len);
     } else if (type == RECORD_CHECKPOINT) {
         err = corpus_restore(c, content, len);
+    }
+    if (err && c->unread.text[0]) {
+        *diag = c->unread;
+        return err;
     }
     return err ? co_fail(diag, err,
                          "%s: a %s record does not fit this job: %s. Run "

@@ -22,6 +22,8 @@ struct corpus_options {
     struct co_bytes identity; /* content of the JOB record; see identity.h */
     bool identity_is_new;     /* it has to be journaled */
     const struct sampler *sampler; /* for the audit's targets */
+    bool dedup;
+    unsigned hash_bits; /* for tests; see kind_personas.h */
 };
 
 /* options' texts and pointers are borrowed for the corpus's life. */

@@ -2,17 +2,53 @@
 #include "coordinator/corpus_files.h"
 
 #include "common/fs.h"
+#include "common/hash.h"
 #include "population/generator.h"
 
 #include <stdio.h>
+#include <string.h>
 
-enum { FILE_BYTES_MAX = 1 << 30 };
+enum { FILE_BYTES_MAX = 1 << 30, HASH_BYTES_MAX = 8 * PERSONAS_SHARD_ROWS_MAX };
 
 void
 corpus_shard_file(uint64_t shard, char file[64])
 {
     (void)snprintf(file, 64, "part-%05llu.jsonl.zst",
                    (unsigned long long)shard);
+}
+
+void
+corpus_hash_file(uint64_t shard, char file[64])
+{
+    (void)snprintf(file, 64, "part-%05llu.hashes", (unsigned long long)shard);
+}
+
+enum co_err
+corpus_read_hashes(const char *out_dir, uint64_t shard, uint32_t n,
+                   uint64_t hash, uint64_t *ret_hashes, struct co_diag *diag)
+{
+    char file[64];
+    char path[4096];
+    struct co_buf buf;
+    enum co_err err;
+
+    corpus_hash_file(shard, file);
+    (void)snprintf(path, sizeof path, "%s/%s", out_dir, file);
+    co_buf_init(&buf, HASH_BYTES_MAX);
+    err = co_fs_read_file(path, HASH_BYTES_MAX, &buf, diag);
+    if (!err && (buf.len < 8 * (size_t)n ||
+                 co_hash64(buf.data, 8 * (size_t)n, 0) != hash)) {
+        err = CO_DAMAGED;
+    }
+    if (!err) memcpy(ret_hashes, buf.data, 8 * (size_t)n);
+    co_buf_fini(&buf);
+    if (!err) return CO_OK;
+    return co_fail(diag, err,
+                   "%s: missing or not as it was written. Without it nobody "
+                   "knows what the rows of its shard say, and duplicates of "
+                   "them would come back. Bring it back from a copy, or make "
+                   "the corpus anew in another folder",
+                   path);
 }
 
 enum co_err
@@ -43,6 +79,8 @@ corpus_totals(const struct personas *p)
         t.dead += s->dead;
         t.drawn += s->drawn;
         t.files += s->rows > 0;
+        t.duplicates += s->duplicates;
+        t.hashes += s->hashes;
     }
     return t;
 }
@@ -77,6 +115,12 @@ put_shard(struct co_json *json, uint64_t k, const struct personas_shard *s)
     co_json_put_u64(json, "rejected", s->rejected);
     co_json_put_u64(json, "surplus", s->surplus);
     co_json_put_u64(json, "dead", s->dead);
+    if (s->hashes) { /* part-NNNNN.hashes */
+        co_json_put_u64(json, "duplicates", s->duplicates);
+        co_json_put_u64(json, "hashes", s->hashes);
+        co_json_key(json, "hashes_xxh3_64");
+        co_json_hex64(json, s->hashes_hash);
+    }
     co_json_end(json);
 }
 

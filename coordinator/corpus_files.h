@@ -20,11 +20,20 @@ struct corpus_facts {
 struct corpus_totals {
     uint64_t rows, bytes, raw_bytes, rejected, surplus, dead, drawn;
     uint64_t files; /* shards that have rows */
+    uint64_t duplicates, hashes; /* texts: those left out, those that are new */
 };
 struct corpus_totals corpus_totals(const struct personas *p);
 
 /* "part-00000.jsonl.zst" */
 void corpus_shard_file(uint64_t shard, char file[64]);
+/* "part-00000.hashes" */
+void corpus_hash_file(uint64_t shard, char file[64]);
+/* The first n hashes of that file, which must have hash as their XXH3-64.
+ * CO_NOTFOUND, CO_DAMAGED; diag says what to do. */
+co_must_use enum co_err corpus_read_hashes(const char *out_dir, uint64_t shard,
+                                           uint32_t n, uint64_t hash,
+                                           uint64_t *ret_hashes,
+                                           struct co_diag *diag);
 /* Cells of each audit table, AUDIT_TABLE_COUNT of them. */
 co_must_use enum co_err corpus_table_cells(const struct sampler *s,
                                            uint32_t *ret_cells);

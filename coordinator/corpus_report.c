@@ -69,6 +69,27 @@ outcome_make(const struct corpus_facts *f, struct outcome *o)
     return CO_OK;
 }
 
+/* Of the texts that were compared, how many are the first to say it: parts in
+ * a million, since the report's figures that need no float have none. */
+static void
+put_dedup(struct co_json *json, const struct personas *p)
+{
+    const struct corpus_totals t = corpus_totals(p);
+    const uint64_t texts = t.hashes + t.duplicates;
+
+    co_json_key(json, "dedup");
+    co_json_object(json);
+    co_json_put_text(json, "method", texts ? "exact" : "none");
+    if (texts) {
+        co_json_put_u64(json, "texts", texts);
+        co_json_put_u64(json, "duplicates", t.duplicates);
+        co_json_put_u64(
+            json, "distinct_ppm",
+            (uint64_t)((unsigned __int128)t.hashes * 1000000 / texts));
+    }
+    co_json_end(json);
+}
+
 static enum co_err
 write_report(const struct outcome *o, struct co_diag *diag)
 {
@@ -83,6 +104,7 @@ write_report(const struct outcome *o, struct co_diag *diag)
     co_json_object(&json);
     ledger_put(&json, &o->ledger);
     co_json_end(&json);
+    put_dedup(&json, o->facts->personas);
     audit_report(&o->figures, audit_joints(o->audit), &json);
     findings_report(o->findings, o->n_findings, &json);
     co_json_end(&json);
@@ -112,19 +134,19 @@ write_card(const struct outcome *o, struct co_diag *diag)
     const struct corpus_facts *f = o->facts;
     struct corpus_totals totals = corpus_totals(f->personas);
     struct dataset_facts card = {.name = f->name,
-                              .recipe = (const char *)f->recipe.data,
-                              .recipe_len = f->recipe.len,
-                              .recipe_hash = f->recipe_hash,
-                              .rows = totals.rows,
-                              .bytes = totals.bytes,
-                              .raw_bytes = totals.raw_bytes,
-                              .files = totals.files,
-                              .level = level_of(f),
-                              .sampler = f->sampler,
-                              .joints = audit_joints(o->audit),
-                              .figures = &o->figures,
-                              .findings = o->findings,
-                              .n_findings = o->n_findings};
+                                 .recipe = (const char *)f->recipe.data,
+                                 .recipe_len = f->recipe.len,
+                                 .recipe_hash = f->recipe_hash,
+                                 .rows = totals.rows,
+                                 .bytes = totals.bytes,
+                                 .raw_bytes = totals.raw_bytes,
+                                 .files = totals.files,
+                                 .level = level_of(f),
+                                 .sampler = f->sampler,
+                                 .joints = audit_joints(o->audit),
+                                 .figures = &o->figures,
+                                 .findings = o->findings,
+                                 .n_findings = o->n_findings};
     struct co_buf buf;
 
     co_buf_init(&buf, REPORT_BYTES_MAX);

@@ -29,8 +29,9 @@ struct kind_ledger {
     uint64_t accepted; /* never more than requested */
     uint64_t rejected;
     uint64_t dead;
-    uint64_t surplus; /* good, but beyond the last row asked for */
-    uint64_t pending; /* undecided, or an earlier one is */
+    uint64_t surplus;    /* good, but beyond the last row asked for */
+    uint64_t pending;    /* undecided, or an earlier one is */
+    uint64_t duplicates; /* of the rejected: say what an earlier one says */
 };
 
 static inline bool
@@ -38,7 +39,7 @@ kind_ledger_holds(const struct kind_ledger *l)
 {
     return l->drawn ==
                l->accepted + l->rejected + l->dead + l->surplus + l->pending &&
-           l->accepted <= l->requested;
+           l->accepted <= l->requested && l->duplicates <= l->rejected;
 }
 
 /* What next() answers: a task, or why there is none. X(name, text) */

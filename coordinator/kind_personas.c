@@ -20,7 +20,7 @@ options_check(struct personas_options *o)
     if (!o->rows || o->rows > ROWS_MAX || !o->service ||
         o->shard_rows % PERSONAS_CELL ||
         o->shard_rows > PERSONAS_SHARD_ROWS_MAX ||
-        o->tables > PERSONAS_TABLES_MAX) {
+        o->tables > PERSONAS_TABLES_MAX || o->hash_bits > 63) {
         return CO_INVALID;
     }
     if (!o->candidates) o->candidates = 2 * o->rows + 1000;
@@ -64,6 +64,7 @@ personas_new(const struct personas_options *options,
     p->cell_limit = (o.candidates + PERSONAS_CELL - 1) / PERSONAS_CELL;
     p->cut = UINT64_MAX;
     err = tables_init(p);
+    if (!err) err = dedup_init(p);
     if (err) return err;
     *ret_personas = co_take(&p);
     return CO_OK;
@@ -82,6 +83,7 @@ personas_free(struct personas *p)
     free(p->report);
     free(p->frames);
     free(p->freed);
+    hash_set_free(p->said);
     free(p);
 }
 
@@ -163,6 +165,7 @@ personas_next(void *kind, int64_t now_us, uint64_t *ret_task,
 
     (void)now_us;
     (void)ret_due_us;
+    if (p->stalled) count_advance(p);
     if (p->packs_wanted && next_pack(p, ret_task)) return KIND_NEXT_TASK;
     if (count_enough(p))
         return personas_done(p) ? KIND_NEXT_OVER : KIND_NEXT_ALL_OUT;
@@ -198,14 +201,17 @@ put_u32(uint8_t **at, uint8_t key, uint32_t value)
 }
 
 /* {1: start u64, 2: count u32, 3: take u32}, in msgpack: always 23 bytes, so
- * that a batch needs one length. */
+ * that a batch needs one length. 4: skip bin comes with packs that leave
+ * duplicates out. */
 static void
-put_payload(struct co_buf *body, uint64_t start, uint32_t count, uint32_t take)
+put_payload(struct co_buf *body, uint64_t start, uint32_t count, uint32_t take,
+            const uint8_t *skip)
 {
-    uint8_t *to = co_buf_reserve(body, 23), *at = to;
+    const size_t skip_bytes = skip ? (count + 7) / 8 : 0;
+    uint8_t *to = co_buf_reserve(body, 23 + 3 + skip_bytes), *at = to;
 
     if (!to) return; /* stands in body->err */
-    *at++ = 0x83;
+    *at++ = skip ? 0x84 : 0x83;
     *at++ = 1;
     *at++ = 0xcf;
     for (int shift = 56; shift >= 0; shift -= 8) {
@@ -213,6 +219,13 @@ put_payload(struct co_buf *body, uint64_t start, uint32_t count, uint32_t take)
     }
     put_u32(&at, 2, count);
     put_u32(&at, 3, take);
+    if (skip) {
+        *at++ = 4;
+        *at++ = 0xc4;
+        *at++ = (uint8_t)skip_bytes;
+        memcpy(at, skip, skip_bytes);
+        at += skip_bytes;
+    }
     co_buf_commit(body, (size_t)(at - to));
 }
 
@@ -221,12 +234,14 @@ personas_payload(void *kind, uint64_t task, struct co_buf *body)
 {
     struct personas *p = kind;
     const struct piece *piece = task_piece(p, task);
+    const uint8_t *skip = NULL;
     uint64_t take;
 
     if (!piece) return false;
     if (task_is_pack(task)) {
         if (piece->pack_state != PACK_OUT) return false;
         take = piece->keep;
+        if (piece->duplicates) skip = piece->texts->bits;
     } else {
         if (piece->state != PIECE_OUT) return false;
         take = piece->count;
@@ -234,7 +249,7 @@ personas_payload(void *kind, uint64_t task, struct co_buf *body)
             take = co_min_u64(take, p->options.rows - piece->start);
         }
     }
-    put_payload(body, piece->start, piece->count, (uint32_t)take);
+    put_payload(body, piece->start, piece->count, (uint32_t)take, skip);
     return true;
 }
 
@@ -313,9 +328,10 @@ personas_summary(const void *kind, struct co_buf *out)
                   "{\"requested\":%" PRIu64 ",\"drawn\":%" PRIu64
                   ",\"accepted\":%" PRIu64 ",\"rejected\":%" PRIu64
                   ",\"dead\":%" PRIu64 ",\"surplus\":%" PRIu64
-                  ",\"pending\":%" PRIu64 ",\"shards\":%" PRIu64 "}",
+                  ",\"pending\":%" PRIu64 ",\"duplicates\":%" PRIu64
+                  ",\"shards\":%" PRIu64 "}",
                   l.requested, l.drawn, l.accepted, l.rejected, l.dead,
-                  l.surplus, l.pending, p->sealed_n);
+                  l.surplus, l.pending, l.duplicates, p->sealed_n);
 }
 
 static void
@@ -338,8 +354,9 @@ personas_why(const void *kind, int64_t now_us, struct co_buf *out)
     if (personas_done(p) == KIND_PARTIAL) {
         co_buf_printf(out,
                       "partial: the candidate budget is spent: %" PRIu64
-                      " rejected, %" PRIu64 " dead\n",
-                      l.rejected, l.dead);
+                      " rejected (%" PRIu64 " of them duplicates), %" PRIu64
+                      " dead\n",
+                      l.rejected, l.duplicates, l.dead);
     }
 #define X(name, text)                                                          \
     if (p->n.name)                                                             \

@@ -4,9 +4,12 @@
  * acceptable candidates in index order, so a decided candidate counts as
  * pending until every earlier one is decided. What is good beyond N is
  * surplus. A cell whose frame does not hold just the rows that count gets a
- * `pack` task (step 9), whose frame replaces it.
- * Memory: open shards (at most 256), 64 bytes a sealed shard, and the cells of
- * the last, cut shard, from which a later run with more rows goes on.
+ * `pack` task (step 9), whose frame replaces it. With dedup, a candidate that
+ * says what an earlier one says is rejected, by the hashes that come with the
+ * results.
+ * Memory: open shards (at most 256), 80 bytes a sealed shard, and the cells of
+ * the last, cut shard, from which a later run with more rows goes on. With
+ * dedup 12 bytes a row asked for, and 8 a candidate of an open shard.
  *
  * How the shell uses it, beside the engine:
  *   replay:  personas_restore() (CHECKPOINT), personas_replay_sealed()
@@ -36,6 +39,17 @@ struct personas_options {
      * invalid. Borrowed during personas_new() only. */
     const uint32_t *table_cells;
     uint32_t tables; /* 0..PERSONAS_TABLES_MAX */
+
+    bool dedup; /* results must have hashes of their texts */
+    /* For tests: keeps that many bits of each hash, so that duplicates are
+     * frequent. 0: all. */
+    unsigned hash_bits;
+    /* Reads the n hashes of a sealed shard (personas_seal.hashes; the file may
+     * have more behind them); hash is XXH3-64 of them. Called in a replay, and
+     * only with dedup. Its error is the caller's of the replay. */
+    enum co_err (*load)(void *self, uint64_t shard, uint32_t n, uint64_t hash,
+                        uint64_t *ret_hashes);
+    void *load_self;
 };
 
 extern const struct job_kind personas_kind;
@@ -68,9 +82,13 @@ struct personas_seal {
     uint64_t raw_bytes;
     uint64_t bytes; /* of all frames */
     bool reopened;  /* replaces an existing file */
+    /* With dedup: the new hashes of the shard in index order, to be on disk
+     * before its SEALED record is; valid until it is confirmed. */
+    const uint64_t *hashes;
+    uint32_t n_hashes;
 };
 
-/* What is kept of a sealed shard: 64 bytes. */
+/* What is kept of a sealed shard: 80 bytes. */
 struct personas_shard {
     uint64_t rows;
     uint64_t bytes; /* of the file */
@@ -80,7 +98,10 @@ struct personas_shard {
     uint64_t rejected;
     uint64_t surplus;
     uint32_t dead;
-    uint32_t drawn; /* candidates; below shard_rows: the last one, cut */
+    uint32_t drawn;       /* candidates; below shard_rows: the last one, cut */
+    uint32_t duplicates;  /* of the rejected */
+    uint32_t hashes;      /* in the shard's file of hashes */
+    uint64_t hashes_hash; /* XXH3-64 of them */
 };
 
 /* The next shard to write, in order; each is named once. False: none now. */
@@ -139,7 +160,10 @@ const uint64_t *personas_audit(const struct personas *p, uint32_t table);
     X(invalid_range, "results of another range than asked")                    \
     X(invalid_counts, "results whose counts disagree")                         \
     X(invalid_audit, "results with impossible audit deltas")                   \
-    X(reopened, "shards opened again for more rows")
+    X(reopened, "shards opened again for more rows")                           \
+    X(duplicates, "rows left out: an earlier one says the same")               \
+    X(invalid_hashes, "results without the hashes of their texts")             \
+    X(no_memory, "times that dedup had no memory and the job waited")
 
 struct personas_counters {
 #define X(name, text) uint64_t name;

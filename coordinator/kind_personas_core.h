@@ -2,9 +2,12 @@
  * kind_personas.c: publishing. kind_personas_task.c: ids. kind_personas_take.c:
  * results. kind_personas_grid.c: shards, cells, pieces. kind_personas_count.c:
  * what counts, sealing, checks. kind_personas_store.c: records written,
- * kind_personas_restore.c: records read. */
+ * kind_personas_restore.c: records read. kind_personas_dedup.c: who says what
+ * an earlier one said. */
 #pragma once
+#include "coordinator/hash_set.h"
 #include "coordinator/kind_personas.h"
+#include "population/range.h"
 
 enum piece_state {
     PIECE_IDLE,   /* not published */
@@ -27,8 +30,17 @@ struct range_info {
     uint64_t segment;     /* 0: in the shard's present file */
     uint64_t offset;      /* of the frame in segment or file */
     uint32_t record;
+    bool has_duplicates; /* in its rows; known once the piece is judged */
     uint32_t deltas_len;
     uint8_t *deltas; /* owned: table, cell, n as LEB128, again and again */
+};
+
+/* What the accepted of a piece say. */
+struct texts {
+    uint32_t n; /* hashes: of all accepted; once judged, of the new ones */
+    uint8_t bits[(PERSONAS_CELL + 7) / 8]; /* a candidate each: accepted; once
+                                            * judged: duplicate */
+    uint64_t hashes[];
 };
 
 struct piece {
@@ -40,6 +52,9 @@ struct piece {
     struct range_info *pack; /* PACK_TAKEN: the new frame */
     uint64_t base; /* once packed: segment of the first result, which a replay
                     * needs before the pack; 0: not packed */
+    struct texts *texts; /* owned; NULL without dedup or result */
+    uint16_t duplicates; /* of those accepted; 0 until judged */
+    bool judged;
 };
 
 struct cell {
@@ -53,12 +68,18 @@ struct shard {
     uint64_t number;
     uint32_t packs; /* pieces with a pack_state */
     bool reopened;
+    /* Hashes of its file: when it was opened again those it had, once it is
+     * named for sealing all. */
+    uint64_t *said;
+    uint32_t n_said;
+    uint64_t said_hash;
     struct cell cells[]; /* p->cells */
 };
 
 /* Sums in candidates. */
 struct sums {
     uint64_t drawn, accepted, rejected, dead, surplus;
+    uint64_t duplicates; /* of the rejected */
 };
 
 struct personas {
@@ -97,6 +118,8 @@ struct personas {
         uint64_t segment, bytes;
     } * freed;
     uint32_t freed_n, freed_cap;
+    struct hash_set *said; /* what judged candidates say; NULL: no dedup */
+    bool stalled;          /* the front waits for memory of that set */
     struct personas_counters n;
 };
 
@@ -147,6 +170,26 @@ void personas_place(void *kind, uint64_t task, int64_t now_us,
 unsigned personas_split(void *kind, uint64_t task, uint64_t ret_halves[2]);
 void personas_dead(void *kind, uint64_t task);
 
+/* -- dedup */
+co_must_use enum co_err dedup_init(struct personas *p);
+/* The hashes of a result; nothing without dedup. CO_INVALID: it has none. */
+co_must_use enum co_err dedup_read(const struct personas *p,
+                                   const struct range_result *r,
+                                   struct texts **ret_texts);
+/* Finds the duplicates of a decided cell, once. False: no memory. */
+bool dedup_judge(struct personas *p, struct cell *c);
+bool dedup_judge_piece(struct personas *p, struct piece *piece);
+/* Gathers the shard's hashes into s->said. False: no memory. */
+bool dedup_seal(struct personas *p, struct shard *s);
+/* Puts the hashes of a sealed shard into the set; tail (or NULL) keeps them. */
+co_must_use enum co_err dedup_load(struct personas *p, uint64_t shard,
+                                   const struct personas_shard *entry,
+                                   struct shard *tail);
+/* A judged piece as its record has it. */
+co_must_use enum co_err dedup_restore_piece(const struct personas *p,
+                                            struct piece *piece,
+                                            const uint8_t *bits, uint32_t len);
+
 /* -- count */
 /* All rows asked for are found. */
 static inline bool
@@ -158,7 +201,7 @@ void count_draw(struct personas *p, struct cell *c, uint64_t cell);
 /* Undoes count_draw() for a cell; its pieces are cleared. */
 void count_undraw(struct personas *p, struct cell *c, uint64_t cell);
 /* A piece was placed or died: moves the front. */
-void count_decided(struct personas *p, const struct piece *piece);
+void count_decided(struct personas *p, struct piece *piece);
 void count_advance(struct personas *p);
 /* Counts the open shards again, from the sealed ones on. */
 void count_again(struct personas *p);
@@ -181,7 +224,7 @@ const char *personas_check(const void *kind);
 void personas_leb(struct co_buf *out, uint64_t value);
 
 /* -- store */
-enum { STORE_VERSION = 1, STORE_ENTRY_VALUES = 9, STORE_PIECE_VALUES = 10 };
+enum { STORE_VERSION = 2, STORE_ENTRY_VALUES = 12, STORE_PIECE_VALUES = 11 };
 /* Room for that many sealed shards in all. */
 co_must_use enum co_err store_reserve(struct personas *p, uint64_t entries);
 /* The next shard is sealed: adds its entry to the base sums. */

@@ -58,7 +58,7 @@ count_undraw(struct personas *p, struct cell *c, uint64_t cell)
 static void
 count_piece(struct personas *p, struct shard *s, struct piece *piece)
 {
-    const uint32_t good = piece->r.accepted;
+    const uint32_t good = piece->r.accepted - piece->duplicates;
     uint32_t keep;
 
     if (piece->state == PIECE_DEAD) {
@@ -71,9 +71,10 @@ count_piece(struct personas *p, struct shard *s, struct piece *piece)
     p->now.accepted += keep;
     p->now.surplus += good - keep;
     p->now.rejected += piece->count - good;
-    p->ahead -= good;
+    p->now.duplicates += piece->duplicates;
+    p->ahead -= piece->r.accepted;
     piece->keep = keep;
-    if (keep && keep != piece->r.rows) {
+    if (keep && (keep != piece->r.rows || piece->r.has_duplicates)) {
         if (!piece->pack_state) count_pack_state(p, s, piece, PACK_WANTED);
     } else if (piece->pack_state == PACK_WANTED) {
         count_pack_state(p, s, piece, PACK_NONE);
@@ -92,6 +93,10 @@ count_advance(struct personas *p)
             struct shard *s = p->open[p->front / p->cells - p->sealed_n];
 
             if (!grid_decided(c)) break;
+            /* rows beyond the last are not compared: a later run with more
+             * rows begins where this one stopped */
+            p->stalled = before && !dedup_judge(p, c);
+            if (p->stalled) break;
             for (uint32_t i = 0; i < c->n; i++) {
                 count_piece(p, s, &cell_pieces(c)[i]);
             }
@@ -105,7 +110,7 @@ count_advance(struct personas *p)
 }
 
 void
-count_decided(struct personas *p, const struct piece *piece)
+count_decided(struct personas *p, struct piece *piece)
 {
     p->undecided -= piece->count;
     p->decided += piece->count;
@@ -113,6 +118,7 @@ count_decided(struct personas *p, const struct piece *piece)
         p->good += piece->r.accepted;
         p->ahead += piece->r.accepted;
     }
+    if (CO_BUG(dedup_on_arrival)) (void)dedup_judge_piece(p, piece);
     p->withdraw = p->front;
     count_advance(p);
 }
@@ -180,14 +186,16 @@ count_shard(const struct personas *p, struct shard *s)
         sum.drawn += PERSONAS_CELL;
         for (uint32_t k = 0; k < c->n; k++) {
             const struct piece *piece = &cell_pieces(c)[k];
+            const uint32_t good = piece->r.accepted - piece->duplicates;
 
             if (piece->state == PIECE_DEAD) {
                 sum.dead += piece->count;
                 continue;
             }
             sum.accepted += piece->keep;
-            sum.surplus += piece->r.accepted - piece->keep;
-            sum.rejected += piece->count - piece->r.accepted;
+            sum.surplus += good - piece->keep;
+            sum.rejected += piece->count - good;
+            sum.duplicates += piece->duplicates;
         }
     }
     return sum;
@@ -242,7 +250,7 @@ static void
 seal_add(struct personas *p, struct personas_seal *seal, const struct piece *k)
 {
     if (k->state != PIECE_PLACED || !k->keep) return;
-    co_assert(k->keep == k->r.rows);
+    co_assert(k->keep == k->r.rows && !k->r.has_duplicates);
     p->frames[seal->count++] = (struct personas_frame){
         .segment = k->r.segment,
         .offset = k->r.offset,
@@ -266,7 +274,8 @@ personas_next_seal(struct personas *p, struct personas_seal *ret_seal)
     if (p->ordered - p->sealed_n >= KIND_SHARDS_MAX) return false;
     if (!shard_ready(p, p->ordered)) return false;
     s = p->open[p->ordered - p->sealed_n];
-    if (!frames_reserve(p, s) || store_reserve(p, p->ordered + 1) != CO_OK) {
+    if (!frames_reserve(p, s) || store_reserve(p, p->ordered + 1) != CO_OK ||
+        !dedup_seal(p, s)) {
         return false; /* no memory: asked again next turn */
     }
     for (uint32_t i = 0; i < p->cells; i++) {
@@ -276,6 +285,8 @@ personas_next_seal(struct personas *p, struct personas_seal *ret_seal)
     }
     seal.frames = p->frames;
     seal.reopened = s->reopened;
+    seal.hashes = s->said;
+    seal.n_hashes = s->n_said;
     p->ordered++;
     *ret_seal = seal;
     return true;
@@ -348,6 +359,7 @@ personas_ledger(const void *kind, struct kind_ledger *ret_ledger)
         .dead = s->dead,
         .surplus = s->surplus,
         .pending = p->drawn - s->accepted - s->rejected - s->dead - s->surplus,
+        .duplicates = s->duplicates,
     };
 }
 
@@ -398,5 +410,6 @@ personas_check(const void *kind)
     }
     if (s->accepted > p->options.rows) return "more rows than asked for";
     if (p->ordered < p->sealed_n) return "a shard was sealed unasked";
+    if (s->duplicates > s->rejected) return "duplicates are miscounted";
     return NULL;
 }

@@ -96,6 +96,7 @@ piece_drop(struct personas *p, struct piece *piece, bool count_freed)
         grid_free_bytes(p, &piece->r);
     }
     free(piece->r.deltas);
+    free(piece->texts);
     if (piece->pack) free(piece->pack->deltas);
     free(piece->pack);
 }
@@ -125,6 +126,7 @@ grid_shard_free(struct personas *p, struct shard *s, bool count_freed)
     for (uint32_t i = 0; i < p->cells; i++) {
         cell_drop(p, &s->cells[i], count_freed);
     }
+    free(s->said);
     free(s);
 }
 

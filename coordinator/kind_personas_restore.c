@@ -11,18 +11,22 @@
 static void
 get_entry(struct walk *w, const struct personas *p, struct personas_shard *s)
 {
-    uint64_t *const values[STORE_ENTRY_VALUES - 2] = {
+    uint64_t *const values[STORE_ENTRY_VALUES - 5] = {
         &s->rows,     &s->bytes,    &s->raw_bytes, &s->file_hash,
         &s->raw_hash, &s->rejected, &s->surplus,
     };
 
     if (walk_array(w) != STORE_ENTRY_VALUES) w->bad = true;
-    for (unsigned i = 0; i < STORE_ENTRY_VALUES - 2; i++) {
+    for (unsigned i = 0; i < co_countof(values); i++) {
         *values[i] = walk_u64(w);
     }
     s->dead = walk_u32(w);
     s->drawn = walk_u32(w);
-    if (s->drawn > p->options.shard_rows ||
+    s->duplicates = walk_u32(w);
+    s->hashes = walk_u32(w);
+    s->hashes_hash = walk_u64(w);
+    if (s->drawn > p->options.shard_rows || s->hashes > s->drawn ||
+        s->duplicates > s->rejected ||
         s->drawn != s->rows + s->rejected + s->surplus + s->dead) {
         w->bad = true;
     }
@@ -43,15 +47,17 @@ static void
 get_piece(struct walk *w, struct personas *p, struct shard *s, uint64_t *offset)
 {
     struct range_info r = {0};
-    uint64_t values[STORE_PIECE_VALUES - 1], cell;
+    uint64_t values[STORE_PIECE_VALUES - 2], cell;
     struct piece *piece = NULL;
-    const uint8_t *deltas;
+    const uint8_t *deltas, *bits;
+    uint32_t bits_len = 0;
 
     if (walk_array(w) != STORE_PIECE_VALUES) w->bad = true;
-    for (unsigned i = 0; i < STORE_PIECE_VALUES - 1; i++) {
+    for (unsigned i = 0; i < co_countof(values); i++) {
         values[i] = i == 0 || i == 6 ? walk_u64(w) : walk_u32(w);
     }
     deltas = walk_bin(w, &r.deltas_len);
+    bits = walk_bin(w, &bits_len);
     cell = values[0] / PERSONAS_CELL;
     if (!w->bad && values[0] >> 56 == 0 && cell / p->cells == s->number) {
         piece = grid_piece(p, &s->cells[cell % p->cells],
@@ -59,7 +65,9 @@ get_piece(struct walk *w, struct personas *p, struct shard *s, uint64_t *offset)
     }
     if (!piece || piece->state != PIECE_IDLE || piece->count != values[1] ||
         (values[3] != PIECE_PLACED && values[3] != PIECE_DEAD) ||
-        values[4] > values[1] || values[5] > values[4]) {
+        values[4] > values[1] || values[5] > values[4] ||
+        dedup_restore_piece(p, piece, bits, bits_len) ||
+        values[5] + piece->duplicates > values[4]) {
         w->bad = true;
         return;
     }
@@ -190,8 +198,37 @@ personas_restore(struct personas *p, const uint8_t *in, size_t len)
     err = get_tail(&w, p, p->sealed_n ? p->sealed_n - 1 : 0, &p->tail);
     if (err) return err;
     if (p->tail && !p->sealed_n) return CO_DAMAGED;
+    for (uint64_t i = 0; i < p->sealed_n && !err; i++) {
+        err = dedup_load(p, i, &p->sealed[i],
+                         i + 1 == p->sealed_n ? p->tail : NULL);
+    }
+    if (err) return err;
     p->ordered = p->sealed_n;
     return maybe_reopen(p);
+}
+
+/* Judged by this life too, or need not be. A cell that was not is in the set
+ * by now, since the record's hashes are, and would be its own duplicate. */
+static bool
+cell_judged(const struct personas *p, struct cell *c)
+{
+    for (uint32_t i = 0; p->said && i < c->n; i++) {
+        const struct piece *piece = &cell_pieces(c)[i];
+
+        if (piece->state == PIECE_PLACED && !piece->judged) return false;
+    }
+    return true;
+}
+
+/* The record's file has them. */
+static void
+cell_forget_hashes(struct cell *c)
+{
+    for (uint32_t i = 0; i < c->n; i++) {
+        struct texts *t = cell_pieces(c)[i].texts;
+
+        if (t) t->n = 0;
+    }
 }
 
 /* A replayed shard as memory has it, where all of it is still known, else as
@@ -203,7 +240,11 @@ merge_tail(struct personas *p, struct shard *record, struct shard *memory)
         struct cell *mine = &memory->cells[i], *theirs = &record->cells[i];
         struct cell swap = *mine;
 
-        if (!mine->drawn || (theirs->drawn && !grid_decided(mine))) continue;
+        if (!mine->drawn) continue;
+        if (theirs->drawn) {
+            if (!grid_decided(mine) || !cell_judged(p, mine)) continue;
+            cell_forget_hashes(mine);
+        }
         *mine = *theirs;
         *theirs = swap;
     }
@@ -236,6 +277,7 @@ personas_replay_sealed(struct personas *p, const uint8_t *in, size_t len)
     sums = calloc(p->table_at[p->options.tables] + 1u, sizeof(*sums));
     if (!sums) return CO_NOMEM;
     err = get_audit(&w, p, sums) ? get_tail(&w, p, shard, &tail) : CO_DAMAGED;
+    if (!err) err = dedup_load(p, shard, &entry, tail);
     if (!err) err = store_push(p, &entry);
     if (err) {
         grid_shard_free(p, tail, false);

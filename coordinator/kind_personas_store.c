@@ -1,15 +1,16 @@
 /* kind_personas_store.c - what the journal keeps of sealed shards.
  *
  * msgpack; a version comes first, and a reader refuses any other. Rule for
- * change: append elements and raise VERSION; readers keep reading old ones.
+ * change: append elements and raise STORE_VERSION; readers keep reading what a
+ * release wrote.
  *   CHECKPOINT [version, shard_rows, [table cells...], [entry...], audit, tail]
  *   SEALED     [version, shard, entry, audit, tail]
  *   entry      [rows, bytes, raw_bytes, file_hash, raw_hash, rejected,
- *               surplus, dead, drawn]
+ *               surplus, dead, drawn, duplicates, hashes, hashes_hash]
  *   audit      bin: table, cell, n as LEB128; of all shards, or of this one
  *   tail       [] or, when the last shard was cut, its pieces in row order:
  *              [start, count, depth, state, accepted, keep, raw_bytes,
- *               raw_crc, frame_len, deltas]
+ *               raw_crc, frame_len, deltas, bits of the duplicates or empty]
  * The audit leaves the tail's pieces out: a later run may cut them anew. */
 #include "coordinator/kind_personas_core.h"
 
@@ -58,8 +59,9 @@ static void
 put_entry(struct co_buf *out, const struct personas_shard *s)
 {
     const uint64_t values[STORE_ENTRY_VALUES] = {
-        s->rows,     s->bytes,   s->raw_bytes, s->file_hash, s->raw_hash,
-        s->rejected, s->surplus, s->dead,      s->drawn,
+        s->rows,     s->bytes,      s->raw_bytes, s->file_hash,
+        s->raw_hash, s->rejected,   s->surplus,   s->dead,
+        s->drawn,    s->duplicates, s->hashes,    s->hashes_hash,
     };
 
     put_array(out, STORE_ENTRY_VALUES);
@@ -106,6 +108,8 @@ put_piece(struct co_buf *out, const struct piece *k)
     put_uint(out, k->r.raw_crc);
     put_uint(out, k->keep ? k->r.frame_len : 0);
     put_bin(out, k->r.deltas, k->keep ? k->r.deltas_len : 0);
+    put_bin(out, k->texts ? k->texts->bits : NULL,
+            k->duplicates ? (k->count + 7u) / 8 : 0);
 }
 
 /* Whether a cell belongs to the kept tail: drawn, and not all surplus. */
@@ -160,6 +164,9 @@ make_entry(const struct personas *p, struct shard *s, uint64_t file_hash,
         .surplus = sum.surplus,
         .dead = (uint32_t)sum.dead,
         .drawn = (uint32_t)sum.drawn,
+        .duplicates = (uint32_t)sum.duplicates,
+        .hashes = s->n_said,
+        .hashes_hash = s->said_hash,
     };
 
     for (uint32_t i = 0; i < p->cells; i++) {
@@ -263,6 +270,7 @@ store_push(struct personas *p, const struct personas_shard *entry)
     p->base.rejected += entry->rejected;
     p->base.surplus += entry->surplus;
     p->base.dead += entry->dead;
+    p->base.duplicates += entry->duplicates;
     return CO_OK;
 }
 
@@ -276,6 +284,7 @@ store_pop(struct personas *p)
     p->base.rejected -= entry->rejected;
     p->base.surplus -= entry->surplus;
     p->base.dead -= entry->dead;
+    p->base.duplicates -= entry->duplicates;
 }
 
 /* After a push: open[0] is the next shard again. Returns the old first. */

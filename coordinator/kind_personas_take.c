@@ -1,6 +1,5 @@
 /* kind_personas_take.c - results: judged, placed, given up. */
 #include "coordinator/kind_personas_core.h"
-#include "population/range.h"
 
 #include <stdlib.h>
 
@@ -54,7 +53,7 @@ keep_deltas(struct personas *p, const struct range_result *r,
  * what an earlier life asked for is not known; a pack puts it right. */
 static enum kind_take
 read_result(struct personas *p, const struct piece *piece, const uint8_t *data,
-            uint32_t len, struct range_info *info)
+            uint32_t len, struct range_info *info, struct texts **ret_texts)
 {
     struct range_result r;
     enum kind_take verdict = KIND_INVALID;
@@ -70,6 +69,8 @@ read_result(struct personas *p, const struct piece *piece, const uint8_t *data,
     } else if (r.accepted > r.count || r.rows > r.accepted ||
                (r.rows && !r.frame_bytes)) {
         p->n.invalid_counts++;
+    } else if (ret_texts && dedup_read(p, &r, ret_texts)) {
+        p->n.invalid_hashes++;
     } else {
         info->accepted = r.accepted;
         info->rows = r.rows;
@@ -78,6 +79,10 @@ read_result(struct personas *p, const struct piece *piece, const uint8_t *data,
         info->frame_len = (uint32_t)r.frame_bytes;
         info->frame_at = r.frame_bytes ? (uint32_t)(r.frame - data) : 0;
         verdict = keep_deltas(p, &r, info);
+        if (verdict != KIND_ACCEPTED && ret_texts) {
+            free(*ret_texts);
+            *ret_texts = NULL;
+        }
     }
     range_result_fini(&r);
     return verdict;
@@ -96,7 +101,7 @@ take_pack(struct personas *p, uint64_t task, const uint8_t *data, uint32_t len)
     }
     info = malloc(sizeof(*info));
     if (!info) return KIND_INVALID; /* as good as lost: asked for again */
-    verdict = read_result(p, piece, data, len, info);
+    verdict = read_result(p, piece, data, len, info, NULL);
     if (verdict == KIND_ACCEPTED &&
         (info->accepted != piece->r.accepted || info->rows != piece->keep)) {
         free(info->deltas);
@@ -119,6 +124,7 @@ personas_take(void *kind, uint64_t task, const uint8_t *data, uint32_t len)
     const uint64_t cell = (task >> 8) / PERSONAS_CELL;
     enum kind_take verdict;
     struct range_info info;
+    struct texts *texts = NULL;
     struct piece *piece;
 
     if (cell < p->sealed_n * p->cells) return KIND_DUPLICATE;
@@ -126,10 +132,11 @@ personas_take(void *kind, uint64_t task, const uint8_t *data, uint32_t len)
     piece = task_claim(p, task);
     if (!piece) return KIND_LATE;
     if (piece->state > PIECE_OUT) return KIND_DUPLICATE;
-    verdict = read_result(p, piece, data, len, &info);
+    verdict = read_result(p, piece, data, len, &info, &texts);
     if (verdict != KIND_ACCEPTED) return verdict;
     task_draw(p, task);
     piece->r = info;
+    piece->texts = texts;
     piece->state = PIECE_TAKEN;
     return KIND_ACCEPTED;
 }
@@ -209,8 +216,9 @@ dead_pack(struct personas *p, uint64_t task)
     if (!piece || !piece->pack_state) return;
     grid_free_bytes(p, &piece->r);
     free(piece->r.deltas);
-    p->good -= co_min_u64(p->good, piece->r.accepted);
+    p->good -= co_min_u64(p->good, piece->r.accepted - piece->duplicates);
     piece->r = (struct range_info){0};
+    piece->duplicates = 0;
     count_pack_state(p, task_shard(p, task), piece, PACK_NONE);
     piece->state = PIECE_DEAD;
     p->n.packs_dead++;

@@ -11,4 +11,5 @@ ledger_put(struct co_json *json, const struct kind_ledger *ledger)
     co_json_put_u64(json, "dead", ledger->dead);
     co_json_put_u64(json, "surplus", ledger->surplus);
     co_json_put_u64(json, "pending", ledger->pending);
+    co_json_put_u64(json, "duplicates", ledger->duplicates);
 }

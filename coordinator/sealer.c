@@ -34,6 +34,13 @@ struct sealer {
     struct segment_name segment;
 };
 
+/* A file until it has its name. */
+struct new_file {
+    char path[4096];
+    char temp[4096 + 8];
+    int fd;
+};
+
 static struct seal_order stop_order; /* its address means "stop" */
 
 static void
@@ -132,35 +139,68 @@ write_shard(struct sealer *s, const struct seal_order *order, int fd,
     return CO_OK;
 }
 
+/* Creates FILE.tmp in the output folder, for finish_file(). */
+static enum co_err
+begin_file(const struct sealer *s, const char *file, struct new_file *f,
+           struct co_diag *diag)
+{
+    int n = snprintf(f->path, sizeof f->path, "%s/%s", s->out_dir, file);
+
+    if (n < 0 || (size_t)n >= sizeof f->path) {
+        return co_fail(diag, CO_RANGE, "%s: path too long", s->out_dir);
+    }
+    (void)snprintf(f->temp, sizeof f->temp, "%s.tmp", f->path);
+    f->fd = open(f->temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
+                 S_IRUSR | S_IWUSR);
+    if (f->fd < 0) {
+        int errnum = errno;
+
+        return co_fail(diag, co_err_from_errno(errnum), "cannot create %s: %s",
+                       f->temp, strerror(errnum));
+    }
+    return CO_OK;
+}
+
+/* On disk under its name, or (err, or an error here) not there at all. */
+static enum co_err
+finish_file(const struct sealer *s, struct new_file *f, enum co_err err,
+            struct co_diag *diag)
+{
+    if (!err) err = sync_and_rename(f->fd, f->temp, f->path, s->out_dir, diag);
+    if (err) (void)unlink(f->temp);
+    co_fs_closep(&f->fd);
+    return err;
+}
+
+static enum co_err
+seal_hashes(const struct sealer *s, const struct seal_order *order,
+            struct co_diag *diag)
+{
+    struct new_file f = {.fd = -1};
+    enum co_err err;
+
+    if (order->n_hashes == 0) return CO_OK;
+    err = begin_file(s, order->hash_file, &f, diag);
+    if (err) return err;
+    err = co_fs_pwrite_all(f.fd, order->hashes, 8 * order->n_hashes, 0, f.temp,
+                           diag);
+    return finish_file(s, &f, err, diag);
+}
+
 static enum co_err
 seal(struct sealer *s, const struct seal_order *order,
      struct seal_answer *answer)
 {
-    co_auto(co_fs_closep) int fd = -1;
-    char path[4096];
-    char temp[4096 + 8];
-    enum co_err err;
-    int n = snprintf(path, sizeof path, "%s/%s", s->out_dir, order->file);
+    struct new_file f = {.fd = -1};
+    enum co_err err = seal_hashes(s, order, &answer->diag);
 
-    if (n < 0 || (size_t)n >= sizeof path) {
-        return co_fail(&answer->diag, CO_RANGE, "%s: path too long",
-                       s->out_dir);
-    }
+    if (err) return err;
     if (order->n == 0) return CO_OK; /* a shard without rows has no file */
-    (void)snprintf(temp, sizeof temp, "%s.tmp", path);
-    fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
-              S_IRUSR | S_IWUSR);
-    if (fd < 0) {
-        int errnum = errno;
-
-        return co_fail(&answer->diag, co_err_from_errno(errnum),
-                       "cannot create %s: %s", temp, strerror(errnum));
-    }
+    err = begin_file(s, order->file, &f, &answer->diag);
+    if (err) return err;
     co_fs_closep(&s->segment_fd); /* the present file may be another one now */
-    err = write_shard(s, order, fd, path, answer);
-    if (!err) err = sync_and_rename(fd, temp, path, s->out_dir, &answer->diag);
-    if (err) (void)unlink(temp);
-    return err;
+    err = write_shard(s, order, f.fd, f.path, answer);
+    return finish_file(s, &f, err, &answer->diag);
 }
 
 static void *

@@ -3,6 +3,8 @@
  * A shard is its zstd frames one after the other: nothing is encoded again.
  * Temp file, fsync, rename, fsync of the folder; only then is it reported, so
  * that the owner may journal SEALED and let the journal segments go.
+ * The hashes of the shard's texts, if there are any, go to a file beside it in
+ * the same way, before it: 8 bytes each, little-endian.
  * Orders are handled in the order given. Started and used by one thread. */
 #pragma once
 #include "journal/record.h"
@@ -19,6 +21,9 @@ struct seal_order {
     char file[64];  /* name inside the output folder */
     struct seal_piece *pieces; /* malloc'ed, freed with the order */
     size_t n; /* 0: nothing is written, the answer says 0 bytes */
+    char hash_file[64];
+    const uint64_t *hashes; /* borrowed until the answer or sealer_stop */
+    size_t n_hashes;        /* 0: no such file */
 };
 
 struct seal_answer {

@@ -27,6 +27,12 @@
     X("phases", "list", "`[corpus, compose]`",                                 \
       "`[corpus]`, `[corpus, compose]`", true, "decides which columns exist")  \
     X("provider", "text", "`builtin`", "`builtin`", true, "writes the prose")  \
+    X("dedup", "map", "see its keys", "`method`, `memory`", true,              \
+      "see its keys")                                                          \
+    X("dedup.method", "text", "`auto`", "`auto`, `exact`, `none`", true,       \
+      "a person who says what an earlier one said is replaced by the next")    \
+    X("dedup.memory", "size", "`2GiB`", "`1MiB` to `1024GiB`", false,          \
+      "what the comparison may use; too little refuses the job")               \
     X("priority", "text", "`medium`", "`low`, `medium`, `high`, `critical`",   \
       false, "when, not what")                                                 \
     X("output", "map", "see its keys", "`dir`, `shard_rows`, `formats`",       \

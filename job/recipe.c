@@ -16,6 +16,7 @@ recipe_of_spec(const struct job_spec *spec, uint32_t generator,
         .model_hash = model_hash,
         .seed = spec->seed,
         .phases = spec->phases,
+        .dedup = spec_dedups(spec),
         .where = spec->where,
         .mix = spec->mix,
     };
@@ -41,6 +42,7 @@ recipe_write(const struct recipe *recipe, struct co_buf *buf)
     (void)snprintf(seed, sizeof seed, "%" PRIu64, recipe->seed);
     co_json_init(&json, buf);
     co_json_object(&json); /* keys in sorted order */
+    if (recipe->dedup) co_json_put_text(&json, "dedup", "exact");
     co_json_put_u64(&json, "generator", recipe->generator);
     co_json_put_u64(&json, "grid", SPEC_GRID);
     co_json_put_text(&json, "job", "personas");
@@ -142,6 +144,7 @@ read_values(const json_t *root, struct recipe *recipe, struct co_diag *diag)
                        "or wrong");
     }
     recipe->generator = (uint32_t)generator;
+    recipe->dedup = json_object_get(root, "dedup") != NULL;
     recipe->phases = SPEC_CORPUS;
     if (json_array_size(phases) > 1) recipe->phases |= SPEC_COMPOSE;
     err = where_from_json(&recipe->where, json_object_get(root, "where"), diag);
@@ -287,6 +290,10 @@ recipe_diff(const struct recipe *folder, const struct recipe *job,
     if (folder->phases != job->phases) {
         differ(buf, "phases", phases_text(folder->phases),
                phases_text(job->phases));
+    }
+    if (folder->dedup != job->dedup) {
+        differ(buf, "dedup.method", folder->dedup ? "exact" : "none",
+               job->dedup ? "exact" : "none");
     }
     if (folder->generator != job->generator) {
         (void)snprintf(a, sizeof a, "%" PRIu32, folder->generator);

@@ -18,6 +18,7 @@ struct recipe {
     uint64_t model_hash; /* content of the model file */
     uint64_t seed;
     unsigned phases; /* of enum spec_phase */
+    bool dedup;      /* exact; the key is there only then */
     struct job_where where;
     struct job_mix mix;
 };

@@ -10,6 +10,10 @@
 
 enum { SHARD_ROWS_DEFAULT = 10000, SHARD_ROWS_MAX = 1000000 };
 
+#define MIB (UINT64_C(1) << 20)
+#define DEDUP_MEMORY_DEFAULT (2048 * MIB)
+#define DEDUP_MEMORY_MAX ((1024 * MIB) << 10)
+
 static const char *const priorities[] = {"low", "medium", "high", "critical",
                                          NULL};
 
@@ -131,6 +135,36 @@ read_provider(struct job_spec *spec, const struct co_yaml *node,
 }
 
 static enum co_err
+read_method(struct job_spec *spec, const struct co_yaml *node,
+            struct co_diag *diag)
+{
+    static const char *const names[] = {"auto", "exact", "none", NULL};
+    size_t index = 0;
+    enum co_err err;
+
+    spec->dedup_line = node->line;
+    if (node->kind == CO_YAML_SCALAR &&
+        (strcmp(node->text, "minhash") == 0 ||
+         strcmp(node->text, "embedding") == 0)) {
+        return co_yaml_fail(node, diag, CO_INVALID,
+                            "found %s; allowed is auto, exact or none (this "
+                            "version compares whole texts only)",
+                            co_yaml_found(node).text);
+    }
+    err = co_yaml_enum(node, names, &index, diag);
+    if (!err) spec->dedup = (enum spec_dedup)index;
+    return err;
+}
+
+static enum co_err
+read_memory(struct job_spec *spec, const struct co_yaml *node,
+            struct co_diag *diag)
+{
+    spec->dedup_line = node->line;
+    return co_yaml_size(node, MIB, DEDUP_MEMORY_MAX, &spec->dedup_memory, diag);
+}
+
+static enum co_err
 read_priority(struct job_spec *spec, const struct co_yaml *node,
               struct co_diag *diag)
 {
@@ -213,6 +247,9 @@ static const struct {
     {"population.mix", read_mix},
     {"phases", read_phases},
     {"provider", read_provider},
+    {"dedup", NULL},
+    {"dedup.method", read_method},
+    {"dedup.memory", read_memory},
     {"priority", read_priority},
     {"output", NULL},
     {"output.dir", read_dir},
@@ -278,7 +315,8 @@ spec_of_tree(const struct co_yaml *root, struct job_spec **ret_spec,
     spec->phases = SPEC_CORPUS | SPEC_COMPOSE;
     spec->priority = SPEC_MEDIUM;
     spec->shard_rows = SHARD_ROWS_DEFAULT;
-    spec->where_line = 1;
+    spec->where_line = spec->dedup_line = 1;
+    spec->dedup_memory = DEDUP_MEMORY_DEFAULT;
     err = read_map(spec, "", root, diag);
     if (!err) err = check_required(root, diag);
     if (err) return err;
@@ -339,12 +377,46 @@ spec_override(struct job_spec *spec, const struct spec_overrides *o,
     return CO_OK;
 }
 
+bool
+spec_dedups(const struct job_spec *spec)
+{
+    return spec->dedup != SPEC_DEDUP_NONE && spec->phases & SPEC_COMPOSE;
+}
+
+/* What was asked for can be had. */
+static enum co_err
+check_dedup(const struct job_spec *spec, struct co_diag *diag)
+{
+    uint64_t fit = spec->dedup_memory / SPEC_DEDUP_ROW_BYTES;
+
+    if (spec->dedup == SPEC_DEDUP_EXACT && !spec_dedups(spec)) {
+        return co_fail(diag, CO_INVALID,
+                       "%s:%" PRIu32 ": dedup.method: found \"exact\", but "
+                       "phases [corpus] write no texts to compare; allowed is "
+                       "auto or none",
+                       spec->file, spec->dedup_line);
+    }
+    if (!spec_dedups(spec) || spec->rows <= fit) return CO_OK;
+    return co_fail(diag, CO_RANGE,
+                   "%s:%" PRIu32 ": dedup.memory: %" PRIu64 " rows need %d "
+                   "bytes each, %" PRIu64 "MiB together; %" PRIu64 "MiB are "
+                   "allowed. Allow more (dedup: {memory: %" PRIu64 "MiB}), ask "
+                   "for at most %" PRIu64 " rows, or keep duplicates (dedup: "
+                   "{method: none})",
+                   spec->file, spec->dedup_line, spec->rows,
+                   SPEC_DEDUP_ROW_BYTES,
+                   (spec->rows * SPEC_DEDUP_ROW_BYTES + MIB - 1) / MIB,
+                   spec->dedup_memory / MIB,
+                   (spec->rows * SPEC_DEDUP_ROW_BYTES + MIB - 1) / MIB, fit);
+}
+
 enum co_err
 spec_check(struct job_spec *spec, const struct model *m, struct co_diag *diag)
 {
-    enum co_err err =
-        where_normalise(&spec->where, m, spec->file, spec->where_line, diag);
+    enum co_err err = check_dedup(spec, diag);
 
+    if (err) return err;
+    err = where_normalise(&spec->where, m, spec->file, spec->where_line, diag);
     if (err) return err;
     return mix_normalise(&spec->mix, &spec->where, m, spec->file,
                          spec->mix_line, diag);

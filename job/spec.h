@@ -21,6 +21,17 @@ enum spec_priority {
     SPEC_CRITICAL,
 };
 
+/* Which earlier texts a row is compared with. AUTO: EXACT where rows have
+ * texts, else NONE; a later version may choose better by itself, so the recipe
+ * holds what came out. */
+enum spec_dedup {
+    SPEC_DEDUP_AUTO,
+    SPEC_DEDUP_EXACT,
+    SPEC_DEDUP_NONE,
+};
+
+enum { SPEC_DEDUP_ROW_BYTES = 12 }; /* memory of exact dedup, a row */
+
 struct job_spec {
     char *file; /* as given; owned */
     char name[65];
@@ -30,6 +41,9 @@ struct job_spec {
     enum spec_priority priority;
     bool slow; /* service: slow */
     uint32_t shard_rows;
+    enum spec_dedup dedup; /* as written; spec_dedups() says what it means */
+    uint64_t dedup_memory; /* bytes */
+    uint32_t dedup_line;
     char dir[1025];
     struct job_where where;
     uint32_t where_line;
@@ -61,9 +75,13 @@ co_must_use enum co_err spec_override(struct job_spec *spec,
                                       const struct spec_overrides *overrides,
                                       struct co_diag *diag);
 /* Checks conditions and mix against the model and normalises them, so that
- * the recipe can be written. CO_INVALID: no such value, or no such people. */
+ * the recipe can be written; and that dedup fits the phases and its memory.
+ * CO_INVALID: no such value, or no such people. CO_RANGE: too many rows for
+ * the memory of dedup. */
 co_must_use enum co_err spec_check(struct job_spec *spec, const struct model *m,
                                    struct co_diag *diag);
+/* Whether a row whose text an earlier one has is left out. */
+bool spec_dedups(const struct job_spec *spec);
 /* The service whose tasks the job publishes: that of its last phase. */
 const char *spec_service(const struct job_spec *spec);
 /* "low", "medium", ... */

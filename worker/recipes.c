@@ -13,6 +13,7 @@ enum { MAKERS_MAX = 16 }; /* range makers that wait to be used again */
 struct recipe_entry {
     uint64_t hash, used; /* used: number of the last get */
     struct sampler *sampler;
+    bool dedup;
     uint32_t refs;
 };
 
@@ -86,16 +87,20 @@ check_recipe(const struct recipes *r, const struct recipe *recipe,
 }
 
 static enum co_err
-make_sampler(const struct recipes *r, uint64_t hash, struct co_bytes blob,
-             struct sampler **ret_sampler, struct co_diag *diag)
+make_entry(const struct recipes *r, uint64_t hash, struct co_bytes blob,
+           struct recipe_entry *made, struct co_diag *diag)
 {
     struct recipe recipe;
     enum co_err err = recipe_parse(blob.data, blob.len, &recipe, diag);
 
     if (err) return err == CO_NOMEM ? err : CO_INVALID;
     err = check_recipe(r, &recipe, diag);
-    if (!err) err = recipe_sampler(&recipe, r->model, diag, ret_sampler);
-    if (!err) sampler_set_recipe(*ret_sampler, hash);
+    if (!err) err = recipe_sampler(&recipe, r->model, diag, &made->sampler);
+    if (!err) {
+        sampler_set_recipe(made->sampler, hash);
+        made->hash = hash;
+        made->dedup = recipe.dedup;
+    }
     recipe_fini(&recipe);
     return err;
 }
@@ -110,17 +115,16 @@ recipes_get(struct recipes *r, uint64_t hash, struct co_bytes blob,
         return co_fail(diag, CO_FULL, "all %d recipes are in use", RECIPES_MAX);
     }
     if (!e->sampler || e->hash != hash) {
-        struct sampler *made = NULL;
-        enum co_err err = make_sampler(r, hash, blob, &made, diag);
+        struct recipe_entry made = {0};
+        enum co_err err = make_entry(r, hash, blob, &made, diag);
 
         if (err) return err;
         sampler_free(e->sampler);
-        e->sampler = made;
-        e->hash = hash;
+        *e = made;
     }
     e->used = ++r->gets;
     e->refs++;
-    *ret_use = (struct recipe_use){e->sampler, e};
+    *ret_use = (struct recipe_use){e->sampler, e->dedup, e};
     return CO_OK;
 }
 

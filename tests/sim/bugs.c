@@ -35,6 +35,8 @@ const struct planted planted_bugs[] = {
     {"spill_loss_untold", "all", 1500},
     {"two_suspects", "calm", 1500},
     {"death_not_journaled", "all", 1500},
+    {"dedup_on_arrival", "all", 1500},
+    {"sealed_texts_forgotten", "all", 1500},
 };
 const unsigned planted_count = co_countof(planted_bugs);
 

@@ -107,7 +107,10 @@ make_personas(struct owner_node *o, bool is_new)
                                      .recipe = w->recipe,
                                      .recipe_hash = w->recipe_hash,
                                      .identity = o->identity,
-                                     .identity_is_new = is_new};
+                                     .identity_is_new = is_new,
+                                     .candidates = w->items - w->shard_rows,
+                                     .dedup = w->hash_bits > 0,
+                                     .hash_bits = w->hash_bits};
 
     co_assert(!corpus_new(&options, &o->corpus, &o->diag));
     o->hosted = *corpus_hosted(o->corpus);

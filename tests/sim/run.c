@@ -74,18 +74,23 @@ gather_rows(struct sim *s, struct co_buf *out)
     }
 }
 
-/* What a quiet run makes: the first N good candidates that are not dead. */
+/* What a quiet run makes: the first N good candidates that are not dead and
+ * say what none of those before says. */
 static void
 expected_rows(struct sim *s, struct co_buf *out, uint64_t *ret_rows)
 {
     const struct workload *w = s->work;
+    struct fake_said said;
     uint64_t rows = 0;
 
+    fake_said_begin(&said, w->hash_bits);
     for (uint64_t i = 0; i < w->items && rows < w->rows; i++) {
         if (!fake_accepts(i, w->reject_one_in) || oracle_dead(s, i)) continue;
+        if (!fake_is_new(&said, i)) continue;
         co_buf_printf(out, "row %" PRIu64 "\n", i);
         rows++;
     }
+    fake_said_end(&said);
     *ret_rows = rows;
 }
 

@@ -15,7 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { FILES = 256 };
+enum { FILES = 512 };
 
 struct shards {
     struct shard_file files[FILES];
@@ -145,6 +145,24 @@ write_file(struct sealer *l, struct seal_order *order)
     free(order->pieces);
 }
 
+/* As the sealer does, before the rows; an empty name means no file. */
+static void
+write_hashes(struct sealer *l, const struct seal_order *order)
+{
+    struct shard_file *f;
+    struct co_buf buf;
+
+    if (!order->n_hashes) return;
+    f = file_named(l->sim, order->hash_file, true);
+    co_assert(f);
+    co_buf_init(&buf, 1 << 26);
+    co_buf_append(&buf, order->hashes, 8 * order->n_hashes);
+    co_assert(!buf.err);
+    free(f->data);
+    f->data = buf.data;
+    f->len = buf.len;
+}
+
 static void start_next(struct sealer *l);
 
 static void
@@ -155,6 +173,7 @@ order_done(struct sim *s, struct sim_event *e)
 
         if (!l || l->id != e->a) continue;
         l->busy = false;
+        write_hashes(l, &l->orders[0]);
         write_file(l, &l->orders[0]);
         l->n_orders--;
         memmove(l->orders, l->orders + 1, l->n_orders * sizeof l->orders[0]);
@@ -245,6 +264,30 @@ corpus_shard_file(uint64_t shard, char file[64])
 {
     (void)snprintf(file, 64, "part-%05llu.jsonl.zst",
                    (unsigned long long)shard);
+}
+
+void
+corpus_hash_file(uint64_t shard, char file[64])
+{
+    (void)snprintf(file, 64, "part-%05llu.hashes", (unsigned long long)shard);
+}
+
+enum co_err
+corpus_read_hashes(const char *out_dir, uint64_t shard, uint32_t n,
+                   uint64_t hash, uint64_t *ret_hashes, struct co_diag *diag)
+{
+    const struct shard_file *f;
+    char name[64];
+
+    (void)out_dir;
+    corpus_hash_file(shard, name);
+    f = file_named(sim_now, name, false);
+    if (!f || f->len < 8 * (size_t)n ||
+        co_hash64(f->data, 8 * (size_t)n, 0) != hash) {
+        return co_fail(diag, CO_DAMAGED, "%s is not as it was written", name);
+    }
+    memcpy(ret_hashes, f->data, 8 * (size_t)n);
+    return CO_OK;
 }
 
 enum co_err

@@ -13,8 +13,9 @@ enum { GUILTY_MAX = 3, ITEMS_MAX = 40000 };
 struct workload {
     bool personas;
     uint64_t job, fingerprint;
-    uint64_t rows;  /* asked for */
-    uint64_t items; /* indices that may ever be drawn */
+    uint64_t rows;      /* asked for */
+    uint64_t items;     /* indices that may ever be drawn */
+    unsigned hash_bits; /* dedup with so few that duplicates come; 0: none */
     uint32_t shard_rows, reject_one_in;
     uint32_t batch, window, payload_bytes, run_ms, total_ms;
     uint64_t poison[GUILTY_MAX], failing[GUILTY_MAX];

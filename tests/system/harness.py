@@ -188,7 +188,8 @@ class Bench:
         return os.path.join(self.top, *parts)
 
     def env(self, extra=None, shim=None):
-        env = {k: v for k, v in os.environ.items() if not k.startswith("COHORT_")}
+        kept = ("COHORT_TEST_HASH_BITS",)
+        env = {k: v for k, v in os.environ.items() if not k.startswith("COHORT_") or k in kept}
         env[MARK] = self.mark
         env["XDG_STATE_HOME"] = self.path("state")
         env["XDG_RUNTIME_DIR"] = self.path("run")
@@ -391,10 +392,17 @@ class Corpus:
             assert zstd.wait() == 0, f"{folder}: zstd refuses the shards"
         self.sha = sha.hexdigest()
 
+    def hashes(self):
+        """What each shard says, by file name; empty without dedup."""
+        return self.read(glob.glob(os.path.join(self.folder, "part-*.hashes")))
+
     def shards(self):
         """Compressed bytes of each shard, by file name."""
+        return self.read(self.files)
+
+    def read(self, files):
         content = {}
-        for path in self.files:
+        for path in files:
             with open(path, "rb") as f:
                 content[os.path.basename(path)] = f.read()
         return content

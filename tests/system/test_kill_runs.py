@@ -183,6 +183,8 @@ class Quiet:
             assert len(set(uuids)) == rows, "uuids are not unique"
             self.sha = corpus.sha
             self.content = corpus.shards()
+            self.hashes = corpus.hashes()
+            self.ledger = harness.run_json(bench.path("out"))["ledger"]
         finally:
             bench.close()
 
@@ -215,11 +217,13 @@ def one_run(case, seed, rows, quiet, power, table):
         table.count["duplicated"] += max(0, corpus.rows - rows)
         case.assertEqual(corpus.rows, rows)
         case.assertEqual(corpus.sha, quiet.sha)
+        case.assertEqual(corpus.hashes(), quiet.hashes)
         table.count["same"] += 1
         state = harness.run_json(run.folder)
         case.assertEqual(state["state"], "complete")
         case.assertTrue(harness.ledger_holds(state["ledger"]), state["ledger"])
         case.assertEqual(state["ledger"]["accepted"], rows)
+        case.assertEqual(state["ledger"]["duplicates"], quiet.ledger["duplicates"])
         code, out, err = bench.cohort("journal", "check", run.folder)
         case.assertEqual(code, 0, out + err)
         case.assertEqual(bench.complaints(), [])

@@ -51,6 +51,7 @@ given_sealed_rows(struct fixture *f)
     assert_int_equal(personas_kind.done(f->personas), KIND_DONE);
 }
 
+/* Hashes of 12 bits: some rows say the same. */
 static int
 setup(void **state)
 {
@@ -60,7 +61,9 @@ setup(void **state)
                                        .shard_rows = SHARD_ROWS,
                                        .service = "persona.corpus",
                                        .table_cells = cells,
-                                       .tables = AUDIT_TABLE_COUNT};
+                                       .tables = AUDIT_TABLE_COUNT,
+                                       .dedup = true,
+                                       .hash_bits = 12};
 
     f = (struct fixture){.dir = "/tmp/cohort-test-corpus-XXXXXX"};
     assert_non_null(mkdtemp(f.dir));
@@ -217,6 +220,78 @@ the_card_describes_every_column_of_a_row(void **state)
 }
 
 static void
+what_was_left_out_is_told(void **state)
+{
+    struct fixture *f = *state;
+    json_t *dedup, *ledger, *shard;
+    json_int_t duplicates = 0, hashes = 0;
+    size_t i;
+
+    assert_int_equal(corpus_write_manifest(&f->facts, NULL), CO_OK);
+    json_array_foreach(json_object_get(written(f, "MANIFEST.json"), "shards"),
+                       i, shard)
+    {
+        duplicates += number(shard, "duplicates");
+        hashes += number(shard, "hashes");
+        assert_int_equal(strlen(word(shard, "hashes_xxh3_64")), 16);
+    }
+    assert_true(duplicates > 0);
+    json_decref(f->json);
+    assert_int_equal(corpus_write_report(&f->facts, NULL), CO_OK);
+    dedup = json_object_get(written(f, "report.json"), "dedup");
+    ledger = json_object_get(f->json, "ledger");
+    assert_string_equal(word(dedup, "method"), "exact");
+    assert_int_equal(number(dedup, "duplicates"), duplicates);
+    assert_int_equal(number(ledger, "duplicates"), duplicates);
+    assert_int_equal(number(dedup, "texts"), duplicates + hashes);
+    assert_int_equal(number(dedup, "distinct_ppm"),
+                     hashes * 1000000 / (duplicates + hashes));
+}
+
+static void
+given_hashes(struct fixture *f, const uint64_t *hashes, size_t n)
+{
+    assert_int_equal(
+        co_fs_write_atomic(f->dir, "part-00003.hashes", hashes, 8 * n, NULL),
+        CO_OK);
+}
+
+static void
+hashes_come_back_and_more_behind_them_do_not_matter(void **state)
+{
+    static const uint64_t hashes[] = {1, 2, 3};
+    struct fixture *f = *state;
+    uint64_t back[2];
+
+    given_hashes(f, hashes, 3);
+    assert_int_equal(
+        corpus_read_hashes(f->dir, 3, 2, co_hash64(hashes, 16, 0), back, NULL),
+        CO_OK);
+    assert_memory_equal(back, hashes, 16);
+}
+
+static void
+missing_short_or_changed_hashes_are_told_with_what_to_do(void **state)
+{
+    static const uint64_t hashes[] = {1, 2};
+    struct fixture *f = *state;
+    struct co_diag diag = {""};
+    uint64_t back[3];
+
+    assert_int_equal(corpus_read_hashes(f->dir, 3, 2, 0, back, &diag),
+                     CO_NOTFOUND);
+    assert_non_null(strstr(diag.text, "part-00003.hashes: missing or not as"));
+    given_hashes(f, hashes, 2);
+    assert_int_equal(corpus_read_hashes(f->dir, 3, 2,
+                                        co_hash64(hashes, 16, 0) + 1, back,
+                                        &diag),
+                     CO_DAMAGED);
+    assert_int_equal(corpus_read_hashes(f->dir, 3, 3, 0, back, &diag),
+                     CO_DAMAGED);
+    assert_non_null(strstr(diag.text, "Bring it back from a copy"));
+}
+
+static void
 a_folder_that_is_gone_is_an_error_that_names_the_file(void **state)
 {
     struct fixture *f = *state;
@@ -236,6 +311,9 @@ main(void)
         T(the_manifest_names_every_shard_and_its_sums_are_theirs),
         T(the_report_has_the_ledger_and_the_audit),
         T(the_card_describes_every_column_of_a_row),
+        T(what_was_left_out_is_told),
+        T(hashes_come_back_and_more_behind_them_do_not_matter),
+        T(missing_short_or_changed_hashes_are_told_with_what_to_do),
         T(a_folder_that_is_gone_is_an_error_that_names_the_file),
     };
 

@@ -62,11 +62,12 @@ assert_recipe(const struct model *m, const char *yaml, const char *want)
     free(text);
 }
 
-#define BEFORE                                                                 \
-    "{\"generator\":1,\"grid\":250,\"job\":\"personas\","                      \
+#define BEFORE_REST                                                            \
+    ",\"generator\":1,\"grid\":250,\"job\":\"personas\","                      \
     "\"model\":\"0000000000abcdef\",\"phases\":[\"corpus\",\"compose\"],"      \
     "\"population\":\"us\",\"provider\":\"builtin\",\"seed\":\"42\","          \
     "\"version\":1,\"where\":"
+#define BEFORE "{\"dedup\":\"exact\"" BEFORE_REST
 
 static void
 the_recipe_is_canonical_json(void **state)
@@ -80,7 +81,7 @@ the_recipe_is_canonical_json(void **state)
     again = json_dumps(root, JSON_COMPACT | JSON_SORT_KEYS);
     assert_string_equal(again, text);
     /* Golden: a folder made today must be known tomorrow. */
-    assert_int_equal(recipe_hash(text, strlen(text)), 0xf2093a5209b5cb3);
+    assert_int_equal(recipe_hash(text, strlen(text)), 0x6c702ad834c53e72);
     free(again);
     json_decref(root);
     free(text);
@@ -169,6 +170,8 @@ keys_change_the_recipe_exactly_as_the_table_says(void **state)
         {"population.where", HEAD "population: {where: {sex: female}}\n"},
         {"population.mix", HEAD "population: {mix: {sex: {Female: 2}}}\n"},
         {"phases", HEAD "phases: [corpus]\n"},
+        {"dedup.method", HEAD "dedup: {method: none}\n"},
+        {"dedup.memory", HEAD "dedup: {memory: 1MiB}\n"},
         {"priority", HEAD "priority: high\n"},
         {"output.dir", HEAD "output: {dir: x}\n"},
         {"output.shard_rows", HEAD "output: {shard_rows: 250}\n"},
@@ -210,6 +213,7 @@ a_recipe_survives_the_way_to_the_worker(void **state)
     assert_int_equal(recipe.generator, 1);
     assert_int_equal(recipe.model_hash, 0xabcdef);
     assert_int_equal(recipe.phases, SPEC_CORPUS);
+    assert_false(recipe.dedup);
     assert_int_equal(recipe.where.count, 2);
     assert_int_equal(recipe.where.items[0].max, 64);
     assert_int_equal(recipe.where.items[1].n_values, 2);
@@ -268,6 +272,8 @@ hostile_recipes_are_refused(void **state)
          "recipe: not in canonical form, or with unknown keys"},
         {BEFORE "{},\"z\":1}", CO_INVALID,
          "recipe: not in canonical form, or with unknown keys"},
+        {"{\"dedup\":\"minhash\"" BEFORE_REST "{}}", CO_INVALID,
+         "recipe: not in canonical form, or with unknown keys"},
         {BEFORE "{} }", CO_INVALID,
          "recipe: not in canonical form, or with unknown keys"},
         {BEFORE "{\"state\":[\"TX\"],\"age\":{\"min\":1}}}", CO_INVALID,
@@ -317,7 +323,8 @@ differences_are_told_in_words(void **state)
         co_buf_text(&buf),
         "seed: 42 in the folder, 43 in the job file; population.where: {} in "
         "the folder, {\"age\":{\"min\":18}} in the job file; phases: [corpus, "
-        "compose] in the folder, [corpus] in the job file");
+        "compose] in the folder, [corpus] in the job file; dedup.method: exact "
+        "in the folder, none in the job file");
     co_buf_clear(&buf);
     recipe_fini(&new);
     new = old;
@@ -389,6 +396,33 @@ impossible_mixes_are_refused_with_their_line(void **state)
 #undef MIX
 }
 
+static void
+dedup_that_cannot_be_had_is_refused_with_the_alternatives(void **state)
+{
+    const char *big = "job: personas\nname: a\nrows: 1000000000\n";
+    char yaml[200];
+    char *text;
+
+    assert_check_refused(
+        *state, big,
+        "us.yaml:1: dedup.memory: 1000000000 rows need 12 bytes each, 11445MiB "
+        "together; 2048MiB are allowed. Allow more (dedup: {memory: "
+        "11445MiB}), ask for at most 178956970 rows, or keep duplicates "
+        "(dedup: {method: none})");
+    assert_check_refused(*state,
+                         HEAD "phases: [corpus]\ndedup: {method: exact}\n",
+                         "us.yaml:6: dedup.method: found \"exact\", but phases "
+                         "[corpus] write no texts");
+    (void)snprintf(yaml, sizeof yaml, "%sdedup: {memory: 11445MiB}\n", big);
+    text = recipe_text(*state, yaml);
+    assert_non_null(text);
+    free(text);
+    (void)snprintf(yaml, sizeof yaml, "%sphases: [corpus]\n", big);
+    text = recipe_text(*state, yaml); /* nothing to compare: no memory */
+    assert_non_null(text);
+    free(text);
+}
+
 int
 main(void)
 {
@@ -403,6 +437,8 @@ main(void)
         cmocka_unit_test(differences_are_told_in_words),
         cmocka_unit_test(impossible_conditions_are_refused_with_their_line),
         cmocka_unit_test(impossible_mixes_are_refused_with_their_line),
+        cmocka_unit_test(
+            dedup_that_cannot_be_had_is_refused_with_the_alternatives),
     };
 
     return cmocka_run_group_tests(tests, open_model, close_model);

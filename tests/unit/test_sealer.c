@@ -16,6 +16,7 @@
 enum { PATIENCE_MS = 10000 };
 
 #define SHARD "part-00000.jsonl.zst"
+#define HASHES "part-00000.hashes"
 
 struct fixture {
     char dir[48];
@@ -63,12 +64,18 @@ struct bit {
 };
 
 static enum co_err
-sealed(struct fixture *f, const struct bit *bits, size_t n)
+sealed_with(struct fixture *f, const struct bit *bits, size_t n,
+            const uint64_t *hashes, size_t n_hashes)
 {
-    struct seal_order order = {.shard = 4, .file = SHARD, .n = n};
+    struct seal_order order = {.shard = 4,
+                               .file = SHARD,
+                               .n = n,
+                               .hash_file = HASHES,
+                               .hashes = hashes,
+                               .n_hashes = n_hashes};
     struct pollfd p = {.fd = sealer_fd(f->sealer), .events = POLLIN};
 
-    order.pieces = calloc(n, sizeof *order.pieces);
+    order.pieces = calloc(n + 1, sizeof *order.pieces);
     assert_non_null(order.pieces);
     for (size_t i = 0; i < n; i++) {
         order.pieces[i] = (struct seal_piece){.segment = {bits[i].owner, 1},
@@ -80,6 +87,12 @@ sealed(struct fixture *f, const struct bit *bits, size_t n)
     assert_int_equal(sealer_poll(f->sealer, &f->answer), CO_OK);
     assert_int_equal(f->answer.shard, 4);
     return f->answer.err;
+}
+
+static enum co_err
+sealed(struct fixture *f, const struct bit *bits, size_t n)
+{
+    return sealed_with(f, bits, n, NULL, 0);
 }
 
 static void
@@ -131,6 +144,41 @@ a_present_file_is_replaced_and_its_bytes_may_be_used(void **state)
     assert_file(f, "frame2frame3");
     assert_int_equal(sealed(f, after, 2), CO_OK); /* the new one, not the old */
     assert_file(f, "frame3frame3");
+}
+
+static void
+hashes_get_a_file_of_their_own_also_for_a_shard_without_rows(void **state)
+{
+    static const struct bit bits[] = {{1, 2, 6}};
+    static const uint64_t hashes[] = {0x0807060504030201, 0x1817161514131211};
+    char path[96];
+    struct fixture *f = *state;
+    struct co_buf text;
+
+    assert_int_equal(sealed_with(f, bits, 1, hashes, 1), CO_OK);
+    assert_file(f, "frame1");
+    assert_int_equal(f->answer.bytes, 6); /* of the rows */
+    assert_int_equal(co_fs_remove_tree(f->dir, NULL), CO_OK);
+    assert_int_equal(mkdir(f->dir, 0700), 0);
+    assert_int_equal(sealed_with(f, NULL, 0, hashes, 2), CO_OK);
+    assert_false(there_is(f, SHARD));
+    assert_false(there_is(f, HASHES ".tmp"));
+    (void)snprintf(path, sizeof path, "%s/" HASHES, f->dir);
+    co_buf_init(&text, 1 << 20);
+    assert_int_equal(co_fs_read_file(path, 1024, &text, NULL), CO_OK);
+    assert_int_equal(text.len, 16);
+    assert_memory_equal(text.data, "\1\2\3\4\5\6\7\10\21\22\23", 11);
+    co_buf_fini(&text);
+}
+
+static void
+without_hashes_there_is_no_such_file(void **state)
+{
+    static const struct bit bits[] = {{1, 2, 6}};
+    struct fixture *f = *state;
+
+    assert_int_equal(sealed(f, bits, 1), CO_OK);
+    assert_false(there_is(f, HASHES));
 }
 
 static void
@@ -193,6 +241,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         T(frames_of_several_segments_become_one_file),
         T(a_present_file_is_replaced_and_its_bytes_may_be_used),
+        T(hashes_get_a_file_of_their_own_also_for_a_shard_without_rows),
+        T(without_hashes_there_is_no_such_file),
         T(a_missing_segment_is_named_and_changes_nothing),
         T(a_segment_that_is_too_short_is_told_with_its_place),
         T(an_output_folder_that_is_gone_is_an_error_of_that_file),

@@ -171,6 +171,49 @@ persona_services_make_the_rows_of_the_range(void **state)
     end(&v);
 }
 
+/* As above, of a recipe that dedups and without the first candidate. */
+static void
+compose_hashes_and_leaves_out_what_it_is_told(void **state)
+{
+    const struct recipe recipe = {.generator = GENERATOR_VERSION,
+                                  .model_hash = model_hash(model),
+                                  .seed = 42,
+                                  .phases = SPEC_CORPUS | SPEC_COMPOSE,
+                                  .dedup = true};
+    const uint8_t payload[] = {0x84, 1,  0xcd, 1,    0xf4, 2,    16,
+                               3,    16, 4,    0xc4, 0x02, 0x01, 0x00};
+    const uint64_t name_before = recipe_name;
+    struct range_result result;
+    struct co_buf before = recipe_json;
+    struct served v;
+
+    (void)state;
+    co_buf_init(&recipe_json, 1 << 20);
+    assert_int_equal(recipe_write(&recipe, &recipe_json), CO_OK);
+    recipe_name = recipe_hash(recipe_json.data, recipe_json.len);
+    begin(&v, "persona.compose", payload, sizeof payload);
+    run_through(&v);
+    assert_int_equal(v.step, SERVICE_DONE);
+    assert_int_equal(range_decode(v.out.data, v.out.len, &result), CO_OK);
+    assert_int_equal(result.accepted, 16);
+    assert_int_equal(result.rows, 15);
+    assert_non_null(result.hashes);
+    range_result_fini(&result);
+    end(&v);
+    begin(&v, "persona.corpus", payload, sizeof payload);
+    run_through(&v); /* no texts: nothing to hash */
+    assert_int_equal(range_decode(v.out.data, v.out.len, &result), CO_OK);
+    assert_null(result.hashes);
+    range_result_fini(&result);
+    end(&v);
+    begin(&v, "persona.compose", payload, sizeof payload - 1);
+    assert_int_equal(v.step, SERVICE_FAILED); /* cut off */
+    end(&v);
+    co_buf_fini(&recipe_json);
+    recipe_json = before;
+    recipe_name = name_before;
+}
+
 static void
 slow_makes_the_rows_of_compose_in_20_ms_each(void **state)
 {
@@ -489,6 +532,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(noop_answers_the_id_and_the_payload_in_64_bytes),
         cmocka_unit_test(persona_services_make_the_rows_of_the_range),
+        cmocka_unit_test(compose_hashes_and_leaves_out_what_it_is_told),
         cmocka_unit_test(slow_makes_the_rows_of_compose_in_20_ms_each),
         cmocka_unit_test(slow_catches_up_after_a_late_wake_up),
         cmocka_unit_test(a_payload_that_is_no_range_fails_and_says_so),

@@ -77,6 +77,8 @@ defaults_are_those_of_the_document(void **state)
     assert_int_equal(spec->priority, SPEC_MEDIUM);
     assert_string_equal(spec_priority_name(spec->priority), "medium");
     assert_int_equal(spec->shard_rows, 10000);
+    assert_true(spec_dedups(spec));
+    assert_true(spec->dedup_memory == 2ull << 30);
     assert_string_equal(spec->dir, "out/a");
     assert_string_equal(spec_service(spec), "persona.compose");
     assert_int_equal(spec->where.count, 0);
@@ -90,7 +92,8 @@ every_key_is_read(void **state)
         HEAD "seed: 18446744073709551615\n"
              "population: {data: us, where: {state: CA, city: [Reno, Austin], "
              "age: 30}}\nphases: [corpus]\nprovider: builtin\n"
-             "priority: critical\noutput: {dir: /x/y, shard_rows: 500, "
+             "dedup: {method: none, memory: 64MiB}\npriority: "
+             "critical\noutput: {dir: /x/y, shard_rows: 500, "
              "formats: [jsonl.zst]}\n");
     struct condition c[ATTR_COUNT];
 
@@ -101,6 +104,8 @@ every_key_is_read(void **state)
     assert_int_equal(spec->priority, SPEC_CRITICAL);
     assert_string_equal(spec->dir, "/x/y");
     assert_int_equal(spec->shard_rows, 500);
+    assert_int_equal(spec->dedup, SPEC_DEDUP_NONE);
+    assert_true(spec->dedup_memory == 64 << 20);
     assert_string_equal(spec_service(spec), "persona.corpus");
     assert_int_equal(where_conditions(&spec->where, c), 3);
     assert_string_equal(c[0].attribute, "state");
@@ -138,14 +143,16 @@ static void
 unknown_keys_are_named_with_those_allowed(void **state)
 {
     (void)state;
-    assert_refused(HEAD "sede: 1\n",
-                   "us.yaml:4: sede: unknown key, did you mean seed?; allowed "
-                   "here: job, name, seed, rows, population, phases, provider, "
-                   "priority, output or service");
-    assert_refused(HEAD "gates: {}\n",
-                   "us.yaml:4: gates: unknown key; allowed here: job, name, "
-                   "seed, rows, population, phases, provider, priority, output "
-                   "or service");
+    assert_refused(
+        HEAD "sede: 1\n",
+        "us.yaml:4: sede: unknown key, did you mean seed?; allowed "
+        "here: job, name, seed, rows, population, phases, provider, dedup, "
+        "priority, output or service");
+    assert_refused(
+        HEAD "gates: {}\n",
+        "us.yaml:4: gates: unknown key; allowed here: job, name, "
+        "seed, rows, population, phases, provider, dedup, priority, output "
+        "or service");
     assert_refused(HEAD "output:\n  dri: x\n",
                    "us.yaml:5: output.dri: unknown key, did you mean dir?; "
                    "allowed here: dir, shard_rows or formats");
@@ -157,9 +164,9 @@ unknown_keys_are_named_with_those_allowed(void **state)
 static void
 keys_of_later_versions_are_unknown_for_now(void **state)
 {
-    static const char *const later[] = {"quality",   "deadline", "resources",
-                                        "dedup",     "gates",    "budget",
-                                        "relations", "index",    "providers"};
+    static const char *const later[] = {"quality", "deadline", "resources",
+                                        "gates",   "budget",   "relations",
+                                        "index",   "providers"};
     char text[200];
 
     (void)state;
@@ -168,6 +175,28 @@ keys_of_later_versions_are_unknown_for_now(void **state)
         assert_null(parse(text));
         assert_non_null(strstr(diag.text, "unknown key"));
     }
+}
+
+static void
+dedup_says_which_methods_there_are(void **state)
+{
+    static const char *const later[] = {"minhash", "embedding"};
+    char text[200], message[200];
+
+    (void)state;
+    for (size_t i = 0; i < co_countof(later); i++) {
+        (void)snprintf(text, sizeof text, HEAD "dedup: {method: %s}\n",
+                       later[i]);
+        (void)snprintf(message, sizeof message,
+                       "us.yaml:4: dedup.method: found \"%s\"; allowed is "
+                       "auto, exact or none (this version compares whole "
+                       "texts only)",
+                       later[i]);
+        assert_refused(text, message);
+    }
+    assert_refused(HEAD "dedup: {memory: 1KiB}\n",
+                   "us.yaml:4: dedup.memory: found \"1KiB\"; allowed is "
+                   "1048576B to 1099511627776B");
 }
 
 static void
@@ -424,6 +453,8 @@ the_schema_agrees_with_the_parser(void **state)
     at = json_object_get(schema, "properties");
     job_keys_under("output", names);
     assert_properties(json_object_get(at, "output"), names);
+    job_keys_under("dedup", names);
+    assert_properties(json_object_get(at, "dedup"), names);
     job_keys_under("population", names);
     at = json_object_get(at, "population");
     assert_properties(at, names);
@@ -457,6 +488,7 @@ main(void)
         cmocka_unit_test(rows_have_a_range),
         cmocka_unit_test(unknown_keys_are_named_with_those_allowed),
         cmocka_unit_test(keys_of_later_versions_are_unknown_for_now),
+        cmocka_unit_test(dedup_says_which_methods_there_are),
         cmocka_unit_test(wrong_types_and_values_are_told),
         cmocka_unit_test(conditions_are_checked_as_far_as_the_file_goes),
         cmocka_unit_test(weights_are_checked_as_far_as_the_file_goes),

@@ -4,7 +4,9 @@
  * so that tests can catch a worker in the middle of a task.
  *
  * Payload, a msgpack map: 1 start u64, 2 count u32, 3 take u32 (at most so many
- * of the accepted become rows). The result is population/range.h's. */
+ * of the accepted become rows), 4 skip bin (a bit a candidate: no row for
+ * those). The result is population/range.h's; with hashes of the texts where
+ * the recipe dedups. */
 #include "worker/recipes.h"
 #include "worker/services/services.h"
 
@@ -29,6 +31,8 @@ struct persona {
 struct range_task {
     uint64_t start;
     uint32_t count, take;
+    const uint8_t *skip; /* in the payload; NULL: none */
+    uint32_t skip_bytes;
 };
 
 /* The keys may come in any order; unknown ones are skipped. */
@@ -49,6 +53,9 @@ read_payload(const struct slots_task *t, struct range_task *ret)
             break;
         case 3:
             ret->take = walk_u32(&w);
+            break;
+        case 4:
+            ret->skip = walk_bin(&w, &ret->skip_bytes);
             break;
         default:
             walk_skip(&w);
@@ -89,6 +96,20 @@ take_tools(struct service_run *run, struct service_env *env,
     return err;
 }
 
+static enum co_err
+begin_range(const struct persona *p, const struct range_task *t,
+            enum row_level level)
+{
+    enum co_err err = range_begin(p->maker, p->use.sampler, t->start, t->count,
+                                  t->take, level);
+
+    if (!err && t->skip) err = range_skip(p->maker, t->skip, t->skip_bytes);
+    if (!err && p->use.dedup && level == ROW_TEXTS) {
+        err = range_want_hashes(p->maker);
+    }
+    return err;
+}
+
 static enum service_step
 begin(struct service_env *env, struct service_run *run, enum row_level level,
       int64_t now_us)
@@ -108,8 +129,7 @@ begin(struct service_env *env, struct service_run *run, enum row_level level,
     if (err) return SERVICE_NO_RECIPE;
     p->count = range.count;
     p->started_us = now_us;
-    err = range_begin(p->maker, p->use.sampler, range.start, range.count,
-                      range.take, level);
+    err = begin_range(p, &range, level);
     if (err) return service_fail(run, err, "range is out of bounds");
     return SERVICE_MORE;
 }
