@@ -41,6 +41,9 @@ struct checker {
     struct box meets[TAG_BITS]; /* values that a value can meet */
     uint8_t class_of[TAG_BITS];
     uint32_t related[CLASS_COUNT]; /* classes with exclusions, as bits */
+    uint32_t *limits;              /* [guard] classes it limits, as bits */
+    uint16_t *guards;              /* different guards, list after list */
+    uint32_t *guards_at; /* [list] where they begin; one more at the end */
 };
 
 /* --- depth and length ----------------------------------------------------- */
@@ -207,6 +210,55 @@ prepare(struct checker *c)
     }
 }
 
+static bool
+guard_limits_class(const struct checker *c, const struct box *box,
+                   const struct grammar_guard *guard, unsigned class)
+{
+    uint64_t lost = 0;
+
+    for (int i = 0; i < TAG_WORDS; i++) {
+        lost |= box->open[i] & guard->denied[i] & c->class_bits[class].open[i];
+    }
+    return lost != 0;
+}
+
+/* What each guard limits, and the different guards of each list: many
+ * alternatives share one. */
+static enum co_err
+prepare_guards(struct checker *c)
+{
+    const struct grammar *g = c->g;
+    uint32_t *seen = calloc(g->n_guards, sizeof *seen), n = 0;
+
+    c->limits = calloc(g->n_guards, sizeof *c->limits);
+    c->guards = calloc(g->n_items + 1, sizeof *c->guards);
+    c->guards_at = calloc(g->n_lists + 1, sizeof *c->guards_at);
+    if (!seen || !c->limits || !c->guards || !c->guards_at) {
+        free(seen);
+        return CO_NOMEM;
+    }
+    for (uint32_t i = 0; i < g->n_guards; i++) {
+        for (unsigned k = 0; k < CLASS_COUNT; k++) {
+            if (guard_limits_class(c, &c->whole, &g->guards[i], k)) {
+                c->limits[i] |= 1U << k;
+            }
+        }
+    }
+    for (uint32_t l = 0; l < g->n_lists; l++) {
+        c->guards_at[l] = n;
+        for (uint32_t i = 0; i < g->lists[l].items; i++) {
+            uint16_t guard = g->items[g->by_list[g->lists[l].first + i]].guard;
+
+            if (seen[guard] == l + 1) continue;
+            seen[guard] = l + 1;
+            c->guards[n++] = guard;
+        }
+    }
+    c->guards_at[g->n_lists] = n;
+    free(seen);
+    return CO_OK;
+}
+
 /* Whether some value of each class that excludes others meets the value. */
 static bool
 value_lives(const struct checker *c, const struct box *box, uint32_t bit)
@@ -260,22 +312,19 @@ box_guarded(const struct box *box, const struct grammar_guard *guard)
 /* How many classes the guard limits inside the box, *ret_class one of them;
  * 0: it covers the box; CLASS_COUNT: it lets nobody of the box pass. */
 static uint32_t
-guard_limits(const struct checker *c, const struct box *box,
-             const struct grammar_guard *guard, unsigned *ret_class)
+guard_limits(const struct checker *c, const struct box *box, uint32_t guard,
+             unsigned *ret_class)
 {
-    struct box cut = box_guarded(box, guard);
-    uint32_t n = 0;
+    const struct grammar_guard *g = &c->g->guards[guard];
+    struct box cut = box_guarded(box, g);
+    uint32_t n = 0, left = c->limits[guard];
 
-    if (guard_allows(guard, box->open)) return 0;
-    for (unsigned k = 0; k < CLASS_COUNT; k++) {
-        bool limits = false;
+    if (guard_allows(g, box->open)) return 0;
+    for (; left; left &= left - 1) {
+        unsigned k = (unsigned)__builtin_ctz(left);
 
         if (!box_meets(&cut, &c->whole, &c->class_bits[k])) return CLASS_COUNT;
-        for (int i = 0; i < TAG_WORDS; i++) {
-            limits |= (box->open[i] & guard->denied[i] &
-                       c->class_bits[k].open[i]) != 0;
-        }
-        if (limits) {
+        if (guard_limits_class(c, box, g, k)) {
             *ret_class = k;
             n++;
         }
@@ -286,22 +335,19 @@ guard_limits(const struct checker *c, const struct box *box,
 /* The guard of the list that covers most of the box: 0 = all of it,
  * CLASS_COUNT = nothing. */
 static uint32_t
-best_guard(const struct checker *c, const struct grammar_list *l,
-           const struct box *box, const struct grammar_guard **ret_guard,
-           unsigned *ret_class)
+best_guard(const struct checker *c, uint32_t list, const struct box *box,
+           const struct grammar_guard **ret_guard, unsigned *ret_class)
 {
     uint32_t best = CLASS_COUNT;
 
-    for (uint32_t i = 0; i < l->items && best > 0; i++) {
-        uint32_t item = c->g->by_list[l->first + i];
-        const struct grammar_guard *guard =
-            &c->g->guards[c->g->items[item].guard];
+    for (uint32_t i = c->guards_at[list];
+         i < c->guards_at[list + 1] && best > 0; i++) {
         unsigned class = 0;
-        uint32_t n = guard_limits(c, box, guard, &class);
+        uint32_t n = guard_limits(c, box, c->guards[i], &class);
 
         if (n >= best) continue;
         best = n;
-        *ret_guard = guard;
+        *ret_guard = &c->g->guards[c->guards[i]];
         *ret_class = class;
     }
     return best;
@@ -311,16 +357,16 @@ best_guard(const struct checker *c, const struct grammar_list *l,
  * example is a box of which nobody has one. */
 static bool
 // NOLINTNEXTLINE(misc-no-recursion): each cut has fewer values
-covers(struct checker *c, const struct grammar_list *l, struct box box)
+covers(struct checker *c, uint32_t list, struct box box)
 {
     const struct grammar_guard *guard = NULL;
     unsigned class = 0;
-    uint32_t limits = best_guard(c, l, &box, &guard, &class);
+    uint32_t limits = best_guard(c, list, &box, &guard, &class);
     struct box in, out;
 
     if (limits == 0) return true;
     if (!box_prune(c, &box)) return true;
-    limits = best_guard(c, l, &box, &guard, &class);
+    limits = best_guard(c, list, &box, &guard, &class);
     if (limits == 0) return true;
     if (limits == CLASS_COUNT || ++c->steps > BOX_STEPS_MAX) {
         c->example = box;
@@ -333,7 +379,7 @@ covers(struct checker *c, const struct grammar_list *l, struct box box)
         in.open[i] &= ~denied;
         out.open[i] &= ~(c->class_bits[class].open[i] & ~denied);
     }
-    return covers(c, l, in) && covers(c, l, out);
+    return covers(c, list, in) && covers(c, list, out);
 }
 
 /* --- messages ------------------------------------------------------------- */
@@ -475,7 +521,7 @@ check_list(struct checker *c, uint32_t list, struct box box,
     if (!first_visit(c, list, &box)) return CO_OK;
     l->used = 1;
     c->steps = 0;
-    if (!covers(c, l, box)) return fail_empty(c, at, list);
+    if (!covers(c, list, box)) return fail_empty(c, at, list);
     for (uint32_t i = 0; i < l->items && !err; i++) {
         uint32_t item = c->g->by_list[l->first + i];
         struct box inside =
@@ -549,12 +595,16 @@ grammar_check(struct grammar_build *b)
     err = c->visited ? CO_OK : CO_NOMEM;
     if (!err) {
         prepare(c);
-        err = check_depths(c);
+        err = prepare_guards(c);
     }
+    if (!err) err = check_depths(c);
     for (unsigned i = 0; i < TEXT_COUNT && !err; i++) {
         err = check_column(c, (enum text_column)i);
     }
     free(c->visited);
+    free(c->limits);
+    free(c->guards);
+    free(c->guards_at);
     free(c);
     return err;
 }
