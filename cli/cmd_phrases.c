@@ -93,7 +93,7 @@ static const struct co_options_spec try_spec = {
 struct phrases {
     struct model *model;
     struct phrase_set *shipped, *extra;
-    struct grammar *grammar;
+    const struct grammar *grammar; /* of prose */
     struct prose *prose;
     struct sampler *sampler;
 };
@@ -103,7 +103,6 @@ phrases_fini(struct phrases *p)
 {
     sampler_free(p->sampler);
     prose_free(p->prose);
-    grammar_free(p->grammar);
     phrase_set_free(p->extra);
     phrase_set_free(p->shipped);
     model_free(p->model);
@@ -132,13 +131,13 @@ load_all(const struct phrases_config *config, const char *dir,
     char path[LOCATE_PATH_BYTES];
     enum co_err err = load_files(config, dir, p, diag);
 
-    if (!err) {
-        err = grammar_new(p->shipped, config->bare ? NULL : p->extra, diag,
-                          &p->grammar);
-    }
     if (!err) err = model_locate(config->data, "us", path, diag);
     if (!err) err = model_open(path, diag, &p->model);
-    if (!err) err = prose_new(p->model, p->grammar, &p->prose);
+    if (!err) {
+        err = prose_new(p->model, &p->shipped, config->bare ? NULL : p->extra,
+                        diag, &p->prose);
+    }
+    if (!err) p->grammar = prose_grammar(p->prose);
     if (!err) {
         err = sampler_new(p->model, config->seed, NULL, 0, diag, &p->sampler);
     }

@@ -40,20 +40,22 @@ static const struct co_options_spec options_spec = {
 };
 
 static enum co_err
-open_model(const char *data, struct model **ret_model, struct co_diag *diag)
+open_model(const char *data, struct model **ret_model, struct prose **ret_prose,
+           struct co_diag *diag)
 {
     char path[LOCATE_PATH_BYTES];
     enum co_err err = model_locate(data, "us", path, diag);
 
-    return err ? err : model_open(path, diag, ret_model);
+    if (!err) err = model_open(path, diag, ret_model);
+    return err ? err : prose_open(*ret_model, data, diag, ret_prose);
 }
 
 static enum co_err
 hash_recipe(const struct job_spec *spec, const struct model *model,
-            uint64_t *ret_hash)
+            const struct prose *prose, uint64_t *ret_hash)
 {
-    struct recipe recipe =
-        recipe_of_spec(spec, GENERATOR_VERSION, model_hash(model));
+    struct recipe recipe = recipe_of_spec(spec, GENERATOR_VERSION,
+                                          model_hash(model), prose_hash(prose));
     struct co_buf json;
     enum co_err err;
 
@@ -71,7 +73,7 @@ accept_rate(const struct job_spec *spec, const struct model *model,
 {
     co_auto(sampler_freep) struct sampler *sampler = NULL;
     struct recipe recipe =
-        recipe_of_spec(spec, GENERATOR_VERSION, model_hash(model));
+        recipe_of_spec(spec, GENERATOR_VERSION, model_hash(model), 0);
     enum co_err err = recipe_sampler(&recipe, model, diag, &sampler);
 
     if (!err) *ret_ppm = sampler_rate_ppm(sampler);
@@ -117,6 +119,7 @@ cmd_validate(int argc, char **argv)
     co_auto(co_options_freep) struct co_options *options = NULL;
     co_auto(spec_freep) struct job_spec *spec = NULL;
     co_auto(model_freep) struct model *model = NULL;
+    co_auto(prose_freep) struct prose *prose = NULL;
     struct co_diag diag = {""};
     uint64_t hash = 0;
     uint32_t ppm = 0;
@@ -133,13 +136,13 @@ cmd_validate(int argc, char **argv)
         (void)say_error(PROGRAM, err, &diag);
         return CLI_USAGE;
     }
-    err = open_model(config.data, &model, &diag);
+    err = open_model(config.data, &model, &prose, &diag);
     if (err) {
         (void)say_error(PROGRAM, err, &diag);
         return CLI_FAILED; /* not the job file's fault */
     }
     err = spec_check(spec, model, &diag);
-    if (!err) err = hash_recipe(spec, model, &hash);
+    if (!err) err = hash_recipe(spec, model, prose, &hash);
     if (!err) err = accept_rate(spec, model, &ppm, &diag);
     if (err) return say_error(PROGRAM, err, &diag);
     print_summary(spec, hash, ppm);

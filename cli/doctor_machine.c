@@ -8,6 +8,7 @@
 #include "common/proc.h"
 #include "population/locate.h"
 #include "population/model.h"
+#include "population/prose.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -149,6 +150,7 @@ void
 doctor_model(struct doctor *d)
 {
     co_auto(model_freep) struct model *model = NULL;
+    co_auto(prose_freep) struct prose *prose = NULL;
     char path[LOCATE_PATH_BYTES], hex[CO_HEX16_SIZE];
     struct co_diag diag = {""};
     enum co_err err = model_locate(d->data, "us", path, &diag);
@@ -159,6 +161,10 @@ doctor_model(struct doctor *d)
     } else {
         doctor_say(d, DOCTOR_OK, "model", "%s, year %u, hash %s", path,
                    (unsigned)model->year, co_hex16(model_hash(model), hex));
+        err = prose_open(model, d->data, &diag, &prose);
+        doctor_say(d, err ? DOCTOR_FAIL : DOCTOR_OK, "phrases", "%s%s",
+                   err ? diag.text : "beside the model, hash ",
+                   err ? "" : co_hex16(prose_hash(prose), hex));
     }
 }
 

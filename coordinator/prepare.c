@@ -46,15 +46,16 @@ open_model(const struct prepare_options *o, struct prepared *p,
     char path[LOCATE_PATH_BYTES];
     enum co_err err = model_locate(o->data, "us", path, diag);
 
-    return err ? err : model_open(path, diag, &p->model);
+    if (!err) err = model_open(path, diag, &p->model);
+    return err ? err : prose_open(p->model, o->data, diag, &p->prose);
 }
 
 static enum co_err
 make_recipe(const struct prepare_options *o, struct prepared *p,
             struct co_diag *diag)
 {
-    struct recipe recipe =
-        recipe_of_spec(p->spec, GENERATOR_VERSION, model_hash(p->model));
+    struct recipe recipe = recipe_of_spec(
+        p->spec, GENERATOR_VERSION, model_hash(p->model), prose_hash(p->prose));
     struct co_buf buf;
     enum co_err err;
 
@@ -73,8 +74,8 @@ make_recipe(const struct prepare_options *o, struct prepared *p,
 static enum co_err
 make_sampler(struct prepared *p, struct co_diag *diag)
 {
-    struct recipe recipe =
-        recipe_of_spec(p->spec, GENERATOR_VERSION, model_hash(p->model));
+    struct recipe recipe = recipe_of_spec(
+        p->spec, GENERATOR_VERSION, model_hash(p->model), prose_hash(p->prose));
     enum co_err err = recipe_sampler(&recipe, p->model, diag, &p->sampler);
 
     if (!err) sampler_set_recipe(p->sampler, p->recipe_hash);
@@ -120,6 +121,7 @@ void
 prepare_fini(struct prepared *p)
 {
     sampler_free(p->sampler);
+    prose_free(p->prose);
     model_free(p->model);
     co_bytes_unref(&p->recipe);
     spec_free(p->spec);

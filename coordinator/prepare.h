@@ -4,6 +4,7 @@
 #pragma once
 #include "coordinator/jobfolder.h"
 #include "job/spec.h"
+#include "population/prose.h"
 #include "population/sampler.h"
 
 /* What stands on the command line or in a submission. */
@@ -18,6 +19,7 @@ struct prepare_options {
 struct prepared {
     struct job_spec *spec;
     struct model *model;
+    struct prose *prose; /* the phrases of this machine */
     struct sampler *sampler;
     struct co_bytes recipe;
     uint64_t recipe_hash;

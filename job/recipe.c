@@ -9,11 +9,12 @@
 
 struct recipe
 recipe_of_spec(const struct job_spec *spec, uint32_t generator,
-               uint64_t model_hash)
+               uint64_t model_hash, uint64_t phrases)
 {
     return (struct recipe){
         .generator = generator,
         .model_hash = model_hash,
+        .phrases = phrases,
         .seed = spec->seed,
         .phases = spec->phases,
         .dedup = spec_dedups(spec),
@@ -53,6 +54,8 @@ recipe_write(const struct recipe *recipe, struct co_buf *buf)
     co_json_key(&json, "model");
     co_json_hex64(&json, recipe->model_hash);
     write_phases(recipe->phases, &json);
+    co_json_key(&json, "phrases");
+    co_json_hex64(&json, recipe->phrases);
     co_json_put_text(&json, "population", "us");
     co_json_put_text(&json, "provider", "builtin");
     co_json_put_text(&json, "seed", seed);
@@ -133,15 +136,17 @@ read_values(const json_t *root, struct recipe *recipe, struct co_diag *diag)
 {
     const json_t *phases = json_object_get(root, "phases");
     const char *model = json_string_value(json_object_get(root, "model"));
+    const char *words = json_string_value(json_object_get(root, "phrases"));
     uint64_t generator = 0;
     enum co_err err;
 
     if (!read_u64(json_object_get(root, "generator"), UINT32_MAX, &generator) ||
         !read_seed(json_object_get(root, "seed"), &recipe->seed) || !model ||
-        !co_hex16_parse(model, &recipe->model_hash) || !json_is_array(phases)) {
+        !co_hex16_parse(model, &recipe->model_hash) || !words ||
+        !co_hex16_parse(words, &recipe->phrases) || !json_is_array(phases)) {
         return co_fail(diag, CO_INVALID,
-                       "recipe: generator, seed, model or phases are missing "
-                       "or wrong");
+                       "recipe: generator, seed, model, phases or phrases are "
+                       "missing or wrong");
     }
     recipe->generator = (uint32_t)generator;
     recipe->dedup = json_object_get(root, "dedup") != NULL;
@@ -304,6 +309,10 @@ recipe_diff(const struct recipe *folder, const struct recipe *job,
         differ_program(buf, "population tables",
                        co_hex16(folder->model_hash, a),
                        co_hex16(job->model_hash, b));
+    }
+    if (folder->phrases != job->phrases) {
+        differ_program(buf, "phrases", co_hex16(folder->phrases, a),
+                       co_hex16(job->phrases, b));
     }
     return buf->len > before;
 }

@@ -1,13 +1,13 @@
 /* recipe.h - what decides the rows, as canonical JSON.
  * Workers get it as a blob named by its hash; a run folder keeps it to refuse
  * another job. Which keys of the job file are in it stands in keys.h; beside
- * them it holds what the program adds: version, generator, grid, model.
- * Canonical: compact, keys sorted, one form for one meaning, so that the hash
- * names the meaning. The seed is a text, since readers bend integers of 64
- * bits. Not in it: rows, name, workers, paths, formats, priority, service:
- * they change how many, where and when, never what.
- * Rule for changing it: another meaning raises RECIPE_VERSION; a new key is
- * left out while it has its default, so that old folders go on. */
+ * them it holds what the program adds: version, generator, grid, model,
+ * phrases. Canonical: compact, keys sorted, one form for one meaning, so that
+ * the hash names the meaning. The seed is a text, since readers bend integers
+ * of 64 bits. Not in it: rows, name, workers, paths, formats, priority,
+ * service: they change how many, where and when, never what. Rule for changing
+ * it: another meaning raises RECIPE_VERSION; a new key is left out while it has
+ * its default, so that old folders go on. */
 #pragma once
 #include "job/spec.h"
 
@@ -16,6 +16,7 @@ enum { RECIPE_VERSION = 1, RECIPE_BYTES_MAX = 512 << 10 };
 struct recipe {
     uint32_t generator;  /* GENERATOR_VERSION that made it */
     uint64_t model_hash; /* content of the model file */
+    uint64_t phrases;    /* content of the shipped phrase files */
     uint64_t seed;
     unsigned phases; /* of enum spec_phase */
     bool dedup;      /* exact; the key is there only then */
@@ -26,7 +27,7 @@ struct recipe {
 /* The recipe of a spec that passed spec_check. Its where and mix borrow the
  * spec's: no recipe_fini, and not longer than the spec lives. */
 struct recipe recipe_of_spec(const struct job_spec *spec, uint32_t generator,
-                             uint64_t model_hash);
+                             uint64_t model_hash, uint64_t phrases);
 /* Appends the canonical JSON; returns buf->err. CO_FULL: over the limit. */
 co_must_use enum co_err recipe_write(const struct recipe *recipe,
                                      struct co_buf *buf);

@@ -146,6 +146,16 @@ put_children(struct out *o, const struct person *p)
 }
 
 static void
+put_language(struct out *o, const struct model *m, const struct person *p)
+{
+    if (p->language == 0 || p->language >= m->language.count) {
+        out_lit(o, "English");
+    } else {
+        put_text(o, model_text(&m->language, p->language));
+    }
+}
+
+static void
 put_pronoun(struct out *o, enum fact f, const struct person *p)
 {
     static const char *const words[][2] = {
@@ -204,7 +214,7 @@ fact_write(enum fact f, const struct model *m, const struct person *p,
         out_lit(&o, "liberal arts");
         break;
     case FACT_LANGUAGE:
-        out_lit(&o, "English");
+        put_language(&o, m, p);
         break;
     case FACT_CHILDREN:
         put_children(&o, p);

@@ -20,6 +20,7 @@ enum {
     GRAMMAR_PICKS_MAX = 8,    /* k of {list:k} */
     GRAMMAR_FACETS_MAX = 256, /* all {list:k} together */
     GRAMMAR_TEXT_MAX = 1400,  /* bytes of the longest text of a column */
+    GRAMMAR_PICK_MAX = 200,   /* bytes of the longest pick of an array */
 };
 
 struct grammar; /* opaque */

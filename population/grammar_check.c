@@ -579,6 +579,13 @@ check_column(struct checker *c, enum text_column column)
         return err;
     }
     at = grammar_where(c->g, c->g->by_list[c->g->lists[list].first]);
+    if (c->g->lists[list].longest[0] > GRAMMAR_PICK_MAX) {
+        return grammar_fail(c->b, at, CO_FULL,
+                            "form 1 of [%s] stands in a list of the row and "
+                            "may have %d bytes; one can have %u",
+                            info->picks, GRAMMAR_PICK_MAX,
+                            c->g->lists[list].longest[0]);
+    }
     return check_list(c, list, box, &at);
 }
 

@@ -2,6 +2,7 @@
 #include "population/prose.h"
 
 #include "common/hash.h"
+#include "population/locate.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +11,8 @@ enum { NO_LIST = UINT32_MAX };
 
 struct prose {
     const struct model *m;
-    const struct grammar *g;
+    struct phrase_set *shipped;
+    struct grammar *g;
     struct tags_model tags;
     uint32_t text[TEXT_COUNT];  /* lists */
     uint32_t picks[TEXT_COUNT]; /* of the arrays */
@@ -25,26 +27,74 @@ find(const struct grammar *g, const char *name)
     return list;
 }
 
-enum co_err
-prose_new(const struct model *m, const struct grammar *g,
-          struct prose **ret_prose)
+static void
+find_lists(struct prose *prose)
+{
+    for (unsigned i = 0; i < TEXT_COUNT; i++) {
+        const struct text_column_info *info = text_column((enum text_column)i);
+
+        prose->text[i] = find(prose->g, info->name);
+        prose->picks[i] = find(prose->g, info->picks);
+    }
+}
+
+/* shipped: NULL in an extension, which needs its texts only now. */
+static enum co_err
+make(const struct model *m, const struct phrase_set *shipped,
+     const struct phrase_set *extra, struct co_diag *diag,
+     struct prose **ret_prose)
 {
     co_auto(prose_freep) struct prose *prose = calloc(1, sizeof *prose);
     enum co_err err;
 
-    if (!prose) return CO_NOMEM;
+    if (!prose) return co_fail(diag, CO_NOMEM, "no memory for phrases");
     prose->m = m;
-    prose->g = g;
-    err = tags_model_init(&prose->tags, m);
+    err = grammar_new(shipped, extra, diag, &prose->g);
     if (err) return err;
-    for (unsigned i = 0; i < TEXT_COUNT; i++) {
-        const struct text_column_info *info = text_column((enum text_column)i);
-
-        prose->text[i] = find(g, info->name);
-        prose->picks[i] = find(g, info->picks);
-    }
+    err = tags_model_init(&prose->tags, m);
+    if (err) return co_fail(diag, err, "no memory for phrases");
+    find_lists(prose);
     *ret_prose = co_take(&prose);
     return CO_OK;
+}
+
+enum co_err
+prose_new(const struct model *m, struct phrase_set **shipped,
+          const struct phrase_set *extra, struct co_diag *diag,
+          struct prose **ret_prose)
+{
+    co_auto(phrase_set_freep) struct phrase_set *set = co_take(shipped);
+    struct prose *prose = NULL;
+    enum co_err err = make(m, set, extra, diag, &prose);
+
+    if (err) return err;
+    prose->shipped = co_take(&set);
+    *ret_prose = prose;
+    return CO_OK;
+}
+
+enum co_err
+prose_open(const struct model *m, const char *data_dir, struct co_diag *diag,
+           struct prose **ret_prose)
+{
+    co_auto(phrase_set_freep) struct phrase_set *set = NULL;
+    char path[LOCATE_PATH_BYTES];
+    enum co_err err = phrases_locate(data_dir, path, diag);
+
+    if (err) return err;
+    if (phrase_set_new(&set)) {
+        return co_fail(diag, CO_NOMEM, "no memory for phrases");
+    }
+    err = phrase_set_read(set, path, diag);
+    return err ? err : prose_new(m, &set, NULL, diag, ret_prose);
+}
+
+enum co_err
+prose_extend(const struct prose *base, const struct phrase_set *extra,
+             struct co_diag *diag, struct prose **ret_prose)
+{
+    co_assert(base->shipped);
+    return make(base->m, base->shipped, extra, diag, ret_prose);
 }
 
 void
@@ -52,7 +102,16 @@ prose_free(struct prose *prose)
 {
     if (!prose) return;
     tags_model_fini(&prose->tags);
+    grammar_free(prose->g);
+    phrase_set_free(prose->shipped);
     free(prose);
+}
+
+uint64_t
+prose_hash(const struct prose *prose)
+{
+    co_assert(prose->shipped);
+    return phrase_set_hash(prose->shipped);
 }
 
 const struct grammar *

@@ -11,17 +11,32 @@ struct prose; /* opaque */
 /* Bytes that a text and an array of picks need where they are written. */
 enum {
     PROSE_TEXT_BYTES = GRAMMAR_TEXT_MAX + 16,
-    PROSE_ARRAY_BYTES = TEXT_PICKS_MAX * (GRAMMAR_TEXT_MAX + 16),
+    PROSE_ARRAY_BYTES = TEXT_PICKS_MAX * (GRAMMAR_PICK_MAX + 3) + 16,
 };
 
-/* Both are borrowed and must outlive it.
- * CO_NOMEM */
+/* Compiles phrases for a model, which is borrowed and must outlive it.
+ * shipped becomes its own, in any case; extra (may be NULL) is needed for the
+ * call only. Errors as grammar_new's. */
 co_must_use enum co_err prose_new(const struct model *m,
-                                  const struct grammar *g,
+                                  struct phrase_set **shipped,
+                                  const struct phrase_set *extra,
+                                  struct co_diag *diag,
                                   struct prose **ret_prose);
+/* With the phrase files that lie beside the model: see phrases_locate. Errors
+ * as its, and those of phrase_set_read and grammar_new. */
+co_must_use enum co_err prose_open(const struct model *m, const char *data_dir,
+                                   struct co_diag *diag,
+                                   struct prose **ret_prose);
+/* The same phrases and a user's beyond them. */
+co_must_use enum co_err prose_extend(const struct prose *base,
+                                     const struct phrase_set *extra,
+                                     struct co_diag *diag,
+                                     struct prose **ret_prose);
 void prose_free(struct prose *prose);
 CO_DEFINE_FREEP(struct prose, prose_free)
 
+/* phrase_set_hash of the shipped files. */
+uint64_t prose_hash(const struct prose *prose);
 const struct grammar *prose_grammar(const struct prose *prose);
 /* The tags of a person of the model. */
 void prose_tags(const struct prose *prose, const struct person *p,

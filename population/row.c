@@ -5,7 +5,12 @@
 
 #include "common/hash.h"
 #include "population/out.h"
-#include "population/prose_old.h"
+#include "population/prose.h"
+
+/* Texts, arrays, and 3 KB for all the rest. */
+_Static_assert(ROW_MAX_BYTES >= TEXT_COUNT * (PROSE_TEXT_BYTES + 48) +
+                                    2 * PROSE_ARRAY_BYTES + 3072,
+               "a row may not outgrow its buffer");
 
 static const char hex[] = "0123456789abcdef";
 
@@ -133,6 +138,52 @@ write_provenance(struct out *o, const struct sampler *s, const struct person *p)
     out_lit(o, "}}\n");
 }
 
+/* The text at its end, or null where there is none. */
+static void
+put_or_null(struct out *o, char *end)
+{
+    if (end) {
+        o->at = end;
+    } else {
+        out_lit(o, "null");
+    }
+}
+
+static void
+write_text(struct out *o, const struct prose *prose, struct grammar_person *gp,
+           enum text_column c)
+{
+    char *end;
+
+    out_lit(o, ",\"");
+    out_str(o, text_column(c)->name);
+    out_lit(o, "\":");
+    end = prose_text(prose, gp, c, o->at + 1);
+    if (end) {
+        *o->at = '"';
+        *end++ = '"';
+    }
+    put_or_null(o, end);
+    if (!text_column(c)->picks) return;
+    out_lit(o, ",\"");
+    out_str(o, text_column(c)->name);
+    out_lit(o, "_list\":");
+    put_or_null(o, prose_array(prose, gp, c, o->at));
+}
+
+static void
+write_texts(struct out *o, const struct sampler *s, const struct person *p)
+{
+    const struct prose *prose = sampler_prose(s);
+    struct grammar_person gp;
+
+    co_assert(prose);
+    prose_begin(prose, p, sampler_bits(s, p, 0), &gp);
+    for (unsigned c = 0; c < TEXT_COUNT; c++) {
+        write_text(o, prose, &gp, (enum text_column)c);
+    }
+}
+
 struct row_prose
 row_write(const struct sampler *s, const struct person *p, enum row_level level,
           struct co_buf *buf)
@@ -146,18 +197,13 @@ row_write(const struct sampler *s, const struct person *p, enum row_level level,
     out_lit(&o, "{\"uuid\":\"");
     row_uuid(sampler_recipe(s), sampler_seed(s), p->row, o.at);
     o.at += 36;
-    out_lit(&o, "\",");
-    prose.at = (size_t)(o.at - start);
+    out_lit(&o, "\"");
+    prose.at = (size_t)(o.at - start) + 1; /* behind the comma */
     if (level == ROW_TEXTS) {
-        out_lit(&o, "\"persona\":\"");
-        prose_persona(s, p, &o);
-        out_lit(&o, "\",\"cultural_background\":\"");
-        prose_background(s, p, &o);
-        *o.at++ = '"';
+        write_texts(&o, s, p);
         prose.len = (size_t)(o.at - start) - prose.at;
-        *o.at++ = ',';
     }
-    out_lit(&o, "\"sex\":");
+    out_lit(&o, ",\"sex\":");
     write_label(&o, m, p, ATTR_SEX);
     out_lit(&o, ",\"age\":");
     out_u64(&o, p->age);

@@ -1,8 +1,8 @@
 /* row.h - a person as one canonical line of JSON.
  * Compact, keys in a fixed order, raw UTF-8, integers only, '\n' at the
  * end: the same person gives the same bytes everywhere. Columns of the deep
- * graph (household, income, languages, OCEAN, further texts) go between the
- * existing ones in row.c; generator.h says what else such a change needs.
+ * graph (household, income, languages, OCEAN) go between the existing ones in
+ * row.c; generator.h says what else such a change needs.
  * Thread-safe: no state. */
 #pragma once
 #include "common/buf.h"
@@ -14,7 +14,7 @@ enum row_level {
 };
 
 /* The longest line there can be, in bytes. */
-enum { ROW_MAX_BYTES = 8192 };
+enum { ROW_MAX_BYTES = 20480 };
 
 /* Where the prose of a row lies, from the line's first byte on: from the key
  * of its first column to the end of the value of its last. len 0: none. */
@@ -22,7 +22,8 @@ struct row_prose {
     size_t at, len;
 };
 
-/* Appends the person's line. Fails only as buf does (see buf->err). */
+/* Appends the person's line; texts by sampler_prose. Fails only as buf does
+ * (see buf->err). */
 struct row_prose row_write(const struct sampler *s, const struct person *p,
                            enum row_level level, struct co_buf *buf);
 

@@ -244,6 +244,18 @@ sampler_recipe(const struct sampler *s)
     return s->recipe;
 }
 
+void
+sampler_set_prose(struct sampler *s, const struct prose *prose)
+{
+    s->prose = prose;
+}
+
+const struct prose *
+sampler_prose(const struct sampler *s)
+{
+    return s->prose;
+}
+
 uint64_t
 sampler_seed(const struct sampler *s)
 {

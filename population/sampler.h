@@ -65,6 +65,10 @@ CO_DEFINE_FREEP(struct sampler, sampler_free)
 void sampler_set_recipe(struct sampler *s, uint64_t recipe_hash);
 uint64_t sampler_recipe(const struct sampler *s);
 uint64_t sampler_seed(const struct sampler *s);
+/* Who writes the texts; borrowed. Rows with texts need one. */
+struct prose;
+void sampler_set_prose(struct sampler *s, const struct prose *prose);
+const struct prose *sampler_prose(const struct sampler *s);
 const struct model *sampler_model(const struct sampler *s);
 
 /* Draws candidate row (draw 0), or its draw-th logical re-draw: the cell of

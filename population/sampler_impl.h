@@ -37,6 +37,7 @@ struct limit {
 
 struct sampler {
     const struct model *m;
+    const struct prose *prose; /* NULL: rows have no texts */
     uint64_t key, offset, seed, recipe;
     struct limit limits[ATTR_COUNT];
     uint32_t tested; /* mask of attributes that sampler_accepts looks at */

@@ -31,18 +31,19 @@ static const char *const regions[] = {"new_england",
                                       "abroad"};
 static const char *const towns[] = {"village", "small", "town", "city",
                                     "metro"};
-static const char *const edus[] = {"child",     "none",     "high",    "some",
-                                   "associate", "bachelor", "graduate"};
-static const char *const maritals[] = {"never", "married", "separated",
-                                       "widowed", "divorced"};
+static const char *const edus[] = {"child",    "none",      "high",
+                                   "some",     "associate", "bachelor",
+                                   "graduate", "unknown"};
+static const char *const maritals[] = {"never",   "married",  "separated",
+                                       "widowed", "divorced", "unknown"};
 static const char *const homes[] = {"alone",   "spouse",    "partner",
                                     "parents", "relatives", "nonrelatives",
-                                    "child"};
+                                    "child",   "unknown"};
 static const char *const kids[] = {"none", "young", "school", "teen"};
-static const char *const tenures[] = {"owner", "renter"};
+static const char *const tenures[] = {"owner", "renter", "unknown"};
 static const char *const incomes[] = {"none", "low", "mid", "high"};
 static const char *const thirds[] = {"low", "mid", "high"};
-static const char *const langs[] = {"english", "other"};
+static const char *const langs[] = {"english", "other", "unknown"};
 static const char *const heritages[] = {"white", "black",   "native",
                                         "asian", "pacific", "other",
                                         "multi", "hispanic"};
@@ -76,22 +77,22 @@ static const struct class_info classes[CLASS_COUNT] = {
     [CLASS_REGION] = CLASS("region", regions, 50),
     [CLASS_TOWN] = CLASS("town", towns, 60),
     [CLASS_EDU] = CLASS("edu", edus, 65),
-    [CLASS_MARITAL] = CLASS("marital", maritals, 72),
-    [CLASS_HOME] = CLASS("home", homes, 77),
-    [CLASS_KIDS] = CLASS("kids", kids, 84),
-    [CLASS_TENURE] = CLASS("tenure", tenures, 88),
-    [CLASS_INCOME] = CLASS("income", incomes, 90),
-    [CLASS_O] = CLASS("O", thirds, 94),
-    [CLASS_C] = CLASS("C", thirds, 97),
-    [CLASS_E] = CLASS("E", thirds, 100),
-    [CLASS_A] = CLASS("A", thirds, 103),
-    [CLASS_N] = CLASS("N", thirds, 106),
-    [CLASS_LANG] = CLASS("lang", langs, 109),
-    [CLASS_HERITAGE] = CLASS("heritage", heritages, 111),
-    [CLASS_INTEREST] = CLASS("interest", interests, 119),
-    [CLASS_COHORT] = CLASS("cohort", cohorts, 126),
-    [CLASS_GROUP] = {"group", NULL, TAG_GROUPS, 137},
-    [CLASS_STATE] = CLASS("state", states, 253),
+    [CLASS_MARITAL] = CLASS("marital", maritals, 73),
+    [CLASS_HOME] = CLASS("home", homes, 79),
+    [CLASS_KIDS] = CLASS("kids", kids, 87),
+    [CLASS_TENURE] = CLASS("tenure", tenures, 91),
+    [CLASS_INCOME] = CLASS("income", incomes, 94),
+    [CLASS_O] = CLASS("O", thirds, 98),
+    [CLASS_C] = CLASS("C", thirds, 101),
+    [CLASS_E] = CLASS("E", thirds, 104),
+    [CLASS_A] = CLASS("A", thirds, 107),
+    [CLASS_N] = CLASS("N", thirds, 110),
+    [CLASS_LANG] = CLASS("lang", langs, 113),
+    [CLASS_HERITAGE] = CLASS("heritage", heritages, 116),
+    [CLASS_INTEREST] = CLASS("interest", interests, 124),
+    [CLASS_COHORT] = CLASS("cohort", cohorts, 131),
+    [CLASS_GROUP] = {"group", NULL, TAG_GROUPS, 142},
+    [CLASS_STATE] = CLASS("state", states, 258),
 };
 
 const char *

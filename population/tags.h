@@ -85,6 +85,10 @@ enum tag_class {
     CLASS_COUNT
 };
 
+/* Values that rules speak of, in the order of their class. */
+enum { TAG_EDU_ASSOCIATE = 4, TAG_EDU_UNKNOWN = 7, TAG_MARITAL_UNKNOWN = 5 };
+enum { TAG_HOME_UNKNOWN = 7, TAG_TENURE_UNKNOWN = 2, TAG_LANG_UNKNOWN = 2 };
+
 enum { TAG_WORDS = 5, TAG_AGES = 9, TAG_GROUPS = 116, TAG_STATES = 52 };
 
 /* The person's values, and the same as bits. */

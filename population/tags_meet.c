@@ -46,7 +46,7 @@ static bool
 age_meets_edu(uint32_t band, uint32_t edu)
 {
     if (band < 2) return edu == 0;
-    return band > 2 || edu < 4;
+    return band > 2 || edu < TAG_EDU_ASSOCIATE;
 }
 
 static bool
@@ -135,10 +135,22 @@ field_meets_interest(uint32_t field, uint32_t interest)
     return none;
 }
 
+/* Education, marital status and home are unknown of those of whom work is
+ * unknown too, and of nobody else. */
+static bool
+stage_meets_unknown(uint32_t stage, enum tag_class c, uint32_t value)
+{
+    return value + 1 < tags_count(c) || stage == STAGE_ADULT;
+}
+
 /* Of a pair in the order of the classes. */
 static bool
 meet(enum tag_class a, uint32_t va, enum tag_class b, uint32_t vb)
 {
+    if (a == CLASS_STAGE &&
+        (b == CLASS_EDU || b == CLASS_MARITAL || b == CLASS_HOME)) {
+        return stage_meets_unknown(va, b, vb);
+    }
     if (a == CLASS_STAGE && b == CLASS_AGE) return stage_meets_age(va, vb);
     if (a == CLASS_STAGE && b == CLASS_FIELD) return stage_meets_field(va, vb);
     if (a == CLASS_STAGE && b == CLASS_INCOME) {

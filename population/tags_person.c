@@ -60,6 +60,7 @@ stage_of(const struct tags_model *t, const struct person *p)
     bool has = p->occupation < t->occupations, had = p->former < t->occupations;
 
     if (p->age < 18) return young_stage(p);
+    if (p->employment >= EMPLOY_COUNT) return STAGE_ADULT;
     switch ((enum model_employment)p->employment) {
     case EMPLOY_EMPLOYED:
         return has ? STAGE_EMPLOYED : STAGE_ADULT;
@@ -110,7 +111,7 @@ age_band(uint32_t age)
 }
 
 static uint32_t
-edu_of(const struct person *p)
+edu_of(const struct person *p, enum tag_stage stage)
 {
     static const uint8_t class_of[EDU_COUNT] = {
         [EDU_UNDER_9] = 1,      [EDU_NO_DIPLOMA] = 1, [EDU_HIGH] = 2,
@@ -119,25 +120,33 @@ edu_of(const struct person *p)
     };
 
     if (p->age < 13) return 0;
-    return p->age < 18 && class_of[p->education] > 3 ? 3
-                                                     : class_of[p->education];
+    if (p->education >= EDU_COUNT) {
+        return stage == STAGE_ADULT ? TAG_EDU_UNKNOWN : 0;
+    }
+    if (p->age < 18 && class_of[p->education] >= TAG_EDU_ASSOCIATE) return 3;
+    return class_of[p->education];
 }
 
 static uint32_t
-marital_of(const struct person *p)
+marital_of(const struct person *p, enum tag_stage stage)
 {
     static const uint8_t class_of[MARITAL_COUNT] = {
         [MARITAL_NEVER] = 0,     [MARITAL_MARRIED] = 1, [MARITAL_ABSENT] = 1,
         [MARITAL_SEPARATED] = 2, [MARITAL_WIDOWED] = 3, [MARITAL_DIVORCED] = 4,
     };
 
-    return p->age < 18 ? 0 : class_of[p->marital];
+    if (p->age < 18) return 0;
+    if (p->marital < MARITAL_COUNT) return class_of[p->marital];
+    return stage == STAGE_ADULT ? TAG_MARITAL_UNKNOWN : 0;
 }
 
 static uint32_t
-home_of(const struct person *p)
+home_of(const struct person *p, enum tag_stage stage)
 {
     if (p->age < 18) return HOME_CHILD;
+    if (p->arrangement >= HOME_COUNT) {
+        return stage == STAGE_ADULT ? TAG_HOME_UNKNOWN : HOME_RELATIVES;
+    }
     return p->arrangement == HOME_CHILD ? HOME_PARENTS : p->arrangement;
 }
 
@@ -175,7 +184,7 @@ static void
 set_ocean(const struct person *p, struct tags *ret)
 {
     for (uint32_t i = 0; i < OCEAN_COUNT; i++) {
-        uint32_t score = p->ocean[i];
+        uint32_t score = p->ocean[i] > OCEAN_MAX ? 50 : p->ocean[i];
 
         ret->value[CLASS_O + i] = (uint8_t)(score < 45   ? 0
                                             : score < 55 ? 1
@@ -211,14 +220,15 @@ tags_of(const struct tags_model *t, const struct person *p, struct tags *ret)
     v[CLASS_STATE] = t->state[p->state];
     v[CLASS_REGION] = (uint8_t)tags_state_region(v[CLASS_STATE]);
     v[CLASS_TOWN] = t->town[p->city];
-    v[CLASS_EDU] = (uint8_t)edu_of(p);
-    v[CLASS_MARITAL] = (uint8_t)marital_of(p);
-    v[CLASS_HOME] = (uint8_t)home_of(p);
+    v[CLASS_EDU] = (uint8_t)edu_of(p, stage);
+    v[CLASS_MARITAL] = (uint8_t)marital_of(p, stage);
+    v[CLASS_HOME] = (uint8_t)home_of(p, stage);
     v[CLASS_KIDS] = (uint8_t)kids_of(p);
-    v[CLASS_TENURE] = p->tenure;
+    v[CLASS_TENURE] = p->tenure < TENURE_COUNT ? p->tenure : TAG_TENURE_UNKNOWN;
     v[CLASS_INCOME] = (uint8_t)income_of(p, stage);
     set_ocean(p, ret);
-    v[CLASS_LANG] = p->language != 0;
+    v[CLASS_LANG] =
+        p->language == PERSON_NONE8 ? TAG_LANG_UNKNOWN : p->language != 0;
     v[CLASS_HERITAGE] = (uint8_t)(p->hispanic ? 7 : p->race);
     v[CLASS_INTEREST] = (uint8_t)tags_group_interest(group);
     v[CLASS_COHORT] = (uint8_t)cohort_of(t, p);

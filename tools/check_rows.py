@@ -12,7 +12,17 @@ import json
 import os
 import sys
 
-KEYS = ["uuid", "persona", "cultural_background", "sex", "age",
+TEXTS = {"professional_persona": 16, "sports_persona": 6, "arts_persona": 6,
+         "travel_persona": 6, "culinary_persona": 6, "persona": 0,
+         "cultural_background": 0, "skills_and_expertise": 16,
+         "hobbies_and_interests": 6, "career_goals_and_ambitions": 16}
+LISTS = {"skills_and_expertise_list": 16, "hobbies_and_interests_list": 6}
+KEYS = ["uuid", "professional_persona", "sports_persona", "arts_persona",
+        "travel_persona", "culinary_persona", "persona",
+        "cultural_background", "skills_and_expertise",
+        "skills_and_expertise_list", "hobbies_and_interests",
+        "hobbies_and_interests_list", "career_goals_and_ambitions",
+        "sex", "age",
         "marital_status", "education_level", "occupation", "city", "state",
         "zipcode", "country", "first_name", "last_name", "race_ethnicity",
         "hispanic", "employment_status", "household", "languages",
@@ -62,7 +72,7 @@ def broken(r):
     """Names of the rules that one row breaks."""
     age, work = r["age"], r["employment_status"]
     keys = [k for k in KEYS if k in r]
-    if list(r) != keys or len(keys) not in (len(KEYS) - 2, len(KEYS)):
+    if list(r) != keys or len(keys) not in (len(KEYS), len(KEYS) - 12):
         yield "key order"
     if not 0 <= age <= 99:
         yield "age range"
@@ -85,13 +95,19 @@ def broken(r):
     for key in KEYS:
         if key.startswith("ocean_") and not 20 <= r[key] <= 80:
             yield "OCEAN score"
-    for key in ("persona", "cultural_background"):
-        text = r.get(key, "x.")
-        if not text.endswith(".") or "  " in text or "{" in text:
+    for key, youngest in TEXTS.items() if "persona" in r else ():
+        text = r[key]
+        if (text is None) != (age < youngest):
+            yield "age gate of " + key
+        elif text is not None and (text[-1] not in ".!?" or "  " in text or
+                                   "{" in text or len(text) < 60):
             yield "fault in " + key
-    if "persona" in r and (r["first_name"] not in r["persona"] or
-                           r["city"] not in r["persona"]):
-        yield "persona without name or place"
+    for key, youngest in LISTS.items() if "persona" in r else ():
+        if (r[key] is None) != (age < youngest):
+            yield "age gate of " + key
+        elif r[key] is not None and not (
+                3 <= len(set(r[key])) == len(r[key]) <= 5):
+            yield "fault in " + key
 
 
 def published(folder):

@@ -5,11 +5,14 @@
  *     print_rows --audit MODEL [ROWS [SEED]]   the audit's report */
 #include "common/clock.h"
 #include "population/audit_report.h"
+#include "population/prose.h"
 #include "population/range.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { DIR_BYTES = 4096 };
 
 static uint64_t
 number(int argc, char **argv, int at, uint64_t otherwise)
@@ -114,6 +117,16 @@ print_audit(const struct sampler *s, uint64_t rows)
     return 0;
 }
 
+/* Phrases lie beside the model. */
+static void
+folder_of(const char *model, char dir[DIR_BYTES])
+{
+    const char *slash = strrchr(model, '/');
+
+    (void)snprintf(dir, DIR_BYTES, "%.*s", slash ? (int)(slash - model) : 1,
+                   slash ? model : ".");
+}
+
 int
 main(int argc, char **argv)
 {
@@ -121,19 +134,23 @@ main(int argc, char **argv)
     bool audit = argc > 1 && strcmp(argv[1], "--audit") == 0;
     int at = timing || audit ? 2 : 1;
     co_auto(model_freep) struct model *m = NULL;
+    co_auto(prose_freep) struct prose *prose = NULL;
     co_auto(sampler_freep) struct sampler *s = NULL;
     struct co_diag diag = {""};
+    char dir[DIR_BYTES];
 
     if (argc <= at) {
         fputs("usage: print_rows [--time|--audit] MODEL ...\n", stderr);
         return 2;
     }
-    if (model_open(argv[at], &diag, &m) ||
+    folder_of(argv[at], dir);
+    if (model_open(argv[at], &diag, &m) || prose_open(m, dir, &diag, &prose) ||
         sampler_new(m, number(argc, argv, audit ? at + 2 : at + 1, 42), NULL, 0,
                     &diag, &s)) {
         fprintf(stderr, "print_rows: %s\n", diag.text);
         return 1;
     }
+    sampler_set_prose(s, prose);
     if (timing) return time_rows(s, number(argc, argv, at + 1, 500000));
     if (audit) return print_audit(s, number(argc, argv, at + 1, 1000000));
     return print_rows(s, number(argc, argv, at + 2, 20),

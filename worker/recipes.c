@@ -19,6 +19,7 @@ struct recipe_entry {
 
 struct recipes {
     const struct model *model;
+    const struct prose *prose;
     uint64_t gets;
     struct recipe_entry entries[RECIPES_MAX]; /* sampler NULL: free */
     struct range_maker *makers[MAKERS_MAX];
@@ -26,12 +27,14 @@ struct recipes {
 };
 
 enum co_err
-recipes_new(const struct model *model, struct recipes **ret_recipes)
+recipes_new(const struct model *model, const struct prose *prose,
+            struct recipes **ret_recipes)
 {
     struct recipes *r = calloc(1, sizeof *r);
 
     if (!r) return CO_NOMEM;
     r->model = model;
+    r->prose = prose;
     *ret_recipes = r;
     return CO_OK;
 }
@@ -83,6 +86,12 @@ check_recipe(const struct recipes *r, const struct recipe *recipe,
                        ", here is %016" PRIx64,
                        recipe->model_hash, model_hash(r->model));
     }
+    if (recipe->phrases != prose_hash(r->prose)) {
+        return co_fail(diag, CO_INVALID,
+                       "the recipe is for phrases %016" PRIx64
+                       ", here are %016" PRIx64,
+                       recipe->phrases, prose_hash(r->prose));
+    }
     return CO_OK;
 }
 
@@ -98,6 +107,7 @@ make_entry(const struct recipes *r, uint64_t hash, struct co_bytes blob,
     if (!err) err = recipe_sampler(&recipe, r->model, diag, &made->sampler);
     if (!err) {
         sampler_set_recipe(made->sampler, hash);
+        sampler_set_prose(made->sampler, r->prose);
         made->hash = hash;
         made->dedup = recipe.dedup;
     }

@@ -3,6 +3,7 @@
  * Not thread-safe: belongs to the worker's loop. */
 #pragma once
 #include "common/bytes.h"
+#include "population/prose.h"
 #include "population/range.h"
 
 struct recipes; /* opaque */
@@ -16,8 +17,9 @@ struct recipe_use {
     struct recipe_entry *entry;
 };
 
-/* model is borrowed and must outlive the cache. */
+/* model and prose are borrowed and must outlive the cache. */
 co_must_use enum co_err recipes_new(const struct model *model,
+                                    const struct prose *prose,
                                     struct recipes **ret_recipes);
 void recipes_free(struct recipes *r);
 CO_DEFINE_FREEP(struct recipes, recipes_free)

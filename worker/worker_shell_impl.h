@@ -29,6 +29,7 @@ struct worker_shell {
     char services_text[512];
 
     struct model *model;
+    struct prose *prose;
     struct recipes *recipes;
     struct assets *assets;
     struct spill *spill;

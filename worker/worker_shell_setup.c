@@ -72,14 +72,15 @@ open_model(struct worker_shell *s)
     enum co_err err = model_locate(s->config->data, "us", path, &why);
 
     if (!err) err = model_open(path, &why, &s->model);
+    if (!err) err = prose_open(s->model, s->config->data, &why, &s->prose);
     if (err) {
         co_log(CO_LOG_WARN, "model.missing", "why=%s",
                co_log_quote(why.text).text);
         return CO_OK;
     }
-    err = recipes_new(s->model, &s->recipes);
+    err = recipes_new(s->model, s->prose, &s->recipes);
     if (err) return err;
-    s->fingerprint = population_fingerprint(s->model);
+    s->fingerprint = population_fingerprint(s->model, s->prose);
     return CO_OK;
 }
 
@@ -230,6 +231,7 @@ worker_shell_release(struct worker_shell *s)
     spill_free(s->spill);
     assets_free(s->assets);
     recipes_free(s->recipes);
+    prose_free(s->prose);
     model_free(s->model);
     if (s->epoll_fd >= 0) (void)close(s->epoll_fd);
 }

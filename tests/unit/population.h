@@ -1,6 +1,7 @@
 /* population.h - what the tests of population/ share: the built model and
  * samplers over it. */
 #pragma once
+#include "population/prose.h"
 #include "population/sampler.h"
 #include "tests/co_test.h"
 
@@ -27,4 +28,17 @@ given_sampler(const struct model *m, uint64_t seed,
         fail_msg("%s", diag.text);
     }
     return s;
+}
+
+/* The shipped phrases. */
+static inline struct prose *
+given_prose(const struct model *m)
+{
+    struct co_diag diag = {""};
+    struct prose *prose = NULL;
+
+    if (prose_open(m, CO_SOURCE_DIR "/data", &diag, &prose)) {
+        fail_msg("%s", diag.text);
+    }
+    return prose;
 }

@@ -8,6 +8,7 @@
 
 struct fixture {
     struct model *m;
+    struct prose *prose;
     struct sampler *s;
     struct range_maker *r;
     struct co_buf buf, raw;
@@ -24,7 +25,9 @@ set_up(void **state)
     struct fixture *f = calloc(1, sizeof *f);
 
     f->m = given_model();
+    f->prose = given_prose(f->m);
     f->s = given_sampler(f->m, 42, c, 2);
+    sampler_set_prose(f->s, f->prose);
     assert_int_equal(range_maker_new(&f->r), CO_OK);
     co_buf_init(&f->buf, 8 << 20);
     co_buf_init(&f->raw, 8 << 20);
@@ -39,6 +42,7 @@ tear_down(void **state)
 
     range_maker_free(f->r);
     sampler_free(f->s);
+    prose_free(f->prose);
     model_free(f->m);
     co_buf_fini(&f->buf);
     co_buf_fini(&f->raw);

@@ -43,7 +43,7 @@ recipe_text(const struct model *m, const char *yaml)
         spec_free(spec);
         return NULL;
     }
-    recipe = recipe_of_spec(spec, 1, 0xabcdef);
+    recipe = recipe_of_spec(spec, 1, 0xabcdef, 0x123456);
     co_buf_init(&buf, RECIPE_BYTES_MAX);
     assert_int_equal(recipe_write(&recipe, &buf), CO_OK);
     text = strdup(co_buf_text(&buf));
@@ -65,7 +65,8 @@ assert_recipe(const struct model *m, const char *yaml, const char *want)
 #define BEFORE_REST                                                            \
     ",\"generator\":1,\"grid\":250,\"job\":\"personas\","                      \
     "\"model\":\"0000000000abcdef\",\"phases\":[\"corpus\",\"compose\"],"      \
-    "\"population\":\"us\",\"provider\":\"builtin\",\"seed\":\"42\","          \
+    "\"phrases\":\"0000000000123456\",\"population\":\"us\",\"provider\":"     \
+    "\"builtin\",\"seed\":\"42\","                                             \
     "\"version\":1,\"where\":"
 #define BEFORE "{\"dedup\":\"exact\"" BEFORE_REST
 
@@ -81,7 +82,7 @@ the_recipe_is_canonical_json(void **state)
     again = json_dumps(root, JSON_COMPACT | JSON_SORT_KEYS);
     assert_string_equal(again, text);
     /* Golden: a folder made today must be known tomorrow. */
-    assert_int_equal(recipe_hash(text, strlen(text)), 0x6c702ad834c53e72);
+    assert_int_equal(recipe_hash(text, strlen(text)), 0x2c0779cc72debbed);
     free(again);
     json_decref(root);
     free(text);
@@ -212,6 +213,7 @@ a_recipe_survives_the_way_to_the_worker(void **state)
     assert_true(recipe.seed == UINT64_MAX);
     assert_int_equal(recipe.generator, 1);
     assert_int_equal(recipe.model_hash, 0xabcdef);
+    assert_int_equal(recipe.phrases, 0x123456);
     assert_int_equal(recipe.phases, SPEC_CORPUS);
     assert_false(recipe.dedup);
     assert_int_equal(recipe.where.count, 2);
@@ -228,7 +230,8 @@ a_recipe_survives_the_way_to_the_worker(void **state)
 #define WITH_MIX(mix)                                                          \
     "{\"generator\":1,\"grid\":250,\"job\":\"personas\",\"mix\":" mix          \
     ",\"model\":\"0000000000abcdef\",\"phases\":[\"corpus\",\"compose\"],"     \
-    "\"population\":\"us\",\"provider\":\"builtin\",\"seed\":\"42\","          \
+    "\"phrases\":\"0000000000123456\",\"population\":\"us\",\"provider\":"     \
+    "\"builtin\",\"seed\":\"42\","                                             \
     "\"version\":1,\"where\":{}}"
 
 static void
@@ -244,7 +247,8 @@ hostile_recipes_are_refused(void **state)
         {"{\"version\":2}", CO_VERSION,
          "recipe: version 2; this program reads 1"},
         {"{\"version\":1}", CO_INVALID,
-         "recipe: generator, seed, model or phases are missing or wrong"},
+         "recipe: generator, seed, model, phases or phrases are missing or "
+         "wrong"},
         {BEFORE "[]}", CO_INVALID, "recipe: where is not an object"},
         {BEFORE "{\"shoe\":1}}", CO_NOTFOUND,
          "recipe: bad condition on \"shoe\""},

@@ -5,9 +5,21 @@
 #include <jansson.h>
 #include <string.h>
 
+enum { TEXT_KEYS = 12 };
+
 static const char *const all_keys[] = {"uuid",
+                                       "professional_persona",
+                                       "sports_persona",
+                                       "arts_persona",
+                                       "travel_persona",
+                                       "culinary_persona",
                                        "persona",
                                        "cultural_background",
+                                       "skills_and_expertise",
+                                       "skills_and_expertise_list",
+                                       "hobbies_and_interests",
+                                       "hobbies_and_interests_list",
+                                       "career_goals_and_ambitions",
                                        "sex",
                                        "age",
                                        "marital_status",
@@ -52,7 +64,7 @@ check_row(const struct sampler *s, uint64_t row, enum row_level level)
     assert_non_null(json);
     json_object_foreach(json, key, value)
     {
-        if (level == ROW_ATTRIBUTES && k == 1) k = 3;
+        if (level == ROW_ATTRIBUTES && k == 1) k += TEXT_KEYS;
         assert_string_equal(key, all_keys[k++]);
         assert_false(json_is_real(value));
     }
@@ -69,14 +81,17 @@ static void
 rows_are_json_with_keys_in_schema_order(void **state)
 {
     struct model *m = given_model();
+    struct prose *prose = given_prose(m);
     struct sampler *s = given_sampler(m, 42, NULL, 0);
 
     (void)state;
+    sampler_set_prose(s, prose);
     for (uint64_t i = 0; i < 3000; i++) {
         check_row(s, i, ROW_TEXTS);
         check_row(s, i, ROW_ATTRIBUTES);
     }
     sampler_free(s);
+    prose_free(prose);
     model_free(m);
 }
 
@@ -84,11 +99,13 @@ static void
 a_full_buffer_is_an_error_and_no_half_row(void **state)
 {
     struct model *m = given_model();
+    struct prose *prose = given_prose(m);
     struct sampler *s = given_sampler(m, 42, NULL, 0);
     struct co_buf buf;
     struct person p;
 
     (void)state;
+    sampler_set_prose(s, prose);
     co_buf_init(&buf, ROW_MAX_BYTES - 1);
     sampler_draw(s, 0, &p);
     row_write(s, &p, ROW_TEXTS, &buf);
@@ -96,6 +113,7 @@ a_full_buffer_is_an_error_and_no_half_row(void **state)
     assert_int_equal(buf.len, 0);
     co_buf_fini(&buf);
     sampler_free(s);
+    prose_free(prose);
     model_free(m);
 }
 

@@ -2,7 +2,7 @@
 #include "common/hash.h"
 #include "job/recipe.h"
 #include "population/generator.h"
-#include "tests/co_test.h"
+#include "tests/unit/population.h"
 #include "worker/assets.h"
 #include "worker/recipes.h"
 #include "worker/work.h"
@@ -14,6 +14,7 @@
 enum { MS = 1000 };
 
 static struct model *model;
+static struct prose *prose;
 static struct service_env env;
 static struct co_buf recipe_json;
 static uint64_t recipe_name;
@@ -28,14 +29,16 @@ open_all(void **state)
         print_error("%s\n", diag.text);
         return -1;
     }
+    prose = given_prose(model);
     const struct recipe recipe = {.generator = GENERATOR_VERSION,
                                   .model_hash = model_hash(model),
+                                  .phrases = prose_hash(prose),
                                   .seed = 42,
                                   .phases = SPEC_CORPUS | SPEC_COMPOSE};
     co_buf_init(&recipe_json, 1 << 20);
     if (recipe_write(&recipe, &recipe_json)) return -1;
     recipe_name = recipe_hash(recipe_json.data, recipe_json.len);
-    return recipes_new(model, &env.recipes) ? -1 : 0;
+    return recipes_new(model, prose, &env.recipes) ? -1 : 0;
 }
 
 static int
@@ -43,6 +46,7 @@ close_all(void **state)
 {
     (void)state;
     recipes_free(env.recipes);
+    prose_free(prose);
     model_free(model);
     co_buf_fini(&recipe_json);
     return 0;
@@ -177,6 +181,7 @@ compose_hashes_and_leaves_out_what_it_is_told(void **state)
 {
     const struct recipe recipe = {.generator = GENERATOR_VERSION,
                                   .model_hash = model_hash(model),
+                                  .phrases = prose_hash(prose),
                                   .seed = 42,
                                   .phases = SPEC_CORPUS | SPEC_COMPOSE,
                                   .dedup = true};
@@ -288,7 +293,7 @@ samplers_are_made_once_a_recipe_and_at_most_16(void **state)
     struct co_diag diag;
 
     (void)state;
-    assert_int_equal(recipes_new(model, &r), CO_OK);
+    assert_int_equal(recipes_new(model, prose, &r), CO_OK);
     assert_int_equal(recipes_get(r, 1, blob, &first, &diag), CO_OK);
     assert_int_equal(recipes_get(r, 1, blob, &again, &diag), CO_OK);
     assert_ptr_equal(first.sampler, again.sampler);
