@@ -18,6 +18,7 @@ enum {
     FORMAT = 1,
     MANIFEST_BYTES_MAX = 1 << 30, /* as many as the coordinator writes */
     RUN_BYTES_MAX = 1 << 20,
+    READ_ROOM = 1 << 20, /* for the last read */
     NUMBER_DIGITS_MAX = 12,
 };
 
@@ -246,7 +247,7 @@ is_complete(const struct outdir *o)
     struct scan_value run;
     struct co_buf text;
 
-    co_buf_init(&text, RUN_BYTES_MAX);
+    co_buf_init(&text, RUN_BYTES_MAX + READ_ROOM);
     (void)snprintf(path, sizeof path, "%s/run.json", o->dir);
     if (co_fs_read_file(path, RUN_BYTES_MAX, &text, NULL) == CO_OK &&
         scan_value_of((const char *)text.data, text.len, &run) == CO_OK) {
@@ -277,7 +278,7 @@ take_manifest(struct outdir *o, struct co_diag *diag)
 
     (void)snprintf(path, sizeof path, "%s/MANIFEST.json", o->dir);
     if (access(path, F_OK)) return CO_OK;
-    co_buf_init(&text, MANIFEST_BYTES_MAX);
+    co_buf_init(&text, (size_t)MANIFEST_BYTES_MAX + READ_ROOM);
     err = co_fs_read_file(path, MANIFEST_BYTES_MAX, &text, diag);
     if (!err) err = read_manifest(o, &text, &listed, diag);
     co_buf_fini(&text);

@@ -93,12 +93,9 @@ static bool
 needs_quotes(const char *at, size_t len)
 {
     if (len == 0 || at[0] == ' ' || at[len - 1] == ' ') return true;
-    for (size_t i = 0; i < len; i++) {
-        if (at[i] == '"' || at[i] == ',' || at[i] == '\n' || at[i] == '\r') {
-            return true;
-        }
-    }
-    return false;
+    /* Four passes of memchr are faster than one of ours. */
+    return memchr(at, '"', len) || memchr(at, ',', len) ||
+           memchr(at, '\n', len) || memchr(at, '\r', len);
 }
 
 void

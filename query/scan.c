@@ -147,6 +147,7 @@ add_child(struct scan_plan *plan, uint32_t parent, const struct scan_step *step,
           uint32_t *ret_node)
 {
     struct node *node = &plan->nodes[plan->count];
+    uint32_t *last;
     char *name = NULL;
 
     if (plan->count == NODES_MAX) return CO_FULL;
@@ -154,9 +155,12 @@ add_child(struct scan_plan *plan, uint32_t parent, const struct scan_step *step,
         name = strndup(step->name, step->len);
         if (!name) return CO_NOMEM;
     }
-    *node = (struct node){name, step->len, NO_SLOT, NO_NODE,
-                          plan->nodes[parent].child};
-    plan->nodes[parent].child = plan->count;
+    *node = (struct node){name, step->len, NO_SLOT, NO_NODE, NO_NODE};
+    last = &plan->nodes[parent].child;
+    while (*last != NO_NODE) {
+        last = &plan->nodes[*last].next;
+    }
+    *last = plan->count;
     *ret_node = plan->count++;
     return CO_OK;
 }
@@ -307,6 +311,20 @@ is_enough(const struct pass *s)
     return s->plan && !s->plan->strict && s->left == 0;
 }
 
+/* The child that an entry is. Rows have their members in one order, and so has
+ * a plan of all columns: mostly it is the one behind the last. */
+static uint32_t
+child_at(const struct scan_plan *plan, uint32_t node, uint32_t guess,
+         const struct scan_value *value, uint32_t i)
+{
+    size_t len = value->key ? value->key_len : i;
+
+    if (guess != NO_NODE && node_is(&plan->nodes[guess], value->key, len)) {
+        return guess;
+    }
+    return child_of(plan, node, value->key, len);
+}
+
 static enum co_err
 read_entries(struct pass *s, uint32_t node, bool fetch, char close)
 {
@@ -314,6 +332,7 @@ read_entries(struct pass *s, uint32_t node, bool fetch, char close)
     /* A strict plan knows all members down to its deepest paths. */
     bool strict = fetch && object && s->plan->strict &&
                   s->plan->nodes[node].child != NO_NODE;
+    uint32_t guess = fetch ? s->plan->nodes[node].child : NO_NODE;
 
     for (uint32_t i = 0;; i++) {
         struct scan_value value = {.type = SCAN_MISSING};
@@ -324,8 +343,8 @@ read_entries(struct pass *s, uint32_t node, bool fetch, char close)
         if (end) return CO_OK;
         if (object && !read_key(s, &value)) return CO_INVALID;
         if (fetch) {
-            child = object ? child_of(s->plan, node, value.key, value.key_len)
-                           : child_of(s->plan, node, NULL, i);
+            child = child_at(s->plan, node, guess, &value, i);
+            if (child != NO_NODE) guess = s->plan->nodes[child].next;
         }
         if (strict && child == NO_NODE) {
             s->p = value.key;

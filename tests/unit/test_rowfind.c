@@ -1,126 +1,8 @@
 /* test_rowfind.c - files of rows: found by index and uuid, refused when they
- * are not what was promised. The folder is made here, frame by frame. */
-#include "common/fs.h"
-#include "common/hash.h"
-#include "population/row.h"
+ * are not what was promised. */
+#include "query/frames.h"
 #include "query/rowfind.h"
-#include "tests/co_test.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-#include <zstd.h>
-
-enum { SEED = 7, RECIPE = 0xabc, FRAME = 10, FRAMES = 4, SHARDS = 3 };
-
-static char root[] = "/tmp/co-test-rowfind-XXXXXX";
-static char dir[64];
-static struct co_diag diag;
-
-/* Candidates 0 to 4, 13, 20 to 29, 57, 58 and 79 were not accepted. */
-static bool
-is_hole(uint64_t row)
-{
-    return row < 5 || row == 13 || row / 10 == 2 || row == 57 || row == 58 ||
-           row == 79;
-}
-
-static void
-put_row(struct co_buf *out, uint64_t row)
-{
-    char uuid[37] = "";
-
-    row_uuid(RECIPE, SEED, row, uuid);
-    co_buf_printf(out,
-                  "{\"uuid\":\"%s\",\"age\":%d,\"provenance\":{\"row\":%d,"
-                  "\"seed\":%d,\"recipe_hash\":\"0000000000000abc\"}}\n",
-                  uuid, (int)(row % 90), (int)row, SEED);
-}
-
-/* A frame of the candidates from first on. */
-static void
-put_frame(struct co_buf *file, uint64_t first)
-{
-    struct co_buf rows;
-    size_t n;
-    uint8_t *to;
-
-    co_buf_init(&rows, 1 << 20);
-    for (uint64_t row = first; row < first + FRAME; row++) {
-        if (!is_hole(row)) put_row(&rows, row);
-    }
-    if (rows.len) { /* a cell without rows has no frame */
-        to = co_buf_reserve(file, ZSTD_compressBound(rows.len));
-        n = ZSTD_compress(to, ZSTD_compressBound(rows.len), rows.data, rows.len,
-                          1);
-        assert_false(ZSTD_isError(n));
-        co_buf_commit(file, n);
-    }
-    co_buf_fini(&rows);
-}
-
-static void
-shard_bytes(uint64_t shard, struct co_buf *file)
-{
-    co_buf_init(file, 1 << 20);
-    for (uint64_t i = 0; i < FRAMES; i++) {
-        put_frame(file, (shard * FRAMES + i) * FRAME);
-    }
-}
-
-static void
-write_manifest(void)
-{
-    struct co_buf out, file;
-
-    co_buf_init(&out, 1 << 16);
-    co_buf_puts(&out, "{\"format\":1,\"recipe\":{\"seed\":18446744073709551615}"
-                      ",\"shards\":[");
-    for (uint64_t k = 0; k < SHARDS; k++) {
-        shard_bytes(k, &file);
-        co_buf_printf(&out,
-                      "%s{\"file\":\"part-%05d.jsonl.zst\",\"rows\":9,"
-                      "\"bytes\":%zu,\"xxh3_64\":\"%016llx\",\"raw_bytes\":5}",
-                      k ? "," : "", (int)k, file.len,
-                      (unsigned long long)co_hash64(file.data, file.len, 0));
-        co_buf_fini(&file);
-    }
-    co_buf_puts(&out, "]}");
-    assert_int_equal(
-        co_fs_write_atomic(dir, "MANIFEST.json", out.data, out.len, &diag),
-        CO_OK);
-    co_buf_fini(&out);
-}
-
-static int
-setup(void **state)
-{
-    static int number;
-    struct co_buf file;
-    char name[64];
-
-    (void)state;
-    (void)snprintf(dir, sizeof dir, "%s/%d", root, number++);
-    assert_int_equal(co_fs_mkdirs(dir, &diag), CO_OK);
-    for (uint64_t k = 0; k < SHARDS; k++) {
-        shard_bytes(k, &file);
-        (void)snprintf(name, sizeof name, "part-%05d.jsonl.zst", (int)k);
-        assert_int_equal(
-            co_fs_write_atomic(dir, name, file.data, file.len, &diag), CO_OK);
-        co_buf_fini(&file);
-    }
-    write_manifest();
-    diag.text[0] = '\0';
-    return 0;
-}
-
-static void
-write_text(const char *name, const char *text)
-{
-    assert_int_equal(co_fs_write_atomic(dir, name, text, strlen(text), &diag),
-                     CO_OK);
-}
+#include "tests/unit/corpus_folder.h"
 
 static struct rowfind *
 opened(struct outdir **ret_dir)
@@ -352,20 +234,6 @@ only_names_of_shards_are_taken(void **state)
     }
     assert_true(outdir_shard_number("part-123456.jsonl.zst", &n));
     assert_int_equal(n, 123456);
-}
-
-static int
-make_root(void **state)
-{
-    (void)state;
-    return mkdtemp(root) ? 0 : -1;
-}
-
-static int
-remove_root(void **state)
-{
-    (void)state;
-    return co_fs_remove_tree(root, NULL);
 }
 
 int
