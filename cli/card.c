@@ -44,7 +44,7 @@ static const struct item items[] = {
     {NULL, "State", "state", FORM_VALUE},
     {NULL, "Zip code", "zipcode", FORM_VALUE},
     {NULL, "Country", "country", FORM_VALUE},
-    {NULL, "Lives", "household.type", FORM_VALUE},
+    {NULL, "Household", "household.type", FORM_VALUE},
     {NULL, "People at home", "household.size", FORM_VALUE},
     {NULL, "Own children", "household.children", FORM_AGES},
     {NULL, "Tenure", "household.tenure", FORM_VALUE},

@@ -1,5 +1,10 @@
-"""A corpus that was made, read again: `cohort show`."""
+"""A corpus that was made, read again: `cohort show`, `query`, `export`."""
+import csv
+import glob
 import json
+import os
+import signal
+import subprocess
 import unittest
 
 import harness
@@ -44,6 +49,107 @@ class Corpus(harness.SystemTest):
             self.assertEqual(code, exit_code, err)
             self.assertIn(said, err)
             self.assertEqual(text.splitlines(), lines[:1])
+
+    # -- query -----------------------------------------------------------------
+
+    def test_conditions_find_what_python_finds(self):
+        lines, rows = self.make(5000, where="{age: {min: 10}}")
+        out = self.bench.path("out")
+        for text, holds in (
+            ("age >= 30 and state = 'TX'", lambda r: r["age"] >= 30 and r["state"] == "TX"),
+            ("not (sex = 'Male' or age < 40)", lambda r: r["sex"] != "Male" and r["age"] >= 40),
+            ("occupation is null", lambda r: r["occupation"] is None),
+            ("occupation ~ 'NURSE'", lambda r: "nurse" in (r["occupation"] or "").lower()),
+            ("last_name like 'Mc%'", lambda r: r["last_name"].startswith("Mc")),
+            ("row in (3, 4999, 12345)", lambda r: r["provenance"]["row"] in (3, 4999, 12345)),
+            ("age > 200", lambda r: False),
+        ):
+            want = [line for line, row in zip(lines, rows) if holds(row)]
+            code, got, err = self.bench.cohort("query", out, text, "--format", "jsonl", "--verify")
+            self.assertEqual(code, 0, err)
+            self.assertEqual(got.splitlines(), want, text)
+            code, got, err = self.bench.cohort("query", out, text, "--count")
+            self.assertEqual((code, got), (0, f"{len(want)}\n"), text + err)
+            code, got, err = self.bench.cohort("query", out, text, "--format", "jsonl", "--limit", 3)
+            self.assertEqual((code, got.splitlines()), (0, want[:3]), text + err)
+
+    def test_a_wrong_condition_is_exit_2_and_points_at_it(self):
+        self.make(500)
+        code, text, err = self.bench.cohort("query", self.bench.path("out"), "age > 3 and agee = 4")
+        self.assertEqual((code, text), (2, ""))
+        self.assertIn("did you mean age?\n  age > 3 and agee = 4\n              ^^^^\n", err)
+        self.assertEqual(self.bench.cohort("query", self.bench.path("nowhere"), "age > 3")[0], 2)
+
+    # -- export ----------------------------------------------------------------
+
+    def test_a_csv_holds_what_the_rows_hold(self):
+        _, rows = self.make(1500)
+        path = self.bench.path("all.csv")
+        code, _, err = self.bench.cohort("export", self.bench.path("out"), "--format", "csv", "--to", path)
+        self.assertEqual(code, 0, err)
+        with open(path, newline="") as f:
+            cells = list(csv.reader(f))
+        self.assertEqual(len(cells), 1501)
+        for row, line in zip(rows, cells[1:]):
+            self.assertEqual(len(line), len(cells[0]))
+            for name, cell in zip(cells[0], line):
+                value = row
+                for part in name.split("."):
+                    value = value[part]
+                if value is None:
+                    self.assertEqual(cell, "", name)
+                else:
+                    self.assertEqual(cell, value if isinstance(value, str) else json.dumps(value, separators=(",", ":")))
+
+    def test_jsonl_is_the_rows_and_provenance_can_go(self):
+        lines, rows = self.make(1500)
+        out = self.bench.path("out")
+        code, text, err = self.bench.cohort("export", out, "--format", "jsonl")
+        self.assertEqual((code, text.splitlines()), (0, lines), err)
+        code, text, err = self.bench.cohort("export", out, "--format", "jsonl", "--no-provenance", "--where", "age > 50")
+        for row in rows:
+            del row["provenance"]
+        self.assertEqual([json.loads(l) for l in text.splitlines()], [r for r in rows if r["age"] > 50])
+
+    def test_what_cannot_be_written_leaves_the_old_file(self):
+        self.make(1500)
+        out, path = self.bench.path("out"), self.bench.path("x.jsonl")
+        with open(path, "w") as f:
+            f.write("old")
+        code, _, err = self.bench.cohort("export", out, "--format", "parquet", "--to", path)
+        self.assertEqual(code, 2)
+        self.assertIn("does not exist in this version", err)
+        shard = sorted(glob.glob(os.path.join(out, "part-*")))[1]
+        with open(shard, "r+b") as f:
+            f.seek(100)
+            f.write(b"\xff\xff\xff\xff")
+        code, _, err = self.bench.cohort("export", out, "--format", "jsonl", "--verify", "--to", path)
+        self.assertEqual(code, 1)
+        self.assertIn(os.path.basename(shard), err)
+        with open(path) as f:
+            self.assertEqual(f.read(), "old")
+        self.assertEqual(glob.glob(self.bench.path(".x*")), [])
+
+    def test_a_reader_that_leaves_is_no_failure(self):
+        self.make(2500)
+        args = [f"{harness.BIN}/cohort", "export", self.bench.path("out"), "--format", "jsonl"]
+        with subprocess.Popen(args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.bench.env()) as proc:
+            self.assertTrue(json.loads(proc.stdout.readline()))
+            proc.stdout.close()
+            self.assertEqual(proc.stderr.read(), b"")
+            self.assertEqual(proc.wait(30 * harness.FACTOR), 0)
+
+    def test_sealed_files_can_be_read_while_the_run_goes_on(self):
+        job = self.bench.job(2000000, shard_rows=1000)
+        proc = self.bench.start("command", [f"{harness.BIN}/cohort", "run", job, "--workers", "1"])
+        out = self.bench.path("out")
+        harness.wait_for("a sealed file", lambda: glob.glob(os.path.join(out, "part-*.jsonl.zst")), alive=[proc])
+        code, text, err = self.bench.cohort("query", out, "row < 5", "--count", seconds=60)
+        self.assertEqual((code, text), (0, "5\n"), err)
+        code, text, err = self.bench.cohort("show", out, 3, "--json")
+        self.assertEqual((code, json.loads(text)["provenance"]["row"]), (0, 3), err)
+        proc.kill(signal.SIGTERM)
+        self.assertEqual(proc.wait(60), 3, proc.log())
 
 
 if __name__ == "__main__":

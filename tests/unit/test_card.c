@@ -45,7 +45,7 @@ known_columns_are_put_into_words(void **state)
     (void)state;
     assert_has(text, "Zo\xc3\xab Richman, 47, Tampa, FL\nu-1 in out/x\n");
     assert_has(text, "\nHome\n  City                Tampa\n");
-    assert_has(text, "  Lives               With spouse\n");
+    assert_has(text, "  Household           With spouse\n");
     assert_has(text, "  Own children        9, 6 years old\n");
     assert_has(text, "  Household income    $75,000 to $99,999 a year\n");
     assert_has(text, "  Income              $54,300 a year\n");
