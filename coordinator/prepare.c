@@ -78,7 +78,10 @@ make_sampler(struct prepared *p, struct co_diag *diag)
         p->spec, GENERATOR_VERSION, model_hash(p->model), prose_hash(p->prose));
     enum co_err err = recipe_sampler(&recipe, p->model, diag, &p->sampler);
 
-    if (!err) sampler_set_recipe(p->sampler, p->recipe_hash);
+    if (!err) {
+        sampler_set_recipe(p->sampler, p->recipe_hash);
+        sampler_set_prose(p->sampler, p->prose);
+    }
     return err;
 }
 

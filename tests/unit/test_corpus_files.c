@@ -15,6 +15,7 @@ static const char recipe[] = "{\"seed\":\"42\"}";
 struct fixture {
     char dir[48];
     struct model *model;
+    struct prose *prose;
     struct sampler *sampler;
     struct personas *personas;
     struct corpus_facts facts;
@@ -68,7 +69,9 @@ setup(void **state)
     f = (struct fixture){.dir = "/tmp/cohort-test-corpus-XXXXXX"};
     assert_non_null(mkdtemp(f.dir));
     f.model = given_model();
+    f.prose = given_prose(f.model);
     f.sampler = given_sampler(f.model, 42, NULL, 0);
+    sampler_set_prose(f.sampler, f.prose);
     assert_int_equal(corpus_table_cells(f.sampler, cells), CO_OK);
     assert_int_equal(personas_new(&options, &f.personas), CO_OK);
     f.facts = (struct corpus_facts){
@@ -92,6 +95,7 @@ teardown(void **state)
     json_decref(f->json);
     personas_free(f->personas);
     sampler_free(f->sampler);
+    prose_free(f.prose);
     model_free(f->model);
     return (int)co_fs_remove_tree(f->dir, NULL);
 }
