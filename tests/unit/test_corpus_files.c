@@ -95,7 +95,7 @@ teardown(void **state)
     json_decref(f->json);
     personas_free(f->personas);
     sampler_free(f->sampler);
-    prose_free(f.prose);
+    prose_free(f->prose);
     model_free(f->model);
     return (int)co_fs_remove_tree(f->dir, NULL);
 }
