@@ -1,7 +1,7 @@
 /* expected.c - see expected.h. Every cell of the conditioned main joint is
  * spread over the attributes that are drawn given it alone (education,
  * marital status, employment, origin); conditions on them scale the cell. */
-#include "population/expected.h"
+#include "population/expected_home.h"
 
 #include <string.h>
 
@@ -118,6 +118,10 @@ expected_shares(const struct sampler *s, const struct joints *j,
 {
     memset(ret_shares, 0, j->cells[id] * sizeof *ret_shares);
     *ret_kind = EXPECTED_NONE;
+    if (expected_home(s, j, id, ret_shares, ret_kind)) {
+        to_shares(ret_shares, j->cells[id]);
+        return CO_OK;
+    }
     if (!has_target(id)) return CO_OK;
     for (size_t i = 0; i < sampler_cells(s); i++) {
         struct person cell;

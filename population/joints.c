@@ -81,6 +81,9 @@ static const struct dim dims[DIM_COUNT] = {
     [DIM_OCCUPATION_LEVEL] = {.size = MODEL_OCC_LEVELS,
                               .of = level_at_work,
                               .labels = level_labels},
+    [DIM_HOME_AGE] = {.ages = AGES(18, 35, 65)}, /* B09021 */
+    [DIM_ARRANGEMENT] = {.attribute = true, .id = ATTR_HOUSEHOLD_TYPE},
+    [DIM_LANGUAGE] = {.attribute = true, .id = ATTR_LANGUAGE},
 };
 
 static const struct joint joints[JOINT_COUNT] = {
@@ -126,6 +129,17 @@ static const struct joint joints[JOINT_COUNT] = {
                           "7 statuses",
                           true,
                           {DIM_EMPLOYMENT}},
+    [JOINT_ARRANGEMENT_AGE_STATE] = {"household type x age x state",
+                                     "18 and over",
+                                     "states, 3 age groups, 7 arrangements",
+                                     false,
+                                     {DIM_STATE, DIM_HOME_AGE,
+                                      DIM_ARRANGEMENT}},
+    [JOINT_LANGUAGE_STATE] = {"language x state",
+                              "everybody",
+                              "states, every language of the model",
+                              false,
+                              {DIM_STATE, DIM_LANGUAGE}},
 };
 
 /* --- dimensions -------------------------------------------------------- */

@@ -24,6 +24,8 @@ enum joint_id {
     JOINT_EDUCATION,
     JOINT_MARITAL,
     JOINT_EMPLOYMENT,
+    JOINT_ARRANGEMENT_AGE_STATE, /* state, 3 age groups from 18, arrangement */
+    JOINT_LANGUAGE_STATE,        /* state, language */
     JOINT_COUNT
 };
 
@@ -45,6 +47,9 @@ enum joint_dim {
     DIM_MARITAL_AGE,
     DIM_OCCUPATION,
     DIM_OCCUPATION_LEVEL,
+    DIM_HOME_AGE,
+    DIM_ARRANGEMENT,
+    DIM_LANGUAGE,
     DIM_COUNT
 };
 

@@ -65,12 +65,8 @@ draw_cell(const struct sampler *s, struct person *p)
 static void
 draw_hispanic(const struct sampler *s, struct person *p)
 {
-    const struct model *m = s->m;
-    size_t row = (size_t)(p->state * MODEL_SEXES + p->sex) * m->hispanic_rows +
-                 m->hispanic_age[p->age];
-
     p->hispanic = sampler_random(s, p, STREAM_HISPANIC) >> 48 <
-                  m->hispanic[row * MODEL_RACES + p->race];
+                  sampler_hispanic_share(s, p);
 }
 
 static void

@@ -6,21 +6,37 @@
 enum { HERITAGE_HISPANIC = MODEL_RACES };
 enum { Z_BITS = 12, T_BITS = 16 };
 
+/* Prefix sums over the languages, given state, race and origin. */
+static const uint16_t *
+language_ends(const struct sampler *s, const struct person *p)
+{
+    const struct model_home *h = &s->m->home;
+    uint32_t who = p->hispanic ? (uint32_t)HERITAGE_HISPANIC : p->race;
+
+    return h->lang + (size_t)(p->state * HERITAGES + who) * h->languages;
+}
+
+uint32_t
+sampler_language_weight(const struct sampler *s, const struct person *p)
+{
+    const uint16_t *ends = language_ends(s, p);
+    uint32_t before = p->language ? ends[p->language - 1] : 0;
+
+    return ends[p->language] - before;
+}
+
 void
 sampler_draw_language(const struct sampler *s, struct person *p)
 {
     const struct model_home *h = &s->m->home;
     uint64_t u = sampler_random(s, p, STREAM_LANGUAGE);
-    uint32_t who = p->hispanic ? (uint32_t)HERITAGE_HISPANIC : p->race;
-    const uint16_t *ends;
     uint32_t well;
 
     p->language = PERSON_NONE8;
     p->english = ENGLISH_VERY_WELL;
     if (!h->there) return;
-    ends = h->lang + (size_t)(p->state * HERITAGES + who) * h->languages;
-    p->language =
-        (uint8_t)sampler_pick(ends, (uint32_t)random_scale(u << 32, ENDS_ONE));
+    p->language = (uint8_t)sampler_pick(
+        language_ends(s, p), (uint32_t)random_scale(u << 32, ENDS_ONE));
     well = h->lang_well[p->state * h->groups + h->lang_group[p->language]];
     p->english =
         p->language == 0 ||

@@ -120,6 +120,10 @@ uint64_t sampler_marital_share(const struct sampler *s,
 /* sampler_home.c, sampler_character.c. Home needs marital status, origin,
  * race and income. */
 void sampler_draw_home(const struct sampler *s, struct person *p);
+/* Weight of the person's language given state, race and origin, in
+ * 1/ENDS_ONE. */
+uint32_t sampler_language_weight(const struct sampler *s,
+                                 const struct person *p);
 void sampler_draw_language(const struct sampler *s, struct person *p);
 void sampler_draw_ocean(const struct sampler *s, struct person *p);
 
@@ -148,6 +152,17 @@ sampler_search(const uint32_t *end, uint32_t from, uint32_t to, uint64_t x)
         }
     }
     return from;
+}
+
+/* How many of 65,536 people of this state, sex, age and race are Hispanic. */
+static inline uint32_t
+sampler_hispanic_share(const struct sampler *s, const struct person *p)
+{
+    const struct model *m = s->m;
+    size_t row = (size_t)(p->state * MODEL_SEXES + p->sex) * m->hispanic_rows +
+                 m->hispanic_age[p->age];
+
+    return m->hispanic[row * MODEL_RACES + p->race];
 }
 
 /* First k with ends[k] > x; x is below ENDS_ONE, where ends end. */

@@ -81,6 +81,10 @@ a_label_names_each_dimension(void **state)
                         "Registered nurses, Female");
     assert_string_equal(label(f, JOINT_OCCUPATION_EDUCATION, &p),
                         "Registered nurses, bachelor's degree");
+    p.arrangement = HOME_RELATIVES;
+    assert_string_equal(label(f, JOINT_ARRANGEMENT_AGE_STATE, &p),
+                        "TX, 18-34, With other relatives");
+    assert_string_equal(label(f, JOINT_LANGUAGE_STATE, &p), "TX, English");
 }
 
 static void
