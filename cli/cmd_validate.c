@@ -40,11 +40,12 @@ static const struct co_options_spec options_spec = {
 };
 
 static enum co_err
-open_model(const char *data, struct model **ret_model, struct prose **ret_prose,
+open_model(const char *data, const struct job_spec *spec,
+           struct model **ret_model, struct prose **ret_prose,
            struct co_diag *diag)
 {
     char path[LOCATE_PATH_BYTES];
-    enum co_err err = model_locate(data, "us", path, diag);
+    enum co_err err = model_locate(data, spec_population(spec), path, diag);
 
     if (!err) err = model_open(path, diag, ret_model);
     return err ? err : prose_open(*ret_model, data, diag, ret_prose);
@@ -99,6 +100,10 @@ print_summary(const struct job_spec *spec, uint64_t hash, uint32_t ppm)
         co_buf_printf(&out, ", %zu weight%s", spec->mix.count,
                       spec->mix.count == 1 ? "" : "s");
     }
+    if (spec->manifest) {
+        co_buf_printf(&out, ", %u table%s of %s", spec->manifest->tables.count,
+                      spec->manifest->tables.count == 1 ? "" : "s", spec->data);
+    }
     if (ppm < 1000000) {
         co_buf_printf(&out, ", about %u.%02u %% of candidates pass",
                       ppm / 10000, ppm / 100 % 100);
@@ -131,12 +136,13 @@ cmd_validate(int argc, char **argv)
         return exit_code;
     }
     err = spec_load(co_options_arg(options, 0), &spec, &diag);
+    if (!err) err = spec_open_data(spec, &diag);
     if (err) {
         /* A file that is not there is as useless as a wrong one. */
         (void)say_error(PROGRAM, err, &diag);
         return CLI_USAGE;
     }
-    err = open_model(config.data, &model, &prose, &diag);
+    err = open_model(config.data, spec, &model, &prose, &diag);
     if (err) {
         (void)say_error(PROGRAM, err, &diag);
         return CLI_FAILED; /* not the job file's fault */

@@ -36,7 +36,8 @@ load_spec(const struct prepare_options *o, struct prepared *p,
 
     if (err) return err;
     memcpy(p->file_dir, p->spec->dir, sizeof p->file_dir);
-    return spec_override(p->spec, &o->over, diag);
+    err = spec_override(p->spec, &o->over, diag);
+    return err ? err : spec_open_data(p->spec, diag);
 }
 
 static enum co_err
@@ -44,7 +45,8 @@ open_model(const struct prepare_options *o, struct prepared *p,
            struct co_diag *diag)
 {
     char path[LOCATE_PATH_BYTES];
-    enum co_err err = model_locate(o->data, "us", path, diag);
+    enum co_err err =
+        model_locate(o->data, spec_population(p->spec), path, diag);
 
     if (!err) err = model_open(path, diag, &p->model);
     return err ? err : prose_open(p->model, o->data, diag, &p->prose);

@@ -299,7 +299,7 @@ check(const struct job_mix *mix, const struct job_where *where,
       const struct model *m, struct co_diag *diag)
 {
     co_auto(sampler_freep) struct sampler *sampler = NULL;
-    struct condition conditions[ATTR_COUNT];
+    struct condition conditions[ATTR_ALL];
     struct sampler_wish wish = {
         .conditions = conditions,
         .n_conditions = where_conditions(where, conditions),

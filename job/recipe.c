@@ -1,6 +1,7 @@
 /* recipe.c - see recipe.h. */
 #include "job/recipe.h"
 #include "common/hash.h"
+#include "job/tables_json.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -11,7 +12,7 @@ struct recipe
 recipe_of_spec(const struct job_spec *spec, uint32_t generator,
                uint64_t model_hash, uint64_t phrases)
 {
-    return (struct recipe){
+    struct recipe recipe = {
         .generator = generator,
         .model_hash = model_hash,
         .phrases = phrases,
@@ -21,6 +22,11 @@ recipe_of_spec(const struct job_spec *spec, uint32_t generator,
         .where = spec->where,
         .mix = spec->mix,
     };
+
+    (void)snprintf(recipe.population, sizeof recipe.population, "%s",
+                   spec_population(spec));
+    if (spec->manifest) recipe.tables = spec->manifest->tables;
+    return recipe;
 }
 
 static void
@@ -56,9 +62,13 @@ recipe_write(const struct recipe *recipe, struct co_buf *buf)
     write_phases(recipe->phases, &json);
     co_json_key(&json, "phrases");
     co_json_hex64(&json, recipe->phrases);
-    co_json_put_text(&json, "population", "us");
+    co_json_put_text(&json, "population", recipe->population);
     co_json_put_text(&json, "provider", "builtin");
     co_json_put_text(&json, "seed", seed);
+    if (recipe->tables.count) {
+        co_json_key(&json, "tables");
+        tables_write(&recipe->tables, &json);
+    }
     co_json_put_u64(&json, "version", RECIPE_VERSION);
     co_json_key(&json, "where");
     where_write(&recipe->where, &json);
@@ -78,29 +88,43 @@ recipe_fini(struct recipe *recipe)
 {
     where_fini(&recipe->where);
     mix_fini(&recipe->mix);
+    user_tables_fini(&recipe->tables);
 }
 
-enum co_err
-recipe_sampler(const struct recipe *recipe, const struct model *m,
-               struct co_diag *diag, struct sampler **ret_sampler)
+static enum co_err
+sampler_of(const struct recipe *recipe, const struct model *m,
+           const struct mix_weight *weights, struct co_diag *diag,
+           struct sampler **ret_sampler)
 {
-    struct condition conditions[ATTR_COUNT];
-    struct mix_weight *weights = mix_weights(&recipe->mix);
-    struct sampler_wish wish = {
+    struct condition conditions[ATTR_ALL];
+    const struct sampler_wish wish = {
         .seed = recipe->seed,
         .conditions = conditions,
         .n_conditions = where_conditions(&recipe->where, conditions),
         .mix = weights,
         .n_mix = recipe->mix.count,
     };
-    enum co_err err;
 
+    return sampler_make(m, &wish, diag, ret_sampler);
+}
+
+enum co_err
+recipe_sampler(const struct recipe *recipe, const struct model *m,
+               struct co_diag *diag, struct sampler **ret_sampler)
+{
+    co_auto(model_freep) struct model *own = NULL;
+    struct mix_weight *weights;
+    enum co_err err = CO_OK;
+
+    if (recipe->tables.count) err = model_with(m, &recipe->tables, diag, &own);
+    if (err) return err;
+    weights = mix_weights(&recipe->mix);
     if (!weights) return co_fail(diag, CO_NOMEM, "out of memory");
-    err = sampler_make(m, &wish, diag, ret_sampler);
+    err = sampler_of(recipe, own ? own : m, weights, diag, ret_sampler);
+    if (!err && own) sampler_own_model(*ret_sampler, &own);
     free(weights);
     return err;
 }
-
 /* --- reading -------------------------------------------------------------- */
 
 static bool
@@ -137,22 +161,31 @@ read_values(const json_t *root, struct recipe *recipe, struct co_diag *diag)
     const json_t *phases = json_object_get(root, "phases");
     const char *model = json_string_value(json_object_get(root, "model"));
     const char *words = json_string_value(json_object_get(root, "phrases"));
+    const char *population =
+        json_string_value(json_object_get(root, "population"));
     uint64_t generator = 0;
     enum co_err err;
 
     if (!read_u64(json_object_get(root, "generator"), UINT32_MAX, &generator) ||
         !read_seed(json_object_get(root, "seed"), &recipe->seed) || !model ||
         !co_hex16_parse(model, &recipe->model_hash) || !words ||
-        !co_hex16_parse(words, &recipe->phrases) || !json_is_array(phases)) {
+        !co_hex16_parse(words, &recipe->phrases) || !json_is_array(phases) ||
+        !population || strcmp(population, "us") != 0) {
         return co_fail(diag, CO_INVALID,
-                       "recipe: generator, seed, model, phases or phrases are "
-                       "missing or wrong");
+                       "recipe: generator, seed, model, population, phases or "
+                       "phrases are missing or wrong");
     }
     recipe->generator = (uint32_t)generator;
     recipe->dedup = json_object_get(root, "dedup") != NULL;
+    (void)snprintf(recipe->population, sizeof recipe->population, "%s",
+                   population);
     recipe->phases = SPEC_CORPUS;
     if (json_array_size(phases) > 1) recipe->phases |= SPEC_COMPOSE;
-    err = where_from_json(&recipe->where, json_object_get(root, "where"), diag);
+    err = tables_from_json(&recipe->tables, json_object_get(root, "tables"),
+                           diag);
+    if (err) return err;
+    err = where_from_json(&recipe->where, json_object_get(root, "where"),
+                          &recipe->tables, diag);
     if (err) return err;
     return mix_from_json(&recipe->mix, json_object_get(root, "mix"), diag);
 }
@@ -271,6 +304,11 @@ diff_people(const struct recipe *folder, const struct recipe *job,
     co_json_init(&json, &b);
     mix_write(&job->mix, &json);
     differ_json(buf, "population.mix (in millionths)", &a, &b);
+    co_json_init(&json, &a);
+    tables_write(&folder->tables, &json);
+    co_json_init(&json, &b);
+    tables_write(&job->tables, &json);
+    differ_json(buf, "population.data (tables)", &a, &b);
 }
 
 static const char *
@@ -292,6 +330,9 @@ recipe_diff(const struct recipe *folder, const struct recipe *job,
         differ(buf, "seed", a, b);
     }
     diff_people(folder, job, buf);
+    if (strcmp(folder->population, job->population) != 0) {
+        differ(buf, "population.data", folder->population, job->population);
+    }
     if (folder->phases != job->phases) {
         differ(buf, "phases", phases_text(folder->phases),
                phases_text(job->phases));

@@ -18,14 +18,16 @@ struct recipe {
     uint64_t model_hash; /* content of the model file */
     uint64_t phrases;    /* content of the shipped phrase files */
     uint64_t seed;
-    unsigned phases; /* of enum spec_phase */
-    bool dedup;      /* exact; the key is there only then */
+    unsigned phases;     /* of enum spec_phase */
+    bool dedup;          /* exact; the key is there only then */
+    char population[17]; /* the installed one */
     struct job_where where;
     struct job_mix mix;
+    struct user_tables tables; /* of the user's folder */
 };
 
-/* The recipe of a spec that passed spec_check. Its where and mix borrow the
- * spec's: no recipe_fini, and not longer than the spec lives. */
+/* The recipe of a spec that passed spec_check. Where, mix and tables borrow
+ * the spec's: no recipe_fini, and not longer than the spec lives. */
 struct recipe recipe_of_spec(const struct job_spec *spec, uint32_t generator,
                              uint64_t model_hash, uint64_t phrases);
 /* Appends the canonical JSON; returns buf->err. CO_FULL: over the limit. */
@@ -43,7 +45,8 @@ co_must_use enum co_err recipe_parse(const void *json, size_t len,
 void recipe_fini(struct recipe *recipe);
 
 /* The sampler that the recipe asks for, of this model (which must be the one
- * that the recipe names, and outlive it). Errors as sampler_make's. */
+ * that the recipe names, and outlive it). The sampler's model has the recipe's
+ * tables. Errors as sampler_make's. */
 co_must_use enum co_err recipe_sampler(const struct recipe *recipe,
                                        const struct model *m,
                                        struct co_diag *diag,

@@ -2,6 +2,7 @@
 #include "job/spec.h"
 #include "common/yaml.h"
 #include "job/keys.h"
+#include "job/tables_json.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -71,12 +72,34 @@ read_rows(struct job_spec *spec, const struct co_yaml *node,
     return co_yaml_u64(node, 1, SPEC_ROWS_MAX, &spec->rows, diag);
 }
 
+/* Folders are told from names by their slash. */
+static bool
+names_folder(const struct co_yaml *node)
+{
+    return node && node->kind == CO_YAML_SCALAR && strchr(node->text, '/');
+}
+
 static enum co_err
 read_data(struct job_spec *spec, const struct co_yaml *node,
           struct co_diag *diag)
 {
-    (void)spec;
-    return only(node, "us", diag);
+    static const char *const names[] = {"us", NULL};
+    const char *text = NULL;
+    enum co_err err = co_yaml_text(node, sizeof spec->data - 1, &text, diag);
+    size_t index = 0;
+
+    if (err) return err;
+    if (!names_folder(node)) {
+        err = co_yaml_enum(node, names, &index, diag);
+        if (err) {
+            return co_yaml_fail(node, diag, err,
+                                "found %s; allowed is us, or a folder with a "
+                                "manifest.yaml (written with a slash: ./%s)",
+                                co_yaml_found(node).text, text);
+        }
+    }
+    memcpy(spec->data, text, strlen(text) + 1);
+    return CO_OK;
 }
 
 static enum co_err
@@ -84,7 +107,9 @@ read_where(struct job_spec *spec, const struct co_yaml *node,
            struct co_diag *diag)
 {
     spec->where_line = node->line;
-    return where_from_yaml(&spec->where, node, diag);
+    return where_from_yaml(&spec->where, node,
+                           names_folder(co_yaml_get(node->parent, "data")),
+                           diag);
 }
 
 static enum co_err
@@ -317,6 +342,7 @@ spec_of_tree(const struct co_yaml *root, struct job_spec **ret_spec,
     spec->shard_rows = SHARD_ROWS_DEFAULT;
     spec->where_line = spec->dedup_line = 1;
     spec->dedup_memory = DEDUP_MEMORY_DEFAULT;
+    memcpy(spec->data, "us", sizeof "us");
     err = read_map(spec, "", root, diag);
     if (!err) err = check_required(root, diag);
     if (err) return err;
@@ -352,6 +378,7 @@ spec_free(struct job_spec *spec)
     if (!spec) return;
     where_fini(&spec->where);
     mix_fini(&spec->mix);
+    manifest_free(spec->manifest);
     free(spec->file);
     free(spec);
 }
@@ -411,11 +438,66 @@ check_dedup(const struct job_spec *spec, struct co_diag *diag)
 }
 
 enum co_err
+spec_open_data(struct job_spec *spec, struct co_diag *diag)
+{
+    struct manifest *manifest = NULL;
+    enum co_err err;
+
+    if (!strchr(spec->data, '/')) return CO_OK;
+    err = manifest_open(spec->data, &manifest, diag);
+    if (err) {
+        return co_fail_prefix(diag, err, "%s: population.data", spec->file);
+    }
+    manifest_free(spec->manifest);
+    spec->manifest = manifest;
+    return CO_OK;
+}
+
+const char *
+spec_population(const struct job_spec *spec)
+{
+    return spec->manifest ? spec->manifest->base : spec->data;
+}
+
+/* The tables travel in the recipe. */
+static enum co_err
+check_size(const struct job_spec *spec, struct co_diag *diag)
+{
+    co_auto(co_buf_fini) struct co_buf buf;
+    struct co_json json;
+
+    co_buf_init(&buf, 64 << 20);
+    co_json_init(&json, &buf);
+    tables_write(&spec->manifest->tables, &json);
+    if (co_json_finish(&json)) return co_fail(diag, CO_NOMEM, "out of memory");
+    if (buf.len <= TABLES_BYTES_MAX) return CO_OK;
+    return co_fail(diag, CO_FULL,
+                   "%s: population.data: the tables of %s take %zu bytes in "
+                   "the recipe; allowed are %d: take wider bands of ages, "
+                   "fewer given attributes or fewer values",
+                   spec->file, spec->data, buf.len, TABLES_BYTES_MAX);
+}
+
+static enum co_err
+load_tables(struct job_spec *spec, const struct model *m,
+            struct model **ret_own, struct co_diag *diag)
+{
+    enum co_err err = manifest_compile(spec->manifest, m, diag);
+
+    if (!err) err = check_size(spec, diag);
+    if (!err) err = model_with(m, &spec->manifest->tables, diag, ret_own);
+    return err;
+}
+
+enum co_err
 spec_check(struct job_spec *spec, const struct model *m, struct co_diag *diag)
 {
+    co_auto(model_freep) struct model *own = NULL;
     enum co_err err = check_dedup(spec, diag);
 
+    if (!err && spec->manifest) err = load_tables(spec, m, &own, diag);
     if (err) return err;
+    if (own) m = own;
     err = where_normalise(&spec->where, m, spec->file, spec->where_line, diag);
     if (err) return err;
     return mix_normalise(&spec->mix, &spec->where, m, spec->file,

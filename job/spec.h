@@ -2,6 +2,7 @@
  * The keys stand in keys.h and docs/job-file.md. Every message names file,
  * line and key, what was found and what is allowed. Not thread-safe. */
 #pragma once
+#include "job/manifest.h"
 #include "job/mix.h"
 #include "job/where.h"
 
@@ -45,6 +46,10 @@ struct job_spec {
     uint64_t dedup_memory; /* bytes */
     uint32_t dedup_line;
     char dir[1025];
+    /* population.data: the name of an installed population, or a folder (then
+     * it has a slash) whose manifest spec_open_data() reads. */
+    char data[1025];
+    struct manifest *manifest; /* NULL: no folder */
     struct job_where where;
     uint32_t where_line;
     struct job_mix mix;
@@ -74,10 +79,18 @@ CO_DEFINE_FREEP(struct job_spec, spec_free)
 co_must_use enum co_err spec_override(struct job_spec *spec,
                                       const struct spec_overrides *overrides,
                                       struct co_diag *diag);
-/* Checks conditions and mix against the model and normalises them, so that
- * the recipe can be written; and that dedup fits the phases and its memory.
+/* Reads the manifest of a folder given as population.data; nothing else to do
+ * for an installed population. Before spec_check. */
+co_must_use enum co_err spec_open_data(struct job_spec *spec,
+                                       struct co_diag *diag);
+/* The installed population that is drawn from: the folder's base, or the
+ * named one. */
+const char *spec_population(const struct job_spec *spec);
+/* Reads a folder's tables for m, the model of spec_population(). Checks
+ * conditions and mix against the model and normalises them, so that the
+ * recipe can be written; and that dedup fits the phases and its memory.
  * CO_INVALID: no such value, or no such people. CO_RANGE: too many rows for
- * the memory of dedup. */
+ * the memory of dedup. CO_FULL: the tables are too large for a recipe. */
 co_must_use enum co_err spec_check(struct job_spec *spec, const struct model *m,
                                    struct co_diag *diag);
 /* Whether a row whose text an earlier one has is left out. */

@@ -2,6 +2,7 @@
 #include "job/where.h"
 #include "common/yaml.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,7 +24,7 @@ add_item(struct job_where *where, enum attribute_id id, size_t n_values)
 {
     struct where_item *item;
 
-    co_assert(where->count < ATTR_COUNT);
+    co_assert(where->count < ATTR_ALL);
     item = &where->items[where->count];
     *item = (struct where_item){.id = id};
     if (n_values) {
@@ -43,13 +44,10 @@ add_value(struct where_item *item, const char *text)
     return copy != NULL;
 }
 
-static bool
-has_attribute(const struct job_where *where, enum attribute_id id)
+static const char *
+name_of(const struct where_item *item)
 {
-    for (size_t i = 0; i < where->count; i++) {
-        if (where->items[i].id == id) return true;
-    }
-    return false;
+    return item->user[0] ? item->user : attribute_get(item->id)->name;
 }
 
 static int
@@ -63,7 +61,7 @@ compare_items(const void *a, const void *b)
 {
     const struct where_item *ia = a, *ib = b;
 
-    return strcmp(attribute_get(ia->id)->name, attribute_get(ib->id)->name);
+    return strcmp(name_of(ia), name_of(ib));
 }
 
 /* --- from the job file ---------------------------------------------------- */
@@ -143,10 +141,10 @@ check_label_list(const struct co_yaml *node, struct co_diag *diag)
 }
 
 static enum co_err
-item_from_yaml(struct job_where *where, enum attribute_id id,
+item_from_yaml(struct job_where *where, enum attribute_id id, bool user,
                const struct co_yaml *node, struct co_diag *diag)
 {
-    bool number = attribute_get(id)->kind == ATTR_INTEGER;
+    bool number = !user && attribute_get(id)->kind == ATTR_INTEGER;
     size_t room = node->kind == CO_YAML_SEQ ? node->count : 1;
     struct where_item *item;
     enum co_err err = number ? CO_OK : check_label_list(node, diag);
@@ -154,6 +152,7 @@ item_from_yaml(struct job_where *where, enum attribute_id id,
     if (err) return err;
     item = add_item(where, id, number ? 0 : room);
     if (!item) return co_fail(diag, CO_NOMEM, "out of memory");
+    if (user) (void)snprintf(item->user, sizeof item->user, "%s", node->key);
     item->line = node->line;
     if (number) return number_from_yaml(item, node, diag);
     if (node->kind == CO_YAML_SCALAR) return label_from_yaml(item, node, diag);
@@ -165,19 +164,25 @@ item_from_yaml(struct job_where *where, enum attribute_id id,
 
 enum co_err
 where_from_yaml(struct job_where *where, const struct co_yaml *map,
-                struct co_diag *diag)
+                bool columns, struct co_diag *diag)
 {
     const char *names[ATTR_COUNT + 1] = {NULL};
     enum attribute_id id = ATTR_STATE;
+    uint32_t users = 0;
     enum co_err err;
 
     for (unsigned i = 0; i < ATTR_COUNT; i++) {
         names[i] = attribute_get((enum attribute_id)i)->name;
     }
-    err = co_yaml_keys(map, names, diag);
+    err = columns ? co_yaml_expect(map, CO_YAML_MAP, diag)
+                  : co_yaml_keys(map, names, diag);
     for (const struct co_yaml *c = map->first; c && !err; c = c->next) {
-        err = attribute_find(c->key, &id);
-        if (!err) err = item_from_yaml(where, id, c, diag);
+        bool user = attribute_find(c->key, &id) != CO_OK;
+
+        if (user && (users++ == MODEL_USERS || !table_name_good(c->key))) {
+            return co_yaml_keys(map, names, diag);
+        }
+        err = item_from_yaml(where, id, user, c, diag);
     }
     return err;
 }
@@ -186,7 +191,7 @@ where_from_yaml(struct job_where *where, const struct co_yaml *map,
 
 static enum co_err
 values_from_json(struct job_where *where, enum attribute_id id,
-                 const json_t *array)
+                 const char *user, const json_t *array)
 {
     size_t n = json_array_size(array);
     struct where_item *item;
@@ -194,6 +199,7 @@ values_from_json(struct job_where *where, enum attribute_id id,
     if (n == 0 || n > WHERE_VALUES_MAX) return CO_RANGE;
     item = add_item(where, id, n);
     if (!item) return CO_NOMEM;
+    if (user) (void)snprintf(item->user, sizeof item->user, "%s", user);
     for (size_t i = 0; i < n; i++) {
         const char *text = json_string_value(json_array_get(array, i));
 
@@ -237,7 +243,8 @@ bounds_from_json(struct job_where *where, enum attribute_id id,
 }
 
 enum co_err
-where_from_json(struct job_where *where, json_t *object, struct co_diag *diag)
+where_from_json(struct job_where *where, json_t *object,
+                const struct user_tables *tables, struct co_diag *diag)
 {
     void *at;
 
@@ -249,13 +256,15 @@ where_from_json(struct job_where *where, json_t *object, struct co_diag *diag)
         const char *key = json_object_iter_key(at);
         const json_t *value = json_object_iter_value(at);
         enum attribute_id id = ATTR_STATE;
-        enum co_err err = attribute_find(key, &id);
+        enum co_err err = tables_find(tables, tables->count, key, &id);
+        bool user = (unsigned)id >= ATTR_USER;
 
-        if (!err && has_attribute(where, id)) err = CO_INVALID;
-        if (!err && attribute_get(id)->kind == ATTR_INTEGER) {
+        /* Keys are unique, so there is room for all. */
+        if (!err && attribute_kind(id) == ATTR_INTEGER) {
             err = bounds_from_json(where, id, value);
         } else if (!err) {
-            err = values_from_json(where, id, value);
+            err = values_from_json(where, user ? ATTR_STATE : id,
+                                   user ? key : NULL, value);
         }
         if (err) {
             return co_fail(diag, err, "recipe: bad condition on \"%.40s\"",
@@ -309,7 +318,7 @@ static void
 condition_of(const struct where_item *item, struct condition *c)
 {
     *c = (struct condition){
-        .attribute = attribute_get(item->id)->name,
+        .attribute = name_of(item),
         .has_min = item->has_min,
         .has_max = item->has_max,
         .min = item->min,
@@ -321,7 +330,7 @@ condition_of(const struct where_item *item, struct condition *c)
 
 size_t
 where_conditions(const struct job_where *where,
-                 struct condition conditions[ATTR_COUNT])
+                 struct condition conditions[ATTR_ALL])
 {
     for (size_t i = 0; i < where->count; i++) {
         condition_of(&where->items[i], &conditions[i]);
@@ -345,8 +354,13 @@ static enum co_err
 normalise_labels(struct where_item *item, const struct model *m,
                  const char *file, struct co_diag *diag)
 {
+    enum attribute_id id = item->id;
+    bool known = attribute_find_in(m, name_of(item), &id) == CO_OK &&
+                 attribute_values(m, id);
+
     for (size_t i = 0; i < item->n_values; i++) {
-        enum co_err err = to_label(m, item->id, &item->values[i]);
+        enum co_err err =
+            known ? to_label(m, id, &item->values[i]) : CO_NOTFOUND;
 
         if (err == CO_NOTFOUND) {
             struct condition c;
@@ -374,7 +388,7 @@ enum co_err
 where_normalise(struct job_where *where, const struct model *m,
                 const char *file, uint32_t line, struct co_diag *diag)
 {
-    struct condition conditions[ATTR_COUNT];
+    struct condition conditions[ATTR_ALL];
     size_t kept = 0;
     enum co_err err = CO_OK;
 
@@ -409,7 +423,7 @@ where_write(const struct job_where *where, struct co_json *json)
     for (size_t i = 0; i < where->count; i++) {
         const struct where_item *item = &where->items[i];
 
-        co_json_key(json, attribute_get(item->id)->name);
+        co_json_key(json, name_of(item));
         if (item->values) {
             co_json_array(json);
             for (size_t v = 0; v < item->n_values; v++) {

@@ -63,6 +63,32 @@ attribute_find(const char *name, enum attribute_id *ret_id)
     return CO_NOTFOUND;
 }
 
+const char *
+attribute_name(const struct model *m, enum attribute_id id)
+{
+    if ((unsigned)id < ATTR_USER) return attribute_get(id)->name;
+    co_assert((unsigned)id - ATTR_USER < m->users);
+    return m->user[(unsigned)id - ATTR_USER]->name;
+}
+
+enum attribute_kind
+attribute_kind(enum attribute_id id)
+{
+    return (unsigned)id < ATTR_USER ? attribute_get(id)->kind : ATTR_LABELS;
+}
+
+enum co_err
+attribute_find_in(const struct model *m, const char *name,
+                  enum attribute_id *ret_id)
+{
+    for (uint32_t i = 0; i < m->users; i++) {
+        if (strcmp(m->user[i]->name, name) != 0) continue;
+        *ret_id = (enum attribute_id)(ATTR_USER + i);
+        return CO_OK;
+    }
+    return attribute_find(name, ret_id);
+}
+
 /* The pool behind the labels; NULL for integers and constant labels. */
 static const struct model_pool *
 pool_of(const struct model *m, enum attribute_id id)
@@ -82,6 +108,10 @@ pool_of(const struct model *m, enum attribute_id id)
         [ATTR_LANGUAGE] = &m->language,
     };
 
+    if ((unsigned)id >= ATTR_USER) {
+        co_assert((unsigned)id - ATTR_USER < m->users);
+        return &m->user[(unsigned)id - ATTR_USER]->labels;
+    }
     return pools[id];
 }
 
@@ -95,7 +125,7 @@ constant_labels(enum attribute_id id)
         [ATTR_TENURE] = tenures,
     };
 
-    return labels[id];
+    return (unsigned)id < ATTR_USER ? labels[id] : NULL;
 }
 
 /* One more than the largest value of an integer; 0 for labels. */
@@ -154,6 +184,9 @@ or_none(uint8_t value)
 uint32_t
 attribute_of(const struct person *p, enum attribute_id id)
 {
+    if ((unsigned)id >= ATTR_USER) {
+        return or_none(p->user[(unsigned)id - ATTR_USER]);
+    }
     switch (id) {
     case ATTR_STATE:
         return p->state;

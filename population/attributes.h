@@ -32,6 +32,9 @@ enum attribute_id {
     ATTR_COUNT
 };
 
+/* A user's columns follow: number k is (enum attribute_id)(ATTR_USER + k). */
+enum { ATTR_USER = ATTR_COUNT, ATTR_ALL = ATTR_COUNT + MODEL_USERS };
+
 enum attribute_kind { ATTR_LABELS, ATTR_INTEGER };
 
 struct attribute {
@@ -41,7 +44,15 @@ struct attribute {
     const char *help;
 };
 
+/* Of the built-in ones only. */
 const struct attribute *attribute_get(enum attribute_id id);
+/* The name and kind of any attribute of the model, a user's columns too. */
+const char *attribute_name(const struct model *m, enum attribute_id id);
+enum attribute_kind attribute_kind(enum attribute_id id);
+/* The same as attribute_find, a user's columns included. */
+co_must_use enum co_err attribute_find_in(const struct model *m,
+                                          const char *name,
+                                          enum attribute_id *ret_id);
 /* The attribute of that name; CO_NOTFOUND otherwise. */
 co_must_use enum co_err attribute_find(const char *name,
                                        enum attribute_id *ret_id);

@@ -43,7 +43,8 @@ put_joint(struct co_json *json, const struct joints *j, enum joint_id id,
     const struct joint *joint = joint_get(id);
 
     co_json_object(json);
-    co_json_put_text(json, joint->column ? "column" : "joint", joint->name);
+    co_json_put_text(json, joint->column ? "column" : "joint",
+                     joint_name(j, id));
     co_json_put_text(json, "who", joint->who);
     co_json_put_text(json, "resolution", joint->resolution);
     co_json_put_text(json, "target", target_text(c->target));

@@ -177,13 +177,69 @@ sum_of(const uint64_t *counts, uint32_t cells)
     return sum;
 }
 
+/* A user's column stands under its own table: in each row that people fell
+ * into, the row's weights (of the values that conditions allow). Whether the
+ * right people are in the rows is for the audits of what the rows are given. */
+static void
+user_target(const struct model_lookup *t, const struct sampler *s,
+            enum attribute_id id, const uint64_t *counts,
+            const struct shares *shares, uint64_t n)
+{
+    for (uint32_t r = 0; r < t->rows; r++) {
+        const uint32_t *weights = t->weights + (size_t)r * t->values;
+        double people = 0, sum = 0;
+
+        for (uint32_t v = 0; v < t->values; v++) {
+            people += (double)counts[(size_t)r * t->values + v];
+            if (sampler_allows(s, id, v)) sum += weights[v];
+        }
+        for (uint32_t v = 0; v < t->values && sum > 0; v++) {
+            if (!sampler_allows(s, id, v)) continue;
+            shares->target[(size_t)r * t->values + v] =
+                people / (double)n * weights[v] / sum;
+        }
+    }
+}
+
+/* A condition on a column that stands on this one moves this one too. */
+static enum expected
+user_kind(const struct model *m, const struct sampler *s, enum attribute_id id)
+{
+    for (uint32_t k = 0; k < m->users; k++) {
+        const struct model_lookup *t = m->user[k];
+
+        if (!(sampler_tested(s) >> (ATTR_USER + k) & 1)) continue;
+        for (uint32_t i = 0; i < t->n_keys; i++) {
+            if (t->keys[i] == (uint32_t)id) return EXPECTED_ABOUT;
+        }
+    }
+    return EXPECTED_EXACT;
+}
+
+static enum co_err
+find_target(const struct audit *a, const struct sampler *s, enum joint_id id,
+            const struct shares *shares, struct comparison *r)
+{
+    const struct joints *j = audit_joints(a);
+    const struct model_lookup *user = joint_user(j, id);
+    enum attribute_id column =
+        (enum attribute_id)(ATTR_USER + (unsigned)id - JOINT_USER);
+
+    if (!user) return expected_shares(s, j, id, shares->target, &r->target);
+    r->target = user_kind(j->m, s, column);
+    if (r->n == 0) return CO_OK;
+    user_target(user, s, column, audit_counts(a, AUDIT_JOINTS + id), shares,
+                r->n);
+    return CO_OK;
+}
+
 static enum co_err
 compare_shares(const struct audit *a, const struct sampler *s, enum joint_id id,
                const struct shares *shares, struct comparison *r)
 {
     const struct joints *j = audit_joints(a);
     const uint64_t *counts = audit_counts(a, AUDIT_JOINTS + id);
-    enum co_err err = expected_shares(s, j, id, shares->target, &r->target);
+    enum co_err err = find_target(a, s, id, shares, r);
 
     if (err || r->target == EXPECTED_NONE || r->n == 0) return err;
     for (uint32_t k = 0; k < shares->cells; k++) {

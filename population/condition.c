@@ -12,19 +12,21 @@
 enum { LIST_MAX = 60, NEAR_MAX = 3, WORD_MAX = 48 };
 
 static enum co_err
-fail_attribute(struct co_diag *diag, const char *name)
+fail_attribute(const struct model *m, struct co_diag *diag, const char *name)
 {
     struct co_buf list;
     enum co_err err;
 
     co_buf_init(&list, 4096);
-    for (unsigned i = 0; i < ATTR_COUNT; i++) {
-        co_buf_printf(&list, "%s%s", i ? ", " : "",
-                      attribute_get((enum attribute_id)i)->name);
+    for (unsigned i = 0; i < ATTR_USER + m->users; i++) {
+        if (!attribute_values(m, (enum attribute_id)i)) continue;
+        co_buf_printf(&list, "%s%s", list.len ? ", " : "",
+                      attribute_name(m, (enum attribute_id)i));
     }
     err = co_fail(diag, CO_INVALID,
-                  "where: there is no attribute \"%.60s\"; allowed: %s", name,
-                  co_buf_text(&list));
+                  "where: this population has no attribute \"%.60s\"; "
+                  "allowed: %s",
+                  name, co_buf_text(&list));
     co_buf_fini(&list);
     return err;
 }
@@ -109,7 +111,7 @@ condition_no_value(const struct model *m, enum attribute_id id, const char *key,
         co_buf_printf(&list, "%s%.*s", v ? "; " : "", (int)t.len, t.data);
     }
     err = co_fail(diag, CO_INVALID, "%s: %s has no value \"%.60s\"; %s: %s",
-                  key, attribute_get(id)->name, text,
+                  key, attribute_name(m, id), text,
                   n > LIST_MAX ? "nearest" : "allowed", co_buf_text(&list));
     co_buf_fini(&list);
     return err;
@@ -160,10 +162,10 @@ static enum co_err
 allow_one(const struct model *m, enum attribute_id id,
           const struct condition *c, uint8_t *here, struct co_diag *diag)
 {
-    const char *name = attribute_get(id)->name;
+    const char *name = attribute_name(m, id);
     bool range = c->has_min || c->has_max;
 
-    if (attribute_get(id)->kind == ATTR_INTEGER) {
+    if (attribute_kind(id) == ATTR_INTEGER) {
         if (!range || c->n_values) {
             return co_fail(diag, CO_INVALID,
                            "where: %s is a number: give min and/or max", name);
@@ -189,8 +191,9 @@ add_limit(struct sampler *s, const struct condition *c, struct co_diag *diag)
     uint32_t n;
     enum co_err err;
 
-    if (attribute_find(c->attribute, &id)) {
-        return fail_attribute(diag, c->attribute);
+    if (attribute_find_in(s->m, c->attribute, &id) ||
+        !attribute_values(s->m, id)) {
+        return fail_attribute(s->m, diag, c->attribute);
     }
     n = attribute_values(s->m, id);
     here = calloc(n, 1);
@@ -206,7 +209,8 @@ add_limit(struct sampler *s, const struct condition *c, struct co_diag *diag)
     }
     free(l->allowed);
     *l = (struct limit){true, here, n};
-    if (!attribute_get(id)->root) s->tested |= 1U << id;
+    if ((unsigned)id >= ATTR_USER || !attribute_get(id)->root)
+        s->tested |= UINT64_C(1) << id;
     return CO_OK;
 }
 
@@ -374,6 +378,24 @@ ocean_possible(const struct sampler *s)
 /* Given the cell these are independent of each other (but for occupation,
  * which looks at its parents itself), so one cell that passes each test
  * proves that such people exist. */
+/* Whether the row of a column that these people have allows a value. What
+ * the row depends on is unknown here, so any row will do. */
+static bool
+users_possible(const struct sampler *s)
+{
+    for (uint32_t k = 0; k < s->m->users; k++) {
+        const struct limit *l = &s->limits[ATTR_USER + k];
+        const struct model_lookup *t = s->m->user[k];
+        bool can = !l->on;
+
+        for (size_t i = 0; i < (size_t)t->rows * t->values && !can; i++) {
+            can = t->weights[i] && l->allowed[i % t->values];
+        }
+        if (!can) return false;
+    }
+    return true;
+}
+
 bool
 condition_possible(const struct sampler *s)
 {
@@ -381,6 +403,7 @@ condition_possible(const struct sampler *s)
 
     if (!s->tested) return s->cells > 0;
     if (!ocean_possible(s)) return false;
+    if (!users_possible(s)) return false;
     for (size_t i = 0; i < s->cells; i++) {
         (void)sampler_cell(s, i, &p);
         if (table_possible(s, ATTR_EDUCATION, &p) &&

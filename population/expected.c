@@ -52,7 +52,8 @@ allowed_part(const struct sampler *s, const struct person *cell,
     for (size_t i = 0; i < KNOWN; i++) {
         double sum = 0;
 
-        if (known[i] == spread || !(sampler_tested(s) & 1U << known[i])) {
+        if (known[i] == spread ||
+            !(sampler_tested(s) & UINT64_C(1) << known[i])) {
             continue;
         }
         for (uint32_t v = 0; v < attribute_values(sampler_model(s), known[i]);
@@ -104,10 +105,10 @@ to_shares(double *shares, uint32_t cells)
 }
 
 static bool
-all_known(uint32_t tested)
+all_known(uint64_t tested)
 {
     for (size_t i = 0; i < KNOWN_EXACTLY; i++) {
-        tested &= ~(1U << known[i]);
+        tested &= ~(UINT64_C(1) << known[i]);
     }
     return tested == 0;
 }

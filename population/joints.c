@@ -2,6 +2,8 @@
  * of age groups, or (for levels that merge others) a function. */
 #include "population/joints.h"
 
+#include "population/tables.h"
+
 #define AGES(...)                                                              \
     (const uint8_t[])                                                          \
     {                                                                          \
@@ -86,7 +88,7 @@ static const struct dim dims[DIM_COUNT] = {
     [DIM_LANGUAGE] = {.attribute = true, .id = ATTR_LANGUAGE},
 };
 
-static const struct joint joints[JOINT_COUNT] = {
+static const struct joint joints[JOINT_USER] = {
     [JOINT_SEX_AGE_STATE] = {"sex x age x state",
                              "everybody",
                              "states, sexes, 23 age groups",
@@ -140,6 +142,15 @@ static const struct joint joints[JOINT_COUNT] = {
                               "states, every language of the model",
                               false,
                               {DIM_STATE, DIM_LANGUAGE}},
+};
+
+/* Cells are row * values + value of its table. */
+static const struct joint user_joint = {
+    "a column of the user's",
+    "whom its table covers",
+    "rows of its table, values",
+    false,
+    {DIM_NONE},
 };
 
 /* --- dimensions -------------------------------------------------------- */
@@ -223,11 +234,14 @@ joints_init(struct joints *j, const struct model *m)
     for (unsigned d = 0; d < DIM_COUNT; d++) {
         j->size[d] = dim_size(m, (enum joint_dim)d);
     }
-    for (unsigned id = 0; id < JOINT_COUNT; id++) {
+    for (unsigned id = 0; id < JOINT_USER; id++) {
         j->cells[id] = 1;
         for (unsigned d = 0; d < JOINT_DIMS_MAX; d++) {
             j->cells[id] *= j->size[joints[id].dims[d]];
         }
+    }
+    for (uint32_t k = 0; k < m->users; k++) {
+        j->cells[JOINT_USER + k] = m->user[k]->rows * m->user[k]->values;
     }
 }
 
@@ -235,13 +249,48 @@ const struct joint *
 joint_get(enum joint_id id)
 {
     co_assert(id < JOINT_COUNT);
-    return &joints[id];
+    return id < JOINT_USER ? &joints[id] : &user_joint;
+}
+
+const struct model_lookup *
+joint_user(const struct joints *j, enum joint_id id)
+{
+    if (id < JOINT_USER || (unsigned)id - JOINT_USER >= j->m->users) {
+        return NULL;
+    }
+    return j->m->user[(unsigned)id - JOINT_USER];
+}
+
+const char *
+joint_name(const struct joints *j, enum joint_id id)
+{
+    const struct model_lookup *user = joint_user(j, id);
+
+    return user ? user->name : joint_get(id)->name;
+}
+
+/* The cell of a person in a user's column: none when it is null. */
+static uint32_t
+user_cell(const struct joints *j, enum joint_id id, const struct person *p)
+{
+    const struct model_lookup *t = joint_user(j, id);
+    const uint32_t *row = t ? model_lookup(t, p) : NULL;
+    uint32_t value = p->user[(unsigned)id - JOINT_USER];
+
+    if (!row || value >= t->values) return JOINT_NO_CELL;
+    return (uint32_t)(row - t->weights) + value;
 }
 
 uint32_t
 joint_size(const struct joints *j, enum joint_id id, unsigned dim)
 {
     co_assert(dim < JOINT_DIMS_MAX);
+    if (id >= JOINT_USER) {
+        const struct model_lookup *t = joint_user(j, id);
+
+        if (!t) return dim == 0 ? 0 : 1;
+        return dim == 0 ? t->rows : dim == 1 ? t->values : 1;
+    }
     return j->size[joint_get(id)->dims[dim]];
 }
 
@@ -266,6 +315,7 @@ joint_cell(const struct joints *j, enum joint_id id, const struct person *p)
     uint32_t values[DIM_COUNT] = {0};
 
     co_assert(id < JOINT_COUNT);
+    if (id >= JOINT_USER) return user_cell(j, id, p);
     for (unsigned d = 0; d < JOINT_DIMS_MAX; d++) {
         values[joints[id].dims[d]] = dim_of(joints[id].dims[d], p);
     }
@@ -281,8 +331,13 @@ joints_place(const struct joints *j, const struct person *p,
     for (unsigned d = 0; d < DIM_COUNT; d++) {
         values[d] = dim_of((enum joint_dim)d, p);
     }
-    for (unsigned id = 0; id < JOINT_COUNT; id++) {
+    for (unsigned id = 0; id < JOINT_USER; id++) {
         ret_cells[id] = cell_of(j, (enum joint_id)id, values);
+    }
+    for (unsigned k = 0; k < MODEL_USERS; k++) {
+        ret_cells[JOINT_USER + k] =
+            k < j->m->users ? user_cell(j, (enum joint_id)(JOINT_USER + k), p)
+                            : JOINT_NO_CELL;
     }
 }
 
@@ -294,12 +349,43 @@ joint_at(const struct joints *j, enum joint_id id,
 
     for (unsigned d = 0; d < JOINT_DIMS_MAX; d++) {
         uint32_t size = joint_size(j, id, d);
-        uint32_t v = joints[id].dims[d] == DIM_NONE ? 0 : values[d];
+        uint32_t v = size == 1 ? 0 : values[d];
 
         co_assert(v < size);
         cell = cell * size + v;
     }
     return cell;
+}
+
+/* "Employed, 25-44: Drives alone": the row by one of the combinations of keys
+ * that lead to it. */
+static void
+user_label(const struct joints *j, enum joint_id id, uint32_t cell,
+           struct co_buf *out)
+{
+    const struct model_lookup *t = joint_user(j, id);
+    struct model_text value = model_text(&t->labels, cell % t->values);
+    uint32_t row = cell / t->values + 1, at = 0, size = 1;
+
+    while (t->row_of[at] != row) {
+        at++;
+    }
+    for (uint32_t k = 0; k < t->n_keys; k++) {
+        size *= t->sizes[k];
+    }
+    for (uint32_t k = 0; k < t->n_keys; k++) {
+        enum attribute_id key = (enum attribute_id)t->keys[k];
+        struct model_text label;
+
+        size /= t->sizes[k];
+        label = attribute_label(j->m, key, at / size % t->sizes[k]);
+        if (label.data) co_buf_append(out, label.data, label.len);
+        if (!label.data) {
+            co_buf_printf(out, "from %u on", at / size % t->sizes[k]);
+        }
+        co_buf_puts(out, k + 1 < t->n_keys ? ", " : ": ");
+    }
+    co_buf_append(out, value.data, value.len);
 }
 
 void
@@ -309,6 +395,10 @@ joint_label(const struct joints *j, enum joint_id id, uint32_t cell,
     uint32_t values[JOINT_DIMS_MAX];
 
     co_assert(id < JOINT_COUNT && cell < j->cells[id]);
+    if (id >= JOINT_USER) {
+        user_label(j, id, cell, out);
+        return;
+    }
     for (unsigned d = JOINT_DIMS_MAX; d-- > 0;) {
         values[d] = cell % joint_size(j, id, d);
         cell /= joint_size(j, id, d);

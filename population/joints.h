@@ -26,7 +26,8 @@ enum joint_id {
     JOINT_EMPLOYMENT,
     JOINT_ARRANGEMENT_AGE_STATE, /* state, 3 age groups from 18, arrangement */
     JOINT_LANGUAGE_STATE,        /* state, language */
-    JOINT_COUNT
+    JOINT_USER, /* 16 of them: rows and values of a user's column */
+    JOINT_COUNT = JOINT_USER + MODEL_USERS
 };
 
 enum { JOINT_DIMS_MAX = 3, JOINT_NO_CELL = UINT32_MAX };
@@ -70,7 +71,13 @@ struct joints {
 
 void joints_init(struct joints *j, const struct model *m);
 
+/* Of a user's column: its table, rows against values. */
 const struct joint *joint_get(enum joint_id id);
+/* The same as joint_get(id)->name, but for a user's column, whose name it is.
+ */
+const char *joint_name(const struct joints *j, enum joint_id id);
+/* The user's column of a joint, NULL when the joint is of none. */
+const struct model_lookup *joint_user(const struct joints *j, enum joint_id id);
 /* Values of dimension 0 .. 2 of a joint; 1 where it has none. */
 uint32_t joint_size(const struct joints *j, enum joint_id id, unsigned dim);
 /* The cell of a person, JOINT_NO_CELL when the joint does not cover them. */

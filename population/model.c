@@ -454,11 +454,30 @@ model_open(const char *path, struct co_diag *diag, struct model **ret_model)
     return CO_OK;
 }
 
+static void
+lookup_free(struct model_lookup *t)
+{
+    if (!t) return;
+    /* A column's texts were allocated; const is what the pool promises. */
+    free((void *)(uintptr_t)t->labels.data);
+    free((void *)(uintptr_t)t->labels.at);
+    free(t->row_of);
+    free(t->weights);
+    free(t);
+}
+
 void
 model_free(struct model *model)
 {
     if (!model) return;
-    if (model->file) {
+    for (size_t i = 0; i < MODEL_USERS; i++) {
+        lookup_free(model->user[i]);
+    }
+    for (size_t i = 0; i < REPLACE_COUNT; i++) {
+        lookup_free(model->replace[i]);
+    }
+    free(model->own_joint);
+    if (model->file && !model->base) {
         /* The map is only ever read; munmap wants it without const. */
         void *map = (void *)(uintptr_t)model->file;
 

@@ -90,6 +90,29 @@ struct model_table {
     uint32_t values;
 };
 
+enum { MODEL_USERS = 16, MODEL_USER_NAME = 33, MODEL_LOOKUP_KEYS = 4 };
+
+/* A user's table, ready for drawing (tables.h). Values by row, rows by what
+ * a person has: row_of[mixed radix of the keys' values] is 1 + row, 0 = none;
+ * age counts by single years. */
+struct model_lookup {
+    char name[MODEL_USER_NAME]; /* of the column */
+    struct model_pool labels;   /* of a new column */
+    uint32_t n_keys;
+    uint32_t keys[MODEL_LOOKUP_KEYS]; /* enum attribute_id */
+    uint32_t sizes[MODEL_LOOKUP_KEYS];
+    uint16_t *row_of;
+    uint32_t rows, values;
+    uint32_t *weights; /* [row][value], a row sums to 2^24 */
+};
+/* Attributes whose tables a user can replace. */
+enum model_replace {
+    REPLACE_EDUCATION,
+    REPLACE_MARITAL,
+    REPLACE_EMPLOYMENT,
+    REPLACE_COUNT
+};
+
 struct model {
     const uint8_t *file;
     size_t file_bytes;
@@ -146,6 +169,15 @@ struct model {
     const uint32_t *last_n;   /* [name group][surname] */
     const uint32_t *city_row; /* [state] -> start, one more at the end */
     const uint32_t *city_n;
+
+    /* Only in a model made by model_with(): what it borrows from, and what it
+     * owns: a user's columns, replaced tables, the fitted joint. */
+    const struct model *base;
+    uint64_t serial; /* tells such models of this process apart; else 0 */
+    uint32_t users;
+    struct model_lookup *user[MODEL_USERS];
+    struct model_lookup *replace[REPLACE_COUNT];
+    uint32_t *own_joint;
 };
 
 /* Maps and checks the model at path. On failure diag says what is wrong

@@ -7,6 +7,8 @@ enum { PERSON_NO_OCCUPATION = 0xffff };
 enum { PERSON_NONE8 = 0xff }; /* no such value: for bytes that may lack one */
 enum { PERSON_CHILDREN_MAX = 6 }; /* children told apart; more count as six */
 
+enum { PERSON_USERS = 16 };
+
 /* With whom a person lives. Group quarters (dormitories, barracks, prisons,
  * nursing homes) are not modelled: everyone lives in a household. */
 enum person_home {
@@ -54,4 +56,6 @@ struct person {
     uint8_t language;
     uint8_t english;            /* enum person_english */
     uint8_t ocean[OCEAN_COUNT]; /* T scores, OCEAN_MIN..OCEAN_MAX */
+    /* A user's own columns: the value's number, or PERSON_NONE8. */
+    uint8_t user[PERSON_USERS];
 };

@@ -11,6 +11,7 @@
 struct range_maker {
     const struct sampler *s;
     const struct model *model; /* the audit's */
+    uint64_t serial;           /* and that of the model */
     uint64_t start;
     uint32_t count, take, done, accepted, rows;
     enum row_level level;
@@ -78,21 +79,25 @@ range_maker_free(struct range_maker *r)
     free(r);
 }
 
-/* One audit is kept as long as ranges come from the same model. */
+/* One audit is kept as long as ranges come from the same model. One with a
+ * user's tables goes with its recipe, and another may come to lie where it
+ * lay: the number tells them apart. */
 static enum co_err
 maker_ready_audit(struct range_maker *r, const struct model *m)
 {
     enum co_err err;
 
-    if (r->audit && r->model == m) {
+    if (r->audit && r->model == m && r->serial == m->serial) {
         audit_clear(r->audit);
         return CO_OK;
     }
     audit_free(r->audit);
     r->audit = NULL;
     err = audit_new(m, &r->audit);
-    if (!err) r->model = m;
-    return err;
+    if (err) return err;
+    r->model = m;
+    r->serial = m->serial;
+    return CO_OK;
 }
 
 enum co_err

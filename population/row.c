@@ -47,6 +47,18 @@ write_label(struct out *o, const struct model *m, const struct person *p,
     *o->at++ = '"';
 }
 
+/* The columns of a user's tables. */
+static void
+write_users(struct out *o, const struct model *m, const struct person *p)
+{
+    for (uint32_t k = 0; k < m->users; k++) {
+        out_lit(o, ",\"");
+        out_str(o, m->user[k]->name);
+        out_lit(o, "\":");
+        write_label(o, m, p, (enum attribute_id)(ATTR_USER + k));
+    }
+}
+
 static void
 write_number(struct out *o, uint32_t v)
 {
@@ -230,6 +242,7 @@ row_write(const struct sampler *s, const struct person *p, enum row_level level,
     write_household(&o, m, p);
     write_languages(&o, m, p);
     write_ocean(&o, p);
+    write_users(&o, m, p);
     write_provenance(&o, s, p);
     co_assert((size_t)(o.at - start) <= ROW_MAX_BYTES);
     co_buf_commit(buf, (size_t)(o.at - start));

@@ -14,7 +14,7 @@ enum row_level {
 };
 
 /* The longest line there can be, in bytes. */
-enum { ROW_MAX_BYTES = 20480 };
+enum { ROW_MAX_BYTES = 24576 };
 
 /* Where the prose of a row lies, from the line's first byte on: from the key
  * of its first column to the end of the value of its last. len 0: none. */

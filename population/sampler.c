@@ -12,6 +12,7 @@
 #include "population/random.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { BLOCK_BITS = 12, BLOCK_MASK = (1 << BLOCK_BITS) - 1 };
 enum { PROBE_ROWS = 65536 };
@@ -100,6 +101,20 @@ draw_city(const struct sampler *s, struct person *p)
     p->city = (uint16_t)sampler_search(s->city_end, from, to, x);
 }
 
+/* A user's columns, in their order: each may stand on those before it. */
+static void
+draw_users(const struct sampler *s, struct person *p)
+{
+    memset(p->user, PERSON_NONE8, sizeof p->user);
+    for (uint32_t k = 0; k < s->m->users; k++) {
+        const uint32_t *weights = model_lookup(s->m->user[k], p);
+
+        if (!weights) continue;
+        p->user[k] =
+            sampler_draw_row(weights, sampler_random(s, p, STREAM_USER + k));
+    }
+}
+
 void
 sampler_redraw(const struct sampler *s, uint64_t row, uint32_t draw,
                struct person *ret)
@@ -116,6 +131,7 @@ sampler_redraw(const struct sampler *s, uint64_t row, uint32_t draw,
     sampler_draw_ocean(s, &p);
     draw_names(s, &p);
     draw_city(s, &p);
+    if (s->m->users) draw_users(s, &p);
     *ret = p;
 }
 
@@ -128,10 +144,10 @@ sampler_draw(const struct sampler *s, uint64_t row, struct person *ret)
 bool
 sampler_accepts(const struct sampler *s, const struct person *p)
 {
-    uint32_t left = s->tested;
+    uint64_t left = s->tested;
 
     while (left) {
-        unsigned id = (unsigned)__builtin_ctz(left);
+        unsigned id = (unsigned)__builtin_ctzll(left);
 
         if (!limit_allows(&s->limits[id],
                           attribute_of(p, (enum attribute_id)id))) {
@@ -140,6 +156,12 @@ sampler_accepts(const struct sampler *s, const struct person *p)
         left &= left - 1;
     }
     return true;
+}
+
+bool
+sampler_allows(const struct sampler *s, enum attribute_id id, uint32_t value)
+{
+    return limit_allows(&s->limits[id], value);
 }
 
 static uint32_t
@@ -215,7 +237,7 @@ void
 sampler_free(struct sampler *s)
 {
     if (!s) return;
-    for (size_t i = 0; i < ATTR_COUNT; i++) {
+    for (size_t i = 0; i < ATTR_ALL; i++) {
         free(s->limits[i].allowed);
     }
     free(s->cell_id);
@@ -225,7 +247,16 @@ sampler_free(struct sampler *s)
     free(s->first_end);
     free(s->last_end);
     free(s->city_end);
+    model_free(s->own);
     free(s);
+}
+
+void
+sampler_own_model(struct sampler *s, struct model **model)
+{
+    co_assert(!s->own && *model == s->m);
+    s->own = *model;
+    *model = NULL;
 }
 
 void
@@ -270,7 +301,7 @@ sampler_rate_ppm(const struct sampler *s)
     return s->rate_ppm;
 }
 
-uint32_t
+uint64_t
 sampler_tested(const struct sampler *s)
 {
     return s->tested;
@@ -303,7 +334,7 @@ employment_share(const struct sampler *s, const struct person *cell,
     for (p.education = 0; p.education < EDU_COUNT; p.education++) {
         uint64_t n = level[p.education];
 
-        if (n) sum += n * sampler_employment_row(s, &p)[value];
+        if (n) sum += n * sampler_employment_share(s, &p, value);
     }
     return sum >> 24;
 }

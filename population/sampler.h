@@ -59,6 +59,8 @@ co_must_use enum co_err sampler_new(const struct model *m, uint64_t seed,
                                     size_t n_conditions, struct co_diag *diag,
                                     struct sampler **ret_sampler);
 void sampler_free(struct sampler *s);
+/* Gives the sampler its model to free, and leaves NULL. */
+void sampler_own_model(struct sampler *s, struct model **model);
 CO_DEFINE_FREEP(struct sampler, sampler_free)
 
 /* The recipe's hash, which stands in rows and in their uuid; 0 until set. */
@@ -79,11 +81,14 @@ void sampler_redraw(const struct sampler *s, uint64_t row, uint32_t draw,
 
 /* Whether the person fulfils the conditions that the joint does not. */
 bool sampler_accepts(const struct sampler *s, const struct person *p);
+/* Whether the conditions allow a value of an attribute by itself. */
+bool sampler_allows(const struct sampler *s, enum attribute_id id,
+                    uint32_t value);
 /* Candidates accepted of a million, from the first 65,536; 1,000,000 when
  * the joint fulfils every condition. */
 uint32_t sampler_rate_ppm(const struct sampler *s);
 /* Whether a condition is left to sampler_accepts, as an attribute mask. */
-uint32_t sampler_tested(const struct sampler *s);
+uint64_t sampler_tested(const struct sampler *s);
 
 /* The joint after conditions and mix, for the audit: the weight of a cell
  * (people, where nothing is mixed), and which cell that is. Cells run from 0 to

@@ -5,6 +5,7 @@
 #pragma once
 #include "population/random.h"
 #include "population/sampler.h"
+#include "population/tables.h"
 
 enum { GUIDE_BITS = 16, GUIDE_SIZE = 1 << GUIDE_BITS };
 /* Occupations open up with age: a class starts at each of these ages. */
@@ -25,6 +26,7 @@ enum stream {
     STREAM_HOUSEHOLD,
     STREAM_LANGUAGE,
     STREAM_OCEAN,
+    STREAM_USER = 900,  /* 16 columns of the user's */
     STREAM_PROSE = 1000 /* and up */
 };
 
@@ -38,9 +40,10 @@ struct limit {
 struct sampler {
     const struct model *m;
     const struct prose *prose; /* NULL: rows have no texts */
+    struct model *own; /* the same, when it is the sampler's to free */
     uint64_t key, offset, seed, recipe;
-    struct limit limits[ATTR_COUNT];
-    uint32_t tested; /* mask of attributes that sampler_accepts looks at */
+    struct limit limits[ATTR_ALL];
+    uint64_t tested; /* mask of attributes that sampler_accepts looks at */
     uint32_t rate_ppm;
 
     /* The restricted joint: cells with people, by rising end. */
@@ -104,6 +107,8 @@ void sampler_free_work(struct sampler *s);
  * age, race), and of the statuses of employment (and education). */
 const uint32_t *sampler_education_row(const struct sampler *s,
                                       const struct person *p);
+uint32_t sampler_employment_share(const struct sampler *s,
+                                  const struct person *p, uint32_t value);
 const uint32_t *sampler_employment_row(const struct sampler *s,
                                        const struct person *p);
 void sampler_draw_schooling(const struct sampler *s, struct person *p);
@@ -182,6 +187,15 @@ static inline uint64_t
 sampler_random(const struct sampler *s, const struct person *p, uint32_t stream)
 {
     return random_pair(s->key, p->row, p->draw, stream).a;
+}
+
+/* A user's row for the person, where an attribute was replaced; else NULL. */
+static inline const uint32_t *
+model_replaced(const struct model *m, enum model_replace which,
+               const struct person *p)
+{
+    if (__builtin_expect(m->replace[which] == NULL, 1)) return NULL;
+    return model_lookup(m->replace[which], p);
 }
 
 /* A value by weights that sum to 2^24. */

@@ -93,7 +93,9 @@ const uint32_t *
 sampler_marital_row(const struct sampler *s, const struct person *p)
 {
     const struct model_home *h = &s->m->home;
+    const uint32_t *own = model_replaced(s->m, REPLACE_MARITAL, p);
 
+    if (own) return own;
     return s->marital + row_at(s->m, p->state, p->sex, h->mar_row[p->age],
                                p->race, h->mar_group[p->education]);
 }

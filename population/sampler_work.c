@@ -279,9 +279,11 @@ const uint32_t *
 sampler_education_row(const struct sampler *s, const struct person *p)
 {
     const struct model_table *t = &s->m->edu;
+    const uint32_t *own = model_replaced(s->m, REPLACE_EDUCATION, p);
     size_t row =
         (size_t)(p->state * MODEL_SEXES + p->sex) * t->rows + t->row[p->age];
 
+    if (own) return own;
     return s->edu + (row * MODEL_RACES + p->race) * EDU_COUNT;
 }
 
@@ -295,7 +297,51 @@ sampler_employment_row(const struct sampler *s, const struct person *p)
     return s->emp + (row * EDU_COUNT + p->education) * EMPLOY_COUNT;
 }
 
+/* Weight of a user's row that the person's education leaves: where the base
+ * has nobody (students who left school), the user has nobody either. */
+static uint64_t
+left_of(const uint32_t *own, const uint32_t *base)
+{
+    uint64_t sum = 0;
+
+    for (uint32_t v = 0; v < EMPLOY_COUNT; v++) {
+        if (base[v]) sum += own[v];
+    }
+    return sum;
+}
+
+uint32_t
+sampler_employment_share(const struct sampler *s, const struct person *p,
+                         uint32_t value)
+{
+    const uint32_t *base = sampler_employment_row(s, p);
+    const uint32_t *own = model_replaced(s->m, REPLACE_EMPLOYMENT, p);
+    uint64_t left = own ? left_of(own, base) : 0;
+
+    if (!left) return base[value];
+    if (!base[value]) return 0;
+    return (uint32_t)(((uint64_t)own[value] << 24) / left);
+}
+
 /* --- draws ------------------------------------------------------------- */
+
+static uint8_t
+draw_employment(const struct sampler *s, const struct person *p)
+{
+    const uint32_t *base = sampler_employment_row(s, p);
+    const uint32_t *own = model_replaced(s->m, REPLACE_EMPLOYMENT, p);
+    uint64_t u = sampler_random(s, p, STREAM_EMPLOYMENT);
+    uint64_t left = own ? left_of(own, base) : 0, x;
+    uint8_t v = 0;
+
+    if (!left) return sampler_draw_row(base, u);
+    x = random_scale(u, left);
+    while (!base[v] || x >= own[v]) {
+        if (base[v]) x -= own[v];
+        v++;
+    }
+    return v;
+}
 
 /* The group given state, sex, level and class, then the title in it. */
 static uint16_t
@@ -334,8 +380,7 @@ sampler_draw_schooling(const struct sampler *s, struct person *p)
 void
 sampler_draw_work(const struct sampler *s, struct person *p)
 {
-    p->employment = sampler_draw_row(sampler_employment_row(s, p),
-                                     sampler_random(s, p, STREAM_EMPLOYMENT));
+    p->employment = draw_employment(s, p);
     p->occupation = p->former = PERSON_NO_OCCUPATION;
     switch ((enum model_employment)p->employment) {
     case EMPLOY_EMPLOYED:

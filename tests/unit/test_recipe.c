@@ -247,7 +247,8 @@ hostile_recipes_are_refused(void **state)
         {"{\"version\":2}", CO_VERSION,
          "recipe: version 2; this program reads 1"},
         {"{\"version\":1}", CO_INVALID,
-         "recipe: generator, seed, model, phases or phrases are missing or "
+         "recipe: generator, seed, model, population, phases or phrases are "
+         "missing or "
          "wrong"},
         {BEFORE "[]}", CO_INVALID, "recipe: where is not an object"},
         {BEFORE "{\"shoe\":1}}", CO_NOTFOUND,

@@ -34,6 +34,7 @@ open_all(void **state)
                                   .model_hash = model_hash(model),
                                   .phrases = prose_hash(prose),
                                   .seed = 42,
+                                  .population = "us",
                                   .phases = SPEC_CORPUS | SPEC_COMPOSE};
     co_buf_init(&recipe_json, 1 << 20);
     if (recipe_write(&recipe, &recipe_json)) return -1;
@@ -183,6 +184,7 @@ compose_hashes_and_leaves_out_what_it_is_told(void **state)
                                   .model_hash = model_hash(model),
                                   .phrases = prose_hash(prose),
                                   .seed = 42,
+                                  .population = "us",
                                   .phases = SPEC_CORPUS | SPEC_COMPOSE,
                                   .dedup = true};
     const uint8_t payload[] = {0x84, 1,  0xcd, 1,    0xf4, 2,    16,

@@ -95,7 +95,7 @@ every_key_is_read(void **state)
              "dedup: {method: none, memory: 64MiB}\npriority: "
              "critical\noutput: {dir: /x/y, shard_rows: 500, "
              "formats: [jsonl.zst]}\n");
-    struct condition c[ATTR_COUNT];
+    struct condition c[ATTR_ALL];
 
     (void)state;
     assert_non_null(spec);
@@ -214,8 +214,11 @@ wrong_types_and_values_are_told(void **state)
     assert_refused(HEAD "population: us\n",
                    "us.yaml:4: population: found \"us\"; allowed is a map "
                    "(key: value)");
-    assert_refused(HEAD "population: {data: de}\n",
-                   "us.yaml:4: population.data: found \"de\"; allowed is us");
+    assert_refused(
+        HEAD "population: {data: de}\n",
+        "us.yaml:4: population.data: found \"de\"; allowed is us, or "
+        "a folder with a manifest.yaml (written with a slash: "
+        "./de)");
     assert_refused(HEAD "phases: corpus\n",
                    "us.yaml:4: phases: found \"corpus\"; allowed is a list "
                    "([a, b])");
