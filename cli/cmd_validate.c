@@ -108,6 +108,11 @@ print_summary(const struct job_spec *spec, uint64_t hash, uint32_t ppm)
         co_buf_printf(&out, ", about %u.%02u %% of candidates pass",
                       ppm / 10000, ppm / 100 % 100);
     }
+    if (spec_dedups(spec)) {
+        co_buf_puts(&out, ", no two with the same text: ");
+        say_bytes(&out, spec->rows * SPEC_DEDUP_ROW_BYTES);
+        co_buf_puts(&out, " of memory");
+    }
     co_buf_puts(&out, ") in ");
     say_count(&out, files);
     co_buf_printf(&out, " file%s of %s, seed %llu, recipe %s\n",

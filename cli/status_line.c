@@ -35,6 +35,7 @@ take_numbers(struct status_line *line)
     line->dead = status_line_u64(o, "dead");
     line->surplus = status_line_u64(o, "surplus");
     line->pending = status_line_u64(o, "pending");
+    line->duplicates = status_line_u64(o, "duplicates");
     line->rows_per_s = status_line_u64(o, "rows_per_s");
     line->eta_s = status_line_u64(o, "eta_s");
     line->tasks_out = status_line_u64(o, "out");

@@ -14,6 +14,7 @@ struct status_line {
     int exit;        /* end: exit code of the coordinator */
     uint64_t elapsed_ms;
     uint64_t requested, drawn, accepted, rejected, dead, surplus, pending;
+    uint64_t duplicates; /* of the rejected */
     uint64_t rows_per_s, eta_s, tasks_out;
     json_t *root;   /* the whole line; owned */
     json_t *result; /* end: its "result", inside root; NULL: none */

@@ -17,6 +17,9 @@ summary_ledger(const struct status_line *line, struct co_buf *buf)
     term(buf, "  ledger  ", line->drawn, "drawn");
     term(buf, " = ", line->accepted, "accepted");
     term(buf, " + ", line->rejected, "rejected");
+    if (line->duplicates) {
+        term(buf, " (", line->duplicates, "of them duplicates)");
+    }
     term(buf, " + ", line->dead, "dead");
     term(buf, " + ", line->surplus, "surplus");
     term(buf, " + ", line->pending, "pending");

@@ -64,6 +64,7 @@ outcome_make(const struct corpus_facts *f, struct outcome *o)
                                    .drawn = o->ledger.drawn,
                                    .accepted = o->ledger.accepted,
                                    .rejected = o->ledger.rejected,
+                                   .duplicates = o->ledger.duplicates,
                                    .dead = o->ledger.dead};
     o->n_findings = findings_find(&facts, o->findings);
     return CO_OK;
