@@ -19,7 +19,7 @@ struct corpus_facts {
 /* Sums over the sealed shards. */
 struct corpus_totals {
     uint64_t rows, bytes, raw_bytes, rejected, surplus, dead, drawn;
-    uint64_t files; /* shards that have rows */
+    uint64_t files;              /* shards that have rows */
     uint64_t duplicates, hashes; /* texts: those left out, those that are new */
 };
 struct corpus_totals corpus_totals(const struct personas *p);

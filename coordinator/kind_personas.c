@@ -167,8 +167,9 @@ personas_next(void *kind, int64_t now_us, uint64_t *ret_task,
     (void)ret_due_us;
     if (p->stalled) count_advance(p);
     if (p->packs_wanted && next_pack(p, ret_task)) return KIND_NEXT_TASK;
-    if (count_enough(p))
+    if (count_enough(p)) {
         return personas_done(p) ? KIND_NEXT_OVER : KIND_NEXT_ALL_OUT;
+    }
     while (p->cursor < p->high && (c = grid_cell(p, p->cursor)) != NULL &&
            !idle_piece(c)) {
         p->cursor++;

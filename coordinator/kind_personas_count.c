@@ -81,30 +81,37 @@ count_piece(struct personas *p, struct shard *s, struct piece *piece)
     }
 }
 
+/* Counts the drawn cell at the front. False: it is not decided yet, or memory
+ * is short. */
+static bool
+count_cell(struct personas *p, struct cell *c)
+{
+    struct shard *s = p->open[p->front / p->cells - p->sealed_n];
+    const bool before = !count_enough(p);
+
+    if (!grid_decided(c)) return false;
+    /* rows beyond the last are not compared: a later run with more rows
+     * begins where this one stopped */
+    p->stalled = before && !dedup_judge(p, c);
+    if (p->stalled) return false;
+    for (uint32_t i = 0; i < c->n; i++) {
+        count_piece(p, s, &cell_pieces(c)[i]);
+    }
+    if (before && count_enough(p)) {
+        p->cut = p->front;
+        p->withdraw = p->front + 1;
+    }
+    return true;
+}
+
 void
 count_advance(struct personas *p)
 {
     while (p->front < p->high) {
         struct cell *c = grid_cell(p, p->front);
-        bool before = p->now.accepted < p->options.rows;
 
-        if (!c || (!c->drawn && before)) break;
-        if (c->drawn) {
-            struct shard *s = p->open[p->front / p->cells - p->sealed_n];
-
-            if (!grid_decided(c)) break;
-            /* rows beyond the last are not compared: a later run with more
-             * rows begins where this one stopped */
-            p->stalled = before && !dedup_judge(p, c);
-            if (p->stalled) break;
-            for (uint32_t i = 0; i < c->n; i++) {
-                count_piece(p, s, &cell_pieces(c)[i]);
-            }
-            if (before && p->now.accepted == p->options.rows) {
-                p->cut = p->front;
-                p->withdraw = p->front + 1;
-            }
-        }
+        if (!c || (!c->drawn && !count_enough(p))) break;
+        if (c->drawn && !count_cell(p, c)) break;
         p->front++;
     }
 }

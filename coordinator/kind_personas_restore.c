@@ -171,6 +171,18 @@ restore_entries(struct walk *w, struct personas *p)
     return CO_OK;
 }
 
+static enum co_err
+load_hashes(struct personas *p)
+{
+    enum co_err err = CO_OK;
+
+    for (uint64_t i = 0; i < p->sealed_n && !err; i++) {
+        err = dedup_load(p, i, &p->sealed[i],
+                         i + 1 == p->sealed_n ? p->tail : NULL);
+    }
+    return err;
+}
+
 enum co_err
 personas_restore(struct personas *p, const uint8_t *in, size_t len)
 {
@@ -198,10 +210,7 @@ personas_restore(struct personas *p, const uint8_t *in, size_t len)
     err = get_tail(&w, p, p->sealed_n ? p->sealed_n - 1 : 0, &p->tail);
     if (err) return err;
     if (p->tail && !p->sealed_n) return CO_DAMAGED;
-    for (uint64_t i = 0; i < p->sealed_n && !err; i++) {
-        err = dedup_load(p, i, &p->sealed[i],
-                         i + 1 == p->sealed_n ? p->tail : NULL);
-    }
+    err = load_hashes(p);
     if (err) return err;
     p->ordered = p->sealed_n;
     return maybe_reopen(p);
