@@ -7,7 +7,7 @@
 
 enum {
     BITS = 13,
-    REJECT = 5,
+    REJECT = 5, /* one candidate in so many, unless a test says otherwise */
     OUT_MAX = 1000,
     SHARDS_MAX = 64,
     JOURNAL_MAX = 1000,
@@ -40,6 +40,7 @@ struct fixture {
     size_t n_journal;
     enum co_err load_fails; /* what reading a file answers */
     uint64_t dead, n_dead;  /* candidates given up: from dead on, n_dead */
+    bool all_good;          /* no candidate is rejected */
 };
 
 static uint64_t
@@ -60,6 +61,12 @@ load(void *self, uint64_t shard, uint32_t n, uint64_t hash, uint64_t *ret)
     assert_true(co_hash64(file->hashes, n * sizeof *ret, 0) == hash);
     memcpy(ret, file->hashes, n * sizeof *ret);
     return CO_OK;
+}
+
+static uint32_t
+reject(const struct fixture *f)
+{
+    return f->all_good ? 0 : REJECT;
 }
 
 static void
@@ -144,7 +151,7 @@ decide(struct fixture *f, size_t at)
     co_buf_init(&payload, 1024);
     co_buf_init(&result, 1 << 20);
     assert_true(personas_kind.payload(f->p, task, &payload));
-    fake_answer(fake_read(payload.data, payload.len), REJECT, &result);
+    fake_answer(fake_read(payload.data, payload.len), reject(f), &result);
     assert_int_equal(
         personas_kind.take(f->p, task, result.data, (uint32_t)result.len),
         KIND_ACCEPTED);
@@ -228,7 +235,7 @@ assert_as_the_slow_way(struct fixture *f)
     while (rows < f->rows || index % PERSONAS_CELL) {
         uint64_t i = index++;
 
-        if (!fake_accepts(i, REJECT) || i - f->dead < f->n_dead) continue;
+        if (!fake_accepts(i, reject(f)) || i - f->dead < f->n_dead) continue;
         if (!fake_is_new(&said, i)) {
             duplicates++;
             continue;
@@ -322,11 +329,38 @@ a_cell_with_duplicates_is_packed_without_them(void **state)
     end(&f);
 }
 
-/* A new owner of the first n records. With results false only SEALED is left:
- * the segments in front of it were deleted. */
+/* The first cell is asked for just the rows that are needed. */
+static void
+as_many_rows_as_needed_with_a_duplicate_among_them_are_packed_too(void **state)
+{
+    struct fixture f = {.random = 1, .all_good = true};
+
+    (void)state;
+    begin(&f, 200);
+    draw_all(&f);
+    assert_int_equal(f.n_out, 1);
+    decide(&f, 0);
+    draw_all(&f);
+    assert_int_equal(f.n_out, 1);
+    assert_int_equal(f.out[0], PERSONAS_STEP_PACK);
+    run(&f);
+    assert_as_the_slow_way(&f);
+    end(&f);
+}
+
+/* How much of the results is left beside the SEALED records. */
+enum left { NO_RESULTS, SOME_RESULTS, ALL_RESULTS, LEFT_COUNT };
+
+static bool
+is_left(enum left left, size_t i)
+{
+    return left == ALL_RESULTS || (left == SOME_RESULTS && i % 3);
+}
+
+/* A new owner of the first n records. */
 static void
 replay(struct fixture *g, const struct fixture *f, size_t n, uint64_t rows,
-       bool results)
+       enum left left)
 {
     *g = (struct fixture){.random = n};
     for (size_t i = 0; i < SHARDS_MAX; i++) { /* the files as they are now */
@@ -344,9 +378,10 @@ replay(struct fixture *g, const struct fixture *f, size_t n, uint64_t rows,
             assert_int_equal(
                 personas_replay_sealed(g->p, e->bytes.data, e->bytes.len),
                 CO_OK);
-        } else if (results && personas_kind.take(g->p, e->task, e->bytes.data,
-                                                 (uint32_t)e->bytes.len) ==
-                                  KIND_ACCEPTED) {
+        } else if (is_left(left, i) &&
+                   personas_kind.take(g->p, e->task, e->bytes.data,
+                                      (uint32_t)e->bytes.len) ==
+                       KIND_ACCEPTED) {
             personas_kind.place(g->p, e->task, 0, &e->place);
         }
         check(g);
@@ -356,18 +391,18 @@ replay(struct fixture *g, const struct fixture *f, size_t n, uint64_t rows,
 static void
 an_owner_may_die_at_any_record_and_decide_as_before(void **state)
 {
-    static const uint64_t more[] = {2100, 2101, 2400, 3300};
+    static const uint64_t more[] = {2500, 2501, 2800, 3700};
     struct fixture f = {.random = 5}, g;
 
     (void)state;
     f.journal = calloc(JOURNAL_MAX, sizeof *f.journal);
-    begin(&f, 2100);
+    begin(&f, 2500);
     run(&f);
     assert_as_the_slow_way(&f);
     for (size_t n = 0; n <= f.n_journal; n++) {
         for (size_t m = 0; m < co_countof(more); m++) {
-            for (int results = 0; results < 2; results++) {
-                replay(&g, &f, n, more[m], results);
+            for (enum left left = 0; left < LEFT_COUNT; left++) {
+                replay(&g, &f, n, more[m], left);
                 run(&g);
                 assert_as_the_slow_way(&g);
                 assert_int_equal(rows_in_shards(&g), more[m]);
@@ -392,7 +427,7 @@ a_checkpoint_and_the_files_are_enough(void **state)
         run(&f);
         co_buf_init(&snapshot, 1 << 20);
         assert_int_equal(personas_snapshot(f.p, &snapshot), CO_OK);
-        replay(&g, &f, 0, more[m], false);
+        replay(&g, &f, 0, more[m], NO_RESULTS);
         assert_int_equal(personas_restore(g.p, snapshot.data, snapshot.len),
                          CO_OK);
         check(&g);
@@ -415,7 +450,7 @@ a_file_of_hashes_that_is_gone_stops_the_replay(void **state)
     run(&f);
     co_buf_init(&snapshot, 1 << 20);
     assert_int_equal(personas_snapshot(f.p, &snapshot), CO_OK);
-    replay(&g, &f, 0, 2100, false);
+    replay(&g, &f, 0, 2100, NO_RESULTS);
     g.load_fails = CO_DAMAGED;
     assert_int_equal(personas_restore(g.p, snapshot.data, snapshot.len),
                      CO_DAMAGED);
@@ -479,6 +514,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(results_in_any_order_leave_out_the_same_rows),
         cmocka_unit_test(a_cell_with_duplicates_is_packed_without_them),
+        cmocka_unit_test(
+            as_many_rows_as_needed_with_a_duplicate_among_them_are_packed_too),
         cmocka_unit_test(an_owner_may_die_at_any_record_and_decide_as_before),
         cmocka_unit_test(a_checkpoint_and_the_files_are_enough),
         cmocka_unit_test(a_file_of_hashes_that_is_gone_stops_the_replay),
