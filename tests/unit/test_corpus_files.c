@@ -227,13 +227,13 @@ static void
 what_was_left_out_is_told(void **state)
 {
     struct fixture *f = *state;
-    json_t *dedup, *ledger, *shard;
+    json_t *dedup, *ledger, *shard, *shards;
     json_int_t duplicates = 0, hashes = 0;
     size_t i;
 
     assert_int_equal(corpus_write_manifest(&f->facts, NULL), CO_OK);
-    json_array_foreach(json_object_get(written(f, "MANIFEST.json"), "shards"),
-                       i, shard)
+    shards = json_object_get(written(f, "MANIFEST.json"), "shards");
+    json_array_foreach(shards, i, shard)
     {
         duplicates += number(shard, "duplicates");
         hashes += number(shard, "hashes");
