@@ -58,7 +58,7 @@ static const struct playbook_line playbook[FINDING_COUNT] = {
          "run once more with another `seed`; if it stays, shuffle the rows "
          "and report it",
          "chance goes away, a cause stays",
-         "largest |r| over lags 1-50 against its noise"},
+         "largest r of lags 1-50, either sign, against its noise"},
     [FINDING_LOW_ACCEPTANCE] =
         {"low_acceptance", "under 20 % of the candidates are accepted",
          "`population.where` has a condition on an attribute that is drawn "
@@ -86,7 +86,7 @@ static const struct playbook_line playbook[FINDING_COUNT] = {
          "more `rows` (the run goes on where it stopped), or coarser cells in "
          "the analysis",
          "the noise falls with the root of the rows",
-         "rows x (noise floor / 0.05)^2"},
+         "rows x (total variation / 0.05)^2"},
 };
 
 const struct playbook_line *
