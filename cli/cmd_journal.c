@@ -127,6 +127,14 @@ print_report(const char *dir, const struct journal_report *r)
     co_buf_fini(&out);
 }
 
+/* Nothing counts in it, nothing is wrong with it: zeros would tell neither. */
+static bool
+is_empty(const struct journal_report *r)
+{
+    return !r->segments && !r->damaged_segments && !r->torn_bytes &&
+           !r->ignored_segments && !r->repaired_segments;
+}
+
 static int
 look(const char *program, const char *given,
      enum co_err (*work)(const char *dir, struct journal_report *report,
@@ -141,7 +149,13 @@ look(const char *program, const char *given,
     if (!err) err = co_fs_lock(p.folder, &lock, &diag);
     if (err) return say_error(program, err, &diag);
     err = work(p.journal, &report, &diag);
-    if (!err || err == CO_DAMAGED) print_report(p.journal, &report);
+    if (!err && is_empty(&report)) {
+        (void)printf("%s: empty, nothing was committed yet\n", p.journal);
+        return CLI_OK;
+    }
+    if ((!err || err == CO_DAMAGED) && !is_empty(&report)) {
+        print_report(p.journal, &report);
+    }
     if (err) return say_error(program, err, &diag);
     (void)puts("  in order");
     return CLI_OK;

@@ -218,7 +218,7 @@ find_one(const struct status_config *cfg, const char *what,
         enum co_err err = job_state_of_folder(real, ret, diag);
 
         return err == CO_NOTFOUND
-                   ? co_fail(diag, err,
+                   ? co_fail(diag, CO_USAGE,
                              "%s: no run.json here: nothing was run in it",
                              real)
                    : err;

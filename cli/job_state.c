@@ -102,6 +102,25 @@ look_alive(struct job_state *s)
     }
 }
 
+/* Any file may be called run.json; one of ours names its job and its state. */
+static bool
+is_run_file(const json_t *o)
+{
+    const char *state = json_string_value(json_object_get(o, "state"));
+    const char *job = json_string_value(json_object_get(o, "job"));
+
+    return state && state[0] && job && job_state_is_id(job);
+}
+
+static enum co_err
+not_a_run_file(const char *path, struct co_diag *diag)
+{
+    return co_fail(diag, CO_DAMAGED,
+                   "%s is not what a run writes. It is only for show: the "
+                   "next run of the same job in this folder writes it anew",
+                   path);
+}
+
 enum co_err
 job_state_of_folder(const char *dir, struct job_state *ret,
                     struct co_diag *diag)
@@ -113,7 +132,12 @@ job_state_of_folder(const char *dir, struct job_state *ret,
     *ret = (struct job_state){0};
     (void)snprintf(path, sizeof path, "%s/run.json", dir);
     err = co_json_load_file(path, RUN_FILE_BYTES_MAX, &o, diag);
+    if (err == CO_INVALID || err == CO_FULL) return not_a_run_file(path, diag);
     if (err) return err;
+    if (!is_run_file(o)) {
+        json_decref(o);
+        return not_a_run_file(path, diag);
+    }
     (void)snprintf(ret->out, sizeof ret->out, "%s", dir);
     take_run_file(o, ret);
     json_decref(o);

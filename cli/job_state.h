@@ -21,7 +21,7 @@ struct job_state {
 };
 
 /* From dir/run.json, then from the Redis named there if it answers.
- * CO_NOTFOUND: no run.json; CO_DAMAGED or CO_INVALID: unreadable. */
+ * CO_NOTFOUND: no run.json; CO_DAMAGED: one that no run wrote. */
 co_must_use enum co_err job_state_of_folder(const char *dir,
                                             struct job_state *ret,
                                             struct co_diag *diag);

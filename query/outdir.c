@@ -296,6 +296,25 @@ take_manifest(struct outdir *o, struct co_diag *diag)
                    o->dir, o->count, listed);
 }
 
+/* A run that has sealed nothing yet, or a folder of something else. */
+static enum co_err
+without_rows(const struct outdir *o, struct co_diag *diag)
+{
+    char path[PATH_MAX];
+
+    (void)snprintf(path, sizeof path, "%s/run.json", o->dir);
+    if (access(path, F_OK)) {
+        return co_fail(diag, CO_USAGE,
+                       "%s: no rows here (part-*.jsonl.zst). Give the output "
+                       "folder of a run",
+                       o->dir);
+    }
+    return co_fail(diag, CO_NOTFOUND,
+                   "%s: no rows here yet: the first file is still being made. "
+                   "`" CO_PROGRAM " status %s` tells how far it is",
+                   o->dir, o->dir);
+}
+
 enum co_err
 outdir_open(const char *dir, struct outdir **ret_outdir, struct co_diag *diag)
 {
@@ -310,14 +329,7 @@ outdir_open(const char *dir, struct outdir **ret_outdir, struct co_diag *diag)
     err = list_files(o, diag);
     if (!err) err = take_manifest(o, diag);
     if (err) return err;
-    if (o->count == 0) {
-        return co_fail(
-            diag, CO_NOTFOUND,
-            "%s: no rows here (part-*.jsonl.zst). Is it the output "
-            "folder of a run, and is its first file sealed? `" CO_PROGRAM
-            " status %s` tells",
-            dir, dir);
-    }
+    if (o->count == 0) return without_rows(o, diag);
     *ret_outdir = co_take(&o);
     return CO_OK;
 }

@@ -50,6 +50,24 @@ class Corpus(harness.SystemTest):
             self.assertIn(said, err)
             self.assertEqual(text.splitlines(), lines[:1])
 
+    def test_folders_of_something_else_are_wrong_use(self):
+        folder = self.bench.path("else")
+        os.makedirs(folder)
+        for words in (["show", folder, 3], ["query", folder], ["export", "--format", "csv", folder],
+                      ["status", folder], ["journal", "check", folder]):
+            code, text, err = self.bench.cohort(*words)
+            self.assertEqual((code, text), (2, ""), err)
+            self.assertIn(folder, err)
+        os.makedirs(os.path.join(folder, "journal"))
+        code, text, err = self.bench.cohort("journal", "check", folder)
+        self.assertEqual(code, 0, err)
+        self.assertEqual(text, f"{folder}/journal: empty, nothing was committed yet\n")
+        with open(os.path.join(folder, "journal", "seg-0000000001-000001.log"), "wb") as f:
+            f.write(bytes(range(256)))
+        code, text, err = self.bench.cohort("journal", "check", folder)
+        self.assertEqual((code, text), (1, ""), err)
+        self.assertIn("seg-0000000001-000001.log", err)
+
     # -- query -----------------------------------------------------------------
 
     def test_conditions_find_what_python_finds(self):

@@ -329,17 +329,25 @@ a_finished_run_is_told_from_its_folder(void **state)
 static void
 a_folder_without_run_json_or_with_garbage_is_an_error(void **state)
 {
+    static const char *const garbage[] = {
+        "",
+        "{\"job\":",
+        "[1,2]",
+        "{}",
+        "{\"state\":7,\"job\":\"00000000000000ff\"}",
+        "{\"state\":\"complete\",\"job\":\"x\"}",
+        "{\"state\":\"\",\"job\":\"00000000000000ff\"}"};
     struct job_state s;
     char dir[200];
 
     (void)state;
     assert_int_equal(job_state_of_folder(root, &s, &diag), CO_NOTFOUND);
     (void)snprintf(dir, sizeof dir, "%s/garbage", root);
-    given_run_json(dir, "{\"job\":");
-    assert_int_not_equal(job_state_of_folder(dir, &s, &diag), CO_OK);
-    given_run_json(dir, "[1,2]");
-    assert_int_equal(job_state_of_folder(dir, &s, &diag), CO_OK);
-    assert_string_equal(s.state, "");
+    for (size_t i = 0; i < co_countof(garbage); i++) {
+        given_run_json(dir, garbage[i]);
+        assert_int_equal(job_state_of_folder(dir, &s, &diag), CO_DAMAGED);
+        assert_non_null(strstr(diag.text, "run.json is not what a run writes"));
+    }
 }
 
 static int

@@ -196,7 +196,9 @@ a_folder_without_rows_or_no_folder_is_told(void **state)
     (void)snprintf(dir, sizeof dir, "%s/none", root);
     assert_refused(CO_USAGE, "cannot be opened");
     assert_int_equal(co_fs_mkdirs(dir, &diag), CO_OK);
-    assert_refused(CO_NOTFOUND, "no rows here");
+    assert_refused(CO_USAGE, "no rows here (part-");
+    write_text("run.json", "{\"state\":\"running\"}");
+    assert_refused(CO_NOTFOUND, "no rows here yet");
 }
 
 static void
