@@ -72,7 +72,7 @@ sampler_arrangement_row(const struct sampler *s, const struct person *p,
                         uint64_t *ret_weights)
 {
     const struct model_home *h = &s->m->home;
-    uint32_t row = (uint32_t)h->mar_row[p->age] * MODEL_SEXES + p->sex;
+    size_t row = (size_t)h->mar_row[p->age] * MODEL_SEXES + p->sex;
     const uint32_t *nation =
         h->nation +
         (row * HOME_CLASSES + marital_class(p->marital)) * HOME_WITHOUT;
@@ -158,7 +158,8 @@ count_children(const struct sampler *s, const struct person *p,
     child_range(p, &low, &high);
     if (low > high) return 0;
     row += type == 0 ? 0 : h->mar_rows;
-    n = 1 + pick(l, PIECE_KIDS_COUNT, h->kids_count + row * KIDS_COUNTS);
+    n = 1 +
+        pick(l, PIECE_KIDS_COUNT, h->kids_count + (size_t)row * KIDS_COUNTS);
     return min32(n, (high - low) / 2 + 1);
 }
 
@@ -200,9 +201,10 @@ draw_parents(const struct sampler *s, const struct person *p,
 {
     const struct model_home *h = &s->m->home;
     uint32_t mother = h->mother[below(l, PIECE_MOTHER, HOME_MOTHERS)];
-    uint32_t who = pick(l, PIECE_PARENTS,
-                        h->kids_parents + (p->state * MODEL_RACES + p->race) *
-                                              HOME_PARENTS_KINDS);
+    uint32_t who =
+        pick(l, PIECE_PARENTS,
+             h->kids_parents + (size_t)(p->state * MODEL_RACES + p->race) *
+                                   HOME_PARENTS_KINDS);
 
     return (struct holder){
         .age = min32(p->age + mother, MODEL_AGES - 1),
@@ -243,7 +245,7 @@ draw_extra(const struct sampler *s, const struct luck *l, enum home_extra extra,
            uint32_t age)
 {
     const struct model_home *h = &s->m->home;
-    uint32_t row = (uint32_t)extra * h->mar_rows + h->mar_row[age];
+    size_t row = (size_t)extra * h->mar_rows + h->mar_row[age];
 
     return pick(l, PIECE_EXTRA, h->extra + row * HOME_EXTRA_VALUES);
 }
@@ -274,7 +276,7 @@ draw_size(const struct sampler *s, const struct person *p,
         break;
     }
     kids = 1 + pick(l, PIECE_SIBLINGS,
-                    s->m->home.kids_sibs + (1 - by->couple) * KIDS_COUNTS);
+                    s->m->home.kids_sibs + (by->couple ? 0 : KIDS_COUNTS));
     return 1 + by->couple + kids +
            draw_extra(s, l, by->couple ? EXTRA_SPOUSE : EXTRA_PARENT, by->age);
 }
@@ -284,7 +286,7 @@ draw_tenure(const struct sampler *s, const struct person *p,
             const struct holder *by, const struct luck *l)
 {
     const struct model_home *h = &s->m->home;
-    uint32_t row = p->state * h->owner_rows + h->owner_row[by->age];
+    size_t row = (size_t)p->state * h->owner_rows + h->owner_row[by->age];
 
     return below(l, PIECE_TENURE, ENDS_ONE) <
                    h->owner[row * HOME_TYPES + by->type]
