@@ -176,7 +176,7 @@ put_joints(const struct dataset_facts *f, struct co_buf *out)
 
         if (c->cells == 0 || c->target == EXPECTED_NONE) continue;
         co_buf_printf(out, "| %s (%s)%s | %s | %u | %.5f | %.5f | %.1f | %.5f ",
-                      joint->name, joint->who,
+                      joint_name(f->joints, (enum joint_id)id), joint->who,
                       c->target == EXPECTED_EXACT ? "" : ", about",
                       thousands(c->n, n), c->cells, c->tv, c->floor, c->z,
                       c->js);

@@ -186,7 +186,7 @@ say_worst(const struct finding_facts *f, enum joint_id id, struct finding *to)
                       c->worst[i].expected);
     }
     SAY(to, cause, "%s: total variation %.5f, noise %.5f, z %.1f; worst: %s",
-        joint_get(id)->name, c->tv, c->floor, c->z, co_buf_text(&text));
+        joint_name(f->joints, id), c->tv, c->floor, c->z, co_buf_text(&text));
     co_buf_fini(&text);
     return off;
 }
