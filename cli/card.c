@@ -363,7 +363,9 @@ put_more(struct card *c, const struct scan_value *outer,
     put_line(c, label, &c->text);
 }
 
+/* Once more for the members of an object, not deeper. */
 static void
+// NOLINTNEXTLINE(misc-no-recursion): see above
 put_unknown_of(struct card *c, const struct scan_value *object,
                const struct scan_value *outer)
 {

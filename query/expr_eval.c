@@ -169,6 +169,8 @@ is_null(const struct expr *e, const struct expr_node *node,
 static bool ask(const struct expr *e, uint32_t i,
                 const struct scan_value *values, struct co_buf *scratch);
 
+/* As deep as the expression: NOLINTBEGIN(misc-no-recursion) */
+
 /* a or b or c hangs to the left: ((a or b) or c). The chain is gone down to its
  * first operand and then up again, so that only parentheses recurse. */
 static bool
@@ -219,6 +221,8 @@ ask(const struct expr *e, uint32_t i, const struct scan_value *values,
     }
     return false;
 }
+
+/* NOLINTEND(misc-no-recursion) */
 
 bool
 expr_match(const struct expr *e, const struct scan_value *values,

@@ -406,8 +406,9 @@ parse_list(struct parser *p, const struct parsed *column, uint32_t *ret)
         if (!err && node.count++ == 0) node.b = literal.operand;
         if (!err) err = accept(p, TOKEN_COMMA, &more);
     }
-    if (!err && p->token.type != TOKEN_CLOSE)
+    if (!err && p->token.type != TOKEN_CLOSE) {
         err = expected(p, "\",\" or \")\"");
+    }
     if (!err) err = advance(p);
     return err ? err : add_node(p, node, ret);
 }
@@ -557,8 +558,9 @@ parse_test(struct parser *p, uint32_t *ret)
     return expected(p, "a comparison (= != < <= > >=)");
 }
 
+/* At most EXPR_DEPTH_MAX deep. */
 static enum co_err
-parse_not(struct parser *p, uint32_t *ret)
+parse_not(struct parser *p, uint32_t *ret) // NOLINT(misc-no-recursion)
 {
     bool taken = false;
     enum co_err err;
@@ -638,8 +640,9 @@ expr_parse(const char *text, size_t len, const struct schema *schema,
                        "and state = \"TX\"'");
     }
     if (!err) err = parse_or(&p, &e->root);
-    if (!err && p.token.type != TOKEN_END)
+    if (!err && p.token.type != TOKEN_END) {
         err = expected(&p, "\"and\" or \"or\"");
+    }
     if (err) return err;
     *ret_expr = co_take(&e);
     return CO_OK;

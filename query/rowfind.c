@@ -363,8 +363,10 @@ rowfind_is_uuid(const char *text)
     for (size_t i = 0; i < UUID_CHARS; i++) {
         bool dash = i == 8 || i == 13 || i == 18 || i == 23;
 
-        if (dash ? text[i] != '-' : !strchr("0123456789abcdefABCDEF", text[i]))
-            return false;
+        bool fits = dash ? text[i] == '-'
+                         : strchr("0123456789abcdefABCDEF", text[i]) != NULL;
+
+        if (!fits) return false;
     }
     return true;
 }

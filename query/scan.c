@@ -325,6 +325,7 @@ child_at(const struct scan_plan *plan, uint32_t node, uint32_t guess,
     return child_of(plan, node, value->key, len);
 }
 
+/* Down a line as deep as SCAN_DEPTH_MAX: NOLINTBEGIN(misc-no-recursion) */
 static enum co_err
 read_entries(struct pass *s, uint32_t node, bool fetch, char close)
 {
@@ -423,6 +424,8 @@ read_value(struct pass *s, uint32_t node, struct scan_value *value)
     if (node != NO_NODE) keep(s, node, value);
     return CO_OK;
 }
+
+/* NOLINTEND(misc-no-recursion) */
 
 enum co_err
 scan_row(const struct scan_plan *plan, const char *line, size_t len,

@@ -58,6 +58,7 @@ learn_items(struct schema_column *column, const struct scan_value *list)
     }
 }
 
+/* No deeper than a path has steps: NOLINTBEGIN(misc-no-recursion) */
 static enum co_err learn_members(struct schema *schema,
                                  const struct scan_value *object,
                                  const char *prefix);
@@ -98,6 +99,8 @@ learn_members(struct schema *schema, const struct scan_value *object,
     }
     return err ? err : walk.err;
 }
+
+/* NOLINTEND(misc-no-recursion) */
 
 enum co_err
 schema_learn(struct schema *schema, const char *line, size_t len)

@@ -12,7 +12,14 @@
 #include <unistd.h>
 #include <zstd.h>
 
-enum { SEED = 7, RECIPE = 0xabc, FRAME = 10, FRAMES = 4, SHARDS = 3 };
+enum {
+    SEED = 7,
+    RECIPE = 0xabc,
+    FRAME = 10, /* candidates */
+    FRAMES = 4, /* a file */
+    SHARDS = 3,
+    ROWS = SHARDS * FRAMES * FRAME, /* candidates in all */
+};
 
 static char root[] = "/tmp/co-test-corpus-XXXXXX";
 static char dir[64];

@@ -270,19 +270,21 @@ a_long_expression_is_shown_around_its_mistake(void **state)
 {
     co_auto(scan_plan_freep) struct scan_plan *plan = NULL;
     struct expr *e = NULL;
-    char text[3000] = "";
     const char *line;
+    struct co_buf text;
 
     (void)state;
+    co_buf_init(&text, 1 << 16);
     for (int i = 0; i < 150; i++) {
-        (void)strcat(text, "age = 1 or ");
+        co_buf_puts(&text, "age = 1 or ");
     }
-    (void)strcat(text, "agee = 1");
+    co_buf_puts(&text, "agee = 1");
     for (int i = 0; i < 50; i++) {
-        (void)strcat(text, " or age = 1");
+        co_buf_puts(&text, " or age = 1");
     }
     assert_int_equal(scan_plan_new(false, &plan), CO_OK);
-    assert_int_equal(parse(text, plan, &e), CO_INVALID);
+    assert_int_equal(parse(co_buf_text(&text), plan, &e), CO_INVALID);
+    co_buf_fini(&text);
     line = strchr(diag.text, '\n');
     assert_non_null(line);
     assert_true(strlen(line) < 250);
@@ -294,7 +296,8 @@ limits_are_refused_not_met(void **state)
 {
     co_auto(scan_plan_freep) struct scan_plan *plan = NULL;
     struct expr *e = NULL;
-    char *text = malloc(EXPR_BYTES_MAX + 100);
+    struct co_buf chain;
+    char *text = malloc(EXPR_BYTES_MAX + 2);
 
     (void)state;
     assert_non_null(text);
@@ -306,13 +309,14 @@ limits_are_refused_not_met(void **state)
     text[EXPR_BYTES_MAX + 1] = '\0';
     assert_int_equal(parse(text, plan, &e), CO_FULL);
     /* A long chain is no deep one. */
-    text[0] = '\0';
-    for (char *p = text; p < text + EXPR_BYTES_MAX - 20;) {
-        p += sprintf(p, "age=1 or ");
+    co_buf_init(&chain, EXPR_BYTES_MAX);
+    while (chain.len < EXPR_BYTES_MAX - 20) {
+        co_buf_puts(&chain, "age=1 or ");
     }
-    (void)strcat(text, "age=47");
-    assert_true(holds(text, ana));
-    assert_false(holds(text, bob));
+    co_buf_puts(&chain, "age=47");
+    assert_true(holds(co_buf_text(&chain), ana));
+    assert_false(holds(co_buf_text(&chain), bob));
+    co_buf_fini(&chain);
     free(text);
 }
 

@@ -227,18 +227,21 @@ members_are_walked_in_order(void **state)
 {
     struct scan_value whole, member;
     struct scan_walk walk;
-    char names[200] = "";
+    struct co_buf names;
 
     (void)state;
+    co_buf_init(&names, 1000);
     assert_int_equal(scan_value_of(row, strlen(row), &whole), CO_OK);
     scan_begin(&walk, &whole);
     while (scan_next(&walk, &member)) {
-        (void)strncat(names, member.key, member.key_len);
-        (void)strcat(names, " ");
+        co_buf_append(&names, member.key, member.key_len);
+        co_buf_putc(&names, ' ');
     }
     assert_int_equal(walk.err, CO_OK);
-    assert_string_equal(names, "uuid age occupation household languages text "
-                               "provenance ");
+    assert_string_equal(co_buf_text(&names),
+                        "uuid age occupation household languages text "
+                        "provenance ");
+    co_buf_fini(&names);
     member = scan_member(&whole, "age");
     assert_int_equal(member.type, SCAN_NUMBER);
     assert_int_equal(scan_member(&whole, "x").type, SCAN_MISSING);

@@ -173,7 +173,7 @@ sweep(const char *where, unsigned threads, struct gathered *g,
 static void
 rows_come_in_order_from_any_number_of_threads(void **state)
 {
-    uint64_t all = rows_in(0, SHARDS * FRAMES * FRAME);
+    uint64_t all = rows_in(0, ROWS);
 
     (void)state;
     for (unsigned threads = 1; threads <= SWEEP_THREADS_MAX; threads++) {
@@ -183,7 +183,7 @@ rows_come_in_order_from_any_number_of_threads(void **state)
 
         co_buf_init(&g.text, 1 << 20);
         co_buf_init(&want, 1 << 20);
-        for (uint64_t i = 0; i < SHARDS * FRAMES * FRAME; i++) {
+        for (uint64_t i = 0; i < ROWS; i++) {
             if (!is_hole(i) && i % 90 >= 40) put_row(&want, i);
         }
         assert_int_equal(sweep("age >= 40", threads, &g, &totals), CO_OK);
@@ -205,7 +205,7 @@ a_sink_that_has_enough_ends_it(void **state)
 
         co_buf_init(&g.text, 1 << 20);
         assert_int_equal(sweep(NULL, threads, &g, &totals), CO_CANCELLED);
-        assert_int_equal(totals.rows, rows_in(0, 2 * FRAME));
+        assert_int_equal(totals.rows, rows_in(0, (uint64_t)2 * FRAME));
         co_buf_fini(&g.text);
     }
 }
