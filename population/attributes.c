@@ -20,6 +20,10 @@ static const struct attribute attributes[ATTR_COUNT] = {
     [ATTR_FIRST_NAME] = {"first_name", ATTR_LABELS, false, "given name"},
     [ATTR_LAST_NAME] = {"last_name", ATTR_LABELS, false, "surname"},
     [ATTR_CITY] = {"city", ATTR_LABELS, false, "place of 1,000 or more"},
+    [ATTR_FIELD] = {"bachelors_field", ATTR_LABELS, false,
+                    "field of the first bachelor's degree"},
+    [ATTR_INCOME] = {"income_usd", ATTR_INTEGER, false,
+                     "annual wage of who works, rounded to 100"},
     [ATTR_HOUSEHOLD_TYPE] = {"household_type", ATTR_LABELS, false,
                              "with whom the person lives, seven kinds"},
     [ATTR_TENURE] = {"tenure", ATTR_LABELS, false, "Owner or Renter"},
@@ -106,6 +110,7 @@ pool_of(const struct model *m, enum attribute_id id)
         [ATTR_HOUSEHOLD_TYPE] = &m->arrangement,
         [ATTR_HOUSEHOLD_INCOME] = &m->bracket,
         [ATTR_LANGUAGE] = &m->language,
+        [ATTR_FIELD] = &m->degree_field,
     };
 
     if ((unsigned)id >= ATTR_USER) {
@@ -133,6 +138,7 @@ static uint32_t
 integer_values(enum attribute_id id)
 {
     if (id == ATTR_AGE) return MODEL_AGES;
+    if (id == ATTR_INCOME) return INCOME_MAX + 1;
     if (id == ATTR_HOUSEHOLD_SIZE) return HOUSEHOLD_MAX + 1;
     if (id >= ATTR_OPENNESS && id <= ATTR_NEUROTICISM) return OCEAN_MAX + 1;
     return 0;
@@ -207,6 +213,10 @@ attribute_of(const struct person *p, enum attribute_id id)
     case ATTR_OCCUPATION:
         return p->occupation == PERSON_NO_OCCUPATION ? UINT32_MAX
                                                      : p->occupation;
+    case ATTR_FIELD:
+        return p->degree_field == PERSON_NONE8 ? UINT32_MAX : p->degree_field;
+    case ATTR_INCOME:
+        return p->income_usd ? p->income_usd : UINT32_MAX;
     case ATTR_FIRST_NAME:
         return p->first;
     case ATTR_LAST_NAME:

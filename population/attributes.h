@@ -29,6 +29,8 @@ enum attribute_id {
     ATTR_EXTRAVERSION,
     ATTR_AGREEABLENESS,
     ATTR_NEUROTICISM,
+    ATTR_FIELD,
+    ATTR_INCOME,
     ATTR_COUNT
 };
 

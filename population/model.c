@@ -449,6 +449,7 @@ model_open(const char *path, struct co_diag *diag, struct model **ret_model)
     if (!err) err = model_take_tables(path, diag, m, &counts);
     if (!err) err = model_check_tables(path, diag, m, &counts);
     if (!err) err = model_take_home(path, diag, m);
+    if (!err) err = model_take_work(path, diag, m);
     if (err) return err;
     *ret_model = co_take(&m);
     return CO_OK;

@@ -13,6 +13,7 @@
  * Thread-safe once open: nothing is written. */
 #pragma once
 #include "population/model_home.h"
+#include "population/model_work.h"
 
 enum { MODEL_VERSION = 1, MODEL_AGES = 100, MODEL_NAME_GROUPS = 6 };
 enum { MODEL_SEXES = 2, MODEL_RACES = 7, MODEL_OCC_LEVELS = 6 };
@@ -120,8 +121,8 @@ struct model {
     uint32_t year; /* the year that the tables describe */
 
     struct model_pool state_code, state_name, race, education, marital,
-        employment, occ_title, occ_role, occ_group, first, last, city,
-        arrangement, bracket, language;
+        employment, occ_title, occ_role, occ_group, degree_field, first, last,
+        city, arrangement, bracket, language;
     uint32_t states;
 
     const uint8_t *age_groups; /* min, max of each */
@@ -138,6 +139,7 @@ struct model {
 
     struct model_table edu, emp;
     struct model_home home;
+    struct model_work work;
     /* Education by race: from MODEL_TILTED_FROM on, P(level | state, sex,
      * age row, race) is proportional to edu_factor[same shape as edu.p] x
      * edu_race[state][sex][race][model_race_level(level)]. */

@@ -1,5 +1,5 @@
-/* model_impl.h - reading sections, shared by model.c and model_home.c.
- * Private. */
+/* model_impl.h - reading sections, shared by model.c, model_home.c and
+ * model_work.c. Private. */
 #pragma once
 #include "population/model.h"
 
@@ -28,4 +28,7 @@ co_must_use enum co_err model_take_pool(const char *path, struct co_diag *diag,
  * a model without the section mar.age has no homes. Wants the other pools and
  * tables of the model to be there. */
 co_must_use enum co_err model_take_home(const char *path, struct co_diag *diag,
+                                        struct model *m);
+/* model_work.c: the same for struct model_work. */
+co_must_use enum co_err model_take_work(const char *path, struct co_diag *diag,
                                         struct model *m);

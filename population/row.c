@@ -223,6 +223,8 @@ row_write(const struct sampler *s, const struct person *p, enum row_level level,
     write_label(&o, m, p, ATTR_MARITAL);
     out_lit(&o, ",\"education_level\":");
     write_label(&o, m, p, ATTR_EDUCATION);
+    out_lit(&o, ",\"bachelors_field\":");
+    write_label(&o, m, p, ATTR_FIELD);
     out_lit(&o, ",\"occupation\":");
     write_label(&o, m, p, ATTR_OCCUPATION);
     out_lit(&o, ",\"city\":");
@@ -239,6 +241,9 @@ row_write(const struct sampler *s, const struct person *p, enum row_level level,
     write_label(&o, m, p, ATTR_HISPANIC);
     out_lit(&o, ",\"employment_status\":");
     write_label(&o, m, p, ATTR_EMPLOYMENT);
+    out_lit(&o, ",\"income_usd\":");
+    if (p->income_usd) out_u64(&o, p->income_usd);
+    if (!p->income_usd) out_lit(&o, "null");
     write_household(&o, m, p);
     write_languages(&o, m, p);
     write_ocean(&o, p);

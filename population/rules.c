@@ -197,6 +197,26 @@ ocean(const struct rules *r, const struct person *p)
     return true;
 }
 
+static bool
+field(const struct rules *r, const struct person *p)
+{
+    (void)r;
+    return p->education >= EDU_COUNT ||
+           (p->education >= EDU_BACHELOR) == (p->degree_field != PERSON_NONE8);
+}
+
+static bool
+income(const struct rules *r, const struct person *p)
+{
+    const uint16_t *cut;
+
+    if (p->occupation > r->m->occupations) return p->income_usd == 0;
+    cut = r->m->work.pay_cut + (size_t)p->occupation * PAY_CUTS;
+    return p->income_usd % PAY_UNIT == 0 &&
+           p->income_usd >= (uint32_t)cut[0] * PAY_UNIT &&
+           p->income_usd < (uint32_t)cut[PAY_BANDS] * PAY_UNIT;
+}
+
 static const struct {
     struct rule rule;
     bool (*holds)(const struct rules *r, const struct person *p);
@@ -253,6 +273,14 @@ static const struct {
                                 "the person's own income."},
                                household_income},
     [RULE_OCEAN] = {{"ocean", "OCEAN scores lie between 20 and 80."}, ocean},
+    [RULE_FIELD] = {{"bachelors_field",
+                     "Exactly who has a bachelor's or a graduate degree has a "
+                     "field of degree."},
+                    field},
+    [RULE_INCOME] = {{"income",
+                      "Exactly who has an occupation has an income, between "
+                      "the ends of the occupation's wages."},
+                     income},
 };
 
 static void

@@ -27,6 +27,8 @@ enum rule_id {
     RULE_CHILDREN,
     RULE_HOUSEHOLD_INCOME,
     RULE_OCEAN,
+    RULE_FIELD,
+    RULE_INCOME,
     RULE_COUNT
 };
 

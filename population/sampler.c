@@ -126,6 +126,7 @@ sampler_redraw(const struct sampler *s, uint64_t row, uint32_t draw,
     sampler_draw_schooling(s, &p);
     sampler_draw_marital(s, &p);
     sampler_draw_work(s, &p);
+    sampler_draw_pay(s, &p);
     sampler_draw_home(s, &p);
     sampler_draw_language(s, &p);
     sampler_draw_ocean(s, &p);

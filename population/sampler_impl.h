@@ -22,6 +22,8 @@ enum stream {
     STREAM_FIRST,
     STREAM_LAST,
     STREAM_CITY,
+    STREAM_FIELD,
+    STREAM_INCOME,
     STREAM_HOME = 64,
     STREAM_HOUSEHOLD,
     STREAM_LANGUAGE,
@@ -62,6 +64,7 @@ struct sampler {
      * occ_end[sex][level][class][occupation] = prefix sums. */
     uint16_t *group_start;
     uint64_t *occ_end;
+    uint8_t *pay_ok;     /* [occupation] can earn what conditions allow */
     uint32_t *group_end; /* [state][sex][level][class][group] prefix sums */
 
     /* Weights over the statuses, 2^24 a row:
@@ -114,6 +117,16 @@ const uint32_t *sampler_employment_row(const struct sampler *s,
 void sampler_draw_schooling(const struct sampler *s, struct person *p);
 void sampler_draw_work(const struct sampler *s, struct person *p);
 
+/* sampler_pay.c: weights of the fields of a degree (ret[MODEL_FIELDS];
+ * returns the kind of occupation that they follow from), of the bands of an
+ * occupation's wages (they sum to PAY_ONE), and the draws. */
+co_must_use enum co_err sampler_build_pay(struct sampler *s);
+uint32_t sampler_field_row(const struct sampler *s, const struct person *p,
+                           uint64_t *ret);
+const uint32_t *sampler_pay_row(const struct sampler *s,
+                                const struct person *p);
+void sampler_draw_pay(const struct sampler *s, struct person *p);
+
 /* sampler_marital.c */
 co_must_use enum co_err sampler_build_marital(struct sampler *s);
 void sampler_draw_marital(const struct sampler *s, struct person *p);
@@ -132,7 +145,7 @@ uint32_t sampler_language_weight(const struct sampler *s,
 void sampler_draw_language(const struct sampler *s, struct person *p);
 void sampler_draw_ocean(const struct sampler *s, struct person *p);
 
-/* condition.c */
+/* condition.c, condition_possible.c */
 co_must_use enum co_err condition_compile(struct sampler *s,
                                           const struct condition *c, size_t n,
                                           struct co_diag *diag);

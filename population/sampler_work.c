@@ -262,7 +262,7 @@ sampler_build_work(struct sampler *s)
     build_education(s);
     build_employment(s);
     build_occupations(s);
-    return CO_OK;
+    return sampler_build_pay(s);
 }
 
 void
@@ -273,6 +273,7 @@ sampler_free_work(struct sampler *s)
     free(s->group_start);
     free(s->occ_end);
     free(s->group_end);
+    free(s->pay_ok);
 }
 
 const uint32_t *

@@ -11,11 +11,12 @@ left in the Population.
 """
 import sys
 
-from compile import (home, modelfile, names, notes, occupation, people, places,
-                     schooling)
+from compile import (degree, home, income, modelfile, names, notes, occupation,
+                     people, places, schooling)
 from compile.tables import Population, fail
 
-STEPS = [people, schooling, home, occupation, names, places, notes]
+STEPS = [people, schooling, home, occupation, degree, income, names, places,
+         notes]
 
 
 def main():

@@ -274,8 +274,8 @@ conditions_are_checked_as_far_as_the_file_goes(void **state)
         "education_level, marital_status, employment_status, occupation, "
         "first_name, last_name, city, household_type, tenure, household_size, "
         "household_income_usd, language, ocean_openness, "
-        "ocean_conscientiousness, ocean_extraversion, ocean_agreeableness or "
-        "ocean_neuroticism");
+        "ocean_conscientiousness, ocean_extraversion, ocean_agreeableness, "
+        "ocean_neuroticism, bachelors_field or income_usd");
     assert_refused(HEAD "population: {where: {age: {min: 30, max: 20}}}\n",
                    "us.yaml:4: population.where.age: min 30 is above max 20: "
                    "no such people");

@@ -4,6 +4,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { PEOPLE = 400000 };
 
@@ -28,19 +29,18 @@ excess(const uint64_t *counts, const double *table, size_t cells)
     return (tv - floor) / sqrt(var);
 }
 
-struct world {
+/* Made once for the whole program; a cell function needs the model. */
+static struct world {
     struct model *m;
     struct sampler *s;
-};
+} world;
 
 static int
 setup(void **state)
 {
-    static struct world w;
-
-    w.m = given_model();
-    w.s = given_sampler(w.m, 7, NULL, 0);
-    *state = &w;
+    world.m = given_model();
+    world.s = given_sampler(world.m, 7, NULL, 0);
+    *state = &world;
     return 0;
 }
 
@@ -144,6 +144,101 @@ nobody_works_below_age_or_degree(void **state)
     }
 }
 
+static size_t
+by_band(const struct person *p)
+{
+    return p->employment == EMPLOY_EMPLOYED
+               ? (size_t)p->occupation * PAY_BANDS +
+                     model_pay_band(world.m, p->occupation, p->income_usd)
+               : SIZE_MAX;
+}
+
+static void
+wages_have_the_percentiles_of_each_occupation(void **state)
+{
+    const struct world *w = *state;
+    size_t cells = (size_t)w->m->occupations * PAY_BANDS;
+    double *table = calloc(cells, sizeof *table);
+
+    assert_non_null(table);
+    for (size_t k = 0; k < cells; k++) {
+        const uint32_t *sex = w->m->src_occ_sex + k / PAY_BANDS * MODEL_SEXES;
+
+        table[k] = ((double)sex[0] + sex[1]) * w->m->work.pay_share[k];
+    }
+    assert_drawn_like(w, table, cells, by_band);
+    free(table);
+}
+
+static size_t
+by_field(const struct person *p)
+{
+    return p->age >= 25 && p->degree_field != PERSON_NONE8
+               ? ((size_t)p->sex * FIELD_AGES + model_field_age(p->age)) *
+                         MODEL_FIELDS +
+                     p->degree_field
+               : SIZE_MAX;
+}
+
+static void
+degrees_have_the_fields_of_the_census(void **state)
+{
+    const struct world *w = *state;
+
+    assert_source(w, w->m->work.src_field,
+                  (size_t)MODEL_SEXES * FIELD_AGES * MODEL_FIELDS, by_field);
+}
+
+/* Nurses studied health, engineers engineering: the ties are felt. */
+static void
+the_field_of_a_degree_follows_the_occupation(void **state)
+{
+    const struct world *w = *state;
+    uint32_t accountants = 0, business = 0, graduates = 0, all_business = 0;
+
+    for (uint64_t i = 0; i < PEOPLE; i++) {
+        struct person p;
+        struct model_text t;
+
+        sampler_draw(w->s, i, &p);
+        if (p.degree_field == PERSON_NONE8) continue;
+        t = model_text(&w->m->degree_field, p.degree_field);
+        graduates++;
+        all_business += t.len == 8 && memcmp(t.data, "Business", 8) == 0;
+        if (p.occupation >= w->m->occupations) continue;
+        if (model_text(&w->m->occ_title, p.occupation).len != 24) continue;
+        if (memcmp(model_text(&w->m->occ_title, p.occupation).data,
+                   "Accountants and auditors", 24) != 0) {
+            continue;
+        }
+        accountants++;
+        business += t.len == 8 && memcmp(t.data, "Business", 8) == 0;
+    }
+    assert_true(business * 10 > accountants * 6);
+    assert_true(all_business * 10 < graduates * 3);
+}
+
+static void
+income_and_field_stand_where_work_and_degree_do(void **state)
+{
+    const struct world *w = *state;
+
+    for (uint64_t i = 0; i < PEOPLE; i++) {
+        struct person p;
+        const uint16_t *cut;
+
+        sampler_draw(w->s, i, &p);
+        assert_int_equal(p.education >= EDU_BACHELOR,
+                         p.degree_field != PERSON_NONE8);
+        assert_int_equal(p.occupation != PERSON_NO_OCCUPATION,
+                         p.income_usd > 0);
+        if (!p.income_usd) continue;
+        cut = w->m->work.pay_cut + (size_t)p.occupation * PAY_CUTS;
+        assert_int_equal(p.income_usd % PAY_UNIT, 0);
+        assert_in_range(p.income_usd / PAY_UNIT, cut[0], cut[PAY_BANDS] - 1);
+    }
+}
+
 int
 main(void)
 {
@@ -152,6 +247,10 @@ main(void)
         cmocka_unit_test(
             occupations_have_the_education_of_the_labor_statistics),
         cmocka_unit_test(nobody_works_below_age_or_degree),
+        cmocka_unit_test(wages_have_the_percentiles_of_each_occupation),
+        cmocka_unit_test(degrees_have_the_fields_of_the_census),
+        cmocka_unit_test(the_field_of_a_degree_follows_the_occupation),
+        cmocka_unit_test(income_and_field_stand_where_work_and_degree_do),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -112,6 +112,8 @@ class Workers:
         rows = age_rows(starts)
         cls = [max(c for c, lo in enumerate(CLASSES) if lo <= max(a, 16))
                for a in range(AGES)]
+        self.us = us
+        self.rows, self.classes = rows, cls
         self.parts = []     # state, sex, row, class, people by level, fixed
         for s in range(self.states):
             for x in range(2):
@@ -123,6 +125,24 @@ class Workers:
                     share = p[((s * 2 + x) * len(starts) + r) * 7 + 1] / SCALE
                     self.parts.append((s, x, r, c, n, share))
         self.count()
+
+    def split(self, group):
+        """The parts cut by group of age as well: state, sex, row, class,
+        people by level, P(employed) by level, group."""
+        out = []
+        for s in range(self.states):
+            for x in range(2):
+                keys = [(self.rows[a], self.classes[a], group[a])
+                        for a in range(AGES)]
+                fixed = {(q[2], q[3]): q[5] for q in self.parts
+                         if q[0] == s and q[1] == x}
+                for r, c, g in sorted(set(keys[16:])):
+                    ages = [a for a in range(16, AGES) if keys[a] == (r, c, g)]
+                    e = [fixed[r, c]] * LEVELS if r < self.tilt.first else \
+                        self.tilt.share(s, x, r)
+                    out.append((s, x, r, c, level_people(self.us, s, x, ages),
+                                e, g))
+        return out
 
     def count(self):
         """n[x][l][c][s]: people at work."""
@@ -184,6 +204,17 @@ class Fit:
                                    enumerate(self.a[x][g])]
                                   for g in range(len(self.src.runs))])
         self.adults = [math.fsum(col) for col in zip(*self.by_level)]
+
+    def occupation_counts(self, x, k, c):
+        """People at work of one sex, level and class by occupation."""
+        w = list(map(operator.mul, map(operator.mul, self.u[x], self.v[k]),
+                     self.open[c]))
+        s = [math.fsum(w[lo:hi]) for lo, hi in self.src.runs]
+        people = self.workers.n[x][k][c]
+        q = [p / dot(row, s) if p else 0.0
+             for p, row in zip(people, zip(*self.a[x]))]
+        r = [dot(row, q) for row in self.a[x]]
+        return [v * r[g] for v, g in zip(w, self.src.group)]
 
     def match_sex(self):
         for x in range(2):
@@ -283,6 +314,7 @@ def add(w, us):
     workers.count()
     f.expect()
     us.occupations, us.occupation_fit, us.workers = src, f, workers
+    us.employ_p, us.employ_starts = p, starts
     w.pool("employment", EMPLOYMENT_LABELS)
     w.add("employ.p", "I", p)
     w.add("employ.age", "B", age_rows(starts))
