@@ -12,9 +12,9 @@ import unittest
 import harness
 import test_kill_runs as kills
 
-BITS = 19
-ROWS = 60000 if harness.FACTOR == 1 else 30000
-RUNS = 8
+BITS = 18
+ROWS = 40000 if harness.FACTOR == 1 else 15000
+RUNS = 6
 
 
 class KillDuplicates(unittest.TestCase):
@@ -44,7 +44,7 @@ class KillDuplicates(unittest.TestCase):
         try:
             bench.broker()
             bench.worker()
-            self.assertEqual(self.run_rows(bench, 21000, "grown")[0], 0)
+            self.assertEqual(self.run_rows(bench, ROWS // 2 + 1000, "grown")[0], 0)
             self.assertEqual(self.run_rows(bench, ROWS, "grown")[0], 0)
             self.assertEqual(self.run_rows(bench, ROWS, "whole")[0], 0)
             grown, whole = (harness.Corpus(bench.path(f)) for f in ("grown", "whole"))
