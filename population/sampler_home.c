@@ -122,7 +122,8 @@ child_range(const struct person *p, uint32_t *ret_low, uint32_t *ret_high)
     *ret_high = min32(KIDS_AGES - 1, p->age - PARENT_MIN_AGE);
 }
 
-/* The free age nearest to want inside low..high; taken is a mask. */
+/* The free age nearest to want inside low..high, want itself first; taken is
+ * a mask. KIDS_AGES when there is none. */
 static uint32_t
 free_age(uint32_t taken, uint32_t want, uint32_t low, uint32_t high)
 {
@@ -130,7 +131,21 @@ free_age(uint32_t taken, uint32_t want, uint32_t low, uint32_t high)
         if (want >= low + d && !(taken >> (want - d) & 1)) return want - d;
         if (want + d <= high && !(taken >> (want + d) & 1)) return want + d;
     }
-    return low;
+    return KIDS_AGES;
+}
+
+/* The age of one more child: half way between the first one's and another
+ * draw, and, three times of four, not next to a taken one if that can be. */
+static uint32_t
+next_age(uint32_t taken, uint32_t first, uint32_t drawn, uint32_t low,
+         uint32_t high)
+{
+    uint32_t want = (first + drawn) / 2, age = KIDS_AGES;
+
+    if ((first + drawn) % 4) {
+        age = free_age(taken | taken << 1 | taken >> 1, want, low, high);
+    }
+    return age < KIDS_AGES ? age : free_age(taken, want, low, high);
 }
 
 /* How many: none, or as many as fit with two years between them. */
@@ -170,14 +185,16 @@ draw_children(const struct sampler *s, struct person *p, const struct luck *l)
         s->m->home.kids_age + (size_t)(p->sex * (MODEL_AGES - PARENT_MIN_AGE) +
                                        p->age - PARENT_MIN_AGE) *
                                   KIDS_AGES;
-    uint32_t n = count_children(s, p, l), taken = 0, low, high;
+    uint32_t n = count_children(s, p, l), taken, first, low, high;
 
     p->children = 0;
     if (n == 0) return;
     child_range(p, &low, &high);
-    for (uint32_t i = 0; i < n; i++) {
-        taken |=
-            1U << free_age(taken, pick(l, PIECE_KID_AGE + i, ends), low, high);
+    first = pick(l, PIECE_KID_AGE, ends);
+    taken = 1U << first;
+    for (uint32_t i = 1; i < n; i++) {
+        taken |= 1U << next_age(taken, first, pick(l, PIECE_KID_AGE + i, ends),
+                                low, high);
     }
     for (uint32_t age = KIDS_AGES; age-- > 0;) {
         if (taken >> age & 1) p->child_age[p->children++] = (uint8_t)age;
