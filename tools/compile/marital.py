@@ -7,6 +7,8 @@ E is the association with education among the NIST records at equal age,
 race and area. A and R are fitted by iterative scaling until the model has,
 in every state and sex, the statuses by age of B12002 and, as near as these
 allow, those by race of B12002A-I."""
+from math import fsum
+
 from . import micro
 from .tables import RACES, SCALE, SEXES, age_rows, table
 
@@ -24,7 +26,7 @@ NIST_GROUP = [0, 0, 0, 0, 0, 1, 1, 2, 2, 3, 3, 3, 3]    # code of edu
 NIST_RACE = [0, 0, 1, 2, 2, 2, 3, 2, 2, 2]              # code of rac1p
 ROUNDS = 40
 FACTOR = 1 << 18    # largest entry of a row of R and E
-PRIOR = 3000        # people of "no association" added to each cell of E: 30 records
+PRIOR = 3000    # people of "no association" in each cell of E: 30 records
 
 
 def by_age(us):
@@ -82,7 +84,7 @@ def education_factor(people, starts):
             for key in keys:
                 w = [f[key[0]][v] * f[key[1]][v] * f[key[2]][v] * f[key[3]][v]
                      for v in range(6)]
-                n, z = sum(cells[key]), sum(w)
+                n, z = fsum(cells[key]), fsum(w)
                 got, want = seen[key[margin]]
                 for v in range(6):
                     got[v] += n * w[v] / z
@@ -105,7 +107,7 @@ def adults(us, starts):
                 if a < 18 or not people:
                     continue
                 share = us.education_share(si, x, a, r)
-                total = sum(share)
+                total = fsum(share)
                 to = n[rows[a]][r]
                 for level, v in enumerate(share):
                     if v:
@@ -117,18 +119,18 @@ def adults(us, starts):
 def race_target(people, seed, ages):
     """Counts by race and the five statuses: the published ones (seed), their
     sums raked to the people of each race and to the statuses by age."""
-    rows = [sum(sum(k[r]) for k in people[1:]) for r in range(len(RACES))]
+    rows = [fsum(fsum(k[r]) for k in people[1:]) for r in range(len(RACES))]
     cols = [0.0] * 5
     for v, n in enumerate(ages):
         cols[RACE_OF[v]] += n
     cell = [row[:] for row in seed]
     for _ in range(30):
         for c in range(5):
-            s = sum(row[c] for row in cell)
+            s = fsum(row[c] for row in cell)
             for row in cell:
                 row[c] *= cols[c] / s if s else 0
         for r in range(len(RACES)):
-            s = sum(cell[r])
+            s = fsum(cell[r])
             cell[r] = [v * rows[r] / s if s else 0 for v in cell[r]]
     return cell
 
@@ -179,7 +181,7 @@ def fit_cell(people, ages, race, edu):
                 miss += abs(got_age[k][v] - ages[k][v])
                 if got_age[k][v]:
                     a[k][v] *= ages[k][v] / got_age[k][v]
-    return a, r, miss / sum(sum(row) for row in ages[1:])
+    return a, r, miss / fsum(fsum(row) for row in ages[1:])
 
 
 def integers(row, top):
@@ -202,16 +204,16 @@ def fit(us):
             n = people[si, x]
             ages = [[0.0] * 6]
             for k in range(1, len(starts)):
-                total, row = sum(map(sum, n[k])), tables[si, x, k]
-                ages.append([total * v / sum(row) for v in row])
+                total, row = fsum(map(fsum, n[k])), tables[si, x, k]
+                ages.append([total * v / fsum(row) for v in row])
             us.marital_people[si, x] = ages
             seed = []
             for r in RACES:
                 nation = published["US", x, r]
                 row = published.get((s, x, r), [0] * 5)
-                seed.append([v + 50.0 * w / sum(nation)
+                seed.append([v + 50.0 * w / fsum(nation)
                              for v, w in zip(row, nation)])
-            target = race_target(n, seed, [sum(c) for c in zip(*ages)])
+            target = race_target(n, seed, [fsum(c) for c in zip(*ages)])
             a, r, miss = fit_cell(n, ages, target, [
                 [edu[x, classes[lo], e] for e in range(EDU_GROUPS)]
                 for lo in starts])
