@@ -101,7 +101,7 @@ audit_count(struct audit *a, const struct person *p)
     uint32_t cells[JOINT_COUNT];
 
     joints_place(&a->joints, p, cells);
-    for (unsigned id = 0; id < JOINT_COUNT; id++) {
+    for (unsigned id = 0; id < a->joints.used; id++) {
         if (cells[id] == JOINT_NO_CELL) continue;
         bump(&a->tables[AUDIT_JOINTS + id], cells[id], 1);
     }

@@ -20,6 +20,7 @@ struct dim {
 };
 
 enum { ADULT = 18, LEVEL_AGE = 25, ADULT_LEVELS = EDU_COUNT - EDU_UNDER_9 };
+enum { NO_GROUP = 0xff };
 
 static uint32_t
 adult_education(const struct person *p)
@@ -172,12 +173,12 @@ dim_size(const struct model *m, enum joint_dim id)
     return n + 1;
 }
 
-static uint32_t
+static uint8_t
 age_group(const uint8_t *ages, uint32_t age)
 {
-    uint32_t g = 0;
+    uint8_t g = 0;
 
-    if (age < ages[0]) return UINT32_MAX;
+    if (age < ages[0]) return NO_GROUP;
     while (ages[g + 1] <= age) {
         g++;
     }
@@ -185,14 +186,14 @@ age_group(const uint8_t *ages, uint32_t age)
 }
 
 static uint32_t
-dim_of(enum joint_dim id, const struct person *p)
+dim_of(const struct joints *j, enum joint_dim id, const struct person *p)
 {
     const struct dim *d = &dims[id];
 
     if (id == DIM_NONE) return 0;
     if (id == DIM_AGE_GROUP) return p->age_group;
     if (d->attribute) return attribute_of(p, d->id);
-    return d->ages ? age_group(d->ages, p->age) : d->of(p);
+    return d->ages ? j->age_group[id][p->age] : d->of(p);
 }
 
 static void
@@ -233,6 +234,9 @@ joints_init(struct joints *j, const struct model *m)
     *j = (struct joints){.m = m};
     for (unsigned d = 0; d < DIM_COUNT; d++) {
         j->size[d] = dim_size(m, (enum joint_dim)d);
+        for (uint32_t age = 0; dims[d].ages && age < MODEL_AGES; age++) {
+            j->age_group[d][age] = age_group(dims[d].ages, age);
+        }
     }
     for (unsigned id = 0; id < JOINT_USER; id++) {
         j->cells[id] = 1;
@@ -243,6 +247,7 @@ joints_init(struct joints *j, const struct model *m)
     for (uint32_t k = 0; k < m->users; k++) {
         j->cells[JOINT_USER + k] = m->user[k]->rows * m->user[k]->values;
     }
+    j->used = JOINT_USER + m->users;
 }
 
 const struct joint *
@@ -303,6 +308,7 @@ cell_of(const struct joints *j, enum joint_id id, const uint32_t *values)
     for (unsigned d = 0; d < JOINT_DIMS_MAX; d++) {
         enum joint_dim dim = joints[id].dims[d];
 
+        if (dim == DIM_NONE) break; /* the last ones */
         if (values[dim] >= j->size[dim]) return JOINT_NO_CELL;
         cell = cell * j->size[dim] + values[dim];
     }
@@ -317,7 +323,7 @@ joint_cell(const struct joints *j, enum joint_id id, const struct person *p)
     co_assert(id < JOINT_COUNT);
     if (id >= JOINT_USER) return user_cell(j, id, p);
     for (unsigned d = 0; d < JOINT_DIMS_MAX; d++) {
-        values[joints[id].dims[d]] = dim_of(joints[id].dims[d], p);
+        values[joints[id].dims[d]] = dim_of(j, joints[id].dims[d], p);
     }
     return cell_of(j, id, values);
 }
@@ -329,15 +335,13 @@ joints_place(const struct joints *j, const struct person *p,
     uint32_t values[DIM_COUNT];
 
     for (unsigned d = 0; d < DIM_COUNT; d++) {
-        values[d] = dim_of((enum joint_dim)d, p);
+        values[d] = dim_of(j, (enum joint_dim)d, p);
     }
     for (unsigned id = 0; id < JOINT_USER; id++) {
         ret_cells[id] = cell_of(j, (enum joint_id)id, values);
     }
-    for (unsigned k = 0; k < MODEL_USERS; k++) {
-        ret_cells[JOINT_USER + k] =
-            k < j->m->users ? user_cell(j, (enum joint_id)(JOINT_USER + k), p)
-                            : JOINT_NO_CELL;
+    for (unsigned id = JOINT_USER; id < j->used; id++) {
+        ret_cells[id] = user_cell(j, (enum joint_id)id, p);
     }
 }
 

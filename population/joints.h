@@ -67,6 +67,9 @@ struct joints {
     const struct model *m;
     uint32_t size[DIM_COUNT];
     uint32_t cells[JOINT_COUNT];
+    unsigned used; /* joints from here on have no cells */
+    /* Group of an age in the dimensions that are age groups; 0xff: none. */
+    uint8_t age_group[DIM_COUNT][MODEL_AGES];
 };
 
 void joints_init(struct joints *j, const struct model *m);
@@ -83,7 +86,8 @@ uint32_t joint_size(const struct joints *j, enum joint_id id, unsigned dim);
 /* The cell of a person, JOINT_NO_CELL when the joint does not cover them. */
 uint32_t joint_cell(const struct joints *j, enum joint_id id,
                     const struct person *p);
-/* The cells in all joints at once: each dimension is looked at once. */
+/* The cells in all joints in use at once (ret_cells[0 .. used - 1]): each
+ * dimension is looked at once. */
 void joints_place(const struct joints *j, const struct person *p,
                   uint32_t ret_cells[JOINT_COUNT]);
 /* The cell of given values (asserted to exist). */

@@ -13,6 +13,7 @@ shares word for word with the next one or with itself. Ends with 1 if a text
 has under 60 characters or if such sentences are shared.
 """
 import re
+import signal
 import sys
 import zlib
 
@@ -202,4 +203,5 @@ def main():
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # head may be enough
     main()

@@ -10,6 +10,7 @@ TABLES also places, names and what occupations need, and for a corpus of the
 whole population (no `where`, no `mix`) how far its joints are from the source
 tables. Ends with 1 if a rule was broken, 0 when all rows keep all rules.
 """
+import signal
 import sys
 
 from checks import joints, reader, rules
@@ -100,4 +101,5 @@ def main():
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # head may be enough
     main()

@@ -48,7 +48,7 @@ GRADUATE = {"Graduate or professional degree"}
 BACHELOR = {"Bachelor's degree"} | GRADUATE
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-"
                   r"[0-9a-f]{12}\Z")
-FAULT = re.compile(r"  | [,.;:!?]|[{}<>|\[\]]|\.\.|,,|\bnull\b|\bNone\b"
+FAULT = re.compile(r"  | [,.;:!?]|[{}<>|\[\]]|\.\.|,,|\bnull\b|\bNone\b(?! of)"
                    r"|\b(?!had\b|that\b)([a-z]+) \1\b")
 
 
