@@ -24,7 +24,7 @@ name_of(const struct user_tables *t, enum attribute_id id)
             return t->list[i].name;
         }
     }
-    co_assert(!"a key is no column");
+    co_assert(false && "a key is no column");
     return "";
 }
 

@@ -145,6 +145,49 @@ put_children(struct out *o, const struct person *p)
     out_str(o, p->children == 1 ? " child" : " children");
 }
 
+/* The fields of B15010 as nouns: "a degree in engineering". */
+static void
+put_degree_field(struct out *o, const struct model *m, const struct person *p)
+{
+    static const struct {
+        const char *label, *noun;
+    } fields[] = {
+        {"Computers, Mathematics and Statistics", "mathematics and computing"},
+        {"Biological, Agricultural, and Environmental Sciences",
+         "the life sciences"},
+        {"Physical and Related Sciences", "the physical sciences"},
+        {"Psychology", "psychology"},
+        {"Social Sciences", "the social sciences"},
+        {"Engineering", "engineering"},
+        {"Multidisciplinary Studies", "interdisciplinary studies"},
+        {"Science and Engineering Related Fields",
+         "health and applied sciences"},
+        {"Business", "business"},
+        {"Education", "education"},
+        {"Literature and Languages", "literature and languages"},
+        {"Liberal Arts and History", "history and the liberal arts"},
+        {"Visual and Performing Arts", "the visual and performing arts"},
+        {"Communications", "communications"},
+        {"Other Fields", "applied studies"},
+    };
+    struct model_text t;
+
+    if (p->degree_field >= m->degree_field.count) {
+        out_lit(o, "college subjects");
+        return;
+    }
+    t = model_text(&m->degree_field, p->degree_field);
+    for (size_t i = 0; i < co_countof(fields); i++) {
+        if (strlen(fields[i].label) != t.len ||
+            memcmp(fields[i].label, t.data, t.len) != 0) {
+            continue;
+        }
+        out_str(o, fields[i].noun);
+        return;
+    }
+    put_text(o, t); /* a field of the user's tables */
+}
+
 static void
 put_language(struct out *o, const struct model *m, const struct person *p)
 {
@@ -211,7 +254,7 @@ fact_write(enum fact f, const struct model *m, const struct person *p,
         put_role(&o, m, p);
         break;
     case FACT_DEGREE_FIELD:
-        out_lit(&o, "liberal arts");
+        put_degree_field(&o, m, p);
         break;
     case FACT_LANGUAGE:
         put_language(&o, m, p);

@@ -18,7 +18,6 @@ grammar_free(struct grammar *g)
     free(g->lists);
     free(g->items);
     free(g->by_list);
-    free(g->form_at);
     free(g->code);
     free(g->guards);
     free(g->shelves);

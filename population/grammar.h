@@ -67,7 +67,7 @@ struct grammar_person {
     uint64_t bits;   /* stream of the text being written */
     uint64_t frozen; /* key of the pick being written, 0 outside of one */
     char *start;     /* of the text being written */
-    uint16_t pick[GRAMMAR_FACETS_MAX]; /* item + 1; 0: not yet chosen */
+    uint32_t pick[GRAMMAR_FACETS_MAX]; /* where its code begins; 0: open */
     uint64_t used[GRAMMAR_ITEMS_MAX / 64];
 };
 

@@ -65,7 +65,7 @@ form_depth(struct checker *c, uint32_t item, uint32_t form, uint32_t *ret_depth,
            uint32_t *ret_bytes)
 {
     const struct grammar *g = c->g;
-    const uint8_t *code = g->code + g->form_at[g->items[item].form + form];
+    const uint8_t *code = grammar_form(g, g->items[item].code, form);
     struct code_slot s;
     uint32_t bytes = 0, depth = 0;
 
@@ -498,7 +498,7 @@ check_item(struct checker *c, uint32_t item, const struct box *box)
     uint32_t bytes = 0;
 
     for (uint32_t f = 0; f < g->items[item].forms; f++) {
-        const uint8_t *code = g->code + g->form_at[g->items[item].form + f];
+        const uint8_t *code = grammar_form(g, g->items[item].code, f);
         struct code_slot s;
 
         while (!err && grammar_next_slot(&code, &s, &bytes)) {

@@ -226,15 +226,11 @@ compile_slot(struct compiler *c, const char *at, const char *end,
 static enum co_err
 compile_form(struct compiler *c, const char *at, const char *end)
 {
-    struct grammar *g = c->b->g;
-    enum co_err err = grammar_grow((void **)&g->form_at, &c->b->cap_forms,
-                                   g->n_forms, sizeof *g->form_at);
+    enum co_err err = CO_OK;
 
-    if (err) return err;
     if (at == end) {
         return grammar_fail(c->b, c->where, CO_INVALID, "an empty form");
     }
-    g->form_at[g->n_forms++] = g->n_code;
     c->open = 0;
     while (at < end && !err) {
         size_t used = 1;
@@ -260,18 +256,42 @@ form_end(const char *at, const char *end)
     return end;
 }
 
+/* Room for the offsets of the forms beyond the first. */
+static enum co_err
+reserve_offsets(struct compiler *c, uint32_t forms)
+{
+    enum co_err err = CO_OK;
+
+    for (uint32_t i = 0; i < 2 * (forms - 1) && !err; i++) {
+        err = put_byte(c, 0);
+    }
+    return err;
+}
+
+static void
+set_offset(struct grammar *g, uint32_t first, uint32_t form)
+{
+    uint32_t offset = g->n_code - first;
+
+    if (form == 0) return;
+    g->code[first - 2 * form] = (uint8_t)offset;
+    g->code[first - 2 * form + 1] = (uint8_t)(offset >> 8);
+}
+
 static enum co_err
 compile_item(struct grammar_build *b, uint32_t item)
 {
     struct compiler c = {
         .b = b, .item = item, .where = grammar_where(b->g, item)};
     const char *at = b->raw[item].text, *end = at + b->raw[item].len;
-    enum co_err err = CO_OK;
+    struct grammar_item *it = &b->g->items[item];
+    enum co_err err = reserve_offsets(&c, it->forms);
 
-    b->g->items[item].form = b->g->n_forms;
-    while (!err && at < end) {
+    it->code = b->g->n_code;
+    for (uint32_t f = 0; f < it->forms && !err; f++) {
         const char *stop = form_end(at, end);
 
+        set_offset(b->g, it->code, f);
         err = compile_form(&c, at, stop);
         at = stop == end ? end : stop + 3;
     }

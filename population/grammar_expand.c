@@ -44,7 +44,7 @@ entry_fits(const struct grammar_person *gp, const struct grammar_entry *e,
 }
 
 /* The exact way; again: choices may be repeated, since nothing else is left. */
-static uint32_t
+static const struct grammar_entry *
 choose_counted(const struct grammar_person *gp, const struct grammar_entry *e,
                uint32_t n, bool again, uint64_t *bits)
 {
@@ -59,32 +59,40 @@ choose_counted(const struct grammar_person *gp, const struct grammar_entry *e,
     }
     k = draw(bits, fit);
     for (uint32_t i = 0;; i++) {
-        if (entry_fits(gp, &e[i], again) && k-- == 0) return e[i].item;
+        if (entry_fits(gp, &e[i], again) && k-- == 0) return &e[i];
     }
 }
 
-static uint32_t
+static const struct grammar_shelf *
+shelf_of(const struct grammar_person *gp, const struct grammar_list *l)
+{
+    uint32_t shelf = 0;
+
+    for (uint32_t k = 0; k < l->keys; k++) {
+        shelf = shelf * l->key_count[k] + gp->tags.value[l->key_class[k]];
+    }
+    return &gp->g->shelves[l->shelf + shelf];
+}
+
+static const struct grammar_entry *
 choose(const struct grammar_person *gp, const struct grammar_list *l,
        bool again, uint64_t *bits)
 {
-    uint32_t shelf = l->index == CLASS_COUNT
-                         ? l->shelf
-                         : l->shelf + gp->tags.value[l->index];
-    const struct grammar_shelf *s = &gp->g->shelves[shelf];
+    const struct grammar_shelf *s = shelf_of(gp, l);
     const struct grammar_entry *e = gp->g->entries + s->first;
 
     for (int i = 0; i < TRIES && s->count > 1; i++) {
         uint32_t k = draw(bits, s->count);
 
-        if (entry_fits(gp, &e[k], again)) return e[k].item;
+        if (entry_fits(gp, &e[k], again)) return &e[k];
     }
     return choose_counted(gp, e, s->count, again, bits);
 }
 
 static void
-use(struct grammar_person *gp, uint32_t item)
+use(struct grammar_person *gp, const struct grammar_entry *e)
 {
-    gp->used[item / 64] |= UINT64_C(1) << item % 64;
+    gp->used[e->item / 64] |= UINT64_C(1) << e->item % 64;
 }
 
 /* All picks of a list at once, so that none depends on who asks first. */
@@ -94,57 +102,43 @@ choose_picks(struct grammar_person *gp, const struct grammar_list *l)
     uint64_t bits = co_mix64(gp->key ^ l->key);
 
     for (uint32_t k = 0; k < l->picks; k++) {
-        uint32_t item = choose(gp, l, false, &bits);
+        const struct grammar_entry *e = choose(gp, l, false, &bits);
 
-        use(gp, item);
-        gp->pick[l->pick + k] = (uint16_t)(item + 1);
+        use(gp, e);
+        gp->pick[l->pick + k] = e->code;
     }
 }
 
+/* Where the code of a fresh choice begins. */
 static uint32_t
-pick_item(struct grammar_person *gp, uint32_t pick)
+fresh(struct grammar_person *gp, const struct grammar_list *l)
 {
-    if (gp->pick[pick] == 0) {
-        choose_picks(gp, &gp->g->lists[gp->g->pick_list[pick]]);
-    }
-    return gp->pick[pick] - 1U;
-}
-
-static uint32_t
-fresh_item(struct grammar_person *gp, const struct grammar_list *l)
-{
-    uint32_t item;
+    const struct grammar_entry *e;
 
     if (gp->frozen) {
         uint64_t bits = co_mix64(gp->frozen ^ l->key);
 
-        return choose(gp, l, true, &bits);
+        return choose(gp, l, true, &bits)->code;
     }
     if (l->picks && gp->pick[l->pick] == 0) choose_picks(gp, l);
-    item = choose(gp, l, false, &gp->bits);
-    use(gp, item);
-    return item;
+    e = choose(gp, l, false, &gp->bits);
+    use(gp, e);
+    return e->code;
 }
 
 /* --- writing -------------------------------------------------------------- */
 
 static char *expand(struct grammar_person *gp, const uint8_t *code, char *to);
 
-static const uint8_t *
-form_code(const struct grammar *g, uint32_t item, uint32_t form)
-{
-    return g->code + g->form_at[g->items[item].form + form];
-}
-
 static char *
 expand_pick(struct grammar_person *gp, uint32_t pick, uint32_t form, char *to)
 {
     const struct grammar_list *l = &gp->g->lists[gp->g->pick_list[pick]];
-    uint32_t item = pick_item(gp, pick);
     uint64_t outer = gp->frozen;
 
+    if (gp->pick[pick] == 0) choose_picks(gp, l);
     gp->frozen = co_mix64((gp->key ^ l->key) + pick - l->pick + 1) | 1;
-    to = expand(gp, form_code(gp->g, item, form), to);
+    to = expand(gp, grammar_form(gp->g, gp->pick[pick], form), to);
     gp->frozen = outer;
     return to;
 }
@@ -206,12 +200,13 @@ expand_slot(struct grammar_person *gp, const uint8_t *code, char *to,
     } else {
         which |= (uint32_t)code[2] << 8;
         *ret_next = code + 4;
-        to = kind == CODE_PICK
-                 ? expand_pick(gp, which, code[3], to)
-                 : expand(gp,
-                          form_code(gp->g, fresh_item(gp, &gp->g->lists[which]),
-                                    code[3]),
-                          to);
+        if (kind == CODE_PICK) {
+            to = expand_pick(gp, which, code[3], to);
+        } else {
+            uint32_t chosen = fresh(gp, &gp->g->lists[which]);
+
+            to = expand(gp, grammar_form(gp->g, chosen, code[3]), to);
+        }
     }
     if (article) to = put_article(start + 2, to);
     if (begins_sentence(gp, start)) capitalise(start);
@@ -252,8 +247,7 @@ grammar_write(struct grammar_person *gp, uint32_t list, uint32_t stream,
 {
     gp->bits = co_mix64(gp->key + UINT64_C(0x632be59bd9b4e019) * (stream + 1));
     gp->start = to;
-    to = expand(gp, form_code(gp->g, fresh_item(gp, &gp->g->lists[list]), 0),
-                to);
+    to = expand(gp, grammar_form(gp->g, fresh(gp, &gp->g->lists[list]), 0), to);
     capitalise(gp->start);
     return to;
 }

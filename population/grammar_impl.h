@@ -5,7 +5,7 @@
  *   grammar_guard.c    "(age=18-49 E!=low)" -> a mask of denied values
  *   grammar_compile.c  text with slots -> code
  *   grammar_check.c    depth, lengths, and that no list can be empty
- *   grammar_index.c    alternatives of a list by the class that limits most
+ *   grammar_index.c    alternatives of a list by the classes that limit most
  *   grammar_expand.c   code + person -> text
  *
  * Code is bytes: 1..127 = a literal of so many bytes; 0 = end; else a slot,
@@ -25,22 +25,25 @@ enum {
     CODE_SLACK = 16,
     GRAMMAR_GUARDS_MAX = 4096,
     GRAMMAR_NO_LIST = 0xffff,
+    GRAMMAR_KEYS_MAX = 3, /* classes that index a list */
 };
 
 struct grammar_guard {
     uint64_t denied[TAG_WORDS]; /* none of these bits may be set */
 };
 
-/* An alternative: its guard, and its forms as offsets into the code. */
+/* An alternative: its guard, and where its first form lies in the code. The
+ * offset of form f > 0 from there stands, as u16, 2 f bytes before it. */
 struct grammar_item {
     uint16_t list, guard; /* guard 0 allows everyone */
     uint8_t file, forms;
     uint32_t line;
-    uint32_t form; /* first of its forms in grammar.form_at */
+    uint32_t code;
 };
 
 /* An alternative on a shelf; guard without what the shelf stands for. */
 struct grammar_entry {
+    uint32_t code;
     uint16_t item, guard;
 };
 
@@ -53,13 +56,15 @@ struct grammar_list {
     uint64_t key;   /* hash of the name: seeds its picks */
     uint32_t items; /* alternatives */
     uint32_t first; /* in grammar.by_list */
-    uint32_t shelf; /* first of tags_count(index) shelves, or of one */
-    uint8_t index;  /* enum tag_class; CLASS_COUNT: one shelf */
-    uint8_t forms;  /* that every alternative has */
-    uint8_t picks;  /* highest k of {list:k} */
-    uint16_t pick;  /* first of its picks */
-    uint8_t depth;  /* lists below it; 0xff: not known yet */
-    uint8_t used;   /* some column reaches it */
+    uint32_t shelf; /* first of its shelves: one a combination of keys */
+    uint8_t keys;   /* classes in key; with none there is one shelf */
+    uint8_t key_class[GRAMMAR_KEYS_MAX]; /* enum tag_class */
+    uint8_t key_count[GRAMMAR_KEYS_MAX]; /* values of the class */
+    uint8_t forms;                       /* that every alternative has */
+    uint8_t picks;                       /* highest k of {list:k} */
+    uint16_t pick;                       /* first of its picks */
+    uint8_t depth; /* lists below it; 0xff: not known yet */
+    uint8_t used;  /* some column reaches it */
     uint32_t longest[GRAMMAR_FORMS_MAX]; /* bytes of a form */
 };
 
@@ -70,8 +75,6 @@ struct grammar {
     struct grammar_item *items;
     uint32_t n_items;
     uint16_t *by_list; /* item numbers, list after list */
-    uint32_t *form_at; /* offsets into code */
-    uint32_t n_forms;
     uint8_t *code;
     uint32_t n_code;
     struct grammar_guard *guards;
@@ -97,7 +100,7 @@ struct grammar_build {
     struct grammar *g;
     struct co_diag *diag;
     struct raw_item *raw; /* beside g->items */
-    uint32_t cap_lists, cap_items, cap_forms, cap_code, cap_guards, cap_shelves,
+    uint32_t cap_lists, cap_items, cap_code, cap_guards, cap_shelves,
         cap_entries;
 };
 
@@ -143,6 +146,15 @@ struct code_slot {
 };
 bool grammar_next_slot(const uint8_t **code, struct code_slot *ret,
                        uint32_t *literal_bytes);
+
+/* Form f, from 0, of the alternative whose code begins at `code`. */
+static inline const uint8_t *
+grammar_form(const struct grammar *g, uint32_t code, uint32_t f)
+{
+    const uint8_t *at = g->code + code;
+
+    return f == 0 ? at : at + (at[-2 * (int)f] | at[-2 * (int)f + 1] << 8);
+}
 
 static inline bool
 guard_allows(const struct grammar_guard *g, const uint64_t bits[TAG_WORDS])

@@ -1,13 +1,20 @@
 /* grammar_index.c - puts the alternatives of each list on shelves, one for
- * each value of the class that limits them most, so that a list keyed by
- * occupation group or state costs no more than a short one. The rest of a
- * guard is tested when choosing. */
+ * each combination of the (at most three) classes that limit them most, so
+ * that a list keyed by occupation group or state costs no more than a short
+ * one, and most of what lies on a shelf is allowed. The rest of a guard is
+ * tested when choosing. */
 #include "population/grammar_impl.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { ENTRIES_MAX = 1 << 20, WORTH_PERCENT = 80 };
+enum {
+    ENTRIES_MAX = 1 << 20,
+    LIST_ENTRIES_MAX = 1 << 15, /* of one list */
+    LIST_SHELVES_MAX = 1 << 12,
+    SHARE_MAX = 1024,
+    WORTH_PERCENT = 85, /* a class must shorten the shelves to this */
+};
 
 static bool
 allows_value(const struct grammar_guard *guard, uint32_t bit)
@@ -21,65 +28,102 @@ guard_of(const struct grammar *g, const struct grammar_list *l, uint32_t i)
     return &g->guards[g->items[g->by_list[l->first + i]].guard];
 }
 
-/* Entries on all shelves of a class. */
-static uint32_t
-shelved(const struct grammar *g, const struct grammar_list *l, enum tag_class c)
+static uint64_t
+values_allowed(const struct grammar_guard *guard, enum tag_class c)
 {
-    uint32_t n = 0;
+    uint64_t n = 0;
 
-    for (uint32_t i = 0; i < l->items; i++) {
-        for (uint32_t v = 0; v < tags_count(c); v++) {
-            n += allows_value(guard_of(g, l, i), tags_bit(c) + v);
-        }
+    for (uint32_t v = 0; v < tags_count(c); v++) {
+        n += allows_value(guard, tags_bit(c) + v);
     }
     return n;
 }
 
-/* The class whose shelves are shortest on average; CLASS_COUNT: none is worth
- * it. */
-static enum tag_class
-best_class(const struct grammar *g, const struct grammar_list *l)
+/* Entries on all shelves when c is added to the keys there are. */
+static uint64_t
+entries_with(const struct grammar *g, const struct grammar_list *l,
+             enum tag_class c)
+{
+    uint64_t n = 0;
+
+    for (uint32_t i = 0; i < l->items; i++) {
+        uint64_t shelves = values_allowed(guard_of(g, l, i), c);
+
+        for (uint32_t k = 0; k < l->keys; k++) {
+            shelves *= values_allowed(guard_of(g, l, i),
+                                      (enum tag_class)l->key_class[k]);
+        }
+        n += shelves;
+    }
+    return n;
+}
+
+static uint32_t
+shelves_of(const struct grammar_list *l)
+{
+    uint32_t n = 1;
+
+    for (uint32_t k = 0; k < l->keys; k++) {
+        n *= tags_count((enum tag_class)l->key_class[k]);
+    }
+    return n;
+}
+
+/* Adds the class whose shelves are shortest; false: none is worth it. */
+static bool
+add_key(const struct grammar *g, struct grammar_list *l, uint64_t *entries)
 {
     enum tag_class best = CLASS_COUNT;
-    uint64_t best_percent = WORTH_PERCENT;
+    uint64_t best_entries = 0, shelves = shelves_of(l);
 
     for (unsigned k = 0; k < CLASS_COUNT; k++) {
         enum tag_class c = (enum tag_class)k;
-        uint64_t percent =
-            UINT64_C(100) * shelved(g, l, c) / (l->items * tags_count(c));
+        uint64_t n = entries_with(g, l, c), all = *entries * tags_count(c);
 
-        if (percent < best_percent) {
-            best = c;
-            best_percent = percent;
+        if (n * 100 > all * WORTH_PERCENT || n > LIST_ENTRIES_MAX ||
+            shelves * tags_count(c) > LIST_SHELVES_MAX) {
+            continue;
+        }
+        if (best < CLASS_COUNT &&
+            n * tags_count(best) >= best_entries * tags_count(c)) {
+            continue;
+        }
+        best = c;
+        best_entries = n;
+    }
+    if (best == CLASS_COUNT) return false;
+    l->key_count[l->keys] = (uint8_t)tags_count(best);
+    l->key_class[l->keys++] = (uint8_t)best;
+    *entries = best_entries;
+    return true;
+}
+
+/* The guards of a list without what its keys say, by guard. */
+static enum co_err
+rest_guard(struct grammar_build *b, const struct grammar_list *l,
+           uint16_t guard, uint16_t *rest)
+{
+    struct grammar_guard left = b->g->guards[guard];
+
+    if (rest[guard] != UINT16_MAX) return CO_OK;
+    for (uint32_t k = 0; k < l->keys; k++) {
+        enum tag_class c = (enum tag_class)l->key_class[k];
+
+        for (uint32_t v = 0; v < tags_count(c); v++) {
+            uint32_t bit = tags_bit(c) + v;
+
+            left.denied[bit / 64] &= ~(UINT64_C(1) << bit % 64);
         }
     }
-    return best;
-}
-
-/* The guard without what it says about a class. */
-static enum co_err
-guard_without(struct grammar_build *b, const struct grammar_guard *guard,
-              enum tag_class c, uint16_t *ret_guard)
-{
-    struct grammar_guard rest = *guard;
-
-    for (uint32_t v = 0; c < CLASS_COUNT && v < tags_count(c); v++) {
-        uint32_t bit = tags_bit(c) + v;
-
-        rest.denied[bit / 64] &= ~(UINT64_C(1) << bit % 64);
-    }
-    return grammar_guard_add(b, &rest, ret_guard);
+    return grammar_guard_add(b, &left, &rest[guard]);
 }
 
 static enum co_err
-add_entry(struct grammar_build *b, uint16_t item, enum tag_class c)
+add_entry(struct grammar_build *b, uint16_t item, uint16_t guard)
 {
     struct grammar *g = b->g;
-    struct grammar_guard guard = g->guards[g->items[item].guard];
-    uint16_t rest = 0;
-    enum co_err err = guard_without(b, &guard, c, &rest);
+    enum co_err err;
 
-    if (err) return err;
     if (g->n_entries == ENTRIES_MAX) {
         return co_fail(b->diag, CO_FULL,
                        "phrases: the guards need more than %d index entries; "
@@ -88,14 +132,54 @@ add_entry(struct grammar_build *b, uint16_t item, enum tag_class c)
     }
     err = grammar_grow((void **)&g->entries, &b->cap_entries, g->n_entries,
                        sizeof *g->entries);
-    if (!err) g->entries[g->n_entries++] = (struct grammar_entry){item, rest};
+    if (!err)
+        g->entries[g->n_entries++] =
+            (struct grammar_entry){g->items[item].code, item, guard};
     return err;
 }
 
-/* The shelf of one value; bit UINT32_MAX: of everybody. */
+/* Whether the guard allows the values that the shelf's number stands for. */
+static bool
+belongs(const struct grammar_list *l, const struct grammar_guard *guard,
+        uint32_t shelf)
+{
+    for (uint32_t k = l->keys; k-- > 0;) {
+        enum tag_class c = (enum tag_class)l->key_class[k];
+
+        if (!allows_value(guard, tags_bit(c) + shelf % tags_count(c))) {
+            return false;
+        }
+        shelf /= tags_count(c);
+    }
+    return true;
+}
+
+/* Many shelves of a list hold the same: they share their entries, which then
+ * stay in the cache. Looks at the last shelves only. */
+static void
+share_shelf(struct grammar *g, const struct grammar_list *l)
+{
+    struct grammar_shelf *last = &g->shelves[g->n_shelves - 1];
+
+    for (uint32_t i = 2;
+         i <= SHARE_MAX && g->n_shelves - i >= l->shelf && i <= g->n_shelves;
+         i++) {
+        const struct grammar_shelf *s = &g->shelves[g->n_shelves - i];
+
+        if (s->count != last->count ||
+            memcmp(g->entries + s->first, g->entries + last->first,
+                   s->count * sizeof g->entries[0]) != 0) {
+            continue;
+        }
+        g->n_entries = last->first;
+        last->first = s->first;
+        return;
+    }
+}
+
 static enum co_err
-add_shelf(struct grammar_build *b, const struct grammar_list *l,
-          enum tag_class c, uint32_t bit)
+add_shelf(struct grammar_build *b, const struct grammar_list *l, uint32_t shelf,
+          const uint16_t *rest)
 {
     struct grammar *g = b->g;
     uint32_t first = g->n_entries;
@@ -103,28 +187,35 @@ add_shelf(struct grammar_build *b, const struct grammar_list *l,
                                    g->n_shelves, sizeof *g->shelves);
 
     for (uint32_t i = 0; i < l->items && !err; i++) {
-        if (bit != UINT32_MAX && !allows_value(guard_of(g, l, i), bit)) {
-            continue;
-        }
-        err = add_entry(b, g->by_list[l->first + i], c);
+        uint16_t item = g->by_list[l->first + i];
+
+        if (!belongs(l, guard_of(g, l, i), shelf)) continue;
+        err = add_entry(b, item, rest[g->items[item].guard]);
     }
     if (err) return err;
     g->shelves[g->n_shelves++] =
         (struct grammar_shelf){first, g->n_entries - first};
+    share_shelf(g, l);
     return CO_OK;
 }
 
+/* rest: room for a number a guard. */
 static enum co_err
-index_list(struct grammar_build *b, struct grammar_list *l)
+index_list(struct grammar_build *b, struct grammar_list *l, uint16_t *rest)
 {
-    enum tag_class c = best_class(b->g, l);
+    uint64_t entries = l->items;
     enum co_err err = CO_OK;
 
-    l->index = (uint8_t)c;
+    while (l->keys < GRAMMAR_KEYS_MAX && add_key(b->g, l, &entries)) {
+    }
     l->shelf = b->g->n_shelves;
-    if (c == CLASS_COUNT) return add_shelf(b, l, c, UINT32_MAX);
-    for (uint32_t v = 0; v < tags_count(c) && !err; v++) {
-        err = add_shelf(b, l, c, tags_bit(c) + v);
+    memset(rest, 0xff, GRAMMAR_GUARDS_MAX * sizeof *rest);
+    for (uint32_t i = 0; i < l->items && !err; i++) {
+        err = rest_guard(b, l, b->g->items[b->g->by_list[l->first + i]].guard,
+                         rest);
+    }
+    for (uint32_t s = 0; s < shelves_of(l) && !err; s++) {
+        err = add_shelf(b, l, s, rest);
     }
     return err;
 }
@@ -132,10 +223,12 @@ index_list(struct grammar_build *b, struct grammar_list *l)
 enum co_err
 grammar_index(struct grammar_build *b)
 {
-    enum co_err err = CO_OK;
+    uint16_t *rest = calloc(GRAMMAR_GUARDS_MAX, sizeof *rest);
+    enum co_err err = rest ? CO_OK : CO_NOMEM;
 
     for (uint32_t l = 0; l < b->g->n_lists && !err; l++) {
-        err = index_list(b, &b->g->lists[l]);
+        err = index_list(b, &b->g->lists[l], rest);
     }
+    free(rest);
     return err;
 }
