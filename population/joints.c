@@ -65,6 +65,12 @@ static const char *const level_labels[MODEL_OCC_LEVELS] = {
     "associate's degree",    "bachelor's degree",    "graduate degree",
 };
 
+/* Between the percentiles of the occupation's wages. */
+static const char *const band_labels[PAY_BANDS] = {
+    "under p10",     "p10 to p25", "p25 to median",
+    "median to p75", "p75 to p90", "over p90",
+};
+
 static const struct dim dims[DIM_COUNT] = {
     [DIM_STATE] = {.attribute = true, .id = ATTR_STATE},
     [DIM_SEX] = {.attribute = true, .id = ATTR_SEX},
@@ -87,6 +93,7 @@ static const struct dim dims[DIM_COUNT] = {
     [DIM_HOME_AGE] = {.ages = AGES(18, 35, 65)}, /* B09021 */
     [DIM_ARRANGEMENT] = {.attribute = true, .id = ATTR_HOUSEHOLD_TYPE},
     [DIM_LANGUAGE] = {.attribute = true, .id = ATTR_LANGUAGE},
+    [DIM_PAY_BAND] = {.size = PAY_BANDS, .labels = band_labels},
 };
 
 static const struct joint joints[JOINT_USER] = {
@@ -138,6 +145,12 @@ static const struct joint joints[JOINT_USER] = {
                                      false,
                                      {DIM_STATE, DIM_HOME_AGE,
                                       DIM_ARRANGEMENT}},
+    [JOINT_INCOME_OCCUPATION] = {"income x occupation",
+                                 "civilians at work",
+                                 "every Census title, 6 bands between the "
+                                 "percentiles of its wages",
+                                 false,
+                                 {DIM_OCCUPATION, DIM_PAY_BAND}},
     [JOINT_LANGUAGE_STATE] = {"language x state",
                               "everybody",
                               "states, every language of the model",
@@ -186,12 +199,22 @@ age_group(const uint8_t *ages, uint32_t age)
 }
 
 static uint32_t
+pay_band(const struct model *m, const struct person *p)
+{
+    if (p->occupation >= m->occupations || p->income_usd == 0) {
+        return UINT32_MAX;
+    }
+    return model_pay_band(m, p->occupation, p->income_usd);
+}
+
+static uint32_t
 dim_of(const struct joints *j, enum joint_dim id, const struct person *p)
 {
     const struct dim *d = &dims[id];
 
     if (id == DIM_NONE) return 0;
     if (id == DIM_AGE_GROUP) return p->age_group;
+    if (id == DIM_PAY_BAND) return pay_band(j->m, p);
     if (d->attribute) return attribute_of(p, d->id);
     return d->ages ? j->age_group[id][p->age] : d->of(p);
 }

@@ -26,6 +26,7 @@ enum joint_id {
     JOINT_EMPLOYMENT,
     JOINT_ARRANGEMENT_AGE_STATE, /* state, 3 age groups from 18, arrangement */
     JOINT_LANGUAGE_STATE,        /* state, language */
+    JOINT_INCOME_OCCUPATION,     /* occupation of who works, band of wages */
     JOINT_USER, /* 16 of them: rows and values of a user's column */
     JOINT_COUNT = JOINT_USER + MODEL_USERS
 };
@@ -51,6 +52,7 @@ enum joint_dim {
     DIM_HOME_AGE,
     DIM_ARRANGEMENT,
     DIM_LANGUAGE,
+    DIM_PAY_BAND,
     DIM_COUNT
 };
 

@@ -1,5 +1,6 @@
 /* test_work.c - schooling and work of drawn people against the source tables,
  * and what may never be drawn. */
+#include "population/expected.h"
 #include "tests/unit/population.h"
 
 #include <math.h>
@@ -239,6 +240,81 @@ income_and_field_stand_where_work_and_degree_do(void **state)
     }
 }
 
+static double *
+given_target(const struct sampler *s, const struct joints *j, enum joint_id id)
+{
+    double *shares = calloc(j->cells[id], sizeof *shares);
+    enum expected kind;
+
+    assert_non_null(shares);
+    assert_int_equal(expected_shares(s, j, id, shares, &kind), CO_OK);
+    assert_int_equal(kind, EXPECTED_EXACT);
+    return shares;
+}
+
+static void
+the_target_without_conditions_is_the_source_table(void **state)
+{
+    const struct world *w = *state;
+    struct joints j;
+    double *shares, all = 0;
+    uint32_t cells;
+
+    joints_init(&j, w->m);
+    shares = given_target(w->s, &j, JOINT_OCCUPATION_SEX);
+    cells = j.cells[JOINT_OCCUPATION_SEX];
+    for (uint32_t k = 0; k < cells; k++) {
+        all += w->m->src_occ_sex[k];
+    }
+    for (uint32_t k = 0; k < cells; k++) {
+        assert_true(fabs(shares[k] - w->m->src_occ_sex[k] / all) < 1e-9);
+    }
+    free(shares);
+}
+
+/* Conditions on the root, on schooling and on the occupation itself. */
+static void
+the_target_takes_account_of_conditions(void **state)
+{
+    static const enum joint_id ids[] = {JOINT_OCCUPATION_SEX,
+                                        JOINT_OCCUPATION_EDUCATION,
+                                        JOINT_INCOME_OCCUPATION};
+    const char *const texas[] = {"TX", "CA"};
+    const char *const degree[] = {"Bachelor's degree", "High school graduate",
+                                  "Graduate or professional degree"};
+    const char *const married[] = {"Married"};
+    const struct condition where[] = {
+        {.attribute = "state", .values = texas, .n_values = 2},
+        {.attribute = "education_level", .values = degree, .n_values = 3},
+        {.attribute = "marital_status", .values = married, .n_values = 1},
+        {.attribute = "age", .has_max = true, .max = 50}};
+    const struct world *w = *state;
+    struct sampler *s = given_sampler(w->m, 11, where, co_countof(where));
+    struct joints j;
+
+    joints_init(&j, w->m);
+    for (size_t i = 0; i < co_countof(ids); i++) {
+        double *shares = given_target(s, &j, ids[i]), z;
+        uint64_t *counts = calloc(j.cells[ids[i]], sizeof *counts);
+
+        assert_non_null(counts);
+        for (uint64_t row = 0; row < PEOPLE; row++) {
+            struct person p;
+            uint32_t k;
+
+            sampler_draw(s, row, &p);
+            k = sampler_accepts(s, &p) ? joint_cell(&j, ids[i], &p)
+                                       : JOINT_NO_CELL;
+            if (k != JOINT_NO_CELL) counts[k]++;
+        }
+        z = excess(counts, shares, j.cells[ids[i]]);
+        if (!(z <= 3)) fail_msg("joint %d: %.2f sd", (int)ids[i], z);
+        free(shares);
+        free(counts);
+    }
+    sampler_free(s);
+}
+
 int
 main(void)
 {
@@ -251,6 +327,8 @@ main(void)
         cmocka_unit_test(degrees_have_the_fields_of_the_census),
         cmocka_unit_test(the_field_of_a_degree_follows_the_occupation),
         cmocka_unit_test(income_and_field_stand_where_work_and_degree_do),
+        cmocka_unit_test(the_target_without_conditions_is_the_source_table),
+        cmocka_unit_test(the_target_takes_account_of_conditions),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
