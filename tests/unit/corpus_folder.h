@@ -153,5 +153,5 @@ static co_unused int
 remove_root(void **state)
 {
     (void)state;
-    return co_fs_remove_tree(root, NULL);
+    return (int)co_fs_remove_tree(root, NULL);
 }

@@ -209,7 +209,7 @@ static int
 remove_root(void **state)
 {
     (void)state;
-    return co_fs_remove_tree(root, NULL);
+    return (int)co_fs_remove_tree(root, NULL);
 }
 
 int

@@ -127,8 +127,8 @@ one_mix_has_one_form(void **state)
     static const char *const same[] = {
         "state: {California: 2}, age: {\"18-29\": 1.5, \"30\": 1.5}",
         "age: {\"30\": 1.500000, \"18-29\": 1.5}, state: {ca: 2.0, TX: 1}",
-        "age: {\"18-20\": 1.5, \"21-30\": 1.5}, state: {CA: 2}, sex: "
-        "{Male: 3, Female: 3}",
+        ("age: {\"18-20\": 1.5, \"21-30\": 1.5}, state: {CA: 2}, sex: "
+         "{Male: 3, Female: 3}"),
     };
     struct recipe recipe;
 
