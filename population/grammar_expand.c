@@ -34,33 +34,46 @@ is_used(const struct grammar_person *gp, uint32_t item)
     return gp->used[item / 64] >> item % 64 & 1;
 }
 
-static bool
-entry_fits(const struct grammar_person *gp, const struct grammar_entry *e,
-           bool again)
+static inline bool
+guard_fits(const struct grammar_person *gp, uint32_t guard)
 {
-    if (!again && is_used(gp, e->item)) return false;
-    return e->guard == 0 ||
-           guard_allows(&gp->g->guards[e->guard], gp->tags.bits);
+    return guard == 0 || guard_allows(&gp->g->guards[guard], gp->tags.bits);
+}
+
+/* How many entries fit; of them the one with number `stop` ends the count and
+ * is *ret_entry. Entries lie by guard, so that few guards are tested. */
+static uint32_t
+count_fitting(const struct grammar_person *gp, const struct grammar_shelf *s,
+              bool again, uint32_t stop, const struct grammar_entry **ret_entry)
+{
+    const struct grammar_entry *e = gp->g->entries + s->first;
+    uint32_t fit = 0, guard = UINT32_MAX;
+    bool allowed = false;
+
+    for (uint32_t i = 0; i < s->count; i++) {
+        if (e[i].guard != guard) {
+            guard = e[i].guard;
+            allowed = guard_fits(gp, guard);
+        }
+        if (!allowed || (!again && is_used(gp, e[i].item))) continue;
+        *ret_entry = &e[i];
+        if (fit++ == stop) break;
+    }
+    return fit;
 }
 
 /* The exact way; again: choices may be repeated, since nothing else is left. */
 static const struct grammar_entry *
-choose_counted(const struct grammar_person *gp, const struct grammar_entry *e,
-               uint32_t n, bool again, uint64_t *bits)
+choose_counted(const struct grammar_person *gp, const struct grammar_shelf *s,
+               bool again, uint64_t *bits)
 {
-    uint32_t fit = 0, k;
+    const struct grammar_entry *e = NULL;
+    uint32_t fit = count_fitting(gp, s, again, UINT32_MAX, &e);
 
-    for (uint32_t i = 0; i < n; i++) {
-        fit += entry_fits(gp, &e[i], again);
-    }
-    if (fit == 0) {
-        co_assert(!again); /* grammar_check.c: no list is ever empty */
-        return choose_counted(gp, e, n, true, bits);
-    }
-    k = draw(bits, fit);
-    for (uint32_t i = 0;; i++) {
-        if (entry_fits(gp, &e[i], again) && k-- == 0) return &e[i];
-    }
+    if (fit == 0) fit = count_fitting(gp, s, again = true, UINT32_MAX, &e);
+    co_assert(fit > 0); /* grammar_check.c: no list is ever empty */
+    (void)count_fitting(gp, s, again, draw(bits, fit), &e);
+    return e;
 }
 
 static const struct grammar_shelf *
@@ -84,9 +97,11 @@ choose(const struct grammar_person *gp, const struct grammar_list *l,
     for (int i = 0; i < TRIES && s->count > 1; i++) {
         uint32_t k = draw(bits, s->count);
 
-        if (entry_fits(gp, &e[k], again)) return &e[k];
+        if ((again || !is_used(gp, e[k].item)) && guard_fits(gp, e[k].guard)) {
+            return &e[k];
+        }
     }
-    return choose_counted(gp, e, s->count, again, bits);
+    return choose_counted(gp, s, again, bits);
 }
 
 static void

@@ -161,6 +161,7 @@ share_shelf(struct grammar *g, const struct grammar_list *l)
 {
     struct grammar_shelf *last = &g->shelves[g->n_shelves - 1];
 
+    if (last->count == 0) return;
     for (uint32_t i = 2;
          i <= SHARE_MAX && g->n_shelves - i >= l->shelf && i <= g->n_shelves;
          i++) {
@@ -175,6 +176,16 @@ share_shelf(struct grammar *g, const struct grammar_list *l)
         last->first = s->first;
         return;
     }
+}
+
+/* By guard, so that choosing tests each guard once in a row; then by item. */
+static int
+compare_entries(const void *a, const void *b)
+{
+    const struct grammar_entry *x = a, *y = b;
+
+    if (x->guard != y->guard) return x->guard < y->guard ? -1 : 1;
+    return x->item < y->item ? -1 : x->item > y->item;
 }
 
 static enum co_err
@@ -193,6 +204,10 @@ add_shelf(struct grammar_build *b, const struct grammar_list *l, uint32_t shelf,
         err = add_entry(b, item, rest[g->items[item].guard]);
     }
     if (err) return err;
+    if (g->n_entries > first) {
+        qsort(g->entries + first, g->n_entries - first, sizeof g->entries[0],
+              compare_entries);
+    }
     g->shelves[g->n_shelves++] =
         (struct grammar_shelf){first, g->n_entries - first};
     share_shelf(g, l);
