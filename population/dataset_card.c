@@ -144,7 +144,7 @@ put_columns(json_t *row, struct co_buf *out)
 static void
 put_example(json_t *row, struct co_buf *out)
 {
-    char *text = json_dumps(row, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
+    char *text = json_dumps(row, JSON_INDENT(2));
 
     if (!text) return;
     co_buf_puts(out, "## A row\n\n```json\n");

@@ -236,7 +236,9 @@ dim_label(const struct model *m, enum joint_dim id, uint32_t v,
     const struct dim *d = &dims[id];
 
     if (id == DIM_AGE_GROUP) {
-        put_ages(m->age_groups[2 * v], m->age_groups[2 * v + 1], out);
+        const uint8_t *ages = m->age_groups + 2 * (size_t)v;
+
+        put_ages(ages[0], ages[1], out);
     } else if (d->ages) {
         put_ages(d->ages[v], d->ages[v + 1] - 1U, out);
     } else if (d->labels) {

@@ -228,8 +228,9 @@ the_rules_are_listed_as_they_are(void **state)
         const struct rule *r = rule_get((enum rule_id)id);
 
         (void)snprintf(line, sizeof line, "| `%s` | %s |\n", r->name, r->text);
-        if (!strstr(text, line))
+        if (!strstr(text, line)) {
             fail_msg("docs/population.md lacks:\n%s", line);
+        }
     }
     free(text);
 }

@@ -108,7 +108,7 @@ every_sixteenth_grid_cell_is_in_the_sample(void **state)
     assert_true(lags_sampled(0));
     assert_true(lags_sampled(249));
     assert_false(lags_sampled(250));
-    assert_true(lags_sampled(16 * 250));
+    assert_true(lags_sampled(UINT64_C(16) * 250));
 }
 
 static void

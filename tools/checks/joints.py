@@ -149,7 +149,9 @@ def schooling(tables):
                  FOUR[(0, 1, 2, 2, 3, 3)[LEVEL[r["education_level"]]]])
                 or None)
     rows = nation(tables, "degree_field_detail_state.tsv")
-    yield Joint("bachelors_field (25+)", {r[2]: int(r[3]) for r in rows},
+    names = {"Other": "Other Fields"}  # as it is called in rows
+    yield Joint("bachelors_field (25+)",
+                {names.get(r[2], r[2]): int(r[3]) for r in rows},
                 lambda r: r.get("bachelors_field")
                 if r["age"] >= 25 else None)
 
