@@ -146,25 +146,44 @@ doctor_libraries(struct doctor *d)
         patch, ZSTD_versionString(), jansson_version_str());
 }
 
-void
-doctor_model(struct doctor *d)
+static void
+look_at_phrases(struct doctor *d, const struct model *model)
+{
+    co_auto(prose_freep) struct prose *prose = NULL;
+    struct co_diag diag = {""};
+    char hex[CO_HEX16_SIZE];
+    enum co_err err = prose_open(model, d->data, &diag, &prose);
+
+    doctor_say(d, err ? DOCTOR_FAIL : DOCTOR_OK, "phrases", "%s%s",
+               err ? diag.text : "beside the model, hash ",
+               err ? "" : co_hex16(prose_hash(prose), hex));
+}
+
+/* One population; only the first is needed by most jobs. */
+static void
+look_at_model(struct doctor *d, const char *name, bool needed)
 {
     co_auto(model_freep) struct model *model = NULL;
-    co_auto(prose_freep) struct prose *prose = NULL;
     char path[LOCATE_PATH_BYTES], hex[CO_HEX16_SIZE];
     struct co_diag diag = {""};
-    enum co_err err = model_locate(d->data, "us", path, &diag);
+    enum co_err err = model_locate(d->data, name, path, &diag);
 
     if (!err) err = model_open(path, &diag, &model);
     if (err) {
-        doctor_say(d, DOCTOR_FAIL, "model", "%s", diag.text);
+        doctor_say(d, needed ? DOCTOR_FAIL : DOCTOR_WARN, "model", "%s",
+                   diag.text);
     } else {
         doctor_say(d, DOCTOR_OK, "model", "%s, year %u, hash %s", path,
                    (unsigned)model->year, co_hex16(model_hash(model), hex));
-        err = prose_open(model, d->data, &diag, &prose);
-        doctor_say(d, err ? DOCTOR_FAIL : DOCTOR_OK, "phrases", "%s%s",
-                   err ? diag.text : "beside the model, hash ",
-                   err ? "" : co_hex16(prose_hash(prose), hex));
+        if (needed) look_at_phrases(d, model);
+    }
+}
+
+void
+doctor_model(struct doctor *d)
+{
+    for (size_t i = 0; model_names[i]; i++) {
+        look_at_model(d, model_names[i], i == 0);
     }
 }
 

@@ -155,7 +155,7 @@ run_own(struct run *r, struct corpus *corpus, uint32_t number,
         .journal_dir = r->folder.journal_dir,
         .fresh = r->folder.state == JOBFOLDER_FRESH,
         .recipe = r->p.recipe_hash,
-        .fingerprint = population_fingerprint(r->p.model, r->p.prose),
+        .fingerprint = population_fingerprint(r->cfg.data, r->p.prose),
         .priority = (uint32_t)r->p.spec->priority,
         .batch = 1, /* a range is work enough for one message */
         .segment_bytes = r->cfg.segment_bytes,

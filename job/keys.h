@@ -18,7 +18,7 @@
       "more rows extend the same sequence")                                    \
     X("population", "map", "`{data: us}`", "`data`, `where`, `mix`", true,     \
       "see its keys")                                                          \
-    X("population.data", "text", "`us`", "`us`, or a folder", true,            \
+    X("population.data", "text", "`us`", "`us`, `world`, or a folder", true,   \
       "the tables that people are drawn from; their hash stands beside it")    \
     X("population.where", "map", "`{}`", "conditions on attributes", true,     \
       "limits who is drawn")                                                   \

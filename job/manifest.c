@@ -30,7 +30,7 @@ read_text(const struct co_yaml *root, const char *key, const char **ret_text,
 static enum co_err
 read_base(struct manifest *f, struct co_diag *diag)
 {
-    static const char *const bases[] = {"us", NULL};
+    static const char *const bases[] = {"us", "world", NULL};
     const struct co_yaml *node = co_yaml_get(f->root, "base");
     size_t index = 0;
     enum co_err err;

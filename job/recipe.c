@@ -2,6 +2,7 @@
 #include "job/recipe.h"
 #include "common/hash.h"
 #include "job/tables_json.h"
+#include "population/locate.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -170,7 +171,7 @@ read_values(const json_t *root, struct recipe *recipe, struct co_diag *diag)
         !read_seed(json_object_get(root, "seed"), &recipe->seed) || !model ||
         !co_hex16_parse(model, &recipe->model_hash) || !words ||
         !co_hex16_parse(words, &recipe->phrases) || !json_is_array(phases) ||
-        !population || strcmp(population, "us") != 0) {
+        !population || !model_known(population)) {
         return co_fail(diag, CO_INVALID,
                        "recipe: generator, seed, model, population, phases or "
                        "phrases are missing or wrong");

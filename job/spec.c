@@ -83,7 +83,7 @@ static enum co_err
 read_data(struct job_spec *spec, const struct co_yaml *node,
           struct co_diag *diag)
 {
-    static const char *const names[] = {"us", NULL};
+    static const char *const names[] = {"us", "world", NULL};
     const char *text = NULL;
     enum co_err err = co_yaml_text(node, sizeof spec->data - 1, &text, diag);
     size_t index = 0;
@@ -92,10 +92,11 @@ read_data(struct job_spec *spec, const struct co_yaml *node,
     if (!names_folder(node)) {
         err = co_yaml_enum(node, names, &index, diag);
         if (err) {
-            return co_yaml_fail(node, diag, err,
-                                "found %s; allowed is us, or a folder with a "
-                                "manifest.yaml (written with a slash: ./%s)",
-                                co_yaml_found(node).text, text);
+            return co_yaml_fail(
+                node, diag, err,
+                "found %s; allowed is us, world, or a folder with "
+                "a manifest.yaml (written with a slash: ./%s)",
+                co_yaml_found(node).text, text);
         }
     }
     memcpy(spec->data, text, strlen(text) + 1);

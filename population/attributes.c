@@ -43,6 +43,8 @@ static const struct attribute attributes[ATTR_COUNT] = {
                             "T score, 20 to 80"},
     [ATTR_NEUROTICISM] = {"ocean_neuroticism", ATTR_INTEGER, false,
                           "T score, 20 to 80"},
+    [ATTR_COUNTRY] = {"country", ATTR_LABELS, true,
+                      "ISO code of three or two letters, or name"},
 };
 
 static const struct model_text sexes[] = {{"Male", 4}, {"Female", 6}};
@@ -110,6 +112,7 @@ pool_of(const struct model *m, enum attribute_id id)
         [ATTR_HOUSEHOLD_TYPE] = &m->arrangement,
         [ATTR_HOUSEHOLD_INCOME] = &m->bracket,
         [ATTR_LANGUAGE] = &m->language,
+        [ATTR_COUNTRY] = &m->country,
         [ATTR_FIELD] = &m->degree_field,
     };
 
@@ -144,11 +147,20 @@ integer_values(enum attribute_id id)
     return 0;
 }
 
+/* Attributes without a pool that could be empty. */
+static bool
+unknown_in_world(enum attribute_id id)
+{
+    return id == ATTR_HISPANIC || id == ATTR_TENURE ||
+           id == ATTR_HOUSEHOLD_SIZE || id == ATTR_INCOME;
+}
+
 uint32_t
 attribute_values(const struct model *m, enum attribute_id id)
 {
     uint32_t integers = integer_values(id);
 
+    if (m->world && unknown_in_world(id)) return 0;
     if (integers) return integers;
     return constant_labels(id) ? 2 : pool_of(m, id)->count;
 }
@@ -177,7 +189,18 @@ attribute_matches(const struct model *m, enum attribute_id id, uint32_t value,
         same_text(model_text(&m->state_name, value), text)) {
         return true;
     }
+    if (id == ATTR_COUNTRY &&
+        (same_text(model_text(&m->country_name, value), text) ||
+         same_text(model_text(&m->country_iso2, value), text))) {
+        return true;
+    }
     return same_text(attribute_label(m, id, value), text);
+}
+
+static uint32_t
+or_none16(uint16_t value)
+{
+    return value == PERSON_NONE16 ? UINT32_MAX : value;
 }
 
 /* A byte that may be missing. */
@@ -195,21 +218,21 @@ attribute_of(const struct person *p, enum attribute_id id)
     }
     switch (id) {
     case ATTR_STATE:
-        return p->state;
+        return or_none(p->state);
     case ATTR_SEX:
         return p->sex;
     case ATTR_AGE:
         return p->age;
     case ATTR_RACE:
-        return p->race;
+        return or_none(p->race);
     case ATTR_HISPANIC:
-        return p->hispanic;
+        return or_none(p->hispanic);
     case ATTR_EDUCATION:
-        return p->education;
+        return or_none(p->education);
     case ATTR_MARITAL:
         return or_none(p->marital);
     case ATTR_EMPLOYMENT:
-        return p->employment;
+        return or_none(p->employment);
     case ATTR_OCCUPATION:
         return p->occupation == PERSON_NO_OCCUPATION ? UINT32_MAX
                                                      : p->occupation;
@@ -218,11 +241,11 @@ attribute_of(const struct person *p, enum attribute_id id)
     case ATTR_INCOME:
         return p->income_usd ? p->income_usd : UINT32_MAX;
     case ATTR_FIRST_NAME:
-        return p->first;
+        return or_none16(p->first);
     case ATTR_LAST_NAME:
-        return p->last;
+        return or_none16(p->last);
     case ATTR_CITY:
-        return p->city;
+        return or_none16(p->city);
     case ATTR_HOUSEHOLD_TYPE:
         return or_none(p->arrangement);
     case ATTR_TENURE:
@@ -239,6 +262,8 @@ attribute_of(const struct person *p, enum attribute_id id)
     case ATTR_AGREEABLENESS:
     case ATTR_NEUROTICISM:
         return or_none(p->ocean[id - ATTR_OPENNESS]);
+    case ATTR_COUNTRY:
+        return p->country;
     case ATTR_COUNT:
         break;
     }

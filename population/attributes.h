@@ -31,6 +31,7 @@ enum attribute_id {
     ATTR_NEUROTICISM,
     ATTR_FIELD,
     ATTR_INCOME,
+    ATTR_COUNTRY,
     ATTR_COUNT
 };
 

@@ -116,7 +116,8 @@ put_lags(struct co_json *json, const struct audit_figures *f)
 }
 
 static void
-put_rules(struct co_json *json, const struct audit_figures *f)
+put_rules(struct co_json *json, const struct audit_figures *f,
+          const struct model *m)
 {
     co_json_key(json, "rules");
     co_json_array(json);
@@ -124,6 +125,7 @@ put_rules(struct co_json *json, const struct audit_figures *f)
         const struct rule *rule = rule_get((enum rule_id)id);
         uint64_t kept = f->rows - f->broken[id];
 
+        if (!rule_speaks(m, (enum rule_id)id)) continue;
         co_json_object(json);
         co_json_put_text(json, "rule", rule->name);
         co_json_put_text(json, "text", rule->text);
@@ -143,5 +145,5 @@ audit_report(const struct audit_figures *f, const struct joints *j,
     put_joints(json, f, j, false);
     put_joints(json, f, j, true);
     put_lags(json, f);
-    put_rules(json, f);
+    put_rules(json, f, j->m);
 }

@@ -102,6 +102,10 @@ condition_no_value(const struct model *m, enum attribute_id id, const char *key,
     struct co_buf list;
     enum co_err err;
 
+    if (n == 0) {
+        return co_fail(diag, CO_INVALID, "%s: this population has no %s", key,
+                       attribute_name(m, id));
+    }
     co_buf_init(&list, 8192);
     if (n > LIST_MAX) list_near(m, id, text, &list);
     for (uint32_t v = 0; v < n && n <= LIST_MAX; v++) {

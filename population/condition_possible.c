@@ -204,6 +204,10 @@ condition_possible(const struct sampler *s)
     if (!users_possible(s)) return false;
     for (size_t i = 0; i < s->cells; i++) {
         (void)sampler_cell(s, i, &p);
+        if (s->m->world) {
+            if (sampler_world_possible(s, &p)) return true;
+            continue;
+        }
         if (table_possible(s, ATTR_EDUCATION, &p) &&
             table_possible(s, ATTR_MARITAL, &p) &&
             table_possible(s, ATTR_EMPLOYMENT, &p) && city_possible(s, &p) &&

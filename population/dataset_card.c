@@ -190,15 +190,19 @@ static void
 put_rules(const struct dataset_facts *f, struct co_buf *out)
 {
     uint64_t broken = 0;
+    unsigned n = 0;
     char rows[THOUSANDS_BYTES];
 
     for (unsigned id = 0; id < RULE_COUNT; id++) {
+        n += rule_speaks(f->joints->m, (enum rule_id)id);
         broken += f->figures->broken[id];
     }
     co_buf_printf(out,
-                  "%d hard rules (a doctor has the degree, nobody is married "
-                  "under 18 ...) were checked on each of %s rows: ",
-                  RULE_COUNT, thousands(f->figures->rows, rows));
+                  "%u hard rules (%s) were checked on each of %s rows: ", n,
+                  f->joints->m->world ? "the city lies in the country ..."
+                                      : "a doctor has the degree, nobody is "
+                                        "married under 18 ...",
+                  thousands(f->figures->rows, rows));
     if (broken == 0) {
         co_buf_puts(out, "none fails.\n\n");
         return;

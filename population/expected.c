@@ -37,8 +37,8 @@ spread_of(enum joint_id id)
 static bool
 has_target(enum joint_id id)
 {
-    return id == JOINT_SEX_AGE_STATE || id == JOINT_RACE_STATE ||
-           spread_of(id) != ATTR_COUNT;
+    return id == JOINT_SEX_AGE_STATE || id == JOINT_SEX_AGE_COUNTRY ||
+           id == JOINT_RACE_STATE || spread_of(id) != ATTR_COUNT;
 }
 
 static bool

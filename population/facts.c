@@ -207,25 +207,41 @@ put_pronoun(struct out *o, enum fact f, const struct person *p)
     out_str(o, words[f - FACT_HE][p->sex]);
 }
 
-/* Names and places. */
+/* A name, or for who has none (a country without a list of names) what can
+ * stand for it: "this woman". */
+static void
+put_name(struct out *o, enum fact f, const struct model *m,
+         const struct person *p)
+{
+    static const char *const who[][2] = {{"this boy", "this girl"},
+                                         {"this man", "this woman"}};
+    bool first = p->first != PERSON_NONE16, last = p->last != PERSON_NONE16;
+
+    if (!first && (f != FACT_LAST || !last)) {
+        out_str(o, who[p->age >= 18][p->sex]);
+        return;
+    }
+    if (f != FACT_LAST || !last) put_text(o, model_text(&m->first, p->first));
+    if (f == FACT_NAME && last) out_lit(o, " ");
+    if (f != FACT_FIRST && last) put_text(o, model_text(&m->last, p->last));
+}
+
+/* Places; of the world the country stands for the state. */
 static void
 put_named(struct out *o, enum fact f, const struct model *m,
           const struct person *p)
 {
-    if (f == FACT_NAME || f == FACT_FIRST) {
-        put_text(o, model_text(&m->first, p->first));
+    bool city = p->city != PERSON_NONE16;
+
+    if (f == FACT_NAME || f == FACT_FIRST || f == FACT_LAST) {
+        put_name(o, f, m, p);
+        return;
     }
-    if (f == FACT_NAME) out_lit(o, " ");
-    if (f == FACT_NAME || f == FACT_LAST) {
-        put_text(o, model_text(&m->last, p->last));
-    }
-    if (f == FACT_PLACE || f == FACT_CITY) {
-        put_text(o, model_text(&m->city, p->city));
-    }
-    if (f == FACT_PLACE) out_lit(o, ", ");
-    if (f == FACT_PLACE || f == FACT_STATE) {
-        put_text(o, model_text(&m->state_name, p->state));
-    }
+    if (f != FACT_STATE && city) put_text(o, model_text(&m->city, p->city));
+    if (f == FACT_PLACE && city) out_lit(o, ", ");
+    if (f == FACT_CITY && city) return;
+    put_text(o, m->world ? model_text(&m->country_name, p->country)
+                         : model_text(&m->state_name, p->state));
 }
 
 char *

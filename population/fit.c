@@ -83,6 +83,7 @@ cell_value(const struct fit *f, size_t cell, enum attribute_id id)
     if (id == ATTR_AGE) return f->age[slot];
     if (id == ATTR_RACE) return f->race[slot];
     if (id == ATTR_SEX) return row % MODEL_SEXES;
+    if (id == ATTR_COUNTRY && !f->m->world) return 0;
     return (uint32_t)(row / MODEL_SEXES);
 }
 

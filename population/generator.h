@@ -12,8 +12,9 @@
 
 enum { GENERATOR_VERSION = 2 };
 
-/* XXH3-64 of {GENERATOR_VERSION u32, model_hash u64, zstd version u32,
- * prose_hash u64}, little-endian, 24 bytes: peers with the same one make the
+/* XXH3-64 of {GENERATOR_VERSION u32, zstd version u32, prose_hash u64, the
+ * hash u64 of each model that data_dir has (locate.h), 0 for one that it
+ * lacks, up to 8}, little-endian, 80 bytes: peers with the same one make the
  * same bytes. */
-uint64_t population_fingerprint(const struct model *m,
+uint64_t population_fingerprint(const char *data_dir,
                                 const struct prose *prose);

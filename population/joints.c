@@ -94,6 +94,7 @@ static const struct dim dims[DIM_COUNT] = {
     [DIM_ARRANGEMENT] = {.attribute = true, .id = ATTR_HOUSEHOLD_TYPE},
     [DIM_LANGUAGE] = {.attribute = true, .id = ATTR_LANGUAGE},
     [DIM_PAY_BAND] = {.size = PAY_BANDS, .labels = band_labels},
+    [DIM_COUNTRY] = {.attribute = true, .id = ATTR_COUNTRY},
 };
 
 static const struct joint joints[JOINT_USER] = {
@@ -156,6 +157,11 @@ static const struct joint joints[JOINT_USER] = {
                               "states, every language of the model",
                               false,
                               {DIM_STATE, DIM_LANGUAGE}},
+    [JOINT_SEX_AGE_COUNTRY] = {"sex x age x country",
+                               "everybody",
+                               "countries, sexes, age groups",
+                               false,
+                               {DIM_COUNTRY, DIM_SEX, DIM_AGE_GROUP}},
 };
 
 /* Cells are row * values + value of its table. */
@@ -178,6 +184,7 @@ dim_size(const struct model *m, enum joint_dim id)
     if (id == DIM_NONE) return 1;
     if (id == DIM_AGE_GROUP) return m->age_group_count;
     if (id == DIM_OCCUPATION) return m->occupations;
+    if (m->world && id != DIM_COUNTRY && id != DIM_SEX) return 0;
     if (d->attribute) return attribute_values(m, d->id);
     if (!d->ages) return d->size;
     while (d->ages[n + 1] < MODEL_AGES) {
@@ -269,6 +276,7 @@ joints_init(struct joints *j, const struct model *m)
             j->cells[id] *= j->size[joints[id].dims[d]];
         }
     }
+    if (!m->world) j->cells[JOINT_SEX_AGE_COUNTRY] = 0;
     for (uint32_t k = 0; k < m->users; k++) {
         j->cells[JOINT_USER + k] = m->user[k]->rows * m->user[k]->values;
     }
@@ -330,6 +338,7 @@ cell_of(const struct joints *j, enum joint_id id, const uint32_t *values)
 {
     uint32_t cell = 0;
 
+    if (j->cells[id] == 0) return JOINT_NO_CELL;
     for (unsigned d = 0; d < JOINT_DIMS_MAX; d++) {
         enum joint_dim dim = joints[id].dims[d];
 

@@ -27,7 +27,8 @@ enum joint_id {
     JOINT_ARRANGEMENT_AGE_STATE, /* state, 3 age groups from 18, arrangement */
     JOINT_LANGUAGE_STATE,        /* state, language */
     JOINT_INCOME_OCCUPATION,     /* occupation of who works, band of wages */
-    JOINT_USER, /* 16 of them: rows and values of a user's column */
+    JOINT_SEX_AGE_COUNTRY, /* country, sex, age groups; of the world only */
+    JOINT_USER,            /* 16 of them: rows and values of a user's column */
     JOINT_COUNT = JOINT_USER + MODEL_USERS
 };
 
@@ -53,6 +54,7 @@ enum joint_dim {
     DIM_ARRANGEMENT,
     DIM_LANGUAGE,
     DIM_PAY_BAND,
+    DIM_COUNTRY,
     DIM_COUNT
 };
 

@@ -4,6 +4,7 @@
 #include "common/fs.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 enum { NAME_BYTES = 256 };
@@ -59,4 +60,34 @@ phrases_locate(const char *data_dir, char ret_path[LOCATE_PATH_BYTES],
                    "no phrase files at %s: they lie beside the population "
                    "model; give its folder with --data DIR",
                    ret_path);
+}
+
+const char *const model_names[] = {"us", "world", NULL};
+
+bool
+model_known(const char *name)
+{
+    for (size_t i = 0; model_names[i]; i++) {
+        if (strcmp(model_names[i], name) == 0) return true;
+    }
+    return false;
+}
+
+uint64_t
+model_peek(const char *data_dir, const char *name)
+{
+    enum { HASH_AT = 24 };
+    char path[LOCATE_PATH_BYTES];
+    uint8_t head[HASH_AT + 8] = {0};
+    uint64_t hash = 0;
+    FILE *file;
+
+    if (model_locate(data_dir, name, path, NULL)) return 0;
+    file = fopen(path, "rbe");
+    if (!file) return 0;
+    if (fread(head, 1, sizeof head, file) == sizeof head) {
+        memcpy(&hash, head + HASH_AT, sizeof hash);
+    }
+    (void)fclose(file);
+    return hash;
 }

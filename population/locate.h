@@ -17,3 +17,11 @@ co_must_use enum co_err model_locate(const char *data_dir, const char *name,
 co_must_use enum co_err phrases_locate(const char *data_dir,
                                        char ret_path[LOCATE_PATH_BYTES],
                                        struct co_diag *diag);
+
+/* The populations that programs know, by name; NULL at the end. A machine may
+ * lack some of their models. */
+extern const char *const model_names[];
+bool model_known(const char *name);
+/* Hash in the header of the model of that name, 0 when there is none to be
+ * read: enough to tell machines apart, without opening it. */
+uint64_t model_peek(const char *data_dir, const char *name);

@@ -1,5 +1,6 @@
 /* mix.c - weights for the values of the root attributes, multiplied.
- * Four attributes of up to 10^9 millionths make products of 120 bits, which
+ * Four attributes (there are states or countries, not both) of up to 10^9
+ * millionths make products of 120 bits, which
  * have to meet counts of people in 64. So each attribute's weights are first
  * divided by what they have in common (2.0 against 1.0 becomes 2 against 1,
  * exactly), and what is still too large is shifted down, with never less than
@@ -10,8 +11,8 @@
 
 __extension__ typedef unsigned __int128 wide;
 
-static const enum attribute_id mix_roots[MIX_ROOTS] = {ATTR_STATE, ATTR_SEX,
-                                                       ATTR_AGE, ATTR_RACE};
+static const enum attribute_id mix_roots[MIX_ROOTS] = {
+    ATTR_STATE, ATTR_SEX, ATTR_AGE, ATTR_RACE, ATTR_COUNTRY};
 
 /* The attribute's place among the roots; MIX_ROOTS: it is none. */
 static size_t
@@ -138,7 +139,9 @@ product(const struct mix *mix, const struct person *cell)
     wide w = 1;
 
     for (size_t r = 0; r < MIX_ROOTS; r++) {
-        w *= mix->weight[r][attribute_of(cell, mix_roots[r])];
+        uint32_t v = attribute_of(cell, mix_roots[r]);
+
+        if (v != UINT32_MAX) w *= mix->weight[r][v];
     }
     return w;
 }

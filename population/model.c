@@ -200,6 +200,18 @@ model_take_pool(const char *path, struct co_diag *diag, const struct model *m,
     return CO_OK;
 }
 
+static const uint32_t one_at[] = {0, 3}, two_at[] = {0, 2}, name_at[] = {0, 13};
+
+/* A model of states is of the United States. */
+static void
+take_usa(struct model *m)
+{
+    m->country = (struct model_pool){one_at, "USA", 1};
+    m->country_iso2 = (struct model_pool){two_at, "US", 1};
+    m->country_name = (struct model_pool){name_at, "United States", 1};
+    m->races = MODEL_RACES;
+}
+
 static enum co_err
 model_take_pools(const char *path, struct co_diag *diag, struct model *m)
 {
@@ -228,6 +240,7 @@ model_take_pools(const char *path, struct co_diag *diag, struct model *m)
         if (err) return err;
     }
     m->states = m->state_code.count;
+    take_usa(m);
     return CO_OK;
 }
 
@@ -304,9 +317,8 @@ table_good(struct model_table *t, uint32_t count, uint32_t ages,
     return true;
 }
 
-/* Age groups cover 0..99 in order, without gap or overlap. */
-static bool
-groups_good(struct model *m, uint32_t bytes)
+bool
+model_groups_good(struct model *m, uint32_t bytes)
 {
     uint32_t next = 0;
 
@@ -415,7 +427,8 @@ model_check_tables(const char *path, struct co_diag *diag, struct model *m,
     good = s >= 1 && s <= 255 && m->state_name.count == s &&
            m->race.count == MODEL_RACES && m->education.count == EDU_COUNT &&
            m->marital.count == MARITAL_COUNT &&
-           m->employment.count == EMPLOY_COUNT && groups_good(m, c->groups) &&
+           m->employment.count == EMPLOY_COUNT &&
+           model_groups_good(m, c->groups) &&
            c->joint == s * MODEL_SEXES * m->joint_slots &&
            c->hisp_age == MODEL_AGES;
     for (uint32_t a = 0; good && a < MODEL_AGES; a++) {
@@ -445,6 +458,12 @@ model_open(const char *path, struct co_diag *diag, struct model **ret_model)
     if (!m) return co_fail(diag, CO_NOMEM, "no memory for %s", path);
     err = model_map(path, diag, m);
     if (!err) err = model_check_header(path, diag, m);
+    if (!err && model_has_section(m, "country")) {
+        err = model_take_world(path, diag, m);
+        if (err) return err;
+        *ret_model = co_take(&m);
+        return CO_OK;
+    }
     if (!err) err = model_take_pools(path, diag, m);
     if (!err) err = model_take_tables(path, diag, m, &counts);
     if (!err) err = model_check_tables(path, diag, m, &counts);

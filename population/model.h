@@ -1,5 +1,5 @@
 /* model.h - the compiled population tables, mapped read-only.
- * The file is made by tools/compile_us.py. Layout, little-endian:
+ * The file is made by tools/compile_us.py or tools/compile_world.py. Layout, little-endian:
  *
  *   0  "COHORTMD"   8  version u32   12  sections u32   16  file bytes u64
  *  24  hash u64 of everything from byte 32 on   32  year u64   40  zero u64
@@ -91,6 +91,7 @@ struct model_table {
     uint32_t values;
 };
 
+enum { MODEL_NO_LIST = 0xffff };
 enum { MODEL_USERS = 16, MODEL_USER_NAME = 33, MODEL_LOOKUP_KEYS = 4 };
 
 /* A user's table, ready for drawing (tables.h). Values by row, rows by what
@@ -123,7 +124,11 @@ struct model {
     struct model_pool state_code, state_name, race, education, marital,
         employment, occ_title, occ_role, occ_group, degree_field, first, last,
         city, arrangement, bracket, language;
-    uint32_t states;
+    /* Countries: ISO alpha-3, alpha-2 and name. One where places are states. */
+    struct model_pool country, country_iso2, country_name;
+    bool world;      /* places are countries: pools that it lacks are empty */
+    uint32_t states; /* places of the joint: states, or countries */
+    uint32_t races;  /* of the joint; 1 in the world, where none is known */
 
     const uint8_t *age_groups; /* min, max of each */
     uint32_t age_group_count;
@@ -131,7 +136,7 @@ struct model {
 
     /* People: [state][sex][age group][race][single age of the group]. */
     const uint32_t *joint;
-    uint32_t joint_slots; /* cells of one state and sex (7 x 100) */
+    uint32_t joint_slots; /* cells of one state and sex (races x 100) */
 
     const uint16_t *hispanic; /* [state][sex][hisp. age row][race] / 65536 */
     const uint8_t *hispanic_age;
@@ -167,9 +172,16 @@ struct model {
     const uint32_t *first_n;
     const uint8_t *first_tilt; /* [name][name group], 32 = average */
     uint32_t first_rows;
+    /* World: the row of [country][sex][age], MODEL_NO_LIST where a country has
+     * no list of names; surnames by country, rows may be empty. */
+    const uint16_t *first_list;
+    const uint32_t *last_row; /* [country] -> start, one more at the end */
+    const uint16_t *last_id;
+    uint32_t last_ids;
 
-    const uint32_t *last_n;   /* [name group][surname] */
-    const uint32_t *city_row; /* [state] -> start, one more at the end */
+    const uint32_t *last_n; /* [name group][surname] */
+    /* [state] -> start, one more at the end; countries may have none */
+    const uint32_t *city_row;
     const uint32_t *city_n;
 
     /* Only in a model made by model_with(): what it borrows from, and what it

@@ -32,3 +32,9 @@ co_must_use enum co_err model_take_home(const char *path, struct co_diag *diag,
 /* model_work.c: the same for struct model_work. */
 co_must_use enum co_err model_take_work(const char *path, struct co_diag *diag,
                                         struct model *m);
+
+/* Age groups cover 0..99 in order, without gap or overlap; bytes = 2 each. */
+bool model_groups_good(struct model *m, uint32_t bytes);
+/* model_world.c - all of a model whose places are countries. */
+co_must_use enum co_err model_take_world(const char *path, struct co_diag *diag,
+                                         struct model *m);

@@ -4,7 +4,10 @@
 #include "common/base.h"
 
 enum { PERSON_NO_OCCUPATION = 0xffff };
-enum { PERSON_NONE8 = 0xff }; /* no such value: for bytes that may lack one */
+enum {
+    PERSON_NONE8 = 0xff,
+    PERSON_NONE16 = 0xffff
+}; /* no such value: for bytes that may lack one */
 enum { PERSON_CHILDREN_MAX = 6 }; /* children told apart; more count as six */
 
 enum { PERSON_USERS = 16 };
@@ -31,6 +34,7 @@ struct person {
     uint64_t row;  /* candidate index */
     uint32_t draw; /* 0, or the number of logical re-draws by gates */
     uint8_t state, sex, age, age_group, race;
+    uint8_t country;  /* in a model of states: 0 */
     uint8_t hispanic; /* 0 or 1; decides names and heritage phrases */
     uint8_t education, marital, employment;
     /* Field of the first bachelor's degree, an index into the pool of

@@ -231,7 +231,9 @@ row_write(const struct sampler *s, const struct person *p, enum row_level level,
     write_label(&o, m, p, ATTR_CITY);
     out_lit(&o, ",\"state\":");
     write_label(&o, m, p, ATTR_STATE);
-    out_lit(&o, ",\"zipcode\":null,\"country\":\"USA\",\"first_name\":");
+    out_lit(&o, ",\"zipcode\":null,\"country\":");
+    write_label(&o, m, p, ATTR_COUNTRY);
+    out_lit(&o, ",\"first_name\":");
     write_label(&o, m, p, ATTR_FIRST_NAME);
     out_lit(&o, ",\"last_name\":");
     write_label(&o, m, p, ATTR_LAST_NAME);

@@ -100,8 +100,11 @@ armed(const struct rules *r, const struct person *p)
 static bool
 city_in_state(const struct rules *r, const struct person *p)
 {
-    return p->state >= r->m->states || (p->city >= r->m->city_row[p->state] &&
-                                        p->city < r->m->city_row[p->state + 1]);
+    uint32_t place = r->m->world ? p->country : p->state;
+
+    return place >= r->m->states || p->city == PERSON_NONE16 ||
+           (p->city >= r->m->city_row[place] &&
+            p->city < r->m->city_row[place + 1]);
 }
 
 static size_t
@@ -246,7 +249,8 @@ static const struct {
     [RULE_RETIRED] = {{"retired", "Who is retired is 50 or older."}, retired},
     [RULE_ARMED] = {{"armed", "Who is in the armed forces is 18 or older."},
                     armed},
-    [RULE_CITY] = {{"city", "The city lies in the state."}, city_in_state},
+    [RULE_CITY] = {{"city", "The city lies in the state, or in the country."},
+                   city_in_state},
     [RULE_NAME_YEAR] = {{"name_year",
                          "The given name was given to that sex in the year "
                          "of birth."},
@@ -332,10 +336,16 @@ rule_get(enum rule_id id)
 }
 
 bool
+rule_speaks(const struct model *m, enum rule_id id)
+{
+    return !m->world || id == RULE_OCEAN || id == RULE_CITY;
+}
+
+bool
 rule_holds(const struct rules *r, enum rule_id id, const struct person *p)
 {
     co_assert(id < RULE_COUNT);
-    return rules[id].holds(r, p);
+    return !rule_speaks(r->m, id) || rules[id].holds(r, p);
 }
 
 uint64_t
@@ -344,7 +354,8 @@ rules_broken(const struct rules *r, const struct person *p)
     uint64_t broken = 0;
 
     for (unsigned id = 0; id < RULE_COUNT; id++) {
-        if (!rules[id].holds(r, p)) broken |= UINT64_C(1) << id;
+        if (rule_speaks(r->m, (enum rule_id)id) && !rules[id].holds(r, p))
+            broken |= UINT64_C(1) << id;
     }
     return broken;
 }

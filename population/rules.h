@@ -45,6 +45,9 @@ void rules_free(struct rules *r);
 CO_DEFINE_FREEP(struct rules, rules_free)
 
 const struct rule *rule_get(enum rule_id id);
+/* Whether the model knows what the rule is about; of the world it knows
+ * little. A rule that it does not speak of holds. */
+bool rule_speaks(const struct model *m, enum rule_id id);
 /* Whether the person keeps the rule. */
 bool rule_holds(const struct rules *r, enum rule_id id, const struct person *p);
 /* A bit for every rule that is broken; 0 for nearly everyone. */

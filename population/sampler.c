@@ -44,10 +44,11 @@ sampler_cell_person(const struct sampler *s, uint32_t id, struct person *p)
 {
     uint32_t row = id / s->m->joint_slots, slot = id % s->m->joint_slots;
 
-    p->state = (uint8_t)(row / MODEL_SEXES);
+    p->state = s->m->world ? PERSON_NONE8 : (uint8_t)(row / MODEL_SEXES);
+    p->country = s->m->world ? (uint8_t)(row / MODEL_SEXES) : 0;
     p->sex = row % MODEL_SEXES;
     p->age_group = s->slot[slot].group;
-    p->race = s->slot[slot].race;
+    p->race = s->m->world ? PERSON_NONE8 : s->slot[slot].race;
     p->age = s->slot[slot].age;
 }
 
@@ -122,6 +123,12 @@ sampler_redraw(const struct sampler *s, uint64_t row, uint32_t draw,
     struct person p = {.row = row, .draw = draw, .degree_field = PERSON_NONE8};
 
     draw_cell(s, &p);
+    if (s->m->world) {
+        sampler_draw_world(s, &p);
+        if (s->m->users) draw_users(s, &p);
+        *ret = p;
+        return;
+    }
     draw_hispanic(s, &p);
     sampler_draw_schooling(s, &p);
     sampler_draw_marital(s, &p);

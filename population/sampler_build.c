@@ -28,7 +28,7 @@ build_slots(struct sampler *s)
     uint32_t n = 0;
 
     for (size_t g = 0; g < s->m->age_group_count; g++) {
-        for (uint32_t r = 0; r < MODEL_RACES; r++) {
+        for (uint32_t r = 0; r < s->m->races; r++) {
             for (uint32_t a = s->m->age_groups[2 * g];
                  a <= s->m->age_groups[2 * g + 1]; a++, n++) {
                 s->slot[n].group = (uint8_t)g;
@@ -45,10 +45,13 @@ cell_allowed(const struct sampler *s, uint32_t id)
 {
     uint32_t slot = id % s->m->joint_slots, row = id / s->m->joint_slots;
 
-    return limit_allows(&s->limits[ATTR_STATE], row / MODEL_SEXES) &&
+    enum attribute_id place = s->m->world ? ATTR_COUNTRY : ATTR_STATE;
+
+    return limit_allows(&s->limits[place], row / MODEL_SEXES) &&
            limit_allows(&s->limits[ATTR_SEX], row % MODEL_SEXES) &&
            limit_allows(&s->limits[ATTR_AGE], s->slot[slot].age) &&
-           limit_allows(&s->limits[ATTR_RACE], s->slot[slot].race);
+           (s->m->world ||
+            limit_allows(&s->limits[ATTR_RACE], s->slot[slot].race));
 }
 
 /* guide[b] = the first cell that can hold a draw whose top bits are b. */
@@ -161,7 +164,10 @@ build_names(struct sampler *s)
 enum co_err
 sampler_build(struct sampler *s)
 {
-    enum co_err err = sampler_build_work(s);
+    enum co_err err;
+
+    if (s->m->world) return sampler_build_world(s);
+    err = sampler_build_work(s);
 
     if (!err) err = sampler_build_marital(s);
     if (!err) err = build_names(s);

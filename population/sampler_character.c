@@ -54,7 +54,7 @@ sampler_draw_ocean(const struct sampler *s, struct person *p)
     uint64_t u = sampler_random(s, p, STREAM_OCEAN);
     uint32_t cell;
 
-    if (!h->there) {
+    if (!h->ocean_rows) {
         memset(p->ocean, PERSON_NONE8, sizeof p->ocean);
         return;
     }

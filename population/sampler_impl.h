@@ -10,7 +10,7 @@
 enum { GUIDE_BITS = 16, GUIDE_SIZE = 1 << GUIDE_BITS };
 /* Occupations open up with age: a class starts at each of these ages. */
 enum { OCC_CLASSES = 9 };
-enum { MIX_ROOTS = 4, MIX_BITS = 30 };
+enum { MIX_ROOTS = 5, MIX_BITS = 30 };
 /* One random stream per attribute; never reuse or renumber. */
 enum stream {
     STREAM_HISPANIC = 1,
@@ -42,7 +42,7 @@ struct limit {
 struct sampler {
     const struct model *m;
     const struct prose *prose; /* NULL: rows have no texts */
-    struct model *own; /* the same, when it is the sampler's to free */
+    struct model *own;         /* the same, when it is the sampler's to free */
     uint64_t key, offset, seed, recipe;
     struct limit limits[ATTR_ALL];
     uint64_t tested; /* mask of attributes that sampler_accepts looks at */
@@ -149,6 +149,14 @@ void sampler_draw_ocean(const struct sampler *s, struct person *p);
 co_must_use enum co_err condition_compile(struct sampler *s,
                                           const struct condition *c, size_t n,
                                           struct co_diag *diag);
+/* sampler_world.c - names and places where places are countries. */
+co_must_use enum co_err sampler_build_world(struct sampler *s);
+/* Everything but the cell: null what nobody knows. */
+void sampler_draw_world(const struct sampler *s, struct person *p);
+/* Whether people of the cell can have the names and places that conditions
+ * allow. */
+bool sampler_world_possible(const struct sampler *s, const struct person *p);
+
 /* "KEY: ATTRIBUTE has no value ...", with the values there are. */
 enum co_err condition_no_value(const struct model *m, enum attribute_id id,
                                const char *key, const char *text,

@@ -85,7 +85,6 @@ table_name_good(const char *name)
         "career_goals_and_ambitions",
         "bachelors_field",
         "zipcode",
-        "country",
         "income_usd",
         "household",
         "languages",

@@ -22,7 +22,7 @@ tags_model_init(struct tags_model *t, const struct model *m)
     for (uint32_t i = 0; i < co_countof(t->state); i++) {
         uint32_t value = TAG_STATES - 1;
 
-        if (i < m->states) {
+        if (i < m->state_code.count) {
             struct model_text code = model_text(&m->state_code, i);
 
             if (tags_find_value(CLASS_STATE, code.data, code.len, &value)) {
@@ -205,6 +205,14 @@ set_bits(struct tags *t)
     }
 }
 
+/* Where nobody says, other. */
+static uint32_t
+heritage_of(const struct person *p)
+{
+    if (p->race >= MODEL_RACES) return RACE_OTHER;
+    return p->hispanic ? 7 : p->race;
+}
+
 void
 tags_of(const struct tags_model *t, const struct person *p, struct tags *ret)
 {
@@ -219,7 +227,7 @@ tags_of(const struct tags_model *t, const struct person *p, struct tags *ret)
         (uint8_t)(stage == STAGE_ARMED ? FIELD_ARMED : tags_group_field(group));
     v[CLASS_STATE] = t->state[p->state];
     v[CLASS_REGION] = (uint8_t)tags_state_region(v[CLASS_STATE]);
-    v[CLASS_TOWN] = t->town[p->city];
+    v[CLASS_TOWN] = p->city == PERSON_NONE16 ? 0 : t->town[p->city];
     v[CLASS_EDU] = (uint8_t)edu_of(p, stage);
     v[CLASS_MARITAL] = (uint8_t)marital_of(p, stage);
     v[CLASS_HOME] = (uint8_t)home_of(p, stage);
@@ -229,7 +237,7 @@ tags_of(const struct tags_model *t, const struct person *p, struct tags *ret)
     set_ocean(p, ret);
     v[CLASS_LANG] =
         p->language == PERSON_NONE8 ? TAG_LANG_UNKNOWN : p->language != 0;
-    v[CLASS_HERITAGE] = (uint8_t)(p->hispanic ? 7 : p->race);
+    v[CLASS_HERITAGE] = (uint8_t)heritage_of(p);
     v[CLASS_INTEREST] = (uint8_t)tags_group_interest(group);
     v[CLASS_COHORT] = (uint8_t)cohort_of(t, p);
     v[CLASS_GROUP] = (uint8_t)group;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { POPULATIONS_MAX = 8 };
 enum { MAKERS_MAX = 16 }; /* range makers that wait to be used again */
 
 struct recipe_entry {
@@ -18,8 +19,11 @@ struct recipe_entry {
 };
 
 struct recipes {
-    const struct model *model;
-    const struct prose *prose;
+    struct population {
+        const struct model *model;
+        const struct prose *prose;
+    } populations[POPULATIONS_MAX];
+    uint32_t n;
     uint64_t gets;
     struct recipe_entry entries[RECIPES_MAX]; /* sampler NULL: free */
     struct range_maker *makers[MAKERS_MAX];
@@ -33,9 +37,17 @@ recipes_new(const struct model *model, const struct prose *prose,
     struct recipes *r = calloc(1, sizeof *r);
 
     if (!r) return CO_NOMEM;
-    r->model = model;
-    r->prose = prose;
+    r->populations[r->n++] = (struct population){model, prose};
     *ret_recipes = r;
+    return CO_OK;
+}
+
+enum co_err
+recipes_add(struct recipes *r, const struct model *model,
+            const struct prose *prose)
+{
+    if (r->n == POPULATIONS_MAX) return CO_FULL;
+    r->populations[r->n++] = (struct population){model, prose};
     return CO_OK;
 }
 
@@ -71,26 +83,34 @@ entry_for(struct recipes *r, uint64_t hash)
     return best;
 }
 
+/* The population that a recipe draws from: the one with its model. */
 static enum co_err
-check_recipe(const struct recipes *r, const struct recipe *recipe,
-             struct co_diag *diag)
+find_population(const struct recipes *r, const struct recipe *recipe,
+                const struct population **ret, struct co_diag *diag)
 {
     if (recipe->generator != GENERATOR_VERSION) {
         return co_fail(diag, CO_INVALID,
                        "the recipe is for generator %u, this is %u",
                        recipe->generator, (unsigned)GENERATOR_VERSION);
     }
-    if (recipe->model_hash != model_hash(r->model)) {
+    *ret = NULL;
+    for (uint32_t i = 0; i < r->n; i++) {
+        if (model_hash(r->populations[i].model) == recipe->model_hash) {
+            *ret = &r->populations[i];
+        }
+    }
+    if (!*ret) {
         return co_fail(diag, CO_INVALID,
                        "the recipe is for model %016" PRIx64
-                       ", here is %016" PRIx64,
-                       recipe->model_hash, model_hash(r->model));
+                       " of \"%s\", here is %016" PRIx64,
+                       recipe->model_hash, recipe->population,
+                       model_hash(r->populations[0].model));
     }
-    if (recipe->phrases != prose_hash(r->prose)) {
+    if (recipe->phrases != prose_hash((*ret)->prose)) {
         return co_fail(diag, CO_INVALID,
                        "the recipe is for phrases %016" PRIx64
                        ", here are %016" PRIx64,
-                       recipe->phrases, prose_hash(r->prose));
+                       recipe->phrases, prose_hash((*ret)->prose));
     }
     return CO_OK;
 }
@@ -99,15 +119,16 @@ static enum co_err
 make_entry(const struct recipes *r, uint64_t hash, struct co_bytes blob,
            struct recipe_entry *made, struct co_diag *diag)
 {
+    const struct population *from = NULL;
     struct recipe recipe;
     enum co_err err = recipe_parse(blob.data, blob.len, &recipe, diag);
 
     if (err) return err == CO_NOMEM ? err : CO_INVALID;
-    err = check_recipe(r, &recipe, diag);
-    if (!err) err = recipe_sampler(&recipe, r->model, diag, &made->sampler);
+    err = find_population(r, &recipe, &from, diag);
+    if (!err) err = recipe_sampler(&recipe, from->model, diag, &made->sampler);
     if (!err) {
         sampler_set_recipe(made->sampler, hash);
-        sampler_set_prose(made->sampler, r->prose);
+        sampler_set_prose(made->sampler, from->prose);
         made->hash = hash;
         made->dedup = recipe.dedup;
     }

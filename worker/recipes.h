@@ -21,6 +21,10 @@ struct recipe_use {
 co_must_use enum co_err recipes_new(const struct model *model,
                                     const struct prose *prose,
                                     struct recipes **ret_recipes);
+/* Another population of this machine, likewise borrowed. CO_FULL: too many. */
+co_must_use enum co_err recipes_add(struct recipes *r,
+                                    const struct model *model,
+                                    const struct prose *prose);
 void recipes_free(struct recipes *r);
 CO_DEFINE_FREEP(struct recipes, recipes_free)
 

@@ -17,6 +17,8 @@ enum worker_shell_tag {
     WORKER_SHELL_TAG_LINK /* + number of the link */
 };
 
+enum { POPULATIONS_MAX = 8 };
+
 struct worker_shell {
     const struct worker_config *config;
     char name[NAME_BYTES_MAX];
@@ -28,8 +30,10 @@ struct worker_shell {
     struct service_env env;
     char services_text[512];
 
-    struct model *model;
-    struct prose *prose;
+    /* Of each population that this machine has, in the order of
+     * model_names; NULL where it has none. */
+    struct model *models[POPULATIONS_MAX];
+    struct prose *proses[POPULATIONS_MAX];
     struct recipes *recipes;
     struct assets *assets;
     struct spill *spill;

@@ -64,24 +64,38 @@ choose_services(struct worker_shell *s, struct co_diag *diag)
                    "missing; point --data at its folder");
 }
 
+/* One population; its absence is told, not fatal. */
 static enum co_err
-open_model(struct worker_shell *s)
+open_model(struct worker_shell *s, size_t i)
 {
     struct co_diag why = {""};
     char path[LOCATE_PATH_BYTES];
-    enum co_err err = model_locate(s->config->data, "us", path, &why);
+    const char *data = s->config->data;
+    enum co_err err = model_locate(data, model_names[i], path, &why);
 
-    if (!err) err = model_open(path, &why, &s->model);
-    if (!err) err = prose_open(s->model, s->config->data, &why, &s->prose);
+    if (!err) err = model_open(path, &why, &s->models[i]);
+    if (!err) err = prose_open(s->models[i], data, &why, &s->proses[i]);
     if (err) {
-        co_log(CO_LOG_WARN, "model.missing", "why=%s",
-               co_log_quote(why.text).text);
+        co_log(CO_LOG_WARN, "model.missing", "population=%s why=%s",
+               model_names[i], co_log_quote(why.text).text);
         return CO_OK;
     }
-    err = recipes_new(s->model, s->prose, &s->recipes);
-    if (err) return err;
-    s->fingerprint = population_fingerprint(s->model, s->prose);
-    return CO_OK;
+    if (s->recipes) return recipes_add(s->recipes, s->models[i], s->proses[i]);
+    err = recipes_new(s->models[i], s->proses[i], &s->recipes);
+    if (!err) s->fingerprint = population_fingerprint(data, s->proses[i]);
+    return err;
+}
+
+static enum co_err
+open_models(struct worker_shell *s)
+{
+    enum co_err err = CO_OK;
+
+    for (size_t i = 0; model_names[i] && !err; i++) {
+        co_assert(i < POPULATIONS_MAX);
+        err = open_model(s, i);
+    }
+    return err;
 }
 
 static enum co_err
@@ -201,7 +215,7 @@ worker_shell_setup(struct worker_shell *s, struct co_diag *diag)
     outbox_init(&s->out);
     make_name(s);
     err = open_epoll(s);
-    if (!err) err = open_model(s);
+    if (!err) err = open_models(s);
     if (!err) err = choose_services(s, diag);
     if (!err) err = assets_new(s->incarnation, NULL, &s->assets);
     if (!err) err = parts_new(SLOTS_LINKS_MAX, &s->parts);
@@ -231,7 +245,9 @@ worker_shell_release(struct worker_shell *s)
     spill_free(s->spill);
     assets_free(s->assets);
     recipes_free(s->recipes);
-    prose_free(s->prose);
-    model_free(s->model);
+    for (size_t i = 0; i < POPULATIONS_MAX; i++) {
+        prose_free(s->proses[i]);
+        model_free(s->models[i]);
+    }
     if (s->epoll_fd >= 0) (void)close(s->epoll_fd);
 }

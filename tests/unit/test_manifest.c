@@ -247,7 +247,7 @@ each_mistake_is_told_with_file_and_line(void **state)
          "the population that the tables stand on"},
         {"base: mars\n", "", "",
          "job.yaml: population.data: @/manifest.yaml:1: base: found \"mars\"; "
-         "allowed is us"},
+         "allowed is us or world"},
         {"base: us\nfiles: 1\n", "", "",
          "job.yaml: population.data: @/manifest.yaml:2: files: unknown key; "},
         {HEAD "  - {attribute: commute}\n", "", "",

@@ -216,8 +216,8 @@ wrong_types_and_values_are_told(void **state)
                    "(key: value)");
     assert_refused(
         HEAD "population: {data: de}\n",
-        "us.yaml:4: population.data: found \"de\"; allowed is us, or "
-        "a folder with a manifest.yaml (written with a slash: "
+        "us.yaml:4: population.data: found \"de\"; allowed is us, "
+        "world, or a folder with a manifest.yaml (written with a slash: "
         "./de)");
     assert_refused(HEAD "phases: corpus\n",
                    "us.yaml:4: phases: found \"corpus\"; allowed is a list "
@@ -275,7 +275,7 @@ conditions_are_checked_as_far_as_the_file_goes(void **state)
         "first_name, last_name, city, household_type, tenure, household_size, "
         "household_income_usd, language, ocean_openness, "
         "ocean_conscientiousness, ocean_extraversion, ocean_agreeableness, "
-        "ocean_neuroticism, bachelors_field or income_usd");
+        "ocean_neuroticism, bachelors_field, income_usd or country");
     assert_refused(HEAD "population: {where: {age: {min: 30, max: 20}}}\n",
                    "us.yaml:4: population.where.age: min 30 is above max 20: "
                    "no such people");
@@ -352,7 +352,7 @@ weights_are_checked_as_far_as_the_file_goes(void **state)
     spec_free(spec);
     assert_refused(MIX("{marital_status: {Divorced: 2}}"),
                    "us.yaml:5: population.mix.marital_status: unknown key; "
-                   "allowed here: state, sex, age or race_ethnicity");
+                   "allowed here: state, sex, age, race_ethnicity or country");
     assert_refused(MIX("{sex: Female}"), "us.yaml:5: population.mix.sex: found "
                                          "\"Female\"; allowed is a map (key: "
                                          "value)");

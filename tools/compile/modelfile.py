@@ -41,7 +41,7 @@ class Writer:
         self.add(name + ".at", "I", at)
         self.add(name, "B", list(b"".join(parts)))
 
-    def write(self, path):
+    def write(self, path, year=YEAR):
         table_bytes = 40 * len(self.sections)
         at = 48 + table_bytes
         entries, body = b"", b""
@@ -52,7 +52,7 @@ class Writer:
             body += data
             at += len(data)
         rest = entries + body
-        hashed = struct.pack("<QQ", YEAR, 0) + rest
+        hashed = struct.pack("<QQ", year, 0) + rest
         head = struct.pack("<8sIIQQ", b"COHORTMD", VERSION,
                            len(self.sections), 48 + len(rest),
                            content_hash(hashed))
