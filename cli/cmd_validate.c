@@ -153,6 +153,7 @@ cmd_validate(int argc, char **argv)
         return CLI_FAILED; /* not the job file's fault */
     }
     err = spec_check(spec, model, &diag);
+    if (!err) err = spec_check_words(spec, prose, &diag);
     if (!err) err = hash_recipe(spec, model, prose, &hash);
     if (!err) err = accept_rate(spec, model, &ppm, &diag);
     if (err) return say_error(PROGRAM, err, &diag);

@@ -115,6 +115,7 @@ prepare(const struct prepare_options *o, struct prepared *p,
         err = open_model(o, p, diag);
         if (err) return err; /* this machine's fault, whatever the code */
         err = spec_check(p->spec, p->model, diag);
+        if (!err) err = spec_check_words(p->spec, p->prose, diag);
     }
     if (!err) err = make_recipe(o, p, diag);
     if (!err) err = make_sampler(p, diag);

@@ -16,14 +16,16 @@
       "another seed draws other people")                                       \
     X("rows", "number", "required", "`1` to `100000000000`", false,            \
       "more rows extend the same sequence")                                    \
-    X("population", "map", "`{data: us}`", "`data`, `where`, `mix`", true,     \
-      "see its keys")                                                          \
+    X("population", "map", "`{data: us}`",                                     \
+      "`data`, `where`, `mix`, `phrases`", true, "see its keys")               \
     X("population.data", "text", "`us`", "`us`, `world`, or a folder", true,   \
       "the tables that people are drawn from; their hash stands beside it")    \
     X("population.where", "map", "`{}`", "conditions on attributes", true,     \
       "limits who is drawn")                                                   \
     X("population.mix", "map", "`{}`", "weights of root attributes", true,     \
       "of whom more, of whom fewer")                                           \
+    X("population.phrases", "text", "none", "a folder", true,                  \
+      "files of phrases beyond those that come with Cohort")                   \
     X("phases", "list", "`[corpus, compose]`",                                 \
       "`[corpus]`, `[corpus, compose]`", true, "decides which columns exist")  \
     X("provider", "text", "`builtin`", "`builtin`", true, "writes the prose")  \

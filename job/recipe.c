@@ -22,6 +22,7 @@ recipe_of_spec(const struct job_spec *spec, uint32_t generator,
         .dedup = spec_dedups(spec),
         .where = spec->where,
         .mix = spec->mix,
+        .words = spec->words,
     };
 
     (void)snprintf(recipe.population, sizeof recipe.population, "%s",
@@ -73,6 +74,10 @@ recipe_write(const struct recipe *recipe, struct co_buf *buf)
     co_json_put_u64(&json, "version", RECIPE_VERSION);
     co_json_key(&json, "where");
     where_write(&recipe->where, &json);
+    if (recipe->words) {
+        co_json_key(&json, "words");
+        words_write(recipe->words, &json);
+    }
     co_json_end(&json);
     if (!buf->err && buf->len - before > RECIPE_BYTES_MAX) buf->err = CO_FULL;
     return co_json_finish(&json);
@@ -90,6 +95,8 @@ recipe_fini(struct recipe *recipe)
     where_fini(&recipe->where);
     mix_fini(&recipe->mix);
     user_tables_fini(&recipe->tables);
+    phrase_set_free(recipe->words);
+    recipe->words = NULL;
 }
 
 static enum co_err
@@ -126,6 +133,14 @@ recipe_sampler(const struct recipe *recipe, const struct model *m,
     free(weights);
     return err;
 }
+enum co_err
+recipe_prose(const struct recipe *recipe, const struct prose *base,
+             struct co_diag *diag, struct prose **ret_prose)
+{
+    if (!recipe->words) return CO_OK;
+    return prose_extend(base, recipe->words, diag, ret_prose);
+}
+
 /* --- reading -------------------------------------------------------------- */
 
 static bool
@@ -188,7 +203,10 @@ read_values(const json_t *root, struct recipe *recipe, struct co_diag *diag)
     err = where_from_json(&recipe->where, json_object_get(root, "where"),
                           &recipe->tables, diag);
     if (err) return err;
-    return mix_from_json(&recipe->mix, json_object_get(root, "mix"), diag);
+    err = mix_from_json(&recipe->mix, json_object_get(root, "mix"), diag);
+    if (err) return err;
+    return words_from_json(json_object_get(root, "words"), &recipe->words,
+                           diag);
 }
 
 /* One meaning has one form: whatever was not understood shows here. */
@@ -285,6 +303,18 @@ differ_json(struct co_buf *buf, const char *what, struct co_buf *a,
     co_buf_clear(b);
 }
 
+/* Texts are too long for a message: which they are is told by their hash. */
+static void
+diff_words(const struct recipe *folder, const struct recipe *job,
+           struct co_buf *buf)
+{
+    char a[CO_HEX16_SIZE] = "none", b[CO_HEX16_SIZE] = "none";
+
+    if (folder->words) (void)co_hex16(phrase_set_hash(folder->words), a);
+    if (job->words) (void)co_hex16(phrase_set_hash(job->words), b);
+    if (strcmp(a, b) != 0) differ(buf, "population.phrases", a, b);
+}
+
 static void
 diff_people(const struct recipe *folder, const struct recipe *job,
             struct co_buf *buf)
@@ -310,6 +340,7 @@ diff_people(const struct recipe *folder, const struct recipe *job,
     co_json_init(&json, &b);
     tables_write(&job->tables, &json);
     differ_json(buf, "population.data (tables)", &a, &b);
+    if (folder->words || job->words) diff_words(folder, job, buf);
 }
 
 static const char *

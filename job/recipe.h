@@ -24,10 +24,11 @@ struct recipe {
     struct job_where where;
     struct job_mix mix;
     struct user_tables tables; /* of the user's folder */
+    struct phrase_set *words;  /* of the user's phrases; NULL: none */
 };
 
-/* The recipe of a spec that passed spec_check. Where, mix and tables borrow
- * the spec's: no recipe_fini, and not longer than the spec lives. */
+/* The recipe of a spec that passed spec_check. Where, mix, tables and words
+ * borrow the spec's: no recipe_fini, and not longer than the spec lives. */
 struct recipe recipe_of_spec(const struct job_spec *spec, uint32_t generator,
                              uint64_t model_hash, uint64_t phrases);
 /* Appends the canonical JSON; returns buf->err. CO_FULL: over the limit. */
@@ -51,6 +52,13 @@ co_must_use enum co_err recipe_sampler(const struct recipe *recipe,
                                        const struct model *m,
                                        struct co_diag *diag,
                                        struct sampler **ret_sampler);
+
+/* The writer of texts that the recipe asks for: base with the recipe's words.
+ * *ret_prose stays NULL when it has none. Errors as prose_extend's. */
+co_must_use enum co_err recipe_prose(const struct recipe *recipe,
+                                     const struct prose *base,
+                                     struct co_diag *diag,
+                                     struct prose **ret_prose);
 
 /* Appends what differs, in a person's words, "; " between: "seed: 42 in the
  * folder, 43 in the job file". Returns whether anything does. */

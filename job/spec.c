@@ -114,6 +114,17 @@ read_where(struct job_spec *spec, const struct co_yaml *node,
 }
 
 static enum co_err
+read_words(struct job_spec *spec, const struct co_yaml *node,
+           struct co_diag *diag)
+{
+    const char *text = NULL;
+    enum co_err err = co_yaml_text(node, sizeof spec->phrases - 1, &text, diag);
+
+    if (!err) memcpy(spec->phrases, text, strlen(text) + 1);
+    return err;
+}
+
+static enum co_err
 read_mix(struct job_spec *spec, const struct co_yaml *node,
          struct co_diag *diag)
 {
@@ -271,6 +282,7 @@ static const struct {
     {"population.data", read_data},
     {"population.where", read_where},
     {"population.mix", read_mix},
+    {"population.phrases", read_words},
     {"phases", read_phases},
     {"provider", read_provider},
     {"dedup", NULL},
@@ -380,6 +392,7 @@ spec_free(struct job_spec *spec)
     where_fini(&spec->where);
     mix_fini(&spec->mix);
     manifest_free(spec->manifest);
+    phrase_set_free(spec->words);
     free(spec->file);
     free(spec);
 }
@@ -438,20 +451,54 @@ check_dedup(const struct job_spec *spec, struct co_diag *diag)
                    (spec->rows * SPEC_DEDUP_ROW_BYTES + MIB - 1) / MIB, fit);
 }
 
-enum co_err
-spec_open_data(struct job_spec *spec, struct co_diag *diag)
+static enum co_err
+open_manifest(struct job_spec *spec, struct co_diag *diag)
 {
     struct manifest *manifest = NULL;
-    enum co_err err;
+    enum co_err err = manifest_open(spec->data, &manifest, diag);
 
-    if (!strchr(spec->data, '/')) return CO_OK;
-    err = manifest_open(spec->data, &manifest, diag);
     if (err) {
         return co_fail_prefix(diag, err, "%s: population.data", spec->file);
     }
     manifest_free(spec->manifest);
     spec->manifest = manifest;
     return CO_OK;
+}
+
+static enum co_err
+open_words(struct job_spec *spec, struct co_diag *diag)
+{
+    struct phrase_set *words = NULL;
+    enum co_err err = words_read(spec->phrases, &words, diag);
+
+    if (err) {
+        return co_fail_prefix(diag, err, "%s: population.phrases", spec->file);
+    }
+    phrase_set_free(spec->words);
+    spec->words = words;
+    return CO_OK;
+}
+
+enum co_err
+spec_open_data(struct job_spec *spec, struct co_diag *diag)
+{
+    enum co_err err = CO_OK;
+
+    if (strchr(spec->data, '/')) err = open_manifest(spec, diag);
+    if (!err && spec->phrases[0]) err = open_words(spec, diag);
+    return err;
+}
+
+enum co_err
+spec_check_words(const struct job_spec *spec, const struct prose *prose,
+                 struct co_diag *diag)
+{
+    enum co_err err = CO_OK;
+
+    if (spec->words) err = words_check(spec->words, prose, diag);
+    if (!err) return CO_OK;
+    return co_fail_prefix(diag, err, "%s: population.phrases: %s", spec->file,
+                          spec->phrases);
 }
 
 const char *

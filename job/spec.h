@@ -5,6 +5,7 @@
 #include "job/manifest.h"
 #include "job/mix.h"
 #include "job/where.h"
+#include "job/words.h"
 
 enum { SPEC_GRID = 250 }; /* candidates a range task; divides shard_rows */
 #define SPEC_ROWS_MAX 100000000000u
@@ -50,6 +51,8 @@ struct job_spec {
      * it has a slash) whose manifest spec_open_data() reads. */
     char data[1025];
     struct manifest *manifest; /* NULL: no folder */
+    char phrases[1025];        /* population.phrases, a folder; "": none */
+    struct phrase_set *words;  /* its files, by spec_open_data; NULL: none */
     struct job_where where;
     uint32_t where_line;
     struct job_mix mix;
@@ -79,10 +82,14 @@ CO_DEFINE_FREEP(struct job_spec, spec_free)
 co_must_use enum co_err spec_override(struct job_spec *spec,
                                       const struct spec_overrides *overrides,
                                       struct co_diag *diag);
-/* Reads the manifest of a folder given as population.data; nothing else to do
- * for an installed population. Before spec_check. */
+/* Reads the manifest of a folder given as population.data, and the files of
+ * population.phrases; nothing to do without these. Before spec_check. */
 co_must_use enum co_err spec_open_data(struct job_spec *spec,
                                        struct co_diag *diag);
+/* Whether the user's phrases go with these. CO_OK when there are none. */
+co_must_use enum co_err spec_check_words(const struct job_spec *spec,
+                                         const struct prose *prose,
+                                         struct co_diag *diag);
 /* The installed population that is drawn from: the folder's base, or the
  * named one. */
 const char *spec_population(const struct job_spec *spec);

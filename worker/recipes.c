@@ -14,6 +14,7 @@ enum { MAKERS_MAX = 16 }; /* range makers that wait to be used again */
 struct recipe_entry {
     uint64_t hash, used; /* used: number of the last get */
     struct sampler *sampler;
+    struct prose *prose; /* with the recipe's words; NULL: the population's */
     bool dedup;
     uint32_t refs;
 };
@@ -51,12 +52,20 @@ recipes_add(struct recipes *r, const struct model *model,
     return CO_OK;
 }
 
+static void
+entry_fini(struct recipe_entry *e)
+{
+    sampler_free(e->sampler);
+    prose_free(e->prose);
+    *e = (struct recipe_entry){0};
+}
+
 void
 recipes_free(struct recipes *r)
 {
     if (!r) return;
     for (unsigned i = 0; i < RECIPES_MAX; i++) {
-        sampler_free(r->entries[i].sampler);
+        entry_fini(&r->entries[i]);
     }
     while (r->makers_n > 0) {
         range_maker_free(r->makers[--r->makers_n]);
@@ -126,9 +135,11 @@ make_entry(const struct recipes *r, uint64_t hash, struct co_bytes blob,
     if (err) return err == CO_NOMEM ? err : CO_INVALID;
     err = find_population(r, &recipe, &from, diag);
     if (!err) err = recipe_sampler(&recipe, from->model, diag, &made->sampler);
+    if (!err) err = recipe_prose(&recipe, from->prose, diag, &made->prose);
     if (!err) {
         sampler_set_recipe(made->sampler, hash);
-        sampler_set_prose(made->sampler, from->prose);
+        sampler_set_prose(made->sampler,
+                          made->prose ? made->prose : from->prose);
         made->hash = hash;
         made->dedup = recipe.dedup;
     }
@@ -149,8 +160,11 @@ recipes_get(struct recipes *r, uint64_t hash, struct co_bytes blob,
         struct recipe_entry made = {0};
         enum co_err err = make_entry(r, hash, blob, &made, diag);
 
-        if (err) return err;
-        sampler_free(e->sampler);
+        if (err) {
+            entry_fini(&made);
+            return err;
+        }
+        entry_fini(e);
         *e = made;
     }
     e->used = ++r->gets;

@@ -88,6 +88,18 @@ class Population(harness.SystemTest):
         self.assertTrue(all(r["age"] >= 18 for r in rows))
         self.assertGreater(sum(r["state"] == "CA" for r in rows), ROWS / 2)
 
+    def test_the_world_and_a_users_phrases_reach_every_worker(self):
+        self.fleet(workers=2)
+        folder = self.bench.path("phrases")
+        os.makedirs(folder)
+        with open(os.path.join(folder, "mine.txt"), "w", encoding="utf-8") as f:
+            f.write("[hobby]\nzeppelin spotting | spots zeppelins | spotting zeppelins\n")
+        self.complete(self.job(f"data: world, phrases: {folder}"))
+        rows, _ = self.rows("out")
+        self.assertGreater(len({r["country"] for r in rows}), 100)
+        self.assertTrue(all(r["state"] is None and r["occupation"] is None for r in rows))
+        self.assertTrue(any("zeppelin spotting" in (r["hobbies_and_interests_list"] or ()) for r in rows))
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)

@@ -170,6 +170,7 @@ keys_change_the_recipe_exactly_as_the_table_says(void **state)
         {"rows", "job: personas\nname: a\nrows: 11\nseed: 42\n"},
         {"population.where", HEAD "population: {where: {sex: female}}\n"},
         {"population.mix", HEAD "population: {mix: {sex: {Female: 2}}}\n"},
+        /* population.phrases: test_words */
         {"phases", HEAD "phases: [corpus]\n"},
         {"dedup.method", HEAD "dedup: {method: none}\n"},
         {"dedup.memory", HEAD "dedup: {memory: 1MiB}\n"},

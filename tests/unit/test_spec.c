@@ -158,7 +158,7 @@ unknown_keys_are_named_with_those_allowed(void **state)
                    "allowed here: dir, shard_rows or formats");
     assert_refused(HEAD "population:\n  source: x\n",
                    "us.yaml:5: population.source: unknown key; allowed here: "
-                   "data, where or mix");
+                   "data, where, mix or phrases");
 }
 
 static void
