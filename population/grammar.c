@@ -20,8 +20,11 @@ grammar_free(struct grammar *g)
     free(g->by_list);
     free(g->code);
     free(g->guards);
+    free(g->shelf_of);
     free(g->shelves);
-    free(g->entries);
+    free(g->codes);
+    free(g->limits);
+    free(g->masks);
     free(g->pick_list);
     free(g->files);
     free(g);

@@ -68,7 +68,8 @@ struct grammar_person {
     uint64_t frozen; /* key of the pick being written, 0 outside of one */
     char *start;     /* of the text being written */
     uint32_t pick[GRAMMAR_FACETS_MAX]; /* where its code begins; 0: open */
-    uint64_t used[GRAMMAR_ITEMS_MAX / 64];
+    /* Choices made, as bits over the list's shelf; a word starts each list. */
+    uint64_t used[GRAMMAR_ITEMS_MAX / 64 + GRAMMAR_LISTS_MAX];
 };
 
 /* Begins a person whose tags are set by the caller. key: a stream of its own

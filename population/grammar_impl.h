@@ -5,7 +5,8 @@
  *   grammar_guard.c    "(age=18-49 E!=low)" -> a mask of denied values
  *   grammar_compile.c  text with slots -> code
  *   grammar_check.c    depth, lengths, and that no list can be empty
- *   grammar_index.c    alternatives of a list by the classes that limit most
+ *   grammar_index.c    alternatives of a list by the classes that limit most,
+ *                      and bit sets for the other classes
  *   grammar_expand.c   code + person -> text
  *
  * Code is bytes: 1..127 = a literal of so many bytes; 0 = end; else a slot,
@@ -41,23 +42,31 @@ struct grammar_item {
     uint32_t code;
 };
 
-/* An alternative on a shelf; guard without what the shelf stands for. */
-struct grammar_entry {
-    uint32_t code;
-    uint16_t item, guard;
+/* What one class leaves of a shelf's alternatives: one set of bits a value,
+ * from grammar.masks[at] on. */
+struct grammar_limit {
+    uint32_t at;
+    uint32_t class; /* enum tag_class */
 };
 
+/* The alternatives that some combinations of a list's keys allow. The other
+ * classes that their guards speak of are limits: the AND of one mask for each
+ * is whom of the shelf a person may have. */
 struct grammar_shelf {
-    uint32_t first, count; /* in grammar.entries */
+    uint32_t first; /* in grammar.codes */
+    uint32_t limit; /* first in grammar.limits */
+    uint16_t count; /* alternatives */
+    uint8_t limits;
 };
 
 struct grammar_list {
     char name[GRAMMAR_NAME_MAX + 1];
-    uint64_t key;   /* hash of the name: seeds its picks */
-    uint32_t items; /* alternatives */
-    uint32_t first; /* in grammar.by_list */
-    uint32_t shelf; /* first of its shelves: one a combination of keys */
-    uint8_t keys;   /* classes in key; with none there is one shelf */
+    uint64_t key;     /* hash of the name: seeds its picks */
+    uint32_t items;   /* alternatives */
+    uint32_t first;   /* in grammar.by_list */
+    uint32_t shelf;   /* first in grammar.shelf_of: one a combination of keys */
+    uint32_t used_at; /* first word of its choices in grammar_person.used */
+    uint8_t keys;     /* classes in key; with none there is one shelf */
     uint8_t key_class[GRAMMAR_KEYS_MAX]; /* enum tag_class */
     uint8_t key_count[GRAMMAR_KEYS_MAX]; /* values of the class */
     uint8_t forms;                       /* that every alternative has */
@@ -79,10 +88,17 @@ struct grammar {
     uint32_t n_code;
     struct grammar_guard *guards;
     uint32_t n_guards;
+    uint16_t *shelf_of; /* many combinations of keys share a shelf */
+    uint32_t n_shelf_of;
     struct grammar_shelf *shelves;
     uint32_t n_shelves;
-    struct grammar_entry *entries;
-    uint32_t n_entries;
+    uint32_t *codes; /* where alternatives begin, shelf after shelf */
+    uint32_t n_codes;
+    struct grammar_limit *limits;
+    uint32_t n_limits;
+    uint64_t *masks;
+    uint32_t n_masks;
+    uint32_t n_used;     /* words of grammar_person.used */
     uint16_t *pick_list; /* pick -> its list */
     uint32_t n_picks;
     char (*files)[PHRASE_NAME_MAX + 1]; /* for messages */
@@ -100,8 +116,7 @@ struct grammar_build {
     struct grammar *g;
     struct co_diag *diag;
     struct raw_item *raw; /* beside g->items */
-    uint32_t cap_lists, cap_items, cap_code, cap_guards, cap_shelves,
-        cap_entries;
+    uint32_t cap_lists, cap_items, cap_code, cap_guards;
 };
 
 /* Where a fault lies. */
