@@ -1,5 +1,6 @@
 /* model.h - the compiled population tables, mapped read-only.
- * The file is made by tools/compile_us.py or tools/compile_world.py. Layout, little-endian:
+ * The file is made by tools/compile_us.py or tools/compile_world.py. Layout,
+ * little-endian:
  *
  *   0  "COHORTMD"   8  version u32   12  sections u32   16  file bytes u64
  *  24  hash u64 of everything from byte 32 on   32  year u64   40  zero u64
