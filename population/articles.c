@@ -56,8 +56,11 @@ article_is_an(const char *word)
 
     if (*word >= '0' && *word <= '9') return number_is_an(word);
     if (spelled(word)) return strchr("AEFHILMNORSX", *word) != NULL;
+    if (*word == 'h') return any_start(word, silent_h, co_countof(silent_h));
     if (starts_with(word, "one")) return is_letter(word[3]);
-    if (any_start(word, silent_h, co_countof(silent_h))) return true;
-    if (any_start(word, consonant, co_countof(consonant))) return false;
+    if (strchr("ueoU", *word) && /* how those begin: most words need no look */
+        any_start(word, consonant, co_countof(consonant))) {
+        return false;
+    }
     return *word && strchr("aeiouAEIOU", *word);
 }

@@ -1,6 +1,7 @@
 /* attributes.c - see attributes.h. */
 #include "population/attributes.h"
 
+#include <stddef.h>
 #include <string.h>
 #include <strings.h>
 
@@ -95,39 +96,43 @@ attribute_find_in(const struct model *m, const char *name,
     return attribute_find(name, ret_id);
 }
 
-/* The pool behind the labels; NULL for integers and constant labels. */
+/* The pool behind the labels; NULL for integers and constant labels. Rows ask
+ * twenty times each, hence constant tables. */
 static const struct model_pool *
 pool_of(const struct model *m, enum attribute_id id)
 {
-    const struct model_pool *const pools[ATTR_COUNT] = {
-        [ATTR_STATE] = &m->state_code,
-        [ATTR_RACE] = &m->race,
-        [ATTR_EDUCATION] = &m->education,
-        [ATTR_MARITAL] = &m->marital,
-        [ATTR_EMPLOYMENT] = &m->employment,
-        [ATTR_OCCUPATION] = &m->occ_title,
-        [ATTR_FIRST_NAME] = &m->first,
-        [ATTR_LAST_NAME] = &m->last,
-        [ATTR_CITY] = &m->city,
-        [ATTR_HOUSEHOLD_TYPE] = &m->arrangement,
-        [ATTR_HOUSEHOLD_INCOME] = &m->bracket,
-        [ATTR_LANGUAGE] = &m->language,
-        [ATTR_COUNTRY] = &m->country,
-        [ATTR_FIELD] = &m->degree_field,
+#define POOL(member) offsetof(struct model, member)
+    static const uint16_t pools[ATTR_COUNT] = {
+        [ATTR_STATE] = POOL(state_code),
+        [ATTR_RACE] = POOL(race),
+        [ATTR_EDUCATION] = POOL(education),
+        [ATTR_MARITAL] = POOL(marital),
+        [ATTR_EMPLOYMENT] = POOL(employment),
+        [ATTR_OCCUPATION] = POOL(occ_title),
+        [ATTR_FIRST_NAME] = POOL(first),
+        [ATTR_LAST_NAME] = POOL(last),
+        [ATTR_CITY] = POOL(city),
+        [ATTR_HOUSEHOLD_TYPE] = POOL(arrangement),
+        [ATTR_HOUSEHOLD_INCOME] = POOL(bracket),
+        [ATTR_LANGUAGE] = POOL(language),
+        [ATTR_COUNTRY] = POOL(country),
+        [ATTR_FIELD] = POOL(degree_field),
     };
+#undef POOL
 
     if ((unsigned)id >= ATTR_USER) {
         co_assert((unsigned)id - ATTR_USER < m->users);
         return &m->user[(unsigned)id - ATTR_USER]->labels;
     }
-    return pools[id];
+    if (pools[id] == 0) return NULL;
+    return (const void *)((const char *)m + pools[id]);
 }
 
 /* Labels that are the same in every model; NULL for the other attributes. */
 static const struct model_text *
 constant_labels(enum attribute_id id)
 {
-    const struct model_text *const labels[ATTR_COUNT] = {
+    static const struct model_text *const labels[ATTR_COUNT] = {
         [ATTR_SEX] = sexes,
         [ATTR_HISPANIC] = yes_no,
         [ATTR_TENURE] = tenures,
@@ -159,19 +164,24 @@ uint32_t
 attribute_values(const struct model *m, enum attribute_id id)
 {
     uint32_t integers = integer_values(id);
+    const struct model_pool *pool;
 
     if (m->world && unknown_in_world(id)) return 0;
     if (integers) return integers;
-    return constant_labels(id) ? 2 : pool_of(m, id)->count;
+    if (constant_labels(id)) return 2;
+    pool = pool_of(m, id);
+    return pool ? pool->count : 0;
 }
 
 struct model_text
 attribute_label(const struct model *m, enum attribute_id id, uint32_t value)
 {
+    const struct model_text *constant = constant_labels(id);
+    const struct model_pool *pool = constant ? NULL : pool_of(m, id);
+
+    if (pool) return model_text(pool, value);
     co_assert(value < attribute_values(m, id));
-    if (integer_values(id)) return (struct model_text){NULL, 0};
-    if (constant_labels(id)) return constant_labels(id)[value];
-    return model_text(pool_of(m, id), value);
+    return constant ? constant[value] : (struct model_text){NULL, 0};
 }
 
 static bool

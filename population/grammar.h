@@ -21,6 +21,7 @@ enum {
     GRAMMAR_FACETS_MAX = 256, /* all {list:k} together */
     GRAMMAR_TEXT_MAX = 1400,  /* bytes of the longest text of a column */
     GRAMMAR_PICK_MAX = 200,   /* bytes of the longest pick of an array */
+    GRAMMAR_COPY = 16,        /* texts are copied in blocks of so many bytes */
 };
 
 struct grammar; /* opaque */
@@ -57,6 +58,12 @@ uint32_t grammar_choices(const struct grammar *g, uint32_t list,
                          const struct tags *tags);
 
 /* --- expanding ------------------------------------------------------------ */
+/* A fact as written for the person: bytes 0 means not yet. */
+struct grammar_fact {
+    uint8_t bytes;
+    char text[FACT_BYTES_MAX + GRAMMAR_COPY];
+};
+
 /* One person's choices. Not for two threads; may lie on the stack. */
 struct grammar_person {
     const struct grammar *g;
@@ -68,6 +75,7 @@ struct grammar_person {
     uint64_t frozen; /* key of the pick being written, 0 outside of one */
     char *start;     /* of the text being written */
     uint32_t pick[GRAMMAR_FACETS_MAX]; /* where its code begins; 0: open */
+    struct grammar_fact fact[FACT_COUNT];
     /* Choices made, as bits over the list's shelf; a word starts each list. */
     uint64_t used[GRAMMAR_ITEMS_MAX / 64 + GRAMMAR_LISTS_MAX];
 };
@@ -76,9 +84,9 @@ struct grammar_person {
  * a person. */
 void grammar_begin(struct grammar_person *gp, const struct grammar *g,
                    const struct model *m, const struct person *p, uint64_t key);
-/* Writes a text from the list at `to`, which has GRAMMAR_TEXT_MAX + 16 bytes;
- * returns its end. Texts of one person share their picks and repeat no other
- * choice; stream tells them apart. */
+/* Writes a text from the list at `to`, which has GRAMMAR_TEXT_MAX +
+ * GRAMMAR_COPY bytes; returns its end. Texts of one person share their picks
+ * and repeat no other choice; stream tells them apart. */
 char *grammar_write(struct grammar_person *gp, uint32_t list, uint32_t stream,
                     char *to);
 /* Writes form 1 of pick k (from 1) of the list. */

@@ -19,7 +19,7 @@
 
 #include <string.h>
 
-enum { TRIES = 6, BLOCK = CODE_SLACK };
+enum { TRIES = 6, BLOCK = GRAMMAR_COPY };
 
 /* --- choosing ------------------------------------------------------------- */
 
@@ -187,12 +187,26 @@ expand_pick(struct grammar_person *gp, uint32_t pick, uint32_t form, char *to)
 
 /* Copies in blocks: text and target have slack behind them. */
 static char *
-put_literal(char *to, const uint8_t *text, uint32_t len)
+put_text(char *to, const void *text, uint32_t len)
 {
     for (uint32_t i = 0; i < len; i += BLOCK) {
-        memcpy(to + i, text + i, BLOCK);
+        memcpy(to + i, (const char *)text + i, BLOCK);
     }
     return to + len;
+}
+
+/* Each fact is made once: a person's texts hold thirty, of eight kinds. */
+static char *
+put_fact(struct grammar_person *gp, enum fact f, char *to)
+{
+    struct grammar_fact *fact = &gp->fact[f];
+
+    if (fact->bytes == 0) {
+        char *end = fact_write(f, gp->m, gp->p, &gp->tags, fact->text);
+
+        fact->bytes = (uint8_t)(end - fact->text);
+    }
+    return put_text(to, fact->text, fact->bytes);
 }
 
 /* A text begins, or a sentence ended before; "a.m. " ends none. */
@@ -238,7 +252,7 @@ expand_slot(struct grammar_person *gp, const uint8_t *code, char *to,
     }
     if (kind == CODE_FACT) {
         *ret_next = code + 2;
-        to = fact_write((enum fact)which, gp->m, gp->p, &gp->tags, to);
+        to = put_fact(gp, (enum fact)which, to);
     } else {
         which |= (uint32_t)code[2] << 8;
         *ret_next = code + 4;
@@ -261,7 +275,7 @@ expand(struct grammar_person *gp, const uint8_t *code, char *to)
 {
     while (*code) {
         if (*code < CODE_LIST) {
-            to = put_literal(to, code + 1, *code);
+            to = put_text(to, code + 1, *code);
             code += *code + 1;
         } else {
             to = expand_slot(gp, code, to, &code);
@@ -279,6 +293,9 @@ grammar_begin(struct grammar_person *gp, const struct grammar *g,
     gp->p = p;
     gp->key = key;
     gp->frozen = 0;
+    for (unsigned f = 0; f < FACT_COUNT; f++) {
+        gp->fact[f].bytes = 0;
+    }
     memset(gp->pick, 0, g->n_picks * sizeof gp->pick[0]);
     memset(gp->used, 0, g->n_used * sizeof gp->used[0]);
 }

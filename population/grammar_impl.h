@@ -23,7 +23,7 @@ enum {
     CODE_FACT = 0x82,
     CODE_ARTICLE = 0x40,
     /* Readable bytes after the code, for copies in whole blocks. */
-    CODE_SLACK = 16,
+    CODE_SLACK = GRAMMAR_COPY,
     GRAMMAR_GUARDS_MAX = 4096,
     GRAMMAR_NO_LIST = 0xffff,
     GRAMMAR_KEYS_MAX = 3, /* classes that index a list */

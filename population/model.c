@@ -525,14 +525,6 @@ model_document(const struct model *m, const char *section)
     return (struct model_text){data, bytes};
 }
 
-struct model_text
-model_text(const struct model_pool *pool, uint32_t i)
-{
-    co_assert(i < pool->count);
-    return (struct model_text){pool->data + pool->at[i],
-                               pool->at[i + 1] - pool->at[i]};
-}
-
 const uint32_t *
 model_row(const struct model_table *t, uint32_t state, uint32_t sex,
           uint32_t age)

@@ -215,7 +215,13 @@ struct model_text model_document(const struct model *model,
                                  const char *section);
 
 /* Text number i of a pool; i must be below its count (asserted). */
-struct model_text model_text(const struct model_pool *pool, uint32_t i);
+static inline struct model_text
+model_text(const struct model_pool *pool, uint32_t i)
+{
+    co_assert(i < pool->count);
+    return (struct model_text){pool->data + pool->at[i],
+                               pool->at[i + 1] - pool->at[i]};
+}
 
 /* The weights of one row of a conditional table. */
 const uint32_t *model_row(const struct model_table *t, uint32_t state,

@@ -124,12 +124,16 @@ write_languages(struct out *o, const struct model *m, const struct person *p)
 static void
 write_ocean(struct out *o, const struct person *p)
 {
-    for (unsigned id = ATTR_OPENNESS; id <= ATTR_NEUROTICISM; id++) {
-        out_lit(o, ",\"");
-        out_str(o, attribute_get((enum attribute_id)id)->name);
-        out_lit(o, "\":");
-        write_number(o, attribute_of(p, (enum attribute_id)id));
-    }
+    out_lit(o, ",\"ocean_openness\":");
+    write_number(o, attribute_of(p, ATTR_OPENNESS));
+    out_lit(o, ",\"ocean_conscientiousness\":");
+    write_number(o, attribute_of(p, ATTR_CONSCIENTIOUSNESS));
+    out_lit(o, ",\"ocean_extraversion\":");
+    write_number(o, attribute_of(p, ATTR_EXTRAVERSION));
+    out_lit(o, ",\"ocean_agreeableness\":");
+    write_number(o, attribute_of(p, ATTR_AGREEABLENESS));
+    out_lit(o, ",\"ocean_neuroticism\":");
+    write_number(o, attribute_of(p, ATTR_NEUROTICISM));
 }
 
 static void
@@ -165,10 +169,11 @@ static void
 write_text(struct out *o, const struct prose *prose, struct grammar_person *gp,
            enum text_column c)
 {
+    const struct text_column_info *info = text_column(c);
     char *end;
 
     out_lit(o, ",\"");
-    out_str(o, text_column(c)->name);
+    out_bytes(o, info->name, info->name_bytes);
     out_lit(o, "\":");
     end = prose_text(prose, gp, c, o->at + 1);
     if (end) {
@@ -176,9 +181,9 @@ write_text(struct out *o, const struct prose *prose, struct grammar_person *gp,
         *end++ = '"';
     }
     put_or_null(o, end);
-    if (!text_column(c)->picks) return;
+    if (!info->picks) return;
     out_lit(o, ",\"");
-    out_str(o, text_column(c)->name);
+    out_bytes(o, info->name, info->name_bytes);
     out_lit(o, "_list\":");
     put_or_null(o, prose_array(prose, gp, c, o->at));
 }

@@ -20,6 +20,7 @@ enum text_column {
 
 struct text_column_info {
     const char *name; /* in the row, and of its list */
+    uint8_t name_bytes;
     uint8_t from_age; /* null for younger people */
     /* The list whose first picks stand in the array column that follows
      * (named with _list behind it); NULL: none follows. */
