@@ -5,7 +5,7 @@
  * usual one. Prints one line for each, in processor time. */
 #include "common/hash.h"
 #include "coordinator/hash_set.h"
-#include "population/text_hash.h"
+#include "prose/text_hash.h"
 
 #include <stdio.h>
 #include <stdlib.h>

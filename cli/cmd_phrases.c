@@ -3,8 +3,8 @@
  * named on the command line, with every check that a run makes. */
 #include "cli/say.h"
 #include "population/locate.h"
-#include "population/prose.h"
 #include "population/sampler.h"
+#include "prose/prose.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,8 +3,8 @@
 #include "cli/say.h"
 #include "common/hash.h"
 #include "job/recipe.h"
-#include "population/generator.h"
 #include "population/locate.h"
+#include "rows/generator.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -8,7 +8,7 @@
 #include "common/proc.h"
 #include "population/locate.h"
 #include "population/model.h"
-#include "population/prose.h"
+#include "prose/prose.h"
 
 #include <errno.h>
 #include <inttypes.h>

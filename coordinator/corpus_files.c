@@ -3,7 +3,7 @@
 
 #include "common/fs.h"
 #include "common/hash.h"
-#include "population/generator.h"
+#include "rows/generator.h"
 
 #include <stdio.h>
 #include <string.h>

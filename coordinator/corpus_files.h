@@ -2,9 +2,9 @@
  * names of shards, MANIFEST.json, report.json and the dataset card README.md.
  * Written atomically. */
 #pragma once
+#include "audit/audit.h"
 #include "common/json.h"
 #include "coordinator/kind_personas.h"
-#include "population/audit.h"
 #include "population/sampler.h"
 
 struct corpus_facts {

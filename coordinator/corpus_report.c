@@ -1,11 +1,11 @@
 /* corpus_report.c - report.json and the dataset card README.md, from the
  * owner's sums alone: no row is read again. Both print the same figures, so
  * they are made together. */
+#include "audit/audit_report.h"
 #include "coordinator/corpus_files.h"
 #include "coordinator/ledger.h"
 #include "job/recipe.h"
-#include "population/audit_report.h"
-#include "population/dataset_card.h"
+#include "rows/dataset_card.h"
 
 enum { REPORT_BYTES_MAX = 1 << 24 };
 

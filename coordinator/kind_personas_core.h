@@ -7,7 +7,7 @@
 #pragma once
 #include "coordinator/hash_set.h"
 #include "coordinator/kind_personas.h"
-#include "population/range.h"
+#include "rows/range.h"
 
 enum piece_state {
     PIECE_IDLE,   /* not published */

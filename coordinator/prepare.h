@@ -4,8 +4,8 @@
 #pragma once
 #include "coordinator/jobfolder.h"
 #include "job/spec.h"
-#include "population/prose.h"
 #include "population/sampler.h"
+#include "prose/prose.h"
 
 /* What stands on the command line or in a submission. */
 struct prepare_options {

@@ -17,7 +17,7 @@
 #include "coordinator/watch.h"
 #include "coordinator/watch_redis.h"
 #include "journal/writer.h"
-#include "population/generator.h"
+#include "rows/generator.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -4,7 +4,7 @@
  * says whether they do. No I/O but words_read. */
 #pragma once
 #include "common/json.h"
-#include "population/prose.h"
+#include "prose/prose.h"
 
 /* Of all files of a user, in the recipe's JSON. */
 enum { WORDS_BYTES_MAX = 128 << 10 };

@@ -3,7 +3,7 @@
 
 #include "common/fs.h"
 #include "common/hash.h"
-#include "population/range.h"
+#include "rows/range.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -3,7 +3,7 @@
  * each), so that rows in the middle can be had without uncompressing what is
  * in front: frames_next() hops from frame to frame by zstd's block headers.
  * At most one compressed frame is held. Frames beyond the limits that ranges
- * have (population/range.h) are refused: nobody made them here.
+ * have (rows/range.h) are refused: nobody made them here.
  * A reader belongs to one thread; so does an unpacker. */
 #pragma once
 #include "common/buf.h"

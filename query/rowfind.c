@@ -1,8 +1,8 @@
 /* rowfind.c - see rowfind.h. */
 #include "query/rowfind.h"
 
-#include "population/row.h"
 #include "query/value.h"
+#include "rows/row.h"
 
 #include "common/hash.h"
 

@@ -2,7 +2,7 @@
  * Rows lie in the order of their index, and each says its own, so that a row
  * is found by halving: the files by their first row, then the frames of one
  * file by theirs (a block each), then one frame is uncompressed. A uuid is a
- * hash of recipe, seed and index (population/row.h): which index it belongs
+ * hash of recipe, seed and index (rows/row.h): which index it belongs
  * to is found by hashing all of them, some ten million a second, without
  * reading a row. One thread. */
 #pragma once

@@ -3,10 +3,10 @@
  *     print_rows MODEL [SEED [ROWS [FIRST]]]   rows as JSON lines
  *     print_rows --time MODEL [ROWS]           rows a second, one thread
  *     print_rows --audit MODEL [ROWS [SEED]]   the audit's report */
+#include "audit/audit_report.h"
 #include "common/clock.h"
-#include "population/audit_report.h"
-#include "population/prose.h"
-#include "population/range.h"
+#include "prose/prose.h"
+#include "rows/range.h"
 
 #include <stdio.h>
 #include <stdlib.h>

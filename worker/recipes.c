@@ -2,7 +2,7 @@
 #include "worker/recipes.h"
 
 #include "job/recipe.h"
-#include "population/generator.h"
+#include "rows/generator.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -3,8 +3,8 @@
  * Not thread-safe: belongs to the worker's loop. */
 #pragma once
 #include "common/bytes.h"
-#include "population/prose.h"
-#include "population/range.h"
+#include "prose/prose.h"
+#include "rows/range.h"
 
 struct recipes; /* opaque */
 

@@ -4,8 +4,8 @@
 
 #include "common/clock.h"
 #include "common/log.h"
-#include "population/generator.h"
 #include "population/locate.h"
+#include "rows/generator.h"
 
 #include <errno.h>
 #include <stdio.h>

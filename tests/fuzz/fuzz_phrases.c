@@ -1,7 +1,7 @@
 /* fuzz_phrases.c - any bytes as a phrase file. What is accepted must write
  * texts for whoever comes, inside their bounds and escaped. */
-#include "population/grammar.h"
-#include "population/text_columns.h"
+#include "prose/grammar.h"
+#include "prose/text_columns.h"
 
 #include <string.h>
 

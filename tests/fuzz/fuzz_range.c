@@ -1,6 +1,6 @@
 /* fuzz_range.c - the decoder of range results; the owner feeds it bytes
  * that any worker sent. */
-#include "population/range.h"
+#include "rows/range.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

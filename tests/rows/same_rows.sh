@@ -19,8 +19,8 @@ mkdir -p "$out"
 # No floats decide rows; the flag keeps those of the report alike too.
 flags=(-std=gnu17 -I. -ffp-contract=off -ffunction-sections -fdata-sections
     -Wl,--gc-sections '-DCOHORT_VERSION="0"')
-sources=(tools/print_rows.c population/*.c common/{buf,bytes,clock,err,fs,hash,log,table,utf8}.c proto/walk.c)
-libs=(-lmsgpackc -lzstd -lxxhash -lz -lm)
+sources=(tools/print_rows.c {population,prose,audit,rows}/*.c common/{buf,bytes,clock,err,fs,hash,json,log,table,utf8}.c proto/walk.c)
+libs=(-lmsgpackc -ljansson -lzstd -lxxhash -lz -lm)
 
 # compile NAME COMPILER FLAGS...
 compile() {
@@ -47,7 +47,7 @@ same() {
 
 # arm64's libraries, without touching this machine's package state.
 fetch_arm64() {
-    [ ! -e "$arm/root/$lib/libzstd.a" ] || return 0
+    [ ! -e "$arm/root/$lib/libjansson.a" ] || return 0
     command -v apt-get >/dev/null || return 1
     mkdir -p "$arm"/{state/lists/partial,cache/archives/partial,root}
     cat >"$arm/apt.conf" <<EOF
@@ -57,7 +57,7 @@ Dir::State::status "/var/lib/dpkg/status";
 Dir::Cache "$arm/cache";
 EOF
     (cd "$arm" && export APT_CONFIG=$arm/apt.conf && apt-get update -q &&
-        apt-get download -q {libzstd-dev,libxxhash-dev,zlib1g-dev,libmsgpack-dev,libmsgpackc2}:arm64 &&
+        apt-get download -q {libjansson-dev,libzstd-dev,libxxhash-dev,zlib1g-dev,libmsgpack-dev,libmsgpackc2}:arm64 &&
         for deb in *.deb; do dpkg-deb -x "$deb" root; done) >"$arm/log" 2>&1
 }
 

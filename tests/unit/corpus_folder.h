@@ -3,7 +3,7 @@
 #pragma once
 #include "common/fs.h"
 #include "common/hash.h"
-#include "population/row.h"
+#include "rows/row.h"
 #include "tests/co_test.h"
 
 #include <stdio.h>

@@ -4,8 +4,8 @@
 #pragma once
 #include "common/hash.h"
 #include "coordinator/kind_personas.h"
-#include "population/range.h"
 #include "proto/walk.h"
+#include "rows/range.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
 /* population.h - what the tests of population/ share: the built model and
  * samplers over it. */
 #pragma once
-#include "population/prose.h"
 #include "population/sampler.h"
+#include "prose/prose.h"
 #include "tests/co_test.h"
 
 #define MODEL_PATH CO_SOURCE_DIR "/data/us.model"

@@ -1,5 +1,5 @@
 /* test_audit.c - the audit's arithmetic, and that it sees what is wrong. */
-#include "population/audit_report.h"
+#include "audit/audit_report.h"
 #include "tests/unit/population.h"
 
 #include <jansson.h>

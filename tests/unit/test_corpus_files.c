@@ -6,7 +6,7 @@
 #include "coordinator/corpus_files.h"
 #include "fake_ranges.h"
 #include "population.h"
-#include "population/row.h"
+#include "rows/row.h"
 
 enum { ROWS = 600, SHARD_ROWS = 500 };
 

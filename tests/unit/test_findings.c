@@ -1,6 +1,6 @@
 /* test_findings.c - figures beyond a limit become a finding, others do not,
  * and docs/playbook.md is the same table as the code. */
-#include "population/findings.h"
+#include "audit/findings.h"
 #include "tests/unit/population.h"
 
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* test_grammar.c - what a phrase file may hold, what is said of one that may
  * not be used, and what its phrases become. */
-#include "population/grammar.h"
+#include "prose/grammar.h"
 #include "tests/unit/population.h"
 
 #include <stdio.h>

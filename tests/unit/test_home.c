@@ -2,7 +2,7 @@
  * against published national figures (ACS 2018, tables in data/README.md),
  * and what may never be drawn. Figures of marital status are added up over
  * the population, not sampled, so they are held to their last digit. */
-#include "population/rules.h"
+#include "audit/rules.h"
 #include "population/sampler_impl.h"
 #include "tests/unit/population.h"
 

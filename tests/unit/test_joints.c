@@ -1,5 +1,5 @@
 /* test_joints.c - every person falls into the cell that its label names. */
-#include "population/joints.h"
+#include "audit/joints.h"
 #include "tests/unit/population.h"
 
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* test_lags.c - resemblance of neighbours is seen, and noise is not. */
+#include "audit/lags.h"
 #include "common/hash.h"
-#include "population/lags.h"
 #include "tests/unit/population.h"
 
 #include <math.h>

@@ -1,5 +1,5 @@
 /* test_mix.c - a mix draws more of some people, and the audit knows. */
-#include "population/compare.h"
+#include "audit/compare.h"
 #include "tests/unit/population.h"
 
 #include <stdlib.h>

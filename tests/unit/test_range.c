@@ -1,6 +1,6 @@
 /* test_range.c - ranges, their payload, and payloads from hostile peers. */
-#include "population/range.h"
-#include "population/text_hash.h"
+#include "prose/text_hash.h"
+#include "rows/range.h"
 #include "tests/unit/population.h"
 
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* test_row.c - rows are JSON, in the order that is promised. */
-#include "population/row.h"
+#include "rows/row.h"
 #include "tests/unit/population.h"
 
 #include <jansson.h>

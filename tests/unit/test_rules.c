@@ -1,6 +1,6 @@
 /* test_rules.c - drawn people keep every rule, and each rule sees the person
  * that breaks it. */
-#include "population/rules.h"
+#include "audit/rules.h"
 #include "tests/unit/population.h"
 
 enum { ROWS = 50000 };

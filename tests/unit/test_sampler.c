@@ -2,10 +2,10 @@
  * are the same everywhere. tests/golden/us-adults.rows holds 50 rows; after
  * a wanted change raise GENERATOR_VERSION and run this test with
  * CO_WRITE_GOLDEN=1. */
-#include "population/audit.h"
-#include "population/compare.h"
-#include "population/generator.h"
-#include "population/row.h"
+#include "audit/audit.h"
+#include "audit/compare.h"
+#include "rows/generator.h"
+#include "rows/row.h"
 #include "tests/unit/population.h"
 
 #include <stdio.h>

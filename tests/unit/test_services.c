@@ -1,7 +1,7 @@
 /* test_services.c - what the services answer, and how work.h runs them. */
 #include "common/hash.h"
 #include "job/recipe.h"
-#include "population/generator.h"
+#include "rows/generator.h"
 #include "tests/unit/population.h"
 #include "worker/assets.h"
 #include "worker/recipes.h"

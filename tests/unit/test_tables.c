@@ -1,7 +1,7 @@
 /* test_tables.c - a user's tables: drawn from, fitted to, refused. */
-#include "population/compare.h"
-#include "population/row.h"
+#include "audit/compare.h"
 #include "population/tables.h"
+#include "rows/row.h"
 #include "tests/unit/population.h"
 
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* test_text_hash.c - what counts as the same text. */
-#include "population/text_hash.h"
+#include "prose/text_hash.h"
 
 #include "common/hash.h"
 #include "tests/co_test.h"

@@ -1,6 +1,6 @@
 /* test_words.c - a user's phrases travel in the recipe, and change texts. */
 #include "job/recipe.h"
-#include "population/generator.h"
+#include "rows/generator.h"
 #include "tests/co_test.h"
 
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* test_work.c - schooling and work of drawn people against the source tables,
  * and what may never be drawn. */
-#include "population/expected.h"
+#include "audit/expected.h"
 #include "tests/unit/population.h"
 
 #include <math.h>

@@ -1,7 +1,7 @@
 /* test_world.c - people of all countries: what is known of them, and null
  * for what is not. */
-#include "population/compare.h"
-#include "population/row.h"
+#include "audit/compare.h"
+#include "rows/row.h"
 #include "tests/unit/population.h"
 
 #include <string.h>

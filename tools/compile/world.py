@@ -8,7 +8,7 @@ AGE_GROUPS = [(a, a + 4) for a in range(0, 100, 5)]
 RANK_ONE = 1 << 20          # weight of a name is RANK_ONE / (rank + RANK_ADD)
 RANK_ADD = 2
 NO_LIST = 0xffff
-TEXT_MAX = 46               # bytes; population/facts.c makes room for these
+TEXT_MAX = 46               # bytes; prose/facts.c makes room for these
 # Parts of 95-99 at 95, 96, 97, 98 and 99; 100 and over is 99 too.
 OLD = (5, 4, 3, 2, 1)
 

@@ -5,7 +5,7 @@
  *
  * Payload, a msgpack map: 1 start u64, 2 count u32, 3 take u32 (at most so many
  * of the accepted become rows), 4 skip bin (a bit a candidate: no row for
- * those). The result is population/range.h's; with hashes of the texts where
+ * those). The result is rows/range.h's; with hashes of the texts where
  * the recipe dedups. */
 #include "worker/recipes.h"
 #include "worker/services/services.h"

@@ -1,0 +1,338 @@
+/* dataset_card.c - see dataset_card.h. */
+#include "rows/dataset_card.h"
+#include "common/json.h"
+#include "rows/columns.h"
+#include "rows/generator.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Candidates tried for an example; conditions may reject nearly all. */
+enum { EXAMPLE_TRIES = 100000, THOUSANDS_BYTES = 32 };
+
+/* "1,234,567"; to has THOUSANDS_BYTES. */
+static const char *
+thousands(uint64_t v, char *to)
+{
+    char digits[24];
+    size_t n, at = 0;
+
+    n = (size_t)snprintf(digits, sizeof digits, "%llu", (unsigned long long)v);
+    for (size_t i = 0; i < n; i++) {
+        if (i && (n - i) % 3 == 0) to[at++] = ',';
+        to[at++] = digits[i];
+    }
+    to[at] = 0;
+    return to;
+}
+
+/* --- front matter ------------------------------------------------------ */
+
+static const char *
+size_category(uint64_t rows)
+{
+    static const struct {
+        uint64_t below;
+        const char *name;
+    } sizes[] = {
+        {1000, "n<1K"},
+        {10000, "1K<n<10K"},
+        {100000, "10K<n<100K"},
+        {1000000, "100K<n<1M"},
+        {10000000, "1M<n<10M"},
+        {100000000, "10M<n<100M"},
+        {1000000000, "100M<n<1B"},
+        {10000000000, "1B<n<10B"},
+        {100000000000, "10B<n<100B"},
+        {1000000000000, "100B<n<1T"},
+    };
+
+    for (size_t i = 0; i < co_countof(sizes); i++) {
+        if (rows < sizes[i].below) return sizes[i].name;
+    }
+    return "n>1T";
+}
+
+static void
+put_front(const struct dataset_facts *f, struct co_buf *out)
+{
+    co_buf_printf(out,
+                  "---\n"
+                  "pretty_name: %s\n"
+                  "license: cc-by-4.0\n"
+                  "language:\n- en\n"
+                  "size_categories:\n- %s\n"
+                  "task_categories:\n- text-generation\n"
+                  "tags:\n- synthetic\n- personas\n- demographics\n"
+                  "configs:\n- config_name: default\n  data_files: "
+                  "part-*.jsonl.zst\n"
+                  "---\n\n",
+                  f->name, size_category(f->rows));
+}
+
+/* --- what is in it ----------------------------------------------------- */
+
+static void
+put_summary(const struct dataset_facts *f, struct co_buf *out)
+{
+    char rows[THOUSANDS_BYTES], bytes[THOUSANDS_BYTES];
+
+    co_buf_printf(out, "# %s\n\n", f->name);
+    co_buf_printf(
+        out,
+        "%s synthetic people%s, made by %s from published statistics. Nobody "
+        "in here exists: every value is drawn from the tables named below, "
+        "jointly where a joint table exists, and the texts are built from the "
+        "values. A likeness to a living person is chance.\n\n",
+        thousands(f->rows, rows),
+        f->level == ROW_TEXTS ? " with texts about them" : "", CO_PROGRAM);
+    co_buf_printf(
+        out,
+        "%llu file%s `part-*.jsonl.zst` (JSON lines, zstd), %s bytes a row "
+        "uncompressed. `MANIFEST.json` has their hashes, `report.json` all "
+        "figures of the audit.\n\n",
+        (unsigned long long)f->files, f->files == 1 ? "" : "s",
+        thousands(f->rows ? f->raw_bytes / f->rows : 0, bytes));
+}
+
+/* The first row that the conditions accept, parsed; NULL when none is near. */
+static json_t *
+example_row(const struct dataset_facts *f)
+{
+    struct co_buf line;
+    struct person p;
+    json_t *row = NULL;
+
+    co_buf_init(&line, ROW_MAX_BYTES);
+    for (uint64_t i = 0; i < EXAMPLE_TRIES && !row; i++) {
+        sampler_draw(f->sampler, i, &p);
+        if (!sampler_accepts(f->sampler, &p)) continue;
+        row_write(f->sampler, &p, f->level, &line);
+        row = json_loadb((const char *)line.data, line.len, 0, NULL);
+        break;
+    }
+    co_buf_fini(&line);
+    return row;
+}
+
+static void
+put_columns(json_t *row, struct co_buf *out)
+{
+    const char *key;
+    json_t *value;
+
+    co_buf_puts(out, "## Columns\n\n| column | type | meaning | source |\n"
+                     "|---|---|---|---|\n");
+    json_object_foreach(row, key, value)
+    {
+        const struct column *c = column_find(key);
+
+        (void)value;
+        if (!c) continue; /* a test finds it */
+        co_buf_printf(out, "| `%s` | %s | %s | %s |\n", c->name, c->type,
+                      c->meaning, c->source);
+    }
+    co_buf_puts(
+        out,
+        "\n`zipcode` is null in every row: no table ties postal codes to the "
+        "places and people used here, and a code made up would look like a "
+        "fact. The column stays, so that readers of Nemotron-Personas find "
+        "every name they know.\n\n");
+}
+
+static void
+put_example(json_t *row, struct co_buf *out)
+{
+    char *text = json_dumps(row, JSON_INDENT(2));
+
+    if (!text) return;
+    co_buf_puts(out, "## A row\n\n```json\n");
+    co_buf_puts(out, text);
+    co_buf_puts(out, "\n```\n\n");
+    free(text);
+}
+
+/* --- audit ------------------------------------------------------------- */
+
+static void
+put_joints(const struct dataset_facts *f, struct co_buf *out)
+{
+    char n[THOUSANDS_BYTES];
+
+    co_buf_puts(out,
+                "## Audit\n\nTV is the total variation between the rows and "
+                "their target: the share of people who would have to change "
+                "cells. The floor is what exact independent draws of as many "
+                "people show on average, z how many standard deviations the "
+                "rows lie above it: up to 3 is noise, and stratified draws "
+                "lie below 0. V is the change in Cramer's V, the strength of "
+                "association, beyond noise.\n\n"
+                "| joint | people | cells | TV | floor | z | JS | V |\n"
+                "|---|---|---|---|---|---|---|---|\n");
+    for (unsigned id = 0; id < JOINT_COUNT; id++) {
+        const struct comparison *c = &f->figures->joints[id];
+        const struct joint *joint = joint_get((enum joint_id)id);
+
+        if (c->cells == 0 || c->target == EXPECTED_NONE) continue;
+        co_buf_printf(out, "| %s (%s)%s | %s | %u | %.5f | %.5f | %.1f | %.5f ",
+                      joint_name(f->joints, (enum joint_id)id), joint->who,
+                      c->target == EXPECTED_EXACT ? "" : ", about",
+                      thousands(c->n, n), c->cells, c->tv, c->floor, c->z,
+                      c->js);
+        if (joint->column) co_buf_puts(out, "| - |\n");
+        if (!joint->column) co_buf_printf(out, "| %+.4f |\n", c->v_change);
+    }
+    co_buf_putc(out, '\n');
+}
+
+static void
+put_rules(const struct dataset_facts *f, struct co_buf *out)
+{
+    uint64_t broken = 0;
+    unsigned n = 0;
+    char rows[THOUSANDS_BYTES];
+
+    for (unsigned id = 0; id < RULE_COUNT; id++) {
+        n += rule_speaks(f->joints->m, (enum rule_id)id);
+        broken += f->figures->broken[id];
+    }
+    co_buf_printf(out,
+                  "%u hard rules (%s) were checked on each of %s rows: ", n,
+                  f->joints->m->world ? "the city lies in the country ..."
+                                      : "a doctor has the degree, nobody is "
+                                        "married under 18 ...",
+                  thousands(f->figures->rows, rows));
+    if (broken == 0) {
+        co_buf_puts(out, "none fails.\n\n");
+        return;
+    }
+    co_buf_puts(out, "these fail:\n\n");
+    for (unsigned id = 0; id < RULE_COUNT; id++) {
+        if (!f->figures->broken[id]) continue;
+        co_buf_printf(out, "- %s On %s rows.\n",
+                      rule_get((enum rule_id)id)->text,
+                      thousands(f->figures->broken[id], rows));
+    }
+    co_buf_putc(out, '\n');
+}
+
+static void
+put_lags(const struct dataset_facts *f, struct co_buf *out)
+{
+    const struct lags_result *most = NULL;
+    unsigned which = 0;
+    char rows[THOUSANDS_BYTES];
+
+    for (unsigned id = 0; id < ATTR_COUNT; id++) {
+        const struct lags_result *r = &f->figures->lags[id];
+
+        if (!r->n ||
+            (most && fabs(r->r / r->noise) <= fabs(most->r / most->noise))) {
+            continue;
+        }
+        most = r;
+        which = id;
+    }
+    if (!most) return;
+    co_buf_printf(out,
+                  "Neighbouring rows: over lags 1-50 of every column, on %s "
+                  "sampled rows, the largest autocorrelation against its "
+                  "noise is %.4f (`%s`, lag %u; noise %.4f).\n\n",
+                  thousands(most->n, rows), most->r,
+                  attribute_get((enum attribute_id)which)->name, most->lag,
+                  most->noise);
+}
+
+static void
+put_findings(const struct dataset_facts *f, struct co_buf *out)
+{
+    if (!f->n_findings) return;
+    co_buf_puts(out, "### What could be better\n\n");
+    for (unsigned i = 0; i < f->n_findings; i++) {
+        co_buf_printf(out, "- %s. *Do*: %s. *Expect*: %s.\n",
+                      f->findings[i].cause, f->findings[i].action,
+                      f->findings[i].effect);
+    }
+    co_buf_putc(out, '\n');
+}
+
+/* --- where it is from -------------------------------------------------- */
+
+static void
+put_chapter(const struct dataset_facts *f, const char *section,
+            const char *title, struct co_buf *out)
+{
+    struct model_text t = model_document(sampler_model(f->sampler), section);
+
+    if (!t.data) return;
+    co_buf_printf(out, "## %s\n\n", title);
+    co_buf_append(out, t.data, t.len);
+    co_buf_putc(out, '\n');
+}
+
+static void
+put_sources(const struct dataset_facts *f, struct co_buf *out)
+{
+    put_chapter(f, "doc.sources", "Sources and licences", out);
+    co_buf_puts(out,
+                "The front matter names the licence of the source that asks "
+                "for the most: whoever passes the rows on keeps the notices "
+                "above with them.\n\n");
+}
+
+static void
+put_limits(struct co_buf *out)
+{
+    co_buf_puts(
+        out,
+        "## Uses and limits\n\nGood for test data, prompts, simulations and "
+        "studies that need people in realistic proportions. Not for "
+        "statements about real persons or for measuring a population: the "
+        "tables themselves do that better. What the tables do not join is "
+        "independent here (see above), so real associations beyond them are "
+        "missing. The texts are composed from phrases; they repeat forms "
+        "more than people would.\n\n");
+}
+
+static void
+put_regenerate(const struct dataset_facts *f, struct co_buf *out)
+{
+    const struct model *m = sampler_model(f->sampler);
+
+    co_buf_printf(
+        out,
+        "## The same rows again\n\nRows are a function of the recipe and the "
+        "seed, whatever the number of workers. With %s, generator version "
+        "%d, population model %016llx and the job file that holds this "
+        "recipe (hash %016llx):\n\n```json\n",
+        CO_PROGRAM, GENERATOR_VERSION, (unsigned long long)model_hash(m),
+        (unsigned long long)f->recipe_hash);
+    co_buf_append(out, f->recipe, f->recipe_len);
+    co_buf_printf(out,
+                  "\n```\n\nrun `%s run JOB.yaml --rows %llu`, and compare "
+                  "`MANIFEST.json`. More rows extend the corpus: the first "
+                  "ones stay.\n",
+                  CO_PROGRAM, (unsigned long long)f->rows);
+}
+
+void
+dataset_card_write(const struct dataset_facts *f, struct co_buf *out)
+{
+    json_t *row = example_row(f);
+
+    put_front(f, out);
+    put_summary(f, out);
+    if (row) put_columns(row, out);
+    if (row) put_example(row, out);
+    put_joints(f, out);
+    put_rules(f, out);
+    put_lags(f, out);
+    put_findings(f, out);
+    put_sources(f, out);
+    put_chapter(f, "doc.left.out", "Whom the sources leave out", out);
+    put_chapter(f, "doc.assumed", "What is assumed", out);
+    put_limits(out);
+    put_regenerate(f, out);
+    json_decref(row);
+}
