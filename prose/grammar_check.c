@@ -259,39 +259,67 @@ prepare_guards(struct checker *c)
     return CO_OK;
 }
 
-/* Whether some value of each class that excludes others meets the value. */
+/* Takes out what none of the class's open values meets; true if it did. */
 static bool
-value_lives(const struct checker *c, const struct box *box, uint32_t bit)
+box_keep_met(const struct checker *c, struct box *box, unsigned class)
 {
-    uint32_t left = c->related[c->class_of[bit]];
+    struct box met = {{0}};
+    uint64_t lost = 0;
 
-    while (left) {
-        unsigned k = (unsigned)__builtin_ctz(left);
+    for (uint32_t w = 0; w < TAG_WORDS; w++) {
+        uint64_t left = box->open[w] & c->class_bits[class].open[w];
 
-        if (!box_meets(box, &c->meets[bit], &c->class_bits[k])) return false;
-        left &= left - 1;
+        for (; left; left &= left - 1) {
+            uint32_t bit = w * 64 + (uint32_t)__builtin_ctzll(left);
+
+            lost = 0;
+            for (int i = 0; i < TAG_WORDS; i++) {
+                met.open[i] |= c->meets[bit].open[i];
+                lost |= box->open[i] & ~met.open[i];
+            }
+            if (lost == 0) return false;
+        }
+    }
+    for (int i = 0; i < TAG_WORDS; i++) {
+        box->open[i] &= met.open[i];
     }
     return true;
 }
 
-/* Takes out values that meet nobody. False: nobody is left. */
-static bool
-box_prune(const struct checker *c, struct box *box)
+/* Classes that limit others and of which a lacks values that b has. */
+static uint32_t
+classes_lost(const struct checker *c, const struct box *a, const struct box *b)
 {
-    bool changed;
+    uint32_t classes = 0;
 
-    do {
-        changed = false;
-        for (uint32_t w = 0; w < TAG_WORDS; w++) {
-            for (uint64_t left = box->open[w]; left; left &= left - 1) {
-                uint32_t bit = w * 64 + (uint32_t)__builtin_ctzll(left);
+    for (uint32_t w = 0; w < TAG_WORDS; w++) {
+        uint64_t lost = ~a->open[w] & b->open[w];
 
-                if (value_lives(c, box, bit)) continue;
-                box->open[w] &= ~(UINT64_C(1) << bit % 64);
-                changed = true;
-            }
+        while (lost) {
+            unsigned k = c->class_of[w * 64 + (uint32_t)__builtin_ctzll(lost)];
+
+            if (c->related[k]) classes |= 1U << k;
+            lost &= ~c->class_bits[k].open[w];
         }
-    } while (changed);
+    }
+    return classes;
+}
+
+/* Takes out values that meet nobody, from a box that lost values since `full`
+ * was so pruned: only classes that lost some are looked at. False: nobody is
+ * left. */
+static bool
+box_prune(const struct checker *c, struct box *box, const struct box *full)
+{
+    uint32_t left = classes_lost(c, box, full);
+
+    while (left) {
+        unsigned k = (unsigned)__builtin_ctz(left);
+        struct box before = *box;
+
+        left &= left - 1;
+        if (box_keep_met(c, box, k)) left |= classes_lost(c, box, &before);
+    }
     for (unsigned k = 0; k < CLASS_COUNT; k++) {
         if (!box_meets(box, &c->whole, &c->class_bits[k])) return false;
     }
@@ -353,11 +381,11 @@ best_guard(const struct checker *c, uint32_t list, const struct box *box,
     return best;
 }
 
-/* Whether the list has an alternative for everyone in the box; if not, the
- * example is a box of which nobody has one. */
+/* Whether the list has an alternative for everyone in the box, which is cut
+ * from `full`; if not, the example is a box of which nobody has one. */
 static bool
 // NOLINTNEXTLINE(misc-no-recursion): each cut has fewer values
-covers(struct checker *c, uint32_t list, struct box box)
+covers(struct checker *c, uint32_t list, struct box box, const struct box *full)
 {
     const struct grammar_guard *guard = NULL;
     unsigned class = 0;
@@ -365,7 +393,7 @@ covers(struct checker *c, uint32_t list, struct box box)
     struct box in, out;
 
     if (limits == 0) return true;
-    if (!box_prune(c, &box)) return true;
+    if (!box_prune(c, &box, full)) return true;
     limits = best_guard(c, list, &box, &guard, &class);
     if (limits == 0) return true;
     if (limits == CLASS_COUNT || ++c->steps > BOX_STEPS_MAX) {
@@ -379,7 +407,7 @@ covers(struct checker *c, uint32_t list, struct box box)
         in.open[i] &= ~denied;
         out.open[i] &= ~(c->class_bits[class].open[i] & ~denied);
     }
-    return covers(c, list, in) && covers(c, list, out);
+    return covers(c, list, in, &box) && covers(c, list, out, &box);
 }
 
 /* --- messages ------------------------------------------------------------- */
@@ -463,7 +491,7 @@ check_fact(struct checker *c, uint32_t item, enum fact f, const struct box *box)
             without.open[bit / 64] &= ~(UINT64_C(1) << bit % 64);
         }
     }
-    if (!box_prune(c, &without)) return CO_OK;
+    if (!box_prune(c, &without, box)) return CO_OK;
     return fail_fact(c, item, fact, &without);
 }
 
@@ -521,13 +549,13 @@ check_list(struct checker *c, uint32_t list, struct box box,
     if (!first_visit(c, list, &box)) return CO_OK;
     l->used = 1;
     c->steps = 0;
-    if (!covers(c, list, box)) return fail_empty(c, at, list);
+    if (!covers(c, list, box, &box)) return fail_empty(c, at, list);
     for (uint32_t i = 0; i < l->items && !err; i++) {
         uint32_t item = c->g->by_list[l->first + i];
         struct box inside =
             box_guarded(&box, &c->g->guards[c->g->items[item].guard]);
 
-        if (c->g->items[item].guard == 0 || box_prune(c, &inside)) {
+        if (c->g->items[item].guard == 0 || box_prune(c, &inside, &box)) {
             err = check_item(c, item, &inside);
         }
     }
@@ -548,7 +576,7 @@ column_box(const struct checker *c, uint32_t from_age)
 
         box.open[bit / 64] &= ~(UINT64_C(1) << bit % 64);
     }
-    (void)box_prune(c, &box);
+    (void)box_prune(c, &box, &c->whole);
     return box;
 }
 
