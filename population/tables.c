@@ -498,6 +498,14 @@ find_support(const struct model *m, enum model_replace which, uint32_t values,
     }
 }
 
+/* Whether rows are of a band of ages, which stand last; a table that is given
+ * nothing, or no age, is of all ages. */
+static bool
+has_ages(const struct user_table *t)
+{
+    return t->n_keys > 0 && t->keys[t->n_keys - 1] == ATTR_AGE;
+}
+
 /* A weight that no age of the row can have is a mistake. */
 static enum co_err
 check_possible(const struct model *m, const struct user_table *t, uint32_t r,
@@ -509,7 +517,7 @@ check_possible(const struct model *m, const struct user_table *t, uint32_t r,
 
     if (attribute_find(t->name, &id)) return CO_INVALID;
     band_of(t, row, &from, &to);
-    if (t->keys[t->n_keys - 1] != ATTR_AGE) to = MODEL_AGES - 1;
+    if (!has_ages(t)) to = MODEL_AGES - 1;
     for (uint32_t v = 0; v < t->n_weights; v++) {
         struct model_text label = attribute_label(m, id, v);
         bool can = row[table_key_ints(t) + v] == 0;
@@ -556,11 +564,10 @@ fill_replaced(const struct user_table *t, uint32_t r,
               struct co_diag *diag)
 {
     const uint32_t *row = t->rows + (size_t)r * table_stride(t);
-    bool banded = t->n_keys && t->keys[t->n_keys - 1] == ATTR_AGE;
     uint32_t from = 0, last = MODEL_AGES - 1;
     enum co_err err = CO_OK;
 
-    if (banded) band_of(t, row, &from, &last);
+    if (has_ages(t)) band_of(t, row, &from, &last);
     for (uint32_t age = from; age <= last && !err; age++) {
         uint32_t cell = 0;
         uint32_t *made = to->weights + (size_t)to->rows * to->values;
@@ -591,7 +598,7 @@ make_replaced(const struct model *m, const struct user_table *t,
     to->n_keys = t->n_keys;
     err = lookup_size(m, t, to, &cells, diag);
     if (err) return err;
-    if (t->n_keys == 0 || t->keys[t->n_keys - 1] != ATTR_AGE) {
+    if (!has_ages(t)) {
         to->keys[to->n_keys] = ATTR_AGE; /* rules differ by age */
         to->sizes[to->n_keys++] = MODEL_AGES;
         cells *= MODEL_AGES;

@@ -243,6 +243,28 @@ a_replaced_table_is_drawn_but_marries_no_child(void **state)
 }
 
 static void
+a_table_of_everybody_is_drawn_at_the_ages_that_can(void **state)
+{
+    uint32_t rows[] = {0, TABLE_SUM, 0, 0, 0, 0};
+    struct user_table t = marital(rows, 1);
+    struct model *own;
+    struct sampler *s;
+
+    (void)state;
+    t.n_keys = t.n_given = 0;
+    own = given(&t, 1);
+    s = given_sampler(own, 42, NULL, 0);
+    for (uint64_t i = 0; i < 1000; i++) {
+        struct person p;
+
+        sampler_draw(s, i, &p);
+        assert_int_equal(p.marital == MARITAL_MARRIED, p.age >= 18);
+    }
+    sampler_free(s);
+    model_free(own);
+}
+
+static void
 a_row_that_nobody_can_fulfil_is_refused(void **state)
 {
     uint32_t rows[] = {0, 12, HALF, HALF, 0, 0, 0, 0};
@@ -495,6 +517,7 @@ main(void)
         cmocka_unit_test(a_column_may_stand_on_another),
         cmocka_unit_test(the_audit_compares_a_column_with_its_table),
         cmocka_unit_test(a_replaced_table_is_drawn_but_marries_no_child),
+        cmocka_unit_test(a_table_of_everybody_is_drawn_at_the_ages_that_can),
         cmocka_unit_test(a_row_that_nobody_can_fulfil_is_refused),
         cmocka_unit_test(replaced_employment_keeps_the_rules),
         cmocka_unit_test(the_joint_is_fitted_to_margins),
