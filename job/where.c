@@ -374,14 +374,20 @@ normalise_labels(struct where_item *item, const struct model *m,
     return CO_OK;
 }
 
-/* A bound that excludes nobody goes away. */
+/* A bound that excludes nobody goes away. One of them stays for an income:
+ * it excludes who has none. */
 static void
 normalise_bounds(struct where_item *item, const struct model *m)
 {
     int64_t top = (int64_t)attribute_values(m, item->id) - 1;
 
+    if (top < 0) return; /* this population has no such number: refused later */
     if (item->has_min && item->min == 0) item->has_min = false;
     if (item->has_max && item->max >= top) item->has_max = false;
+    if (item->id == ATTR_INCOME && !item->has_max && !item->has_min) {
+        item->has_min = true;
+        item->min = 0;
+    }
 }
 
 enum co_err
