@@ -1,6 +1,7 @@
 /* manifest.c - see manifest.h. The map is read twice: for what it says of
  * itself before a model is open, for its tables after. */
 #include "job/manifest.h"
+#include "common/fs.h"
 #include "common/yaml.h"
 
 #include <stdio.h>
@@ -75,6 +76,20 @@ read_head(struct manifest *f, struct co_diag *diag)
     return err;
 }
 
+/* Only a regular file: a daemon must not wait for who writes into a FIFO. */
+static enum co_err
+load(const char *path, struct co_yaml **ret_root, struct co_diag *diag)
+{
+    co_auto(co_buf_fini) struct co_buf text;
+    enum co_err err;
+
+    co_buf_init(&text, CO_YAML_FILE_MAX);
+    err = co_fs_read_file(path, CO_YAML_FILE_MAX, &text, diag);
+    if (err) return err;
+    return co_yaml_load_text((const char *)text.data, text.len, path, ret_root,
+                             diag);
+}
+
 enum co_err
 manifest_open(const char *dir, struct manifest **ret, struct co_diag *diag)
 {
@@ -88,7 +103,7 @@ manifest_open(const char *dir, struct manifest **ret, struct co_diag *diag)
     }
     if (f) f->dir = strdup(dir);
     if (!f || !f->dir) return co_fail(diag, CO_NOMEM, "out of memory");
-    err = co_yaml_load_file(path, &f->root, diag);
+    err = load(path, &f->root, diag);
     if (!err) err = read_head(f, diag);
     if (err) return err;
     *ret = co_take(&f);

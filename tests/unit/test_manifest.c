@@ -235,6 +235,22 @@ assert_refused(struct fixture *f, const char *manifest, const char *tsv,
 }
 
 static void
+a_manifest_that_is_a_fifo_is_refused_and_not_waited_for(void **state)
+{
+    const struct fixture *f = *state;
+    char path[128];
+
+    (void)snprintf(path, sizeof path, "%s/manifest.yaml", f->dir);
+    (void)unlink(path);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    (void)alarm(10); /* waiting fails the test, not the run of all tests */
+    assert_null(recipe_with(f, ""));
+    (void)alarm(0);
+    assert_int_equal(unlink(path), 0);
+    assert_non_null(strstr(diag.text, "it is not a regular file"));
+}
+
+static void
 each_mistake_is_told_with_file_and_line(void **state)
 {
 #define TSV "sex\tage\tvalue\tweight\n"
@@ -379,6 +395,8 @@ main(void)
         cmocka_unit_test(the_order_of_lines_and_the_scale_do_not_matter),
         cmocka_unit_test(a_worker_draws_the_same_from_the_recipe_alone),
         cmocka_unit_test(hostile_tables_in_recipes_are_refused),
+        cmocka_unit_test(
+            a_manifest_that_is_a_fifo_is_refused_and_not_waited_for),
         cmocka_unit_test(each_mistake_is_told_with_file_and_line),
         cmocka_unit_test(tables_too_large_for_a_recipe_are_refused),
         cmocka_unit_test(the_example_is_whole),
