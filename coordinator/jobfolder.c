@@ -105,44 +105,55 @@ folder_paths(const char *dir, struct jobfolder *f, struct co_diag *diag)
     return CO_OK;
 }
 
-/* The names of what is there, "" when the folder has no corpus. */
-static void
-corpus_in(const char *dir, char *names, size_t size)
+/* Whether a run would write over this file: a shard, or what it puts beside
+ * them at its end. (job.yaml is no sign: a daemon lays it down beforehand.) */
+static bool
+would_overwrite(const char *name)
 {
+    static const char *const ends[] = {"MANIFEST.json", "README.md",
+                                       "report.json"};
     static const char shard[] = "part-", end[] = ".jsonl.zst";
+    size_t len = strlen(name);
+
+    for (size_t i = 0; i < co_countof(ends); i++) {
+        if (strcmp(name, ends[i]) == 0) return true;
+    }
+    return strncmp(name, shard, sizeof shard - 1) == 0 && len >= sizeof end &&
+           strcmp(name + len - (sizeof end - 1), end) == 0;
+}
+
+/* The names of what would be lost, "" when that is nothing. */
+static void
+files_in(const char *dir, char *names, size_t size)
+{
     DIR *d = opendir(dir);
     struct dirent *entry;
     unsigned n = 0;
 
     names[0] = '\0';
     while (d && n < NAMED_MAX && (entry = readdir(d))) {
-        const char *name = entry->d_name;
-        size_t len = strlen(name);
         size_t used = strlen(names);
 
-        if (strcmp(name, "MANIFEST.json") != 0 &&
-            (strncmp(name, shard, sizeof shard - 1) != 0 || len < sizeof end ||
-             strcmp(name + len - (sizeof end - 1), end) != 0)) {
-            continue;
-        }
+        if (!would_overwrite(entry->d_name)) continue;
         (void)snprintf(names + used, size - used, "%s%s", n++ ? ", " : "",
-                       name);
+                       entry->d_name);
     }
     if (d) (void)closedir(d);
 }
 
-/* Shards whose journal is gone cannot be continued, only overwritten. */
+/* Shards whose journal is gone cannot be continued, only overwritten; a
+ * README.md that no run wrote is somebody's own. */
 static enum co_err
-refuse_corpus(const struct jobfolder *f, struct co_diag *diag)
+refuse_files(const struct jobfolder *f, struct co_diag *diag)
 {
     char names[NAMED_MAX * (NAME_MAX + 3)];
 
-    corpus_in(f->dir, names, sizeof names);
+    files_in(f->dir, names, sizeof names);
     if (!names[0]) return CO_OK;
     return co_fail(diag, CO_MISMATCH,
-                   "%s holds a corpus (%s ...) but no journal: its files would "
-                   "be overwritten. Choose another folder with --out DIR, or "
-                   "move them away",
+                   "%s holds %s but no journal of a run: that would be "
+                   "overwritten. Choose another folder with --out DIR, or "
+                   "move it away",
                    f->dir, names);
 }
 
@@ -156,8 +167,8 @@ jobfolder_open(const struct jobfolder_wish *wish, struct jobfolder *ret_folder,
     if (!err) err = co_fs_lock(f.dir, &f.lock_fd, diag);
     if (!err) err = identity_read(f.journal_dir, &f.identity, diag);
     if (!err) {
-        err = f.identity.found ? compare(wish, &f, diag)
-                               : refuse_corpus(&f, diag);
+        err =
+            f.identity.found ? compare(wish, &f, diag) : refuse_files(&f, diag);
     }
     if (!err) {
         err = identity_wanted(wish, &f.identity);

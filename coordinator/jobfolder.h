@@ -32,8 +32,9 @@ struct jobfolder_wish {
 
 /* Makes the folder if missing, locks it, reads its journal's identity.
  * CO_BUSY      another process works in it
- * CO_MISMATCH  another recipe, fewer rows, or a corpus without its journal:
- *              diag says what differs
+ * CO_MISMATCH  another recipe, fewer rows, a corpus without its journal, or
+ *              somebody's own README.md or report.json: diag says what
+ *              differs
  * CO_DAMAGED   the journal: diag says what to do
  * CO_DENIED, CO_NOSPACE, ...  the folder cannot be used: diag says why */
 co_must_use enum co_err jobfolder_open(const struct jobfolder_wish *wish,

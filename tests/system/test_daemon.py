@@ -136,7 +136,7 @@ class Coordinator(harness.SystemTest):
             f.write("rows")
         code, log = self.run_once(self.bench.job(300))
         self.assertEqual(code, 1, log)
-        self.assertIn("holds a corpus (part-00000.jsonl.zst", log)
+        self.assertIn("holds part-00000.jsonl.zst but no journal", log)
         self.assertEqual(sorted(os.listdir(self.bench.path("out"))), [".lock", "part-00000.jsonl.zst"])
 
     def test_only_a_bad_job_file_is_2_a_missing_model_is_1(self):

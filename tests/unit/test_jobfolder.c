@@ -196,10 +196,10 @@ another_recipe_fewer_rows_or_other_shards_are_refused(void **state)
 }
 
 static void
-a_corpus_without_its_journal_is_refused(void **state)
+what_no_journal_vouches_for_is_not_overwritten(void **state)
 {
-    static const char *const files[] = {"MANIFEST.json",
-                                        "part-00003.jsonl.zst"};
+    static const char *const files[] = {"MANIFEST.json", "part-00003.jsonl.zst",
+                                        "README.md", "report.json"};
     struct fixture *f = *state;
 
     for (size_t i = 0; i < co_countof(files); i++) {
@@ -230,7 +230,7 @@ main(void)
         T(what_comes_after_done_begins_the_job_anew),
         T(a_checkpoint_alone_tells_whose_it_is),
         T(another_recipe_fewer_rows_or_other_shards_are_refused),
-        T(a_corpus_without_its_journal_is_refused),
+        T(what_no_journal_vouches_for_is_not_overwritten),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
