@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define PROGRAM CO_PROGRAM " export"
 
@@ -153,6 +154,37 @@ check_room(const struct export_config *cfg, const struct outdir *dir,
                    cfg->to, dir->raw_bytes, room);
 }
 
+/* What a run wrote is not replaced by what is made of it: the rows, and all
+ * else by which the folder is one of a run. */
+static enum co_err
+check_target(const struct export_config *cfg, const struct outdir *dir,
+             struct co_diag *diag)
+{
+    static const char *const own[] = {"MANIFEST.json", "README.md",
+                                      "report.json",   "run.json",
+                                      "job.yaml",      ".lock"};
+    const char *slash = strrchr(cfg->to, '/');
+    const char *name = slash ? slash + 1 : cfg->to;
+    bool refused = strncmp(name, "part-", 5) == 0;
+    char parent[1100];
+    struct stat a, b;
+
+    for (size_t i = 0; i < co_countof(own); i++) {
+        refused |= strcmp(name, own[i]) == 0;
+    }
+    (void)snprintf(parent, sizeof parent, "%.*s",
+                   slash ? (int)(slash - cfg->to + 1) : 1,
+                   slash ? cfg->to : ".");
+    if (!refused || stat(parent, &a) || stat(dir->dir, &b) ||
+        a.st_dev != b.st_dev || a.st_ino != b.st_ino) {
+        return CO_OK;
+    }
+    return co_fail(diag, CO_USAGE,
+                   "--to %s: this file belongs to the corpus; choose another "
+                   "name",
+                   cfg->to);
+}
+
 static enum co_err
 write_head(struct export *x, const struct select *s, struct co_diag *diag)
 {
@@ -248,6 +280,7 @@ cmd_export(int argc, char **argv)
     (void)signal(SIGPIPE, SIG_IGN);
     err = format_of(cfg.format, &format, &diag);
     if (!err) err = outdir_open(co_options_arg(options, 0), &dir, &diag);
+    if (!err) err = check_target(&cfg, dir, &diag);
     if (!err) err = make_select(&cfg, format, dir, &s, &diag);
     if (!err) err = check_room(&cfg, dir, format, &diag);
     /* A file that was begun is to be removed: from here on ^C is a question

@@ -61,8 +61,11 @@ open_temp(struct outfile *o, struct co_diag *diag)
                  0644);
     if (o->fd >= 0) return CO_OK;
     error = errno;
-    (void)co_fail(diag, CO_OK, "%s cannot be made: %s", o->temp,
-                  strerror(error));
+    (void)co_fail(diag, CO_OK, "%s cannot be written, in the folder %s: %s%s",
+                  o->path, o->dir, strerror(error),
+                  error == ENOENT ? ". Make the folder first, or choose "
+                                    "another"
+                                  : "");
     o->temp[0] = '\0'; /* not ours */
     return error == ENOENT || error == ENOTDIR ? CO_USAGE
                                                : co_err_from_errno(error);

@@ -129,6 +129,16 @@ class Corpus(harness.SystemTest):
             del row["provenance"]
         self.assertEqual([json.loads(l) for l in text.splitlines()], [r for r in rows if r["age"] > 50])
 
+    def test_the_corpus_itself_is_not_replaced(self):
+        lines, _ = self.make(500)
+        out = self.bench.path("out")
+        for name in ("part-00000.jsonl.zst", "README.md", "MANIFEST.json"):
+            code, _, err = self.bench.cohort("export", out, "--format", "csv", "--to", os.path.join(out, ".", name))
+            self.assertEqual(code, 2, err)
+            self.assertIn("belongs to the corpus", err)
+        self.assertEqual(self.bench.cohort("export", out, "--format", "jsonl")[1].splitlines(), lines)
+        self.assertEqual(self.bench.cohort("export", out, "--format", "csv", "--to", os.path.join(out, "all.csv"))[0], 0)
+
     def test_what_cannot_be_written_leaves_the_old_file(self):
         self.make(1500)
         out, path = self.bench.path("out"), self.bench.path("x.jsonl")
