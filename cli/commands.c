@@ -121,10 +121,10 @@ help_print(FILE *to)
     co_buf_fini(&out);
 }
 
-/* The two-word commands that begin with word: "journal check, journal
- * repair". Returns whether there are any. */
+/* The two-word commands that begin with word, after lead: "journal check,
+ * journal repair". Returns whether there are any. */
 static bool
-seconds_print(const char *word)
+seconds_print(const char *word, const char *lead, FILE *to)
 {
     bool any = false;
 
@@ -135,13 +135,18 @@ seconds_print(const char *word)
             table[i].name[len] != ' ') {
             continue;
         }
-        (void)fprintf(stderr,
-                      any ? ", %s" : CO_PROGRAM ": which one? There is %s",
-                      table[i].name);
+        (void)fprintf(to, "%s%s", any ? ", " : lead, table[i].name);
         any = true;
     }
-    if (any) (void)fputc('\n', stderr);
+    if (any) (void)fprintf(to, "; each answers --help\n");
     return any;
+}
+
+static bool
+is_help(const char *word)
+{
+    return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 ||
+           strcmp(word, "help") == 0;
 }
 
 static int
@@ -153,7 +158,13 @@ unknown(int argc, char **argv)
         help_print(stderr);
         return CLI_USAGE;
     }
-    if (seconds_print(argv[1])) return CLI_USAGE;
+    if (argc > 2 && is_help(argv[2]) &&
+        seconds_print(argv[1], "There is " CO_PROGRAM " ", stdout)) {
+        return CLI_OK;
+    }
+    if (seconds_print(argv[1], CO_PROGRAM ": which one? There is ", stderr)) {
+        return CLI_USAGE;
+    }
     near = commands_nearest(argv[1]);
     (void)fprintf(stderr,
                   CO_PROGRAM ": there is no command \"%.*s\"%s%s%s "
@@ -161,6 +172,20 @@ unknown(int argc, char **argv)
                   2 * WORD_MAX, argv[1], near ? "; did you mean \"" : ".",
                   near ? near : "", near ? "\"?" : "");
     return CLI_USAGE;
+}
+
+/* `help run` is `run --help`. */
+static int
+help_of(int argc, char **argv)
+{
+    static char flag[] = "--help";
+    char *asked[4] = {argv[0], argv[1], argc > 2 ? argv[2] : flag, flag};
+    int words = 0;
+    const struct cli_command *command = commands_find(argc, argv, &words);
+
+    if (!command) return unknown(3, (char *[]){argv[0], argv[1], flag});
+    asked[words + 1] = flag;
+    return command->run(2, asked + words);
 }
 
 int
@@ -171,8 +196,8 @@ commands_main(int argc, char **argv)
     const struct cli_command *command = commands_find(argc, argv, &words);
 
     if (command) return command->run(argc - words, argv + words);
-    if (strcmp(first, "--help") == 0 || strcmp(first, "-h") == 0 ||
-        strcmp(first, "help") == 0) {
+    if (is_help(first)) {
+        if (argc > 2) return help_of(argc - 1, argv + 1);
         help_print(stdout);
         return CLI_OK;
     }

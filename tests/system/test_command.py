@@ -167,6 +167,16 @@ class Command(harness.SystemTest):
 
     # -- bad calls -------------------------------------------------------------------
 
+    def test_help_is_given_however_it_is_asked_for(self):
+        run = self.bench.cohort("run", "--help")
+        self.assertEqual(run[0], 0)
+        self.assertEqual(self.bench.cohort("help", "run")[:2], run[:2])
+        self.assertIn("journal check", self.bench.cohort("help", "journal", "check")[1])
+        code, text, _ = self.bench.cohort("journal", "--help")
+        self.assertEqual((code, text), (0, "There is cohort journal check, journal repair; each answers --help\n"))
+        self.assertEqual(self.bench.cohort("journal")[0], 2)
+        self.assertEqual(self.bench.cohort("help", "jurnal")[0], 2)
+
     def test_bad_jobs_end_with_2_and_start_nothing(self):
         texts = {
             "sede: 1\n": "seed",
