@@ -127,8 +127,12 @@ expr_lex(const char *text, size_t len, size_t *at, struct token *ret,
         lex_name(p, left, ret);
     } else if (is_digit(*p) || *p == '-') {
         what = lex_number(p, left, ret);
+    } else if (left > 1 && p[0] == '=' && p[1] == '=') {
+        what = "write one = to compare";
     } else if (!lex_sign(p, left, ret)) {
-        what = "this character means nothing here";
+        what = *p == '&'   ? "this character means nothing here: write and"
+               : *p == '|' ? "this character means nothing here: write or"
+                           : "this character means nothing here";
     }
     *at += ret->len;
     if (what) *ret_what = what;

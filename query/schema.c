@@ -6,10 +6,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define ROW_PATH "provenance.row"
 
-enum { NEAR_MAX = 3, LIST_COLUMNS_MAX = 60 };
+enum {
+    NEAR_MAX = 3,
+    LIST_COLUMNS_MAX = 60,
+    NAMES_BYTES = 360, /* of columns in a message */
+};
 
 enum co_err
 schema_new(struct schema **ret_schema)
@@ -157,6 +162,13 @@ schema_nearest(const struct schema *schema, const char *path, size_t len)
     size_t best_far = NEAR_MAX;
 
     for (uint32_t i = 0; i < schema->count; i++) {
+        const char *column = schema->columns[i].path;
+
+        if (strlen(column) == len && strncasecmp(column, path, len) == 0) {
+            return column;
+        }
+    }
+    for (uint32_t i = 0; i < schema->count; i++) {
         size_t far = distance_to(schema->columns[i].path, path, len);
 
         if (far >= best_far || far >= len) continue;
@@ -205,6 +217,11 @@ put_columns(const struct schema *schema, struct co_buf *out)
 
     for (uint32_t i = 0; i < schema->count && n < LIST_COLUMNS_MAX; i++) {
         if (strchr(schema->columns[i].path, '.')) continue;
+        if (out->len > NAMES_BYTES) {
+            co_buf_puts(out, " ...; `" CO_PROGRAM
+                             " query OUT --limit 1 --format jsonl` prints all");
+            return;
+        }
         co_buf_printf(out, "%s%s", between, schema->columns[i].path);
         between = ", ";
         n++;
