@@ -8,7 +8,8 @@
 #include <string.h>
 
 /* Pools up to this size are listed whole in a message. */
-enum { LIST_MAX = 60, NEAR_MAX = 3, WORD_MAX = 48 };
+/* What holds the text is nearer than HELD_MAX, the rest beyond. */
+enum { LIST_MAX = 60, NEAR_MAX = 3, WORD_MAX = 48, HELD_MAX = 1024 };
 
 static enum co_err
 fail_attribute(const struct model *m, struct co_diag *diag, const char *name)
@@ -63,6 +64,39 @@ distance(const char *a, size_t an, const char *b, size_t bn)
     return row[bn];
 }
 
+/* Whether part stands in text, case apart. */
+static bool
+contains(struct model_text text, const char *part, size_t len)
+{
+    for (size_t at = 0; len && at + len <= text.len; at++) {
+        size_t i = 0;
+
+        while (i < len && lower(text.data[at + i]) == lower(part[i])) {
+            i++;
+        }
+        if (i == len) return true;
+    }
+    return false;
+}
+
+/* How far text is from a value. What holds it whole comes first, the shortest
+ * before all ("nurse" means nurses, not a tutor); a country goes by its name
+ * too. */
+static unsigned
+far_from(const struct model *m, enum attribute_id id, uint32_t v,
+         const char *text)
+{
+    size_t len = strlen(text);
+    struct model_text t = attribute_label(m, id, v), name = t;
+    unsigned by_label, by_name;
+
+    if (id == ATTR_COUNTRY) name = model_text(&m->country_name, v);
+    if (contains(name, text, len)) return (unsigned)name.len;
+    by_label = distance(text, len, t.data, t.len);
+    by_name = distance(text, len, name.data, name.len);
+    return HELD_MAX + (by_name < by_label ? by_name : by_label);
+}
+
 /* Appends the labels nearest to text, best first. */
 static void
 list_near(const struct model *m, enum attribute_id id, const char *text,
@@ -72,8 +106,7 @@ list_near(const struct model *m, enum attribute_id id, const char *text,
     unsigned far[NEAR_MAX] = {UINT32_MAX, UINT32_MAX, UINT32_MAX};
 
     for (uint32_t v = 0; v < n; v++) {
-        struct model_text t = attribute_label(m, id, v);
-        unsigned d = distance(text, strlen(text), t.data, t.len);
+        unsigned d = far_from(m, id, v, text);
         int k = NEAR_MAX;
 
         while (k > 0 && far[k - 1] > d) {
@@ -88,7 +121,9 @@ list_near(const struct model *m, enum attribute_id id, const char *text,
         best[k] = v;
     }
     for (int k = 0; k < NEAR_MAX && far[k] != UINT32_MAX; k++) {
-        struct model_text t = attribute_label(m, id, best[k]);
+        struct model_text t = id == ATTR_COUNTRY
+                                  ? model_text(&m->country_name, best[k])
+                                  : attribute_label(m, id, best[k]);
 
         co_buf_printf(out, "%s\"%.*s\"", k ? ", " : "", (int)t.len, t.data);
     }
