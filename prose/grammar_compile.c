@@ -160,6 +160,27 @@ shown_as_array(const char *list)
     return false;
 }
 
+/* Told where the forms are to be added, not where they are used: mostly the
+ * former is the user's line and the latter a shipped one. */
+static enum co_err
+too_few_forms(const struct compiler *c, uint32_t list, uint32_t form)
+{
+    const struct grammar *g = c->b->g;
+    const struct grammar_list *l = &g->lists[list];
+    uint32_t i = 0;
+
+    while (i + 1 < g->n_items &&
+           (g->items[i].list != list || g->items[i].forms >= form)) {
+        i++;
+    }
+    return grammar_fail(c->b, grammar_where(g, i), CO_INVALID,
+                        "this alternative of [%s] has %u of the %u forms that "
+                        "%s:%u uses ({%s.%u}); forms stand behind each other "
+                        "with \" | \" between",
+                        l->name, g->items[i].forms, form, c->where.file,
+                        c->where.line, l->name, form);
+}
+
 static enum co_err
 compile_list(struct compiler *c, const struct slot_text *s, uint32_t list)
 {
@@ -179,13 +200,7 @@ compile_list(struct compiler *c, const struct slot_text *s, uint32_t list)
                             l->name, s->pick, TEXT_PICKS_MIN, TEXT_PICKS_MAX,
                             TEXT_PICKS_MIN);
     }
-    if (form > l->forms) {
-        return grammar_fail(c->b, c->where, CO_INVALID,
-                            "{%s.%u}: some alternative of [%s] has only %u "
-                            "form(s); forms stand behind each other with \" | "
-                            "\" between",
-                            l->name, form, l->name, l->forms);
-    }
+    if (form > l->forms) return too_few_forms(c, list, form);
     err = put_slot(c, s->pick ? CODE_PICK : CODE_LIST, s->article,
                    s->pick ? l->pick + s->pick - 1U : list);
     return err ? err : put_byte(c, (uint8_t)(form - 1));

@@ -115,7 +115,8 @@ a_fault_is_told_with_its_line_and_what_is_allowed(void **state)
         {"[persona]\n{a\n", "\"{a\" is no slot"},
         {"[persona]\nx } y\n", "is no slot"},
         {"[persona]\n{x.2}\n[x]\none | two\nthree\n",
-         "{x.2}: some alternative of [x] has only 1 form"},
+         "mine.txt:5: this alternative of [x] has 1 of the 2 forms that "
+         "mine.txt:2 uses ({x.2})"},
         {"[persona]\n{x:9}\n[x]\none\n", "picks go from 1 to 8"},
         {"[hobbies_and_interests]\n{hobby:4}\n[hobby]\none\n",
          "texts may speak of picks 1 to 3"},
