@@ -122,6 +122,38 @@ one_meaning_has_one_form(void **state)
 }
 
 static void
+a_bound_of_income_excludes_who_has_none(void **state)
+{
+    static const char *const same[] = {"{min: 0}", "{max: 2000000}",
+                                       "{min: 0, max: 1000000}"};
+
+    for (size_t i = 0; i < co_countof(same); i++) {
+        char yaml[300];
+
+        (void)snprintf(yaml, sizeof yaml,
+                       HEAD "population: {where: {income_usd: %s}}\n", same[i]);
+        assert_recipe(*state, yaml, BEFORE "{\"income_usd\":{\"min\":0}}}");
+    }
+}
+
+static void
+a_bound_on_what_a_population_does_not_know_is_refused(void **state)
+{
+    static const char text[] =
+        HEAD "population:\n  where: {income_usd: {max: 30000}}\n";
+    struct model *world = NULL;
+
+    (void)state;
+    assert_int_equal(
+        model_open(CO_SOURCE_DIR "/data/world.model", &diag, &world), CO_OK);
+    assert_null(recipe_text(world, text));
+    assert_non_null(strstr(diag.text,
+                           "us.yaml:6: where: this population has no "
+                           "attribute \"income_usd\""));
+    model_free(world);
+}
+
+static void
 one_mix_has_one_form(void **state)
 {
     static const char *const same[] = {
@@ -439,6 +471,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_recipe_is_canonical_json),
         cmocka_unit_test(one_meaning_has_one_form),
+        cmocka_unit_test(a_bound_of_income_excludes_who_has_none),
+        cmocka_unit_test(a_bound_on_what_a_population_does_not_know_is_refused),
         cmocka_unit_test(one_mix_has_one_form),
         cmocka_unit_test(keys_change_the_recipe_exactly_as_the_table_says),
         cmocka_unit_test(a_recipe_survives_the_way_to_the_worker),
