@@ -56,25 +56,44 @@ origin_part(const struct sampler *s, const struct person *cell, bool limits)
            (allows(s, limits, ATTR_HISPANIC, 0) ? 1 - yes : 0);
 }
 
+/* Without a condition both are whole: half a million cells need no sums. */
+static double
+marital_part(const struct sampler *s, const struct person *p, bool limits)
+{
+    const uint32_t *row;
+    double sum = 0;
+
+    if (!limits || !s->limits[ATTR_MARITAL].on) return 1;
+    row = sampler_marital_row(s, p);
+    for (uint32_t v = 0; v < MARITAL_COUNT; v++) {
+        if (limit_allows(&s->limits[ATTR_MARITAL], v)) sum += row[v];
+    }
+    return sum / ONE;
+}
+
+static double
+employment_part(const struct sampler *s, const struct person *p, bool limits)
+{
+    double sum = 0;
+
+    if (!limits || !s->limits[ATTR_EMPLOYMENT].on) return 1;
+    for (uint32_t v = 0; v < EMPLOY_COUNT; v++) {
+        if (!limit_allows(&s->limits[ATTR_EMPLOYMENT], v)) continue;
+        sum += sampler_employment_share(s, p, v);
+    }
+    return sum / ONE;
+}
+
 struct expected_part
 expected_part(const struct sampler *s, const struct person *p, bool limits)
 {
-    const uint32_t *marital = sampler_marital_row(s, p);
     struct expected_part part = {0, 0, 0};
 
     if (!allows(s, limits, ATTR_EDUCATION, p->education)) return part;
     part.level = sampler_education_row(s, p)[p->education] / ONE *
                  origin_part(s, p, limits);
-    for (uint32_t v = 0; v < MARITAL_COUNT; v++) {
-        if (allows(s, limits, ATTR_MARITAL, v)) part.marital += marital[v];
-    }
-    for (uint32_t v = 0; v < EMPLOY_COUNT; v++) {
-        if (allows(s, limits, ATTR_EMPLOYMENT, v)) {
-            part.employment += sampler_employment_share(s, p, v);
-        }
-    }
-    part.marital /= ONE;
-    part.employment /= ONE;
+    part.marital = marital_part(s, p, limits);
+    part.employment = employment_part(s, p, limits);
     return part;
 }
 
@@ -88,22 +107,23 @@ add_share(const struct joints *j, enum joint_id id, const struct person *p,
 }
 
 /* One cell at one level of education, over the values of an attribute that
- * is drawn given it. */
+ * is drawn given it and is the joint's last dimension: its cells are
+ * neighbours. */
 static void
 add_values(const struct sampler *s, const struct joints *j, enum joint_id id,
            struct person p, double people, double *shares)
 {
     bool marital = spread_of(id) == ATTR_MARITAL;
-    uint32_t n = marital ? MARITAL_COUNT : EMPLOY_COUNT;
+    const uint32_t *row = marital ? sampler_marital_row(s, &p) : NULL;
+    uint32_t n = marital ? MARITAL_COUNT : EMPLOY_COUNT, first;
 
-    for (uint32_t v = 0; v < n; v++) {
-        uint32_t w = marital ? sampler_marital_row(s, &p)[v]
-                             : sampler_employment_share(s, &p, v);
+    p.marital = p.employment = 0;
+    first = joint_cell(j, id, &p);
+    for (uint32_t v = 0; v < n && first != JOINT_NO_CELL; v++) {
+        uint32_t w = row ? row[v] : sampler_employment_share(s, &p, v);
 
         if (!w || !limit_allows(&s->limits[spread_of(id)], v)) continue;
-        p.marital = marital ? (uint8_t)v : p.marital;
-        p.employment = marital ? p.employment : (uint8_t)v;
-        add_share(j, id, &p, people * w / ONE, shares);
+        shares[first + v] += people * w / ONE;
     }
 }
 

@@ -21,18 +21,16 @@ add_arrangements(const struct sampler *s, const struct joints *j,
     for (uint32_t v = 0; v < MARITAL_COUNT; v++) {
         double part = n * share_of(s, p, ATTR_MARITAL, v);
         uint64_t w[HOME_COUNT], sum;
+        uint32_t first;
 
         if (part <= 0) continue;
         p->marital = (uint8_t)v;
         sum = sampler_arrangement_row(s, p, w);
-        for (uint32_t a = 0; a < HOME_COUNT; a++) {
-            uint32_t k;
-
+        p->arrangement = 0; /* the last dimension: cells are neighbours */
+        first = joint_cell(j, id, p);
+        for (uint32_t a = 0; a < HOME_COUNT && first != JOINT_NO_CELL; a++) {
             if (!limit_allows(&s->limits[ATTR_HOUSEHOLD_TYPE], a)) continue;
-            p->arrangement = (uint8_t)a;
-            k = joint_cell(j, id, p);
-            if (k == JOINT_NO_CELL) continue;
-            shares[k] += part * (double)w[a] / (double)sum;
+            shares[first + a] += part * (double)w[a] / (double)sum;
         }
     }
 }
@@ -42,20 +40,21 @@ add_languages(const struct sampler *s, const struct joints *j, enum joint_id id,
               struct person *p, double n, double *shares)
 {
     double hispanic = sampler_hispanic_share(s, p) / 65536.0;
+    uint32_t first;
 
     for (uint32_t h = 0; h < 2; h++) {
         double part = n * (h ? hispanic : 1 - hispanic);
 
         if (!limit_allows(&s->limits[ATTR_HISPANIC], h)) continue;
         p->hispanic = (uint8_t)h;
+        p->language = 0; /* the last dimension: cells are neighbours */
+        first = joint_cell(j, id, p);
+        if (first == JOINT_NO_CELL) continue;
         for (uint32_t v = 0; v < s->m->language.count; v++) {
-            uint32_t k;
-
             if (!limit_allows(&s->limits[ATTR_LANGUAGE], v)) continue;
             p->language = (uint8_t)v;
-            k = joint_cell(j, id, p);
-            if (k == JOINT_NO_CELL) continue;
-            shares[k] += part * sampler_language_weight(s, p) / ENDS_ONE;
+            shares[first + v] +=
+                part * sampler_language_weight(s, p) / ENDS_ONE;
         }
     }
 }

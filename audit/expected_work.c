@@ -44,11 +44,14 @@ static void
 add_workers(const struct sampler *s, struct person p, double people,
             bool limits, double *work)
 {
+    uint32_t slot;
+
     if (p.age < slot_age[0] ||
         (limits &&
          !limit_allows(&s->limits[ATTR_EMPLOYMENT], EMPLOY_EMPLOYED))) {
         return;
     }
+    slot = slot_of(p.age);
     for (p.education = 0; p.education < EDU_COUNT; p.education++) {
         struct expected_part part;
         uint32_t at;
@@ -57,7 +60,7 @@ add_workers(const struct sampler *s, struct person p, double people,
         part = expected_part(s, &p, limits);
         at = ((uint32_t)p.state * MODEL_SEXES + p.sex) * MODEL_OCC_LEVELS +
              model_work_level(p.education);
-        work[at * SLOTS + slot_of(p.age)] +=
+        work[at * SLOTS + slot] +=
             people * part.level * part.marital *
             sampler_employment_share(s, &p, EMPLOY_EMPLOYED) / ONE;
     }
