@@ -21,7 +21,8 @@
 
 enum {
     TAG_BITS = TAG_WORDS * 64,
-    BOX_STEPS_MAX = 20000, /* cuts to decide one list */
+    WORK_MAX = 10000000,   /* guards looked at in all; the shipped phrases
+                            * need 710,000 */
     VISITED_MAX = 1 << 16, /* pairs of list and box, a power of two */
     EXAMPLE_BYTES = 400,
 };
@@ -34,8 +35,8 @@ struct checker {
     struct grammar_build *b;
     struct grammar *g;
     const char *column;
-    uint64_t *visited; /* hashes of (list, box), 0 = free */
-    uint32_t n_visited, steps;
+    uint64_t *visited;        /* hashes of (list, box), 0 = free */
+    uint32_t n_visited, work; /* work: guards looked at */
     struct box whole, example;
     struct box class_bits[CLASS_COUNT];
     struct box meets[TAG_BITS]; /* values that a value can meet */
@@ -363,7 +364,7 @@ guard_limits(const struct checker *c, const struct box *box, uint32_t guard,
 /* The guard of the list that covers most of the box: 0 = all of it,
  * CLASS_COUNT = nothing. */
 static uint32_t
-best_guard(const struct checker *c, uint32_t list, const struct box *box,
+best_guard(struct checker *c, uint32_t list, const struct box *box,
            const struct grammar_guard **ret_guard, unsigned *ret_class)
 {
     uint32_t best = CLASS_COUNT;
@@ -373,12 +374,22 @@ best_guard(const struct checker *c, uint32_t list, const struct box *box,
         unsigned class = 0;
         uint32_t n = guard_limits(c, box, c->guards[i], &class);
 
+        c->work++;
         if (n >= best) continue;
         best = n;
         *ret_guard = &c->g->guards[c->guards[i]];
         *ret_class = class;
     }
     return best;
+}
+
+/* Lists inside lists multiply the boxes, guard by guard: some kilobytes of
+ * phrases could keep their reader busy for hours, and a worker reads those of
+ * a job between two beats. */
+static bool
+spent(const struct checker *c)
+{
+    return c->work > WORK_MAX;
 }
 
 /* Whether the list has an alternative for everyone in the box, which is cut
@@ -396,7 +407,7 @@ covers(struct checker *c, uint32_t list, struct box box, const struct box *full)
     if (!box_prune(c, &box, full)) return true;
     limits = best_guard(c, list, &box, &guard, &class);
     if (limits == 0) return true;
-    if (limits == CLASS_COUNT || ++c->steps > BOX_STEPS_MAX) {
+    if (limits == CLASS_COUNT || spent(c)) {
         c->example = box;
         return false;
     }
@@ -450,6 +461,16 @@ fail_empty(struct checker *c, const struct phrase_where *at, uint32_t list)
         "[%s] has no alternative for%s (column %s): give it one without a "
         "guard, or guard the line that uses it",
         c->g->lists[list].name, co_buf_text(&who), c->column);
+}
+
+static enum co_err
+fail_spent(struct checker *c, const struct phrase_where *at, uint32_t list)
+{
+    return grammar_fail(c->b, *at, CO_FULL,
+                        "guards around and in [%s] make more kinds of people "
+                        "than can be looked at: take fewer of them, or the "
+                        "same ones again",
+                        c->g->lists[list].name);
 }
 
 static enum co_err
@@ -548,13 +569,15 @@ check_list(struct checker *c, uint32_t list, struct box box,
 
     if (!first_visit(c, list, &box)) return CO_OK;
     l->used = 1;
-    c->steps = 0;
-    if (!covers(c, list, box, &box)) return fail_empty(c, at, list);
+    if (!covers(c, list, box, &box)) {
+        return spent(c) ? fail_spent(c, at, list) : fail_empty(c, at, list);
+    }
     for (uint32_t i = 0; i < l->items && !err; i++) {
         uint32_t item = c->g->by_list[l->first + i];
         struct box inside =
             box_guarded(&box, &c->g->guards[c->g->items[item].guard]);
 
+        if (++c->work > WORK_MAX) return fail_spent(c, at, list);
         if (c->g->items[item].guard == 0 || box_prune(c, &inside, &box)) {
             err = check_item(c, item, &inside);
         }

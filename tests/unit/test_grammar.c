@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static struct model *m;
 static struct co_diag diag;
@@ -159,6 +160,48 @@ limits_are_refusals(void **state)
     len = (size_t)snprintf(text, room, "[persona]\n{x}{x}{x}\n[x]\n");
     memset(text + len, 'x', 500);
     assert_refused(text, len + 500, "[persona] can make a text of 1500 bytes");
+    free(text);
+}
+
+/* [name] with 400 guards that differ, and a line for everyone, as text behind
+ * at. */
+static size_t
+put_guarded(char *at, size_t room, const char *name, const char *slot)
+{
+    static const char *const classes[] = {"O", "C", "E", "A", "N", "income"};
+    static const char *const values[] = {"low", "mid", "high", "low,mid",
+                                         "mid,high"};
+    size_t len = (size_t)snprintf(at, room, "[%s]\n", name);
+
+    for (unsigned i = 0; i < 400; i++) {
+        unsigned a = i % 6, b = (a + 1 + i / 6 % 2) % 6, c = (b + 1) % 6;
+
+        len += (size_t)snprintf(at + len, room - len,
+                                "(%s=%s %s=%s %s=%s) x %s\n", classes[a],
+                                values[i % 5], classes[b], values[i / 5 % 5],
+                                classes[c], values[i / 25 % 5], slot);
+    }
+    return len + (size_t)snprintf(at + len, room - len, "x\n");
+}
+
+static void
+guards_that_multiply_are_refused_in_time(void **state)
+{
+    enum { ROOM = 1 << 18 };
+    char *text = malloc(ROOM);
+    size_t len;
+
+    (void)state;
+    assert_non_null(text);
+    len = put_guarded(text, ROOM, "persona", "{a_list}");
+    len += put_guarded(text + len, ROOM - len, "a_list", "{b_list}");
+    len += put_guarded(text + len, ROOM - len, "b_list", "{c_list}");
+    len += put_guarded(text + len, ROOM - len, "c_list", "y");
+    (void)alarm(60);
+    assert_refused(text, len,
+                   "make more kinds of people than can be looked "
+                   "at");
+    (void)alarm(0);
     free(text);
 }
 
@@ -340,6 +383,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_fault_is_told_with_its_line_and_what_is_allowed),
         cmocka_unit_test(limits_are_refusals),
+        cmocka_unit_test(guards_that_multiply_are_refused_in_time),
         cmocka_unit_test(people_that_cannot_be_need_no_phrases),
         cmocka_unit_test(guards_hold),
         cmocka_unit_test(choices_are_even_among_the_allowed),
