@@ -3,6 +3,7 @@
 
 #include "common/fs.h"
 #include "common/hash.h"
+#include "common/utf8.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -37,15 +38,30 @@ phrase_set_free(struct phrase_set *set)
     free(set);
 }
 
+/* Names are keys of the recipe: two that JSON cannot tell apart would make
+ * one that no worker reads. */
+static bool
+is_text(const char *name, size_t len)
+{
+    for (size_t i = 0, n; i < len; i += n) {
+        n = co_utf8_bytes((const uint8_t *)name + i, len - i);
+        if (n == 0 || (uint8_t)name[i] < 0x20 || name[i] == 0x7f) return false;
+    }
+    return true;
+}
+
 static enum co_err
 check_name(const char *name, struct co_diag *diag)
 {
     size_t len = strlen(name);
 
-    if (len > 0 && len <= PHRASE_NAME_MAX && !strchr(name, '/')) return CO_OK;
+    if (len > 0 && len <= PHRASE_NAME_MAX && !strchr(name, '/') &&
+        is_text(name, len)) {
+        return CO_OK;
+    }
     return co_fail(diag, CO_INVALID,
                    "phrases: \"%.80s\" is no name for a file of phrases: 1 to "
-                   "%d bytes without a slash",
+                   "%d bytes of UTF-8 without a slash and control characters",
                    name, PHRASE_NAME_MAX);
 }
 

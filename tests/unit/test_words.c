@@ -140,10 +140,28 @@ bad_phrases_are_refused_with_their_place(void **state)
     free(large);
 }
 
+static void
+names_that_json_cannot_tell_apart_are_refused(void **state)
+{
+    static const char *const bad[] = {"a\xff.txt", "a\xfe.txt", "a\n.txt",
+                                      "a/b.txt"};
+    struct phrase_set *set = NULL;
+
+    (void)state;
+    assert_int_equal(phrase_set_new(&set), CO_OK);
+    for (size_t i = 0; i < co_countof(bad); i++) {
+        assert_int_equal(phrase_set_add(set, bad[i], "x", 1, &diag),
+                         CO_INVALID);
+    }
+    assert_int_equal(phrase_set_add(set, "\xc3\xa4.txt", "x", 1, &diag), CO_OK);
+    phrase_set_free(set);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(names_that_json_cannot_tell_apart_are_refused),
         cmocka_unit_test(phrases_travel_in_the_recipe),
         cmocka_unit_test(bad_phrases_are_refused_with_their_place),
     };
