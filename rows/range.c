@@ -2,10 +2,10 @@
 #include "rows/range.h"
 
 #include "prose/text_hash.h"
+#include "rows/raw_crc.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 #include <zstd.h>
 
 struct range_maker {
@@ -271,7 +271,7 @@ range_end(struct range_maker *r, struct range_result *ret)
         .rows = r->rows,
         .bitmap = r->bitmap,
         .raw_bytes = r->raw.len,
-        .raw_crc32 = (uint32_t)crc32_z(0, r->raw.data, r->raw.len),
+        .raw_crc32 = raw_crc(r->raw.data, r->raw.len),
         .deltas = r->deltas,
         .n_deltas = r->n_deltas,
         .frame = r->frame.data,

@@ -4,11 +4,11 @@
 #include "rows/range.h"
 
 #include "proto/walk.h"
+#include "rows/raw_crc.h"
 
 #include <msgpack.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 #include <zstd.h>
 
 enum key {
@@ -284,7 +284,7 @@ range_verify(const struct range_result *r, struct co_buf *raw)
     if (!to) return raw->err;
     n = ZSTD_decompress(to, r->raw_bytes, r->frame, r->frame_bytes);
     if (ZSTD_isError(n) || n != r->raw_bytes) return CO_DAMAGED;
-    if (crc32_z(0, to, n) != r->raw_crc32) return CO_DAMAGED;
+    if (raw_crc(to, n) != r->raw_crc32) return CO_DAMAGED;
     for (size_t i = 0; i < n; i++) {
         lines += to[i] == '\n';
     }

@@ -1,10 +1,12 @@
 /* test_range.c - ranges, their payload, and payloads from hostile peers. */
 #include "prose/text_hash.h"
 #include "rows/range.h"
+#include "rows/raw_crc.h"
 #include "tests/unit/population.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
 
 struct fixture {
     struct model *m;
@@ -392,11 +394,29 @@ the_bytes_of_a_small_result(void **state)
     range_result_fini(&back);
 }
 
+static void
+the_crc_of_rows_is_zlibs(void **state)
+{
+    uint8_t data[700];
+
+    (void)state;
+    for (uint32_t i = 0; i < sizeof data; i++) {
+        data[i] = (uint8_t)(i * 2654435761U >> 24);
+    }
+    for (uint32_t from = 0; from < 17; from++) {
+        for (uint32_t len = 0; from + len <= sizeof data; len++) {
+            assert_int_equal(raw_crc(data + from, len),
+                             crc32_z(0, data + from, len));
+        }
+    }
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+        cmocka_unit_test(the_crc_of_rows_is_zlibs),
         T(a_payload_comes_back_as_it_was),
         T(the_bitmap_marks_exactly_the_accepted),
         T(take_limits_rows_but_not_the_bitmap),
