@@ -188,7 +188,7 @@ source_of(const struct model *m, enum joint_id id, uint32_t cell)
 
     if (id == JOINT_OCCUPATION_SEX) return m->src_occ_sex[cell];
     if (id == JOINT_OCCUPATION_EDUCATION) return m->src_occ_edu[cell];
-    sex = m->src_occ_sex + cell / PAY_BANDS * MODEL_SEXES;
+    sex = &m->src_occ_sex[(size_t)(cell / PAY_BANDS) * MODEL_SEXES];
     return ((double)sex[0] + sex[1]) * m->work.pay_share[cell] / PAY_ONE;
 }
 

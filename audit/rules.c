@@ -354,8 +354,9 @@ rules_broken(const struct rules *r, const struct person *p)
     uint64_t broken = 0;
 
     for (unsigned id = 0; id < RULE_COUNT; id++) {
-        if (rule_speaks(r->m, (enum rule_id)id) && !rules[id].holds(r, p))
+        if (rule_speaks(r->m, (enum rule_id)id) && !rules[id].holds(r, p)) {
             broken |= UINT64_C(1) << id;
+        }
     }
     return broken;
 }

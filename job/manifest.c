@@ -272,10 +272,11 @@ read_table(struct manifest *f, const struct co_yaml *node,
                             attribute ? "file" : "attribute");
     }
     err = read_names(attribute, names, &n, diag);
-    if (!err && n == 0) {
-        err = co_yaml_fail(attribute, diag, CO_INVALID, "found an empty list");
+    if (err) return err;
+    if (n == 0) {
+        return co_yaml_fail(attribute, diag, CO_INVALID, "found an empty list");
     }
-    if (!err) err = decide_use(attribute, names, n, t, diag);
+    err = decide_use(attribute, names, n, t, diag);
     if (!err) {
         err = read_given(&f->tables, co_yaml_get(node, "given"), t, diag);
     }

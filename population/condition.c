@@ -247,8 +247,9 @@ add_limit(struct sampler *s, const struct condition *c, struct co_diag *diag)
     }
     free(l->allowed);
     *l = (struct limit){true, here, n};
-    if ((unsigned)id >= ATTR_USER || !attribute_get(id)->root)
+    if ((unsigned)id >= ATTR_USER || !attribute_get(id)->root) {
         s->tested |= UINT64_C(1) << id;
+    }
     return CO_OK;
 }
 

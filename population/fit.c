@@ -166,7 +166,8 @@ static enum co_err
 find_groups(struct margin *g, struct co_diag *diag)
 {
     const struct user_table *t = g->t;
-    uint32_t stride = table_stride(t), given = given_ints(t);
+    uint32_t stride = table_stride(t);
+    size_t given = given_ints(t) * sizeof(uint32_t);
 
     for (uint32_t r = 0; r < t->n_rows; r++) {
         const uint32_t *row = t->rows + (size_t)r * stride;
@@ -174,7 +175,7 @@ find_groups(struct margin *g, struct co_diag *diag)
         g->group[r] = 0;
         if (r) {
             g->group[r] =
-                g->group[r - 1] + (memcmp(row - stride, row, given * 4) != 0);
+                g->group[r - 1] + (memcmp(row - stride, row, given) != 0);
         }
         g->weights[g->group[r]] += row[stride - 1];
     }
@@ -363,6 +364,7 @@ fit_margins(struct fit *f, const struct user_tables *tables,
 {
     enum co_err err = CO_OK;
 
+    f->n_margins = 0;
     f->margins = calloc(tables->count, sizeof *f->margins);
     if (!f->margins) return co_fail(diag, CO_NOMEM, "no memory for tables");
     for (uint32_t i = 0; i < tables->count && !err; i++) {

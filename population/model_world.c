@@ -100,8 +100,10 @@ lists_good(const struct model *m, const struct counts *c)
         uint32_t row = m->first_list[i];
 
         if (row == MODEL_NO_LIST) continue;
-        if (row >= m->first_rows || m->first_row[row] == m->first_row[row + 1])
+        if (row >= m->first_rows ||
+            m->first_row[row] == m->first_row[row + 1]) {
             return false;
+        }
     }
     return true;
 }

@@ -256,6 +256,24 @@ compare_keys(const struct user_table *t, const uint32_t *a, const uint32_t *b)
     return 0;
 }
 
+/* Keys and weights of a row have values that exist. */
+static bool
+row_good(const struct model *m, const struct user_table *t, const uint32_t *row)
+{
+    const uint32_t *at = row;
+
+    for (uint32_t k = 0; k < t->n_keys; k++) {
+        if (t->keys[k] == ATTR_AGE) {
+            if (at[0] > at[1] || at[1] >= MODEL_AGES) return false;
+            at += 2;
+        } else if (*at++ >= attribute_values(m, t->keys[k])) {
+            return false;
+        }
+    }
+    return t->use == TABLE_MARGIN ? *at <= TABLE_WEIGHT_MAX
+                                  : row_sum(t, row) == TABLE_SUM;
+}
+
 static enum co_err
 check_rows(const struct model *m, const struct user_table *t,
            struct co_diag *diag)
@@ -268,30 +286,16 @@ check_rows(const struct model *m, const struct user_table *t,
                           t->n_rows, TABLE_ROWS_MAX);
     }
     for (uint32_t r = 0; r < t->n_rows; r++) {
-        const uint32_t *row = t->rows + (size_t)r * stride, *at = row;
-        bool good = true;
+        const uint32_t *row = t->rows + (size_t)r * stride;
 
-        for (uint32_t k = 0; k < t->n_keys; k++) {
-            if (t->keys[k] == ATTR_AGE) {
-                good = good && at[0] <= at[1] && at[1] < MODEL_AGES;
-                at += 2;
-            } else {
-                good = good && *at++ < attribute_values(m, t->keys[k]);
-            }
+        if (!row_good(m, t, row)) {
+            return table_fail(t, r, diag, CO_INVALID,
+                              "a key or weight of %s is out of range", t->name);
         }
-        if (t->use == TABLE_MARGIN) {
-            good = good && *at <= TABLE_WEIGHT_MAX;
-        } else {
-            good = good && row_sum(t, row) == TABLE_SUM;
-        }
-        if (good && r && compare_keys(t, row - stride, row) >= 0) {
+        if (r && compare_keys(t, row - stride, row) >= 0) {
             return table_fail(t, r, diag, CO_INVALID,
                               "the rows of %s are out of order, or twice",
                               t->name);
-        }
-        if (!good) {
-            return table_fail(t, r, diag, CO_INVALID,
-                              "a key or weight of %s is out of range", t->name);
         }
     }
     return CO_OK;
@@ -419,7 +423,7 @@ static enum co_err
 add_column(struct model *m, const struct user_table *t, struct co_diag *diag)
 {
     struct model_lookup *to;
-    uint32_t cells = 0;
+    uint32_t cells = 1;
     enum co_err err;
 
     if (m->users == MODEL_USERS) {

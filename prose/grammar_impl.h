@@ -168,7 +168,9 @@ grammar_form(const struct grammar *g, uint32_t code, uint32_t f)
 {
     const uint8_t *at = g->code + code;
 
-    return f == 0 ? at : at + (at[-2 * (int)f] | at[-2 * (int)f + 1] << 8);
+    return f == 0
+               ? at
+               : at + (at[-2 * (ptrdiff_t)f] | at[-2 * (ptrdiff_t)f + 1] << 8);
 }
 
 static inline bool

@@ -30,7 +30,7 @@ struct index {
     uint32_t cap_shelf_of, cap_shelves, cap_codes, cap_place, cap_limits,
         cap_masks;
     /* Of the list in work. */
-    uint32_t words;            /* of a set */
+    size_t words;              /* of a set */
     uint64_t *allows;          /* [tag bit] sets: alternatives it leaves */
     uint64_t *set;             /* of the shelf in work */
     uint16_t known[KNOWN_MAX]; /* shelves by the hash of their set, + 1 */
@@ -165,7 +165,7 @@ set_of_shelf(struct index *x, const struct grammar_list *l, uint32_t shelf)
         const uint64_t *allows =
             x->allows + (tags_bit(c) + shelf % tags_count(c)) * x->words;
 
-        for (uint32_t w = 0; w < x->words; w++) {
+        for (size_t w = 0; w < x->words; w++) {
             x->set[w] &= allows[w];
         }
         shelf /= tags_count(c);
@@ -177,7 +177,7 @@ same_set(const struct index *x, const struct grammar_shelf *s)
 {
     uint32_t n = 0;
 
-    for (uint32_t w = 0; w < x->words; w++) {
+    for (size_t w = 0; w < x->words; w++) {
         n += (uint32_t)__builtin_popcountll(x->set[w]);
     }
     if (n != s->count) return false;
@@ -249,7 +249,7 @@ static void
 make_masks(struct index *x, const struct grammar_shelf *s, enum tag_class c,
            uint64_t *masks)
 {
-    uint32_t words = (s->count + 63U) / 64;
+    size_t words = (s->count + 63U) / 64;
 
     memset(masks, 0, tags_count(c) * words * sizeof *masks);
     for (uint32_t v = 0; v < tags_count(c); v++, masks += words) {
@@ -348,7 +348,7 @@ index_list(struct index *x, struct grammar_list *l)
     memset(x->known, 0, sizeof x->known);
     l->shelf = g->n_shelf_of;
     l->used_at = g->n_used;
-    g->n_used += x->words;
+    g->n_used += (uint32_t)x->words;
     shelves = shelves_of(l);
     for (uint32_t s = 0; s < shelves && !err; s++) {
         err = grammar_grow((void **)&g->shelf_of, &x->cap_shelf_of,

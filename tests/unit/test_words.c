@@ -92,7 +92,7 @@ phrases_travel_in_the_recipe(void **state)
 
     put(f, MINE, strlen(MINE));
     text = recipe_text(f);
-    if (!text) assert_string_equal(diag.text, "");
+    if (!text) fail_msg("%s", diag.text);
     assert_non_null(strstr(
         text, ",\"where\":{},\"words\":{\"mine.txt\":\"[hobby]\\nzeppelin "));
     assert_int_equal(recipe_parse(text, strlen(text), &recipe, &diag), CO_OK);
