@@ -66,6 +66,7 @@ find_worst(const uint64_t *counts, const struct shares *s, double n,
 {
     double far[COMPARE_WORST];
 
+    r->worst_n = 0;
     for (uint32_t k = 0; k < s->cells; k++) {
         double d = fabs(s->seen[k] - s->target[k]);
         unsigned at = r->worst_n;

@@ -530,14 +530,14 @@ make_rows(struct reader *r)
     uint32_t stride, row = 0;
     enum co_err err = CO_OK;
 
+    r->line = 1;
+    if (r->n == 0) return fail(r, CO_INVALID, "there are no lines of data");
     qsort(r->entries, r->n, sizeof *r->entries, compare_entries);
     stride = table_stride(t);
     for (size_t i = 0; i < r->n; i++) {
         row += margin || i == 0 ||
                compare_keys(&r->entries[i - 1], &r->entries[i]) != 0;
     }
-    r->line = 1;
-    if (row == 0) return fail(r, CO_INVALID, "there are no lines of data");
     if (row > TABLE_ROWS_MAX || (size_t)row * stride > TABLE_INTS_MAX) {
         return fail(r, CO_FULL,
                     "%u rows of %u weights are too many; allowed are %d rows "

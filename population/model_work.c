@@ -78,7 +78,7 @@ static bool
 pay_good(const struct model *m, const struct counts *c)
 {
     const struct model_work *w = &m->work;
-    uint32_t n = m->occupations + 1, rows = MODEL_SEXES * PAY_AGES;
+    size_t n = m->occupations + 1, rows = (size_t)MODEL_SEXES * PAY_AGES;
 
     if (c->cut != n * PAY_CUTS || c->share != n * PAY_BANDS ||
         c->p != n * rows * PAY_BANDS || c->age != MODEL_AGES) {
@@ -87,7 +87,7 @@ pay_good(const struct model *m, const struct counts *c)
     for (uint32_t a = 0; a < MODEL_AGES; a++) {
         if (w->pay_age[a] >= PAY_AGES) return false;
     }
-    for (uint32_t o = 0; o < n; o++) {
+    for (size_t o = 0; o < n; o++) {
         const uint16_t *cut = w->pay_cut + o * PAY_CUTS;
 
         for (uint32_t k = 0; k < PAY_BANDS; k++) {
@@ -97,7 +97,7 @@ pay_good(const struct model *m, const struct counts *c)
             !bands_good(w->pay_share + o * PAY_BANDS, cut)) {
             return false;
         }
-        for (uint32_t r = 0; r < rows; r++) {
+        for (size_t r = 0; r < rows; r++) {
             if (!bands_good(w->pay_p + (o * rows + r) * PAY_BANDS, cut)) {
                 return false;
             }

@@ -193,8 +193,10 @@ draw_children(const struct sampler *s, struct person *p, const struct luck *l)
     first = pick(l, PIECE_KID_AGE, ends);
     taken = 1U << first;
     for (uint32_t i = 1; i < n; i++) {
-        taken |= 1U << next_age(taken, first, pick(l, PIECE_KID_AGE + i, ends),
-                                low, high);
+        uint32_t age =
+            next_age(taken, first, pick(l, PIECE_KID_AGE + i, ends), low, high);
+
+        if (age < KIDS_AGES) taken |= 1U << age; /* else none is left */
     }
     for (uint32_t age = KIDS_AGES; age-- > 0;) {
         if (taken >> age & 1) p->child_age[p->children++] = (uint8_t)age;

@@ -129,8 +129,10 @@ field_meets_interest(uint32_t field, uint32_t interest)
 
     if (none != (interest == tags_group_interest(0))) return false;
     for (uint32_t g = 1; g < TAG_GROUPS && !none; g++) {
-        if (tags_group_field(g) == field && tags_group_interest(g) == interest)
+        if (tags_group_field(g) == field &&
+            tags_group_interest(g) == interest) {
             return true;
+        }
     }
     return none;
 }
@@ -143,36 +145,68 @@ stage_meets_unknown(uint32_t stage, enum tag_class c, uint32_t value)
     return value + 1 < tags_count(c) || stage == STAGE_ADULT;
 }
 
+static bool
+stage_meets(uint32_t stage, enum tag_class c, uint32_t value)
+{
+    switch (c) {
+    case CLASS_EDU:
+    case CLASS_MARITAL:
+    case CLASS_HOME:
+        return stage_meets_unknown(stage, c, value);
+    case CLASS_AGE:
+        return stage_meets_age(stage, value);
+    case CLASS_FIELD:
+        return stage_meets_field(stage, value);
+    case CLASS_INCOME:
+        return stage_meets_income(stage, value);
+    default:
+        return true;
+    }
+}
+
+static bool
+age_meets(uint32_t age, enum tag_class c, uint32_t value)
+{
+    switch (c) {
+    case CLASS_EDU:
+        return age_meets_edu(age, value);
+    case CLASS_HOME:
+        return age_meets_home(age, value);
+    case CLASS_COHORT:
+        return age_meets_cohort(age, value);
+    case CLASS_MARITAL:
+    case CLASS_KIDS:
+        return age > 2 || value == 0;
+    default:
+        return true;
+    }
+}
+
+static bool
+field_meets(uint32_t field, enum tag_class c, uint32_t value)
+{
+    if (c == CLASS_GROUP) return group_meets_field(value, field);
+    return c != CLASS_INTEREST || field_meets_interest(field, value);
+}
+
 /* Of a pair in the order of the classes. */
 static bool
 meet(enum tag_class a, uint32_t va, enum tag_class b, uint32_t vb)
 {
-    if (a == CLASS_STAGE &&
-        (b == CLASS_EDU || b == CLASS_MARITAL || b == CLASS_HOME)) {
-        return stage_meets_unknown(va, b, vb);
+    switch (a) {
+    case CLASS_STAGE:
+        return stage_meets(va, b, vb);
+    case CLASS_AGE:
+        return age_meets(va, b, vb);
+    case CLASS_FIELD:
+        return field_meets(va, b, vb);
+    case CLASS_INTEREST:
+        return b != CLASS_GROUP || tags_group_interest(vb) == va;
+    case CLASS_REGION:
+        return b != CLASS_STATE || tags_state_region(vb) == va;
+    default:
+        return true;
     }
-    if (a == CLASS_STAGE && b == CLASS_AGE) return stage_meets_age(va, vb);
-    if (a == CLASS_STAGE && b == CLASS_FIELD) return stage_meets_field(va, vb);
-    if (a == CLASS_STAGE && b == CLASS_INCOME) {
-        return stage_meets_income(va, vb);
-    }
-    if (a == CLASS_AGE && b == CLASS_EDU) return age_meets_edu(va, vb);
-    if (a == CLASS_AGE && b == CLASS_HOME) return age_meets_home(va, vb);
-    if (a == CLASS_AGE && b == CLASS_COHORT) return age_meets_cohort(va, vb);
-    if (a == CLASS_AGE && (b == CLASS_MARITAL || b == CLASS_KIDS)) {
-        return va > 2 || vb == 0;
-    }
-    if (a == CLASS_FIELD && b == CLASS_GROUP) return group_meets_field(vb, va);
-    if (a == CLASS_FIELD && b == CLASS_INTEREST) {
-        return field_meets_interest(va, vb);
-    }
-    if (a == CLASS_INTEREST && b == CLASS_GROUP) {
-        return tags_group_interest(vb) == va;
-    }
-    if (a == CLASS_REGION && b == CLASS_STATE) {
-        return tags_state_region(vb) == va;
-    }
-    return true;
 }
 
 bool
