@@ -117,8 +117,9 @@ load_files(const struct phrases_config *config, const char *dir,
 
     if (!err && dir) err = phrase_set_new(&p->extra);
     if (err) return err;
-    if (dir)
+    if (dir) {
         err = phrase_set_read(config->bare ? p->shipped : p->extra, dir, diag);
+    }
     if (err || config->bare) return err;
     err = phrases_locate(config->data, path, diag);
     return err ? err : phrase_set_read(p->shipped, path, diag);
