@@ -253,8 +253,9 @@ engine_tasks_check(const struct tasks *t)
         count[task->state]++;
         if (task->state == TASK_FREE) continue;
         if (task->state == TASK_OUT && task->alone) alone_out++;
-        if (engine_tasks_find(t, task->id) != i)
+        if (engine_tasks_find(t, task->id) != i) {
             return "a task is not in the index";
+        }
         if (task->state == TASK_WAITING && t->heap[task->heap_at] != i) {
             return "a waiting task is not in the heap";
         }
