@@ -47,6 +47,7 @@ put_joint(struct co_json *json, const struct joints *j, enum joint_id id,
                      joint_name(j, id));
     co_json_put_text(json, "who", joint->who);
     co_json_put_text(json, "resolution", joint->resolution);
+    co_json_put_text(json, "source", joint->source);
     co_json_put_text(json, "target", target_text(c->target));
     co_json_put_u64(json, "n", c->n);
     co_json_put_u64(json, "cells", c->cells);

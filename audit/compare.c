@@ -7,8 +7,12 @@
  * and Nottingham, Technometrics 3, 1961). For cells that expect less than
  * one person the mean deviation is exact: E|X - np| = 2 np (1 - p)^n (when
  * np < 1, from de Moivre's mean-deviation formula). So floor = 1/2 sum of
- * means and sd = 1/2 sqrt(sum of variances), cells taken as independent,
- * which overstates sd slightly. Stratified draws come out below the floor.
+ * means. Two cells deviate together, the more the fewer there are (of two,
+ * one gains what the other loses): the covariance of two half-normals with
+ * correlation r is (2/pi)(r asin r + sqrt(1 - r^2) - 1) sigma_j sigma_k, near
+ * r^2/pi of it, with r^2 = p_j p_k / ((1 - p_j)(1 - p_k)) of multinomial
+ * counts. So sd^2 = 1/4 (sum of variances + ((sum a)^2 - sum a^2) / (pi n)),
+ * a_k = p_k sqrt(p_k / (1 - p_k)). Stratified draws come out below the floor.
  *
  * Cramer's V of n independent people is too large by chance: phi^2 by
  * (r-1)(c-1)/(n-1) on average (Bergsma, Journal of the Korean Statistical
@@ -40,6 +44,7 @@ static void
 compare_cells(const struct shares *s, struct comparison *r)
 {
     double n = (double)r->n, var = 0, squares = 0;
+    double together = 0, alone = 0; /* sum of a, of a^2 */
 
     for (uint32_t k = 0; k < s->cells; k++) {
         double p = s->target[k], q = s->seen[k], sigma2 = p * (1 - p) / n;
@@ -52,9 +57,14 @@ compare_cells(const struct shares *s, struct comparison *r)
         } else {
             r->floor += sqrt(sigma2) * 0.3989422804014327; /* 1/sqrt(2 pi) */
         }
-        var += sigma2 * 0.3633802276324187 / 4; /* 1 - 2/pi */
+        var += sigma2 * 0.3633802276324187; /* 1 - 2/pi */
+        if (p < 1) {
+            together += p * sqrt(p / (1 - p));
+            alone += p * p * p / (1 - p);
+        }
     }
-    r->sd = sqrt(var);
+    var += (together * together - alone) * 0.3183098861837907 / n; /* 1/pi */
+    r->sd = sqrt(var) / 2;
     r->excess = r->tv - r->floor;
     r->z = r->sd > 0 ? r->excess / r->sd : 0;
     r->srmse = sqrt(squares * s->cells);

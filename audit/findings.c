@@ -204,8 +204,8 @@ find_joints(const struct finding_facts *f, struct list *l, enum expected kind,
         if (!to) continue;
         off = say_worst(f, (enum joint_id)id, to);
         if (kind != EXPECTED_EXACT) continue;
-        SAY(to, effect, "total variation %.5f instead of %.5f", c->tv - off,
-            c->tv);
+        SAY(to, effect, "total variation %.5f instead of %.5f",
+            c->tv > off ? c->tv - off : 0.0, c->tv);
     }
 }
 

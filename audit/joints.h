@@ -62,6 +62,7 @@ struct joint {
     const char *name;
     const char *who;        /* whom it covers, for the report */
     const char *resolution; /* of its dimensions, for the report */
+    const char *source;     /* tables that the target is made of */
     bool column;            /* one-dimensional: a column, not a joint */
     enum joint_dim dims[JOINT_DIMS_MAX]; /* unused ones are DIM_NONE */
 };

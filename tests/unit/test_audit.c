@@ -117,6 +117,21 @@ stratified_rows_lie_below_the_noise_floor(void **state)
     assert_true(fabs(r.floor - 0.0523) < 0.002); /* 0.01658 at 10^6 */
 }
 
+/* What one of two values gains the other loses: their deviation is a single
+ * half-normal with sd = floor sqrt(pi/2 - 1). Taken for two, it would cry
+ * wolf in one corpus of twenty-five. */
+static void
+of_two_values_the_noise_is_that_of_one(void **state)
+{
+    struct fixture *f = *state;
+    struct comparison r;
+
+    count_rows(f->a, f->s, 10000);
+    r = compared(f->a, f->s, JOINT_HISPANIC);
+    assert_int_equal(r.cells, 2);
+    assert_true(fabs(r.sd / r.floor / 0.7555 - 1) < 0.05);
+}
+
 static void
 one_sex_only_is_half_a_unit_away(void **state)
 {
@@ -247,6 +262,7 @@ main(void)
         T(a_cell_that_does_not_exist_adds_nothing),
         T(clearing_forgets_every_count),
         T(stratified_rows_lie_below_the_noise_floor),
+        T(of_two_values_the_noise_is_that_of_one),
         T(one_sex_only_is_half_a_unit_away),
         T(a_lost_association_shows_in_cramers_v),
         T(an_empty_audit_compares_as_zeros),
