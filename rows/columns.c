@@ -88,11 +88,53 @@ static const struct column columns[] = {
      "computed"},
 };
 
-const struct column *
-column_find(const char *name)
+#define NOT_KNOWN "null in every row: no table of the world has it", "none"
+
+/* What the world's tables say otherwise. */
+static const struct column world_columns[] = {
+    {"sex", "text", "`Male` or `Female`, as the United Nations count",
+     "UN WPP 2019"},
+    {"age", "number", "years; 99 stands for 99 and over", "UN WPP 2019"},
+    {"marital_status", "null", NOT_KNOWN},
+    {"education_level", "null", NOT_KNOWN},
+    {"bachelors_field", "null", NOT_KNOWN},
+    {"occupation", "null", NOT_KNOWN},
+    {"city", "text",
+     "place of 30,000 people or more; null in countries "
+     "without one",
+     "GeoNames"},
+    {"state", "null", NOT_KNOWN},
+    {"country", "text", "ISO code of three letters", "UN WPP 2019"},
+    {"first_name", "text",
+     "given name, by rank in the country's list; null "
+     "where there is no list",
+     "Popular Names by Country, ONS"},
+    {"last_name", "text",
+     "surname, by rank in the country's list; null where "
+     "there is no list",
+     "Popular Names by Country"},
+    {"race_ethnicity", "null", NOT_KNOWN},
+    {"hispanic", "null", NOT_KNOWN},
+    {"employment_status", "null", NOT_KNOWN},
+    {"income_usd", "null", NOT_KNOWN},
+    {"household", "null", NOT_KNOWN},
+    {"languages", "null", NOT_KNOWN},
+};
+
+static const struct column *
+find_in(const struct column *table, size_t n, const char *name)
 {
-    for (size_t i = 0; i < co_countof(columns); i++) {
-        if (strcmp(columns[i].name, name) == 0) return &columns[i];
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(table[i].name, name) == 0) return &table[i];
     }
     return NULL;
+}
+
+const struct column *
+column_find(const char *name, bool world)
+{
+    const struct column *c = NULL;
+
+    if (world) c = find_in(world_columns, co_countof(world_columns), name);
+    return c ? c : find_in(columns, co_countof(columns), name);
 }

@@ -11,5 +11,6 @@ struct column {
     const char *source; /* of the figures behind it; "none": written words */
 };
 
-/* The line of a column, NULL for a name that no row has. */
-const struct column *column_find(const char *name);
+/* The line of a column in rows of a country or of the world; NULL for a name
+ * that no row has but as a user's column. */
+const struct column *column_find(const char *name, bool world);

@@ -7,9 +7,10 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Candidates tried for an example; conditions may reject nearly all. */
-enum { EXAMPLE_TRIES = 100000, THOUSANDS_BYTES = 32 };
+enum { EXAMPLE_TRIES = 100000, THOUSANDS_BYTES = 32, PART_BYTES = 600 };
 
 /* "1,234,567"; to has THOUSANDS_BYTES. */
 static const char *
@@ -54,13 +55,23 @@ size_category(uint64_t rows)
     return "n>1T";
 }
 
+/* Whether tables or phrases of the job's own are in the rows: what licence
+ * those have, the recipe does not say. */
+static bool
+own_material(const json_t *recipe)
+{
+    return json_object_get(recipe, "tables") ||
+           json_object_get(recipe, "words");
+}
+
 static void
-put_front(const struct dataset_facts *f, struct co_buf *out)
+put_front(const struct dataset_facts *f, const json_t *recipe,
+          struct co_buf *out)
 {
     co_buf_printf(out,
                   "---\n"
                   "pretty_name: %s\n"
-                  "license: cc-by-4.0\n"
+                  "license: %s\n"
                   "language:\n- en\n"
                   "size_categories:\n- %s\n"
                   "task_categories:\n- text-generation\n"
@@ -68,13 +79,54 @@ put_front(const struct dataset_facts *f, struct co_buf *out)
                   "configs:\n- config_name: default\n  data_files: "
                   "part-*.jsonl.zst\n"
                   "---\n\n",
-                  f->name, size_category(f->rows));
+                  f->name, own_material(recipe) ? "other" : "cc-by-4.0",
+                  size_category(f->rows));
 }
 
 /* --- what is in it ----------------------------------------------------- */
 
+/* A part of the recipe as JSON, unless it is long. */
 static void
-put_summary(const struct dataset_facts *f, struct co_buf *out)
+put_part(const json_t *part, struct co_buf *out)
+{
+    char *text = json_dumps(part, JSON_COMPACT | JSON_ENSURE_ASCII);
+    bool shown = text && strlen(text) <= PART_BYTES;
+
+    co_buf_printf(out, "%s%s%s", shown ? "`" : "",
+                  shown ? text : "see the recipe at the end", shown ? "`" : "");
+    free(text);
+}
+
+/* Who is in it, and who would be missed: conditions and weights. */
+static void
+put_whom(const json_t *recipe, struct co_buf *out)
+{
+    const json_t *where = json_object_get(recipe, "where");
+    const json_t *mix = json_object_get(recipe, "mix");
+
+    if (!json_object_size(where) && !mix) {
+        co_buf_puts(out, "No conditions and no weights: people have their "
+                         "share of the population.\n\n");
+        return;
+    }
+    co_buf_puts(out, "These are not all people alike. ");
+    if (json_object_size(where)) {
+        co_buf_puts(out, "Only who fulfils (`where`): ");
+        put_part(where, out);
+        co_buf_puts(out, ". ");
+    }
+    if (mix) {
+        co_buf_puts(out, "Drawn with other weights than the population has "
+                         "(`mix`): ");
+        put_part(mix, out);
+        co_buf_puts(out, ". ");
+    }
+    co_buf_puts(out, "The audit's targets are of the same people.\n\n");
+}
+
+static void
+put_summary(const struct dataset_facts *f, const json_t *recipe,
+            struct co_buf *out)
 {
     char rows[THOUSANDS_BYTES], bytes[THOUSANDS_BYTES];
 
@@ -87,6 +139,7 @@ put_summary(const struct dataset_facts *f, struct co_buf *out)
         "values. A likeness to a living person is chance.\n\n",
         thousands(f->rows, rows),
         f->level == ROW_TEXTS ? " with texts about them" : "", CO_PROGRAM);
+    put_whom(recipe, out);
     co_buf_printf(
         out,
         "%llu file%s `part-*.jsonl.zst` (JSON lines, zstd), %s bytes a row "
@@ -117,7 +170,7 @@ example_row(const struct dataset_facts *f)
 }
 
 static void
-put_columns(json_t *row, struct co_buf *out)
+put_columns(json_t *row, bool world, struct co_buf *out)
 {
     const char *key;
     json_t *value;
@@ -126,10 +179,16 @@ put_columns(json_t *row, struct co_buf *out)
                      "|---|---|---|---|\n");
     json_object_foreach(row, key, value)
     {
-        const struct column *c = column_find(key);
+        const struct column *c = column_find(key, world);
 
         (void)value;
-        if (!c) continue; /* a test finds it */
+        if (!c) {
+            co_buf_printf(out,
+                          "| `%s` | text | null for whom its table has no "
+                          "line | the job's own table |\n",
+                          key);
+            continue;
+        }
         co_buf_printf(out, "| `%s` | %s | %s | %s |\n", c->name, c->type,
                       c->meaning, c->source);
     }
@@ -153,6 +212,32 @@ put_example(json_t *row, struct co_buf *out)
     free(text);
 }
 
+/* The count is asserted because a part has many zstd frames, of which some
+ * decompressors read the first only. */
+static void
+put_loading(const struct dataset_facts *f, struct co_buf *out)
+{
+    co_buf_printf(
+        out,
+        "## Loading\n\n```python\n"
+        "# pip install datasets pandas zstandard; in this folder\n"
+        "import datasets\n"
+        "people = datasets.load_dataset(\"json\", "
+        "data_files=\"part-*.jsonl.zst\", split=\"train\")\n\n"
+        "import glob, pandas\n"
+        "people = pandas.concat((pandas.read_json(part, lines=True)\n"
+        "                        for part in "
+        "sorted(glob.glob(\"part-*.jsonl.zst\"))), ignore_index=True)\n\n"
+        "assert len(people) == %llu\n```\n\n"
+        "A part has many zstd frames: a program that reads only the first "
+        "loses rows, hence the last line. Without Python: `zstdcat "
+        "part-*.jsonl.zst`, or `%s export --format csv OUT` for one flat "
+        "table. Null means that a column does not apply to the person or "
+        "that no table tells (see above). The order of rows means "
+        "nothing.\n\n",
+        (unsigned long long)f->rows, CO_PROGRAM);
+}
+
 /* --- audit ------------------------------------------------------------- */
 
 static void
@@ -167,19 +252,20 @@ put_joints(const struct dataset_facts *f, struct co_buf *out)
                 "people show on average, z how many standard deviations the "
                 "rows lie above it: up to 3 is noise, and stratified draws "
                 "lie below 0. V is the change in Cramer's V, the strength of "
-                "association, beyond noise.\n\n"
-                "| joint | people | cells | TV | floor | z | JS | V |\n"
-                "|---|---|---|---|---|---|---|---|\n");
+                "association, beyond noise. Where the target says \"about\", a "
+                "condition is left out of it. Worst cells: `report.json`.\n\n"
+                "| joint | target | people | cells | TV | floor | z | JS | V "
+                "|\n|---|---|---|---|---|---|---|---|---|\n");
     for (unsigned id = 0; id < JOINT_COUNT; id++) {
         const struct comparison *c = &f->figures->joints[id];
         const struct joint *joint = joint_get((enum joint_id)id);
 
         if (c->cells == 0 || c->target == EXPECTED_NONE) continue;
-        co_buf_printf(out, "| %s (%s)%s | %s | %u | %.5f | %.5f | %.1f | %.5f ",
-                      joint_name(f->joints, (enum joint_id)id), joint->who,
-                      c->target == EXPECTED_EXACT ? "" : ", about",
-                      thousands(c->n, n), c->cells, c->tv, c->floor, c->z,
-                      c->js);
+        co_buf_printf(
+            out, "| %s (%s) | %s%s | %s | %u | %.5f | %.5f | %.1f | %.5f ",
+            joint_name(f->joints, (enum joint_id)id), joint->who,
+            c->target == EXPECTED_EXACT ? "" : "about ", joint->source,
+            thousands(c->n, n), c->cells, c->tv, c->floor, c->z, c->js);
         if (joint->column) co_buf_puts(out, "| - |\n");
         if (!joint->column) co_buf_printf(out, "| %+.4f |\n", c->v_change);
     }
@@ -198,7 +284,9 @@ put_rules(const struct dataset_facts *f, struct co_buf *out)
         broken += f->figures->broken[id];
     }
     co_buf_printf(out,
-                  "%u hard rules (%s) were checked on each of %s rows: ", n,
+                  "%u hard rules (%s; all in `report.json`) were checked on "
+                  "each of %s rows: ",
+                  n,
                   f->joints->m->world ? "the city lies in the country ..."
                                       : "a doctor has the degree, nobody is "
                                         "married under 18 ...",
@@ -272,13 +360,42 @@ put_chapter(const struct dataset_facts *f, const char *section,
 }
 
 static void
-put_sources(const struct dataset_facts *f, struct co_buf *out)
+put_own_tables(const json_t *recipe, struct co_buf *out)
+{
+    const json_t *tables = json_object_get(recipe, "tables");
+    const json_t *table;
+    size_t i;
+
+    co_buf_puts(out, "**Tables of the job's own** come on top of these:");
+    json_array_foreach(tables, i, table)
+    {
+        const char *name =
+            json_string_value(json_object_get(table, "attribute"));
+
+        co_buf_printf(out, "%s `%s` given ", i ? ";" : "", name ? name : "?");
+        put_part(json_object_get(table, "given"), out);
+    }
+    co_buf_puts(out, ". They are part of the audit's targets. Where "
+                     "they are from, and their licence, stands in their "
+                     "`manifest.yaml`, not in the recipe; the licences above "
+                     "do not speak for them.\n\n");
+}
+
+static void
+put_sources(const struct dataset_facts *f, const json_t *recipe,
+            struct co_buf *out)
 {
     put_chapter(f, "doc.sources", "Sources and licences", out);
     co_buf_puts(out,
-                "The front matter names the licence of the source that asks "
-                "for the most: whoever passes the rows on keeps the notices "
-                "above with them.\n\n");
+                "Of these licences the strictest is CC BY 4.0: whoever passes "
+                "the rows on keeps the notices above with them. Texts and "
+                "phrases are the project's own.\n\n");
+    if (json_object_get(recipe, "tables")) put_own_tables(recipe, out);
+    if (json_object_get(recipe, "words")) {
+        co_buf_puts(out, "Phrases of the job's own stand in the texts too "
+                         "(`words` in the recipe); their licence is not "
+                         "known here.\n\n");
+    }
 }
 
 static void
@@ -291,8 +408,11 @@ put_limits(struct co_buf *out)
         "statements about real persons or for measuring a population: the "
         "tables themselves do that better. What the tables do not join is "
         "independent here (see above), so real associations beyond them are "
-        "missing. The texts are composed from phrases; they repeat forms "
-        "more than people would.\n\n");
+        "missing. The texts are templates filled with the row's values and "
+        "with phrases from lists, no language model wrote them: sentence "
+        "plans recur, and hobbies, skills and tastes in them are drawn from "
+        "the project's lists, not measured anywhere. Personality is drawn "
+        "from norms and goes with nothing but sex and age.\n\n");
 }
 
 static void
@@ -320,19 +440,22 @@ void
 dataset_card_write(const struct dataset_facts *f, struct co_buf *out)
 {
     json_t *row = example_row(f);
+    json_t *recipe = json_loadb(f->recipe, f->recipe_len, 0, NULL);
 
-    put_front(f, out);
-    put_summary(f, out);
-    if (row) put_columns(row, out);
+    put_front(f, recipe, out);
+    put_summary(f, recipe, out);
+    if (row) put_columns(row, f->joints->m->world, out);
     if (row) put_example(row, out);
+    put_loading(f, out);
     put_joints(f, out);
     put_rules(f, out);
     put_lags(f, out);
     put_findings(f, out);
-    put_sources(f, out);
+    put_sources(f, recipe, out);
     put_chapter(f, "doc.left.out", "Whom the sources leave out", out);
     put_chapter(f, "doc.assumed", "What is assumed", out);
     put_limits(out);
     put_regenerate(f, out);
     json_decref(row);
+    json_decref(recipe);
 }

@@ -206,6 +206,9 @@ the_card_describes_every_column_of_a_row(void **state)
     assert_memory_equal(text, "---\npretty_name: test\n", 22);
     assert_non_null(strstr(text, "size_categories:\n- n<1K\n"));
     assert_non_null(strstr(text, "| sex x age x state (everybody) |"));
+    assert_non_null(strstr(text, "| ACS 2018 B01001 |"));
+    assert_non_null(strstr(text, "datasets.load_dataset("));
+    assert_non_null(strstr(text, "no language model wrote them"));
     assert_non_null(strstr(text, "## Sources and licences"));
     assert_non_null(strstr(text, "GeoNames"));
     assert_non_null(strstr(text, "`zipcode` is null"));
