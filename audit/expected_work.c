@@ -66,11 +66,13 @@ add_workers(const struct sampler *s, struct person p, double people,
     }
 }
 
-/* People at work under the conditions, or of the whole model. */
+/* People at work under the conditions, or of the whole model: of the base's
+ * own population, since that is whom the source counts, whatever a user's
+ * margins made of it. */
 static void
 count_workers(const struct sampler *s, bool limits, double *work)
 {
-    const struct model *m = s->m;
+    const struct model *m = s->m->base ? s->m->base : s->m;
     uint32_t cells = m->states * MODEL_SEXES * m->joint_slots;
 
     for (size_t i = 0; limits && i < sampler_cells(s); i++) {

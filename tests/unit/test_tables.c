@@ -378,6 +378,44 @@ the_joint_is_fitted_to_margins(void **state)
 }
 
 static void
+the_audit_of_work_follows_margins(void **state)
+{
+    static const enum joint_id work[] = {JOINT_OCCUPATION_SEX,
+                                         JOINT_OCCUPATION_EDUCATION,
+                                         JOINT_INCOME_OCCUPATION};
+    uint32_t sexes[] = {0, 0, 1, 100}; /* women only */
+    struct user_table t = {.use = TABLE_MARGIN,
+                           .name = "sex",
+                           .keys = {ATTR_SEX},
+                           .n_keys = 1,
+                           .n_rows = 2,
+                           .n_weights = 1,
+                           .rows = sexes};
+    struct model *own = given(&t, 1);
+    struct sampler *s = given_sampler(own, 42, NULL, 0);
+    struct audit *a = NULL;
+
+    (void)state;
+    assert_int_equal(audit_new(own, &a), CO_OK);
+    for (uint64_t i = 0; i < ROWS; i++) {
+        struct person p;
+
+        sampler_draw(s, i, &p);
+        audit_count(a, &p);
+    }
+    for (size_t k = 0; k < co_countof(work); k++) {
+        struct comparison r;
+
+        assert_int_equal(compare_joint(a, s, work[k], &r), CO_OK);
+        assert_int_equal(r.target, EXPECTED_EXACT);
+        assert_true(r.z < 3);
+    }
+    audit_free(a);
+    sampler_free(s);
+    model_free(own);
+}
+
+static void
 a_margin_within_a_state_leaves_the_others_alone(void **state)
 {
     uint32_t rows[] = {4, 0, 75, 4, 1, 25}; /* sexes of state number 4 */
@@ -521,6 +559,7 @@ main(void)
         cmocka_unit_test(a_row_that_nobody_can_fulfil_is_refused),
         cmocka_unit_test(replaced_employment_keeps_the_rules),
         cmocka_unit_test(the_joint_is_fitted_to_margins),
+        cmocka_unit_test(the_audit_of_work_follows_margins),
         cmocka_unit_test(a_margin_within_a_state_leaves_the_others_alone),
         cmocka_unit_test(tables_that_do_not_fit_are_refused),
         cmocka_unit_test(contradicting_margins_are_refused),
