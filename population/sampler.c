@@ -71,6 +71,18 @@ draw_hispanic(const struct sampler *s, struct person *p)
                   sampler_hispanic_share(s, p);
 }
 
+static uint16_t
+draw_last(const struct sampler *s, uint32_t group, uint64_t u)
+{
+    const uint32_t n = s->m->last.count;
+    const uint32_t *end = s->last_end + (size_t)group * n;
+    const uint32_t *guide =
+        s->last_guide + (size_t)group * LAST_GUIDE + (u >> (64 - LAST_BITS));
+
+    return (uint16_t)sampler_search(end, guide[0], guide[1],
+                                    random_scale(u, end[n - 1]));
+}
+
 static void
 draw_names(const struct sampler *s, struct person *p)
 {
@@ -85,11 +97,7 @@ draw_names(const struct sampler *s, struct person *p)
         end, from, to,
         random_scale(sampler_random(s, p, STREAM_FIRST), end[to - 1]));
     p->first = m->first_id[k];
-    end = s->last_end + (size_t)group * m->last.count;
-    k = sampler_search(end, 0, m->last.count,
-                       random_scale(sampler_random(s, p, STREAM_LAST),
-                                    end[m->last.count - 1]));
-    p->last = (uint16_t)k;
+    p->last = draw_last(s, group, sampler_random(s, p, STREAM_LAST));
 }
 
 static void
@@ -254,6 +262,7 @@ sampler_free(struct sampler *s)
     free(s->marital);
     free(s->first_end);
     free(s->last_end);
+    free(s->last_guide);
     free(s->city_end);
     model_free(s->own);
     free(s);

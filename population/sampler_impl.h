@@ -8,6 +8,7 @@
 #include "population/tables.h"
 
 enum { GUIDE_BITS = 16, GUIDE_SIZE = 1 << GUIDE_BITS };
+enum { LAST_BITS = 10, LAST_GUIDE = (1 << LAST_BITS) + 1 };
 /* Occupations open up with age: a class starts at each of these ages. */
 enum { OCC_CLASSES = 9 };
 enum { MIX_ROOTS = 5, MIX_BITS = 30 };
@@ -73,7 +74,10 @@ struct sampler {
 
     uint32_t *first_end; /* [name group][row entries] prefix sums by row */
     uint32_t *last_end;  /* [name group][surname] */
-    uint32_t *city_end;  /* [city] prefix sums by state */
+    /* [name group][a 1,024th of the random numbers]: where its surnames begin,
+     * the last one again at the end. */
+    uint32_t *last_guide;
+    uint32_t *city_end; /* [city] prefix sums by state */
 };
 
 /* mix.c - weights of a cell's people, from the job's mix. */
