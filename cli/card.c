@@ -131,6 +131,9 @@ put_wrapped(struct card *c, const char *text, size_t len, size_t at,
         size_t columns = columns_of(text, bytes);
 
         if (!first && at + 1 + columns > c->width) {
+            while (c->out->len && c->out->data[c->out->len - 1] == ' ') {
+                c->out->len--; /* a score is aligned by spaces */
+            }
             co_buf_putc(c->out, '\n');
             put_spaces(c->out, indent);
             at = indent;
@@ -345,6 +348,21 @@ is_known(const struct scan_value *outer, const struct scan_value *member)
     return false;
 }
 
+/* A column that is shown by its members only; null, it has none. */
+static bool
+is_split(const struct scan_value *member)
+{
+    for (size_t i = 0; i < co_countof(items); i++) {
+        const char *path = items[i].path, *dot = strchr(path, '.');
+
+        if (dot && (size_t)(dot - path) == member->key_len &&
+            memcmp(path, member->key, member->key_len) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void
 put_more(struct card *c, const struct scan_value *outer,
          const struct scan_value *member)
@@ -376,6 +394,8 @@ put_unknown_of(struct card *c, const struct scan_value *object,
     while (scan_next(&walk, &member)) {
         if (!outer && member.type == SCAN_OBJECT) {
             put_unknown_of(c, &member, &member);
+        } else if (!outer && member.type == SCAN_NULL && is_split(&member)) {
+            put_empty(c, member.key, member.key_len);
         } else if (!is_known(outer, &member)) {
             put_more(c, outer, &member);
         }

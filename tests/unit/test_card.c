@@ -54,6 +54,8 @@ known_columns_are_put_into_words(void **state)
     assert_has(text, "  Openness            57  high       "
                      "---------------|--#------------\n");
     assert_has(text, "\nWithout a value\n  zipcode\n");
+    assert_has(card("{\"household\":null,\"age\":3}", 80),
+               "\nWithout a value\n  household\n");
 }
 
 static void
@@ -99,6 +101,7 @@ no_line_is_wider_than_asked_and_no_word_is_lost(void **state)
             if (strlen(line) > width + 1 && !score) {
                 fail_msg("wider than %u: %s", width, line);
             }
+            assert_int_not_equal(line[strlen(line) - 1], ' ');
             words += strstr(line, "honest") != NULL;
             words += strstr(line, "brings.") != NULL;
         }
