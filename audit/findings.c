@@ -32,7 +32,7 @@ static const struct playbook_line playbook[FINDING_COUNT] = {
     [FINDING_DEAD_ROWS] =
         {"dead_rows", "any candidate was given up",
          "workers died twice while making it",
-         "look at `cohort why`; run the job again with another `output.dir`",
+         "look at `OUT/logs`; run the job again with another `output.dir`",
          "no holes", "candidates given up, from the ledger"},
     [FINDING_JOINT_OFF] =
         {"joint_off", "a joint lies 3 sd or more above its noise floor",
