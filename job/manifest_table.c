@@ -590,6 +590,13 @@ read_lines(struct reader *r, char *text)
     return err;
 }
 
+/* Spreadsheets put a byte order mark in front, which nobody sees. */
+static char *
+after_mark(char *text)
+{
+    return strncmp(text, "\xef\xbb\xbf", 3) == 0 ? text + 3 : text;
+}
+
 enum co_err
 manifest_table(const char *path, const struct model *base,
                const struct user_tables *earlier, struct user_table *t,
@@ -614,7 +621,8 @@ manifest_table(const char *path, const struct model *base,
     }
     if (!err) {
         co_buf_putc(&text, '\0');
-        err = text.err ? text.err : read_lines(&r, (char *)text.data);
+        err =
+            text.err ? text.err : read_lines(&r, after_mark((char *)text.data));
     }
     if (!err) err = sort_labels(&r);
     if (!err) err = make_rows(&r);

@@ -128,7 +128,8 @@ the_order_of_lines_and_the_scale_do_not_matter(void **state)
         "1\n");
     first = given(f, "");
     put(f, "a.tsv",
-        "value\tweight\tage_max\tage_min\tsex\r\nbus\t10.5\t16\t16\tmale\r\ncar"
+        "\xef\xbb\xbfvalue\tweight\tage_max\tage_min\tsex\r\nbus\t10."
+        "5\t16\t16\tmale\r\ncar"
         "\t31.5\t16\t16\tMale\r\n\r\n");
     again = given(f, "");
     assert_string_equal(first, again);
