@@ -156,7 +156,11 @@ cmd_validate(int argc, char **argv)
     if (!err) err = spec_check_words(spec, prose, &diag);
     if (!err) err = hash_recipe(spec, model, prose, &hash);
     if (!err) err = accept_rate(spec, model, &ppm, &diag);
-    if (err) return say_error(PROGRAM, err, &diag);
+    if (err) {
+        exit_code = say_error(PROGRAM, err, &diag);
+        /* too much of something is a bad job, for `run` as well */
+        return err == CO_FULL ? CLI_USAGE : exit_code;
+    }
     print_summary(spec, hash, ppm);
     return CLI_OK;
 }

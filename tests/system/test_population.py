@@ -44,6 +44,20 @@ class Population(harness.SystemTest):
         text = subprocess.run(["zstd", "-dc", "--"] + corpus.files, stdout=subprocess.PIPE, check=True).stdout
         return [json.loads(line) for line in text.split(b"\n") if line], corpus.sha
 
+    def test_too_much_of_something_is_a_bad_job(self):
+        folder = self.bench.path("many")
+        os.makedirs(folder)
+        with open(os.path.join(folder, "manifest.yaml"), "w", encoding="utf-8") as f:
+            f.write("base: us\ntables:\n")
+            f.writelines(f"  - {{attribute: own_{chr(97 + i)}, file: own.tsv}}\n" for i in range(17))
+        with open(os.path.join(folder, "own.tsv"), "w", encoding="utf-8") as f:
+            f.write("value\tweight\na\t1\n")
+        job = self.job(f"data: {folder}")
+        for command in ("run", "validate"):
+            code, out, err = self.bench.cohort(command, job)
+            self.assertEqual(code, 2, out + err)
+            self.assertIn("more than 16 new columns", err)
+
     def test_workers_need_no_files_for_a_users_tables(self):
         self.bench.broker()
         folder = self.tables()
