@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { SHARD_ROWS_DEFAULT = 10000, SHARD_ROWS_MAX = 1000000 };
 
@@ -451,6 +452,22 @@ check_dedup(const struct job_spec *spec, struct co_diag *diag)
                    (spec->rows * SPEC_DEDUP_ROW_BYTES + MIB - 1) / MIB, fit);
 }
 
+/* A folder that is not there is mostly one that was written for another
+ * working folder: says from where it was looked for. */
+static void
+say_where(const char *path, struct co_diag *diag)
+{
+    char here[4096];
+    size_t used = diag ? strlen(diag->text) : 0;
+
+    if (!diag || path[0] == '/' || access(path, F_OK) == 0 ||
+        !getcwd(here, sizeof here)) {
+        return;
+    }
+    (void)snprintf(diag->text + used, sizeof diag->text - used,
+                   " (looked for from the working folder, %s)", here);
+}
+
 static enum co_err
 open_manifest(struct job_spec *spec, struct co_diag *diag)
 {
@@ -458,6 +475,7 @@ open_manifest(struct job_spec *spec, struct co_diag *diag)
     enum co_err err = manifest_open(spec->data, &manifest, diag);
 
     if (err) {
+        say_where(spec->data, diag);
         return co_fail_prefix(diag, err, "%s: population.data", spec->file);
     }
     manifest_free(spec->manifest);
@@ -472,6 +490,7 @@ open_words(struct job_spec *spec, struct co_diag *diag)
     enum co_err err = words_read(spec->phrases, &words, diag);
 
     if (err) {
+        say_where(spec->phrases, diag);
         return co_fail_prefix(diag, err, "%s: population.phrases", spec->file);
     }
     phrase_set_free(spec->words);

@@ -93,6 +93,12 @@ class Population(harness.SystemTest):
         self.assertNotEqual(proc.wait(60), 0)
         self.assertIn("holds another corpus: population.data (tables)", proc.log())
 
+    def test_a_folder_that_is_not_there_is_told_with_where_it_was_looked_for(self):
+        for population in ("data: ./nowhere", "phrases: nowhere"):
+            code, _, err = self.bench.cohort("validate", self.job(population))
+            self.assertEqual(code, 2, err)
+            self.assertIn(f"(looked for from the working folder, {os.getcwd()})", err)
+
     def test_a_mix_gives_exactly_the_rows_asked_for(self):
         self.fleet(workers=2)
         job = self.job('mix: {state: {CA: 10}, age: {"0-17": 0}}', phases="[corpus]")
