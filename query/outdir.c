@@ -99,10 +99,13 @@ list_files(struct outdir *o, struct co_diag *diag)
     enum co_err err = CO_OK;
 
     if (!d) {
-        return co_fail(diag, CO_USAGE,
-                       "%s cannot be opened: %s. Give the output folder of a "
-                       "run",
-                       o->dir, strerror(errno));
+        int error = errno;
+
+        return co_fail(diag, error == EACCES ? CO_DENIED : CO_USAGE,
+                       "%s cannot be opened: %s. %s", o->dir, strerror(error),
+                       error == EACCES ? "Runs make folders that only their "
+                                         "user may read: chmod, or ask them"
+                                       : "Give the output folder of a run");
     }
     while (!err && (entry = readdir(d))) {
         err = add_file(o, dirfd(d), entry->d_name, diag);

@@ -26,6 +26,7 @@ struct outdir {
 };
 
 /* CO_USAGE    no such folder, or nobody ran anything in it
+ * CO_DENIED   the folder may not be read
  * CO_NOTFOUND nothing is sealed yet
  * CO_DAMAGED  a file that MANIFEST.json names is missing or of another length
  *             though no run is under way
