@@ -501,7 +501,8 @@ commit_ballast(struct commit *c, struct co_diag *diag)
     (void)unlinkat(c->dir_fd, FOLDER_BALLAST, 0);
     return co_fail(diag, co_err_from_errno(rc),
                    "cannot set %llu bytes aside for the end of the run "
-                   "(journal ballast): %s",
+                   "(journal ballast): %s. Free 100 MB there, or choose "
+                   "another folder",
                    (unsigned long long)c->options.ballast_bytes, strerror(rc));
 }
 
