@@ -97,7 +97,7 @@ class Population(harness.SystemTest):
         for population in ("data: ./nowhere", "phrases: nowhere"):
             code, _, err = self.bench.cohort("validate", self.job(population))
             self.assertEqual(code, 2, err)
-            self.assertIn(f"(looked for from the working folder, {os.getcwd()})", err)
+            self.assertIn(f"(looked for from the working folder, {os.path.realpath(self.bench.top)})", err)
 
     def test_a_mix_gives_exactly_the_rows_asked_for(self):
         self.fleet(workers=2)
