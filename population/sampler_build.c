@@ -127,7 +127,7 @@ build_last_guide(struct sampler *s)
     const uint32_t n = s->m->last.count;
 
     s->last_guide =
-        malloc(MODEL_NAME_GROUPS * LAST_GUIDE * sizeof *s->last_guide);
+        malloc((size_t)MODEL_NAME_GROUPS * LAST_GUIDE * sizeof *s->last_guide);
     if (!s->last_guide) return CO_NOMEM;
     for (uint32_t g = 0; g < MODEL_NAME_GROUPS; g++) {
         const uint32_t *end = s->last_end + (size_t)g * n;

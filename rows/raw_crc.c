@@ -45,8 +45,8 @@ crc_folded(const uint8_t *p, size_t len)
     for (p += BLOCK, len -= BLOCK; len >= BLOCK; p += BLOCK, len -= BLOCK) {
         x[0] = fold(x[0], by_block, load(p));
         x[1] = fold(x[1], by_block, load(p + LANE));
-        x[2] = fold(x[2], by_block, load(p + 2 * LANE));
-        x[3] = fold(x[3], by_block, load(p + 3 * LANE));
+        x[2] = fold(x[2], by_block, load(p + (size_t)2 * LANE));
+        x[3] = fold(x[3], by_block, load(p + (size_t)3 * LANE));
     }
     for (size_t i = 1; i < 4; i++) {
         x[0] = fold(x[0], by_lane, x[i]);
