@@ -16,8 +16,9 @@ enum {
     JOINT_BITS = 31, /* and in the result */
     RATIO_BITS = 40,
     ROUNDS_MAX = 200,
-    GOOD_BITS = 24, /* done when less than 2^-24 of people are misplaced */
-    BAD_BITS = 14,  /* contradictory when more than 2^-14 are at the end */
+    PASSES_MAX = 1000, /* rounds times tables: half a second; see rounds_of() */
+    GOOD_BITS = 24,    /* done when less than 2^-24 of people are misplaced */
+    BAD_BITS = 14,     /* contradictory when more than 2^-14 are at the end */
 };
 
 /* One table while fitting. */
@@ -311,23 +312,35 @@ fit_round(struct fit *f, uint64_t *ret_error, struct co_diag *diag)
     return err;
 }
 
+/* Tables that contradict each other a little use up all rounds, and a worker
+ * fits between two beats: with 48 tables it was taken for dead. Tables that
+ * agree need a few rounds, however many they are. */
+static int
+rounds_of(const struct fit *f)
+{
+    int rounds = PASSES_MAX / (int)f->n_margins;
+
+    return rounds < ROUNDS_MAX ? rounds : ROUNDS_MAX;
+}
+
 static enum co_err
 fit_run(struct fit *f, struct co_diag *diag)
 {
+    const int rounds = rounds_of(f);
     uint64_t error = UINT64_MAX;
     enum co_err err = CO_OK;
 
-    for (int round = 0; round < ROUNDS_MAX && !err; round++) {
+    for (int round = 0; round < rounds && !err; round++) {
         err = fit_round(f, &error, diag);
         if (error <= UINT64_C(1) << (WORK_BITS - GOOD_BITS)) break;
     }
     if (err || error <= UINT64_C(1) << (WORK_BITS - BAD_BITS)) return err;
-    return table_fail(
-        f->margins[f->n_margins - 1].t, UINT32_MAX, diag, CO_INVALID,
-        "the tables of root attributes contradict each other: "
-        "after %d rounds of fitting %llu of a million people "
-        "are still in the wrong row",
-        ROUNDS_MAX, (unsigned long long)(error >> (WORK_BITS - 20)));
+    return table_fail(f->margins[f->n_margins - 1].t, UINT32_MAX, diag,
+                      CO_INVALID,
+                      "the tables of root attributes contradict each other: "
+                      "after %d rounds of fitting %llu of a million people "
+                      "are still in the wrong row",
+                      rounds, (unsigned long long)(error >> (WORK_BITS - 20)));
 }
 
 static unsigned

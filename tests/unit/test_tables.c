@@ -546,6 +546,27 @@ contradicting_margins_are_refused(void **state)
                                       "of fitting"));
 }
 
+static void
+many_margins_are_fitted_in_fewer_rounds(void **state)
+{
+    uint32_t rows[2][4] = {{0, 3, 1, 1}, {0, 1, 1, 1}};
+    struct user_table t[TABLES_MAX];
+
+    (void)state;
+    for (uint32_t i = 0; i < TABLES_MAX; i++) {
+        t[i] = (struct user_table){.use = TABLE_MARGIN,
+                                   .name = "sex",
+                                   .keys = {ATTR_SEX},
+                                   .n_keys = 1,
+                                   .n_rows = 2,
+                                   .n_weights = 1,
+                                   .rows = rows[i % 2]};
+    }
+    assert_null(with(t, TABLES_MAX));
+    assert_non_null(strstr(diag.text, "contradict each other: after 20 rounds "
+                                      "of fitting"));
+}
+
 int
 main(void)
 {
@@ -563,6 +584,7 @@ main(void)
         cmocka_unit_test(a_margin_within_a_state_leaves_the_others_alone),
         cmocka_unit_test(tables_that_do_not_fit_are_refused),
         cmocka_unit_test(contradicting_margins_are_refused),
+        cmocka_unit_test(many_margins_are_fitted_in_fewer_rounds),
     };
 
     return cmocka_run_group_tests(tests, open_model, close_model);
