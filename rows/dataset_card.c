@@ -109,7 +109,7 @@ put_whom(const json_t *recipe, struct co_buf *out)
                          "share of the population.\n\n");
         return;
     }
-    co_buf_puts(out, "These are not all people alike. ");
+    co_buf_puts(out, "Not everybody, or not in proportion. ");
     if (json_object_size(where)) {
         co_buf_puts(out, "Only who fulfils (`where`): ");
         put_part(where, out);
@@ -117,7 +117,7 @@ put_whom(const json_t *recipe, struct co_buf *out)
     }
     if (mix) {
         co_buf_puts(out, "Drawn with other weights than the population has "
-                         "(`mix`): ");
+                         "(`mix`, in millionths): ");
         put_part(mix, out);
         co_buf_puts(out, ". ");
     }
@@ -135,10 +135,12 @@ put_summary(const struct dataset_facts *f, const json_t *recipe,
         out,
         "%s synthetic people%s, made by %s from published statistics. Nobody "
         "in here exists: every value is drawn from the tables named below, "
-        "jointly where a joint table exists, and the texts are built from the "
-        "values. A likeness to a living person is chance.\n\n",
+        "jointly where a joint table exists%s. A likeness to a living person "
+        "is chance.\n\n",
         thousands(f->rows, rows),
-        f->level == ROW_TEXTS ? " with texts about them" : "", CO_PROGRAM);
+        f->level == ROW_TEXTS ? " with texts about them" : "", CO_PROGRAM,
+        f->level == ROW_TEXTS ? ", and the texts are built from the values"
+                              : "");
     put_whom(recipe, out);
     co_buf_printf(
         out,
@@ -399,7 +401,7 @@ put_sources(const struct dataset_facts *f, const json_t *recipe,
 }
 
 static void
-put_limits(struct co_buf *out)
+put_limits(const struct dataset_facts *f, struct co_buf *out)
 {
     co_buf_puts(
         out,
@@ -408,11 +410,16 @@ put_limits(struct co_buf *out)
         "statements about real persons or for measuring a population: the "
         "tables themselves do that better. What the tables do not join is "
         "independent here (see above), so real associations beyond them are "
-        "missing. The texts are templates filled with the row's values and "
-        "with phrases from lists, no language model wrote them: sentence "
-        "plans recur, and hobbies, skills and tastes in them are drawn from "
-        "the project's lists, not measured anywhere. Personality is drawn "
-        "from norms and goes with nothing but sex and age.\n\n");
+        "missing. Personality is drawn from norms and goes with nothing but "
+        "sex and age.");
+    if (f->level == ROW_TEXTS) {
+        co_buf_puts(out, " The texts are templates filled with the row's "
+                         "values and with phrases from lists, no language "
+                         "model wrote them: sentence plans recur, and hobbies, "
+                         "skills and tastes in them are drawn from lists, not "
+                         "measured anywhere.");
+    }
+    co_buf_puts(out, "\n\n");
 }
 
 static void
@@ -454,7 +461,7 @@ dataset_card_write(const struct dataset_facts *f, struct co_buf *out)
     put_sources(f, recipe, out);
     put_chapter(f, "doc.left.out", "Whom the sources leave out", out);
     put_chapter(f, "doc.assumed", "What is assumed", out);
-    put_limits(out);
+    put_limits(f, out);
     put_regenerate(f, out);
     json_decref(row);
     json_decref(recipe);
