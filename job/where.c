@@ -194,6 +194,7 @@ values_from_json(struct job_where *where, enum attribute_id id,
                  const char *user, const json_t *array)
 {
     size_t n = json_array_size(array);
+    const char *last = NULL;
     struct where_item *item;
 
     if (n == 0 || n > WHERE_VALUES_MAX) return CO_RANGE;
@@ -206,7 +207,8 @@ values_from_json(struct job_where *where, enum attribute_id id,
         if (!text || !*text || strlen(text) > WHERE_TEXT_MAX) return CO_INVALID;
         if (!add_value(item, text)) return CO_NOMEM;
         /* canonical: sorted, each once */
-        if (i && strcmp(item->values[i - 1], text) >= 0) return CO_INVALID;
+        if (last && strcmp(last, text) >= 0) return CO_INVALID;
+        last = text;
     }
     return CO_OK;
 }

@@ -9,8 +9,10 @@ import unittest
 
 import harness
 
-# More than 65,536, which may be under way when a run is told to stop.
-ROWS = 300000 if harness.FACTOR == 1 else 150000
+# Long enough to be met while it runs, and more than 65,536 rows, which may be
+# under way, for a run that is told to stop.
+ROWS = 100000 if harness.FACTOR == 1 else 30000
+LONG = 200000 if harness.FACTOR == 1 else 90000
 
 
 class Command(harness.SystemTest):
@@ -81,30 +83,30 @@ class Command(harness.SystemTest):
         self.fleet(workers=2)
         procs = []
         for i in range(2):
-            job = self.bench.job(50000, out=f"out{i}", name=f"job{i}.yaml", shard_rows=5000)
+            job = self.bench.job(ROWS // 2, out=f"out{i}", name=f"job{i}.yaml", shard_rows=5000)
             args = [f"{harness.BIN}/cohort", "run", job, "--broker", self.bench.front]
             procs.append(self.bench.start(f"command{i}", args))
         for proc in procs:
             self.assertEqual(proc.wait(90), 0, proc.log())
-        shas = {self.check_corpus(self.bench.path(f"out{i}"), 50000).sha for i in range(2)}
+        shas = {self.check_corpus(self.bench.path(f"out{i}"), ROWS // 2).sha for i in range(2)}
         self.assertEqual(len(shas), 1)
 
     # -- stopped and killed --------------------------------------------------------
 
     def test_interrupted_it_ends_with_3_and_goes_on(self):
         for number in (signal.SIGINT, signal.SIGTERM):
-            proc = self.begin()
+            proc = self.begin(self.bench.job(LONG, shard_rows=2500))
             proc.kill(number)
             self.assertEqual(proc.wait(30), 3, proc.log())
             self.nothing_left()
             self.assertEqual(harness.run_json(self.bench.path("out"))["state"], "stopped")
         proc = self.run_command(self.bench.path("job.yaml"))
         self.assertEqual(proc.wait(90), 0, proc.log())
-        self.check_corpus(self.bench.path("out"), ROWS)
+        self.check_corpus(self.bench.path("out"), LONG)
 
     def test_interrupted_by_the_terminal_everybody_gets_the_signal(self):
         """^C reaches the whole process group, not only the command."""
-        proc = self.begin()
+        proc = self.begin(self.bench.job(LONG, shard_rows=2500))
         os.killpg(proc.pid, signal.SIGINT)
         self.assertEqual(proc.wait(30), 3, proc.log())
         self.nothing_left()
