@@ -10,9 +10,9 @@ import unittest
 import harness
 
 # Long enough to be met while it runs, and more than 65,536 rows, which may be
-# under way, for a run that is told to stop.
+# under way, twice for a run that is told to stop twice.
 ROWS = 100000 if harness.FACTOR == 1 else 30000
-LONG = 200000 if harness.FACTOR == 1 else 90000
+LONG = 200000 if harness.FACTOR == 1 else 150000
 
 
 class Command(harness.SystemTest):

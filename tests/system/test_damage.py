@@ -8,7 +8,7 @@ import unittest
 
 import harness
 
-ROWS = 200000 if harness.FACTOR == 1 else 60000
+ROWS = 80000 if harness.FACTOR == 1 else 40000
 SHARD = 2500
 
 
@@ -167,8 +167,8 @@ class Damage(harness.SystemTest):
             self.skipTest("may not mount a small file system here")
         try:
             self.fleet()
-            sha = self.quiet(rows=200000)
-            job = self.bench.job(200000, out="disk/out", shard_rows=SHARD)
+            sha = self.quiet(rows=60000)  # 35 MB
+            job = self.bench.job(60000, out="disk/out", shard_rows=SHARD)
             proc = self.bench.coordinator(job)
             self.assertEqual(proc.wait(60), 1, proc.log())
             self.assertRegex(proc.log().lower(), "no space|disk is full|full")
@@ -178,7 +178,7 @@ class Damage(harness.SystemTest):
             self.check_journal(self.bench.path("disk/out"))
             subprocess.run(["mount", "-o", "remount,size=400m", disk], check=True)
             self.complete(job)
-            self.check_corpus(self.bench.path("disk/out"), 200000, sha)
+            self.check_corpus(self.bench.path("disk/out"), 60000, sha)
         finally:
             for proc in self.bench.procs:
                 proc.kill()

@@ -238,7 +238,7 @@ def one_run(case, seed, rows, quiet, power, table):
 
 class KillRuns(unittest.TestCase):
     runs = RUNS
-    rows = int(150000 if harness.FACTOR == 1 else 30000)
+    rows = 60000 if harness.FACTOR == 1 else 15000
     seed = None
     verbose = False
 

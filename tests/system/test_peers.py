@@ -15,7 +15,7 @@ try:
 except ImportError:
     zmq = None
 
-ROWS = 300000 if harness.FACTOR == 1 else 50000
+ROWS = 100000 if harness.FACTOR == 1 else 20000
 HELLO, WELCOME, REFUSED, WHO, BEAT = 0x01, 0x02, 0x03, 0x04, 0x05
 ATTACH, DETACH, CREDIT, TASKS, RESULTS, ACK, CANCEL = 0x10, 0x12, 0x20, 0x30, 0x31, 0x32, 0x36
 WORKER, COORDINATOR = 1, 2

@@ -7,7 +7,7 @@ import unittest
 
 import harness
 
-ROWS = 150000 if harness.FACTOR == 1 else 50000
+ROWS = 60000 if harness.FACTOR == 1 else 20000
 PREFIX = "cohort:{default}:"
 
 
