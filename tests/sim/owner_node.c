@@ -432,8 +432,9 @@ owner_node_say(struct sim *s, const struct node *n)
     if (!o) return;
     co_buf_init(&out, 1 << 16);
     engine_why(o->core->engine, s->now_us, &out);
-    if (o->core->replayed)
+    if (o->core->replayed) {
         o->hosted.kind->why(o->hosted.state, s->now_us, &out);
+    }
     for (const char *at = co_buf_text(&out); *at;) {
         int len = (int)strcspn(at, "\n");
 
