@@ -52,6 +52,18 @@ open_model(const struct prepare_options *o, struct prepared *p,
     return err ? err : prose_open(p->model, o->data, diag, &p->prose);
 }
 
+/* For tests of duplicates only, but it changes rows, so it is in the recipe. */
+static unsigned
+hash_bits_of_tests(const struct job_spec *spec)
+{
+    const char *text = getenv("COHORT_TEST_HASH_BITS");
+    unsigned long bits = text ? strtoul(text, NULL, 10) : 0;
+
+    if (bits == 0 || bits > 63 || !spec_dedups(spec)) return 0;
+    co_log(CO_LOG_WARN, "dedup.for_tests", "hash_bits=%lu", bits);
+    return (unsigned)bits;
+}
+
 static enum co_err
 make_recipe(const struct prepare_options *o, struct prepared *p,
             struct co_diag *diag)
@@ -61,6 +73,7 @@ make_recipe(const struct prepare_options *o, struct prepared *p,
     struct co_buf buf;
     enum co_err err;
 
+    recipe.hash_bits = p->hash_bits = hash_bits_of_tests(p->spec);
     co_buf_init(&buf, RECIPE_BYTES_MAX);
     err = recipe_write(&recipe, &buf);
     if (!err) err = co_bytes_copy(buf.data, buf.len, &p->recipe);

@@ -226,19 +226,6 @@ candidate_budget(uint64_t rows, uint32_t rate_ppm)
     return (2 * rows + 1000) * (1000000 / rate + 1);
 }
 
-/* Tests want duplicates, which real texts hardly have. Not in the recipe and
- * not for anybody else: the rows are then other ones. */
-static unsigned
-hash_bits_for_tests(void)
-{
-    const char *text = getenv("COHORT_TEST_HASH_BITS");
-    unsigned bits = text ? (unsigned)strtoul(text, NULL, 10) : 0;
-
-    if (!bits || bits > 63) return 0;
-    co_log(CO_LOG_WARN, "dedup.for_tests", "hash_bits=%u", bits);
-    return bits;
-}
-
 static int
 run_work(struct run *r, uint32_t number, struct co_diag *diag)
 {
@@ -259,7 +246,7 @@ run_work(struct run *r, uint32_t number, struct co_diag *diag)
             candidate_budget(r->p.spec->rows, sampler_rate_ppm(r->p.sampler)),
         .sampler = r->p.sampler,
         .dedup = spec_dedups(r->p.spec),
-        .hash_bits = hash_bits_for_tests(),
+        .hash_bits = r->p.hash_bits,
     };
     enum owner_end end;
     int status = -1;

@@ -31,6 +31,21 @@ recipe_of_spec(const struct job_spec *spec, uint32_t generator,
     return recipe;
 }
 
+enum { HASH_BITS_MAX = 63 };
+
+/* "exact", or "exact-22" where only 22 bits are compared. */
+static void
+write_dedup(const struct recipe *recipe, struct co_json *json)
+{
+    char text[24] = "exact";
+
+    if (!recipe->dedup) return;
+    if (recipe->hash_bits) {
+        (void)snprintf(text, sizeof text, "exact-%u", recipe->hash_bits);
+    }
+    co_json_put_text(json, "dedup", text);
+}
+
 static void
 write_phases(unsigned phases, struct co_json *json)
 {
@@ -51,7 +66,7 @@ recipe_write(const struct recipe *recipe, struct co_buf *buf)
     (void)snprintf(seed, sizeof seed, "%" PRIu64, recipe->seed);
     co_json_init(&json, buf);
     co_json_object(&json); /* keys in sorted order */
-    if (recipe->dedup) co_json_put_text(&json, "dedup", "exact");
+    write_dedup(recipe, &json);
     co_json_put_u64(&json, "generator", recipe->generator);
     co_json_put_u64(&json, "grid", SPEC_GRID);
     co_json_put_text(&json, "job", "personas");
@@ -171,6 +186,19 @@ read_seed(const json_t *value, uint64_t *ret_seed)
 
 /* The values; keys that are missing, unknown or constant are settled by the
  * comparison with the canonical form. */
+/* What is not one of its forms shows in check_canonical. */
+static void
+read_dedup(const char *text, struct recipe *recipe)
+{
+    unsigned long bits;
+
+    if (!text) return;
+    recipe->dedup = true;
+    if (strncmp(text, "exact-", 6) != 0) return;
+    bits = strtoul(text + 6, NULL, 10);
+    if (bits >= 1 && bits <= HASH_BITS_MAX) recipe->hash_bits = (unsigned)bits;
+}
+
 static enum co_err
 read_values(const json_t *root, struct recipe *recipe, struct co_diag *diag)
 {
@@ -192,7 +220,7 @@ read_values(const json_t *root, struct recipe *recipe, struct co_diag *diag)
                        "phrases are missing or wrong");
     }
     recipe->generator = (uint32_t)generator;
-    recipe->dedup = json_object_get(root, "dedup") != NULL;
+    read_dedup(json_string_value(json_object_get(root, "dedup")), recipe);
     (void)snprintf(recipe->population, sizeof recipe->population, "%s",
                    population);
     recipe->phases = SPEC_CORPUS;
@@ -368,6 +396,11 @@ recipe_diff(const struct recipe *folder, const struct recipe *job,
     if (folder->phases != job->phases) {
         differ(buf, "phases", phases_text(folder->phases),
                phases_text(job->phases));
+    }
+    if (folder->hash_bits != job->hash_bits) {
+        (void)snprintf(a, sizeof a, "%u", folder->hash_bits);
+        (void)snprintf(b, sizeof b, "%u", job->hash_bits);
+        differ(buf, "COHORT_TEST_HASH_BITS", a, b);
     }
     if (folder->dedup != job->dedup) {
         differ(buf, "dedup.method", folder->dedup ? "exact" : "none",

@@ -20,6 +20,8 @@ struct recipe {
     uint64_t seed;
     unsigned phases;     /* of enum spec_phase */
     bool dedup;          /* exact; the key is there only then */
+    unsigned hash_bits;  /* of the hashes that dedup compares; 0: all. Tests
+                          * want duplicates, which real texts hardly have */
     char population[17]; /* the installed one */
     struct job_where where;
     struct job_mix mix;

@@ -192,8 +192,10 @@ users_possible(const struct sampler *s)
 }
 
 /* Given the cell these are independent of each other (but for occupation,
- * which looks at its parents itself), so one cell that passes each test
- * proves that such people exist. */
+ * which looks at its parents itself), so one cell that passes each test means
+ * that such people exist. Not looked at: language, tenure, and an income with
+ * a household bracket below it; a job that asks for nobody in that way ends
+ * partial when its candidates are spent. */
 bool
 condition_possible(const struct sampler *s)
 {

@@ -122,6 +122,32 @@ one_meaning_has_one_form(void **state)
 }
 
 static void
+hashes_cut_short_for_tests_make_another_recipe(void **state)
+{
+    static const char text[] = BEFORE "{}}";
+    struct recipe recipe, other;
+    struct co_buf json, diff;
+
+    (void)state;
+    co_buf_init(&json, RECIPE_BYTES_MAX);
+    co_buf_init(&diff, 1 << 12);
+    assert_int_equal(recipe_parse(text, sizeof text - 1, &recipe, NULL), CO_OK);
+    assert_int_equal(recipe.hash_bits, 0);
+    recipe.hash_bits = 22;
+    assert_int_equal(recipe_write(&recipe, &json), CO_OK);
+    assert_non_null(strstr(co_buf_text(&json), "\"dedup\":\"exact-22\""));
+    assert_int_equal(recipe_parse(json.data, json.len, &other, NULL), CO_OK);
+    assert_int_equal(other.hash_bits, 22);
+    recipe.hash_bits = 0;
+    assert_true(recipe_diff(&other, &recipe, &diff));
+    assert_non_null(strstr(co_buf_text(&diff), "COHORT_TEST_HASH_BITS: 22"));
+    recipe_fini(&recipe);
+    recipe_fini(&other);
+    co_buf_fini(&json);
+    co_buf_fini(&diff);
+}
+
+static void
 a_bound_of_income_excludes_who_has_none(void **state)
 {
     static const char *const same[] = {"{min: 0}", "{max: 2000000}",
@@ -471,6 +497,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_recipe_is_canonical_json),
         cmocka_unit_test(one_meaning_has_one_form),
+        cmocka_unit_test(hashes_cut_short_for_tests_make_another_recipe),
         cmocka_unit_test(a_bound_of_income_excludes_who_has_none),
         cmocka_unit_test(a_bound_on_what_a_population_does_not_know_is_refused),
         cmocka_unit_test(one_mix_has_one_form),
