@@ -385,7 +385,7 @@ fit_margins(struct fit *f, const struct user_tables *tables,
         err =
             margin_init(f, &f->margins[f->n_margins++], &tables->list[i], diag);
     }
-    return err ? err : fit_run(f, diag);
+    return err || f->n_margins == 0 ? err : fit_run(f, diag);
 }
 
 enum co_err

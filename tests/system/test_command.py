@@ -11,8 +11,8 @@ import harness
 
 # Long enough to be met while it runs, and more than 65,536 rows, which may be
 # under way, twice for a run that is told to stop twice.
-ROWS = 100000 if harness.FACTOR == 1 else 30000
-LONG = 200000 if harness.FACTOR == 1 else 150000
+ROWS = 60000 if harness.FACTOR == 1 else 30000
+LONG = 150000
 
 
 class Command(harness.SystemTest):
