@@ -23,7 +23,7 @@ struct prepared {
     struct sampler *sampler;
     struct co_bytes recipe;
     uint64_t recipe_hash;
-    unsigned hash_bits; /* see recipe.h */
+    unsigned hash_bits;  /* see recipe.h */
     char file_dir[1025]; /* folder that the job file names */
     bool job_is_bad; /* on error: the job file or command line is to blame */
 };
