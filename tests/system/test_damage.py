@@ -8,7 +8,7 @@ import unittest
 
 import harness
 
-ROWS = 80000 if harness.FACTOR == 1 else 40000
+ROWS = 80000 if harness.FACTOR == 1 else 20000
 SHARD = 2500
 
 
