@@ -274,7 +274,7 @@ read_label(const struct reader *r, enum attribute_id id, const char *text,
 }
 
 /* The number of a value of the table itself; a new column takes new ones, in
- * the order of the file for now. */
+ * the order of the file; sort_labels comes later. */
 static enum co_err
 read_value(struct reader *r, const char *text, uint32_t *ret_value)
 {

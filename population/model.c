@@ -202,6 +202,30 @@ model_take_pool(const char *path, struct co_diag *diag, const struct model *m,
 
 static const uint32_t one_at[] = {0, 3}, two_at[] = {0, 2}, name_at[] = {0, 13};
 
+enum co_err
+model_take_sections(const char *path, struct co_diag *diag,
+                    const struct model *m, const struct want *wants, size_t n)
+{
+    enum co_err err = CO_OK;
+
+    for (size_t i = 0; !err && i < n; i++) {
+        err = model_take_section(path, diag, m, &wants[i]);
+    }
+    return err;
+}
+
+enum co_err
+model_take_pools(const char *path, struct co_diag *diag, const struct model *m,
+                 const struct want_pool *pools, size_t n)
+{
+    enum co_err err = CO_OK;
+
+    for (size_t i = 0; !err && i < n; i++) {
+        err = model_take_pool(path, diag, m, pools[i].name, pools[i].pool);
+    }
+    return err;
+}
+
 /* A model of states is of the United States. */
 static void
 take_usa(struct model *m)
@@ -213,12 +237,9 @@ take_usa(struct model *m)
 }
 
 static enum co_err
-model_take_pools(const char *path, struct co_diag *diag, struct model *m)
+take_pools(const char *path, struct co_diag *diag, struct model *m)
 {
-    const struct {
-        const char *name;
-        struct model_pool *pool;
-    } pools[] = {
+    const struct want_pool pools[] = {
         {"state.code", &m->state_code},
         {"state.name", &m->state_name},
         {"race", &m->race},
@@ -232,13 +253,10 @@ model_take_pools(const char *path, struct co_diag *diag, struct model *m)
         {"last", &m->last},
         {"city", &m->city},
     };
+    enum co_err err;
 
-    for (size_t i = 0; i < co_countof(pools); i++) {
-        enum co_err err =
-            model_take_pool(path, diag, m, pools[i].name, pools[i].pool);
-
-        if (err) return err;
-    }
+    err = model_take_pools(path, diag, m, pools, co_countof(pools));
+    if (err) return err;
     m->states = m->state_code.count;
     take_usa(m);
     return CO_OK;
@@ -283,12 +301,7 @@ model_take_tables(const char *path, struct co_diag *diag, struct model *m,
         {"city.n", 4, (const void **)&m->city_n, &c->cn},
     };
 
-    for (size_t i = 0; i < co_countof(wants); i++) {
-        enum co_err err = model_take_section(path, diag, m, &wants[i]);
-
-        if (err) return err;
-    }
-    return CO_OK;
+    return model_take_sections(path, diag, m, wants, co_countof(wants));
 }
 
 /* Conditional table: every age has a row, every row sums to TABLE_SUM. */
@@ -464,7 +477,7 @@ model_open(const char *path, struct co_diag *diag, struct model **ret_model)
         *ret_model = co_take(&m);
         return CO_OK;
     }
-    if (!err) err = model_take_pools(path, diag, m);
+    if (!err) err = take_pools(path, diag, m);
     if (!err) err = model_take_tables(path, diag, m, &counts);
     if (!err) err = model_check_tables(path, diag, m, &counts);
     if (!err) err = model_take_home(path, diag, m);

@@ -44,12 +44,7 @@ take_all(const char *path, struct co_diag *diag, struct model *m,
         {"ocean.age", 1, (const void **)&h->ocean_row, &c->ocean_row},
     };
 
-    for (size_t i = 0; i < co_countof(wants); i++) {
-        enum co_err err = model_take_section(path, diag, m, &wants[i]);
-
-        if (err) return err;
-    }
-    return CO_OK;
+    return model_take_sections(path, diag, m, wants, co_countof(wants));
 }
 
 static enum co_err

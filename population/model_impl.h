@@ -24,6 +24,19 @@ co_must_use enum co_err model_take_section(const char *path,
 co_must_use enum co_err model_take_pool(const char *path, struct co_diag *diag,
                                         const struct model *m, const char *name,
                                         struct model_pool *pool);
+struct want_pool {
+    const char *name;
+    struct model_pool *pool;
+};
+/* The same for n of them; ends at the first that is refused. */
+co_must_use enum co_err model_take_sections(const char *path,
+                                            struct co_diag *diag,
+                                            const struct model *m,
+                                            const struct want *wants, size_t n);
+co_must_use enum co_err model_take_pools(const char *path, struct co_diag *diag,
+                                         const struct model *m,
+                                         const struct want_pool *pools,
+                                         size_t n);
 /* model_home.c: everything of struct model_home and its pools, or nothing:
  * a model without the section mar.age has no homes. Wants the other pools and
  * tables of the model to be there. */

@@ -25,10 +25,8 @@ take_all(const char *path, struct co_diag *diag, struct model *m,
     enum co_err err =
         model_take_pool(path, diag, m, "degree.field", &m->degree_field);
 
-    for (size_t i = 0; !err && i < co_countof(wants); i++) {
-        err = model_take_section(path, diag, m, &wants[i]);
-    }
-    return err;
+    if (err) return err;
+    return model_take_sections(path, diag, m, wants, co_countof(wants));
 }
 
 /* Every row of bases has somebody; kinds exist and weigh every field. */

@@ -31,21 +31,13 @@ take_all(const char *path, struct co_diag *diag, struct model *m,
         {"ocean.age", 1, (const void **)&h->ocean_row, &c->ocean_row},
     };
 
-    for (size_t i = 0; i < co_countof(wants); i++) {
-        enum co_err err = model_take_section(path, diag, m, &wants[i]);
-
-        if (err) return err;
-    }
-    return CO_OK;
+    return model_take_sections(path, diag, m, wants, co_countof(wants));
 }
 
 static enum co_err
 take_pools(const char *path, struct co_diag *diag, struct model *m)
 {
-    const struct {
-        const char *name;
-        struct model_pool *pool;
-    } pools[] = {
+    const struct want_pool pools[] = {
         {"country", &m->country},
         {"country.iso2", &m->country_iso2},
         {"country.name", &m->country_name},
@@ -54,13 +46,7 @@ take_pools(const char *path, struct co_diag *diag, struct model *m)
         {"city", &m->city},
     };
 
-    for (size_t i = 0; i < co_countof(pools); i++) {
-        enum co_err err =
-            model_take_pool(path, diag, m, pools[i].name, pools[i].pool);
-
-        if (err) return err;
-    }
-    return CO_OK;
+    return model_take_pools(path, diag, m, pools, co_countof(pools));
 }
 
 /* Starts go from 0 to total without falling, and a row that is not empty has

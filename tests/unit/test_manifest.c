@@ -251,95 +251,93 @@ a_manifest_that_is_a_fifo_is_refused_and_not_waited_for(void **state)
     assert_non_null(strstr(diag.text, "it is not a regular file"));
 }
 
+#define TSV "sex\tage\tvalue\tweight\n"
+static const struct {
+    const char *manifest, *tsv, *where, *message;
+} bad[] = {
+    {"tables: []\n", "", "",
+     "job.yaml: population.data: "
+     "@/manifest.yaml: base is missing; it names "
+     "the population that the tables stand on"},
+    {"base: mars\n", "", "",
+     "job.yaml: population.data: @/manifest.yaml:1: base: found \"mars\"; "
+     "allowed is us or world"},
+    {"base: us\nfiles: 1\n", "", "",
+     "job.yaml: population.data: @/manifest.yaml:2: files: unknown key; "},
+    {HEAD "  - {attribute: commute}\n", "", "",
+     "@/manifest.yaml:3: tables[0]: file is missing"},
+    {HEAD "  - {attribute: occupation, file: a.tsv}\n", "", "",
+     "@/manifest.yaml:3: tables[0].attribute: occupation cannot be "
+     "replaced; allowed are education_level, marital_status and "
+     "employment_status, and root attributes"},
+    {HEAD "  - {attribute: Commute, file: a.tsv}\n", "", "",
+     "@/manifest.yaml:3: tables[0].attribute: found \"Commute\"; allowed "
+     "are root attributes"},
+    {HEAD "  - {attribute: a, given: b, file: a.tsv}\n", "", "",
+     "@/manifest.yaml:3: tables[0].given: there is no attribute b before "
+     "this table"},
+    {HEAD "  - {attribute: a, file: ../a.tsv}\n", "", "",
+     "@/manifest.yaml:3: tables[0].file: found \"../a.tsv\"; allowed is "
+     "the name of a file in this folder"},
+    {HEAD "  - {attribute: a, file: none.tsv}\n", "", "",
+     "cannot read @/none.tsv"},
+    {COMMUTE, "", "",
+     "@/a.tsv:1: found the column \"\"; allowed are one "
+     "for each given attribute"},
+    {COMMUTE, "sex\tvalue\tweight\n", "",
+     "@/a.tsv:1: the column age (or age_min and age_max) is missing"},
+    {COMMUTE, "sex\tage\tsex\tvalue\tweight\n", "",
+     "@/a.tsv:1: the column sex is there twice"},
+    {COMMUTE, TSV, "", "@/a.tsv:1: there are no lines of data"},
+    {COMMUTE, TSV "Male\t16\tcar\n", "",
+     "@/a.tsv:2: found 3 cells; the header has 4"},
+    {COMMUTE, TSV "Man\t16\tcar\t1\n", "",
+     "@/a.tsv:2: sex has no value \"Man\"; allowed: Male; Female"},
+    {COMMUTE, TSV "Male\told\tcar\t1\n", "",
+     "@/a.tsv:2: found the age \"old\"; allowed are 0 to 99"},
+    {COMMUTE, TSV "Male\t16\tcar\t-1\n", "",
+     "@/a.tsv:2: found the weight \"-1\"; allowed are numbers from 0 to "
+     "1000000000000 with at most 6 decimals"},
+    {COMMUTE, TSV "Male\t16\tcar\t1e3\n", "",
+     "@/a.tsv:2: found the weight \"1e3\"; "},
+    {COMMUTE, TSV "Male\t16\ta\"b\t1\n", "",
+     "@/a.tsv:2: found the value \"a\"b\"; allowed are at most 255 values"},
+    {COMMUTE, TSV "Male\t16\tcar\t1\nMale\t16\tcar\t2\n", "",
+     "@/a.tsv:3: the same people and value stand in line 2 already"},
+    {COMMUTE, TSV "Male\t16\tcar\t0\n", "",
+     "@/a.tsv:2: all weights of these people are 0"},
+    {COMMUTE,
+     "sex\tage_min\tage_max\tvalue\tweight\nMale\t16\t30\tcar\t1\nMale\t30"
+     "\t40\tcar\t1\n",
+     "",
+     "@/a.tsv:3: these people have a row already (do the bands of ages "
+     "overlap?)"},
+    {COMMUTE, "sex\tage_min\tage_max\tvalue\tweight\nMale\t30\t16\tcar\t1\n",
+     "", "@/a.tsv:2: the ages 30 to 16 are none"},
+    {COMMUTE, TSV "Male\t16\tcar\t1\n", "commute: tram",
+     "job.yaml:6: where: commute has no value \"tram\"; allowed: car"},
+    {COMMUTE, TSV "Male\t16\tcar\t1\n", "comute: car",
+     "job.yaml:6: where: this population has no attribute \"comute\"; "},
+    {HEAD "  - {attribute: marital_status, given: age, file: a.tsv}\n",
+     "age\tvalue\tweight\n12\tMarried\t1\n", "",
+     "@/a.tsv:2: nobody of the ages 12-12 can have marital_status "
+     "\"Married\"; give it the weight 0"},
+    {HEAD "  - {attribute: sex, file: a.tsv}\n", "sex\tweight\nMale\t1\n", "",
+     "@/a.tsv:2: sex: beside this row 1 of 2 values (or ages) have none; "
+     "give every one a row, with the weight 0 for nobody"},
+    {HEAD "  - {attribute: [sex, city], file: a.tsv}\n", "", "",
+     "@/manifest.yaml:3: tables[0].attribute: found city; a joint is of "
+     "state, sex, age and race_ethnicity, each once"},
+};
+#undef TSV
+
 static void
 each_mistake_is_told_with_file_and_line(void **state)
 {
-#define TSV "sex\tage\tvalue\tweight\n"
-    static const struct {
-        const char *manifest, *tsv, *where, *message;
-    } bad[] = {
-        {"tables: []\n", "", "",
-         "job.yaml: population.data: "
-         "@/manifest.yaml: base is missing; it names "
-         "the population that the tables stand on"},
-        {"base: mars\n", "", "",
-         "job.yaml: population.data: @/manifest.yaml:1: base: found \"mars\"; "
-         "allowed is us or world"},
-        {"base: us\nfiles: 1\n", "", "",
-         "job.yaml: population.data: @/manifest.yaml:2: files: unknown key; "},
-        {HEAD "  - {attribute: commute}\n", "", "",
-         "@/manifest.yaml:3: tables[0]: file is missing"},
-        {HEAD "  - {attribute: occupation, file: a.tsv}\n", "", "",
-         "@/manifest.yaml:3: tables[0].attribute: occupation cannot be "
-         "replaced; allowed are education_level, marital_status and "
-         "employment_status, and root attributes"},
-        {HEAD "  - {attribute: Commute, file: a.tsv}\n", "", "",
-         "@/manifest.yaml:3: tables[0].attribute: found \"Commute\"; allowed "
-         "are root attributes"},
-        {HEAD "  - {attribute: a, given: b, file: a.tsv}\n", "", "",
-         "@/manifest.yaml:3: tables[0].given: there is no attribute b before "
-         "this table"},
-        {HEAD "  - {attribute: a, file: ../a.tsv}\n", "", "",
-         "@/manifest.yaml:3: tables[0].file: found \"../a.tsv\"; allowed is "
-         "the name of a file in this folder"},
-        {HEAD "  - {attribute: a, file: none.tsv}\n", "", "",
-         "cannot read @/none.tsv"},
-        {COMMUTE, "", "",
-         "@/a.tsv:1: found the column \"\"; allowed are one "
-         "for each given attribute"},
-        {COMMUTE, "sex\tvalue\tweight\n", "",
-         "@/a.tsv:1: the column age (or age_min and age_max) is missing"},
-        {COMMUTE, "sex\tage\tsex\tvalue\tweight\n", "",
-         "@/a.tsv:1: the column sex is there twice"},
-        {COMMUTE, TSV, "", "@/a.tsv:1: there are no lines of data"},
-        {COMMUTE, TSV "Male\t16\tcar\n", "",
-         "@/a.tsv:2: found 3 cells; the header has 4"},
-        {COMMUTE, TSV "Man\t16\tcar\t1\n", "",
-         "@/a.tsv:2: sex has no value \"Man\"; allowed: Male; Female"},
-        {COMMUTE, TSV "Male\told\tcar\t1\n", "",
-         "@/a.tsv:2: found the age \"old\"; allowed are 0 to 99"},
-        {COMMUTE, TSV "Male\t16\tcar\t-1\n", "",
-         "@/a.tsv:2: found the weight \"-1\"; allowed are numbers from 0 to "
-         "1000000000000 with at most 6 decimals"},
-        {COMMUTE, TSV "Male\t16\tcar\t1e3\n", "",
-         "@/a.tsv:2: found the weight \"1e3\"; "},
-        {COMMUTE, TSV "Male\t16\ta\"b\t1\n", "",
-         "@/a.tsv:2: found the value \"a\"b\"; allowed are at most 255 values"},
-        {COMMUTE, TSV "Male\t16\tcar\t1\nMale\t16\tcar\t2\n", "",
-         "@/a.tsv:3: the same people and value stand in line 2 already"},
-        {COMMUTE, TSV "Male\t16\tcar\t0\n", "",
-         "@/a.tsv:2: all weights of these people are 0"},
-        {COMMUTE,
-         "sex\tage_min\tage_max\tvalue\tweight\nMale\t16\t30\tcar\t1\nMale\t30"
-         "\t40\tcar\t1\n",
-         "",
-         "@/a.tsv:3: these people have a row already (do the bands of ages "
-         "overlap?)"},
-        {COMMUTE,
-         "sex\tage_min\tage_max\tvalue\tweight\nMale\t30\t16\tcar\t1\n", "",
-         "@/a.tsv:2: the ages 30 to 16 are none"},
-        {COMMUTE, TSV "Male\t16\tcar\t1\n", "commute: tram",
-         "job.yaml:6: where: commute has no value \"tram\"; allowed: car"},
-        {COMMUTE, TSV "Male\t16\tcar\t1\n", "comute: car",
-         "job.yaml:6: where: this population has no attribute \"comute\"; "},
-        {HEAD "  - {attribute: marital_status, given: age, file: a.tsv}\n",
-         "age\tvalue\tweight\n12\tMarried\t1\n", "",
-         "@/a.tsv:2: nobody of the ages 12-12 can have marital_status "
-         "\"Married\"; give it the weight 0"},
-        {HEAD "  - {attribute: sex, file: a.tsv}\n", "sex\tweight\nMale\t1\n",
-         "",
-         "@/a.tsv:2: sex: beside this row 1 of 2 values (or ages) have none; "
-         "give every one a row, with the weight 0 for nobody"},
-        {HEAD "  - {attribute: [sex, city], file: a.tsv}\n", "", "",
-         "@/manifest.yaml:3: tables[0].attribute: found city; a joint is of "
-         "state, sex, age and race_ethnicity, each once"},
-    };
-
     for (size_t i = 0; i < co_countof(bad); i++) {
         assert_refused(*state, bad[i].manifest, bad[i].tsv, bad[i].where,
                        bad[i].message);
     }
-#undef TSV
 }
 
 static void
