@@ -30,24 +30,128 @@ byte(struct input *in)
     return *in->at++;
 }
 
+/* The vocabulary of one message: small numbers, so that ids meet. */
+struct words {
+    struct msg_str service;
+    uint64_t job;
+    uint32_t owner;
+    struct msg_u64s list, inventory_job;
+    struct msg_u32s one, len;
+};
+
+static struct words
+draw_words(struct input *in, uint64_t *words, uint32_t *halves)
+{
+    static const char *const services[] = {"a", "b", "c"};
+    struct words w = {.service = msg_text(services[byte(in) % 3])};
+
+    w.job = 1 + byte(in) % 3;
+    w.owner = 1 + byte(in) % 2;
+    w.list = (struct msg_u64s){words, 1 + byte(in) % BATCH};
+    w.inventory_job = (struct msg_u64s){&words[BATCH], 1};
+    w.one = (struct msg_u32s){halves, 1};
+    w.len = (struct msg_u32s){halves + 1, 1};
+    halves[0] = byte(in) % 3;
+    halves[1] = 4;
+    for (uint32_t i = 0; i < w.list.n; i++) {
+        words[i] = byte(in) % 32;
+    }
+    return w;
+}
+
+/* What owners say. */
+static struct msg
+make_owners(struct input *in, uint8_t kind, const struct words *w)
+{
+    switch (kind) {
+    case 1:
+        return (struct msg){.type = MSG_attach,
+                            .attach = {.job = w->job,
+                                       .owner = w->owner,
+                                       .service = w->service,
+                                       .priority = byte(in) % 4}};
+    case 3:
+        return (struct msg){.type = MSG_tasks,
+                            .tasks = {.job = w->job,
+                                      .owner = w->owner,
+                                      .service = w->service,
+                                      .tasks = w->list,
+                                      .attempts = w->one,
+                                      .lens = w->len,
+                                      .cost = byte(in),
+                                      .alone = byte(in) % 8 == 0}};
+    case 5:
+        return (struct msg){.type = MSG_ack,
+                            .ack = {.job = w->job,
+                                    .owner = w->owner,
+                                    .worker = 1 + byte(in) % 6,
+                                    .seqs = w->list}};
+    case 6:
+        return (struct msg){
+            .type = MSG_cancel,
+            .cancel = {.job = w->job, .owner = w->owner, .tasks = w->list}};
+    case 9:
+        return (struct msg){.type = MSG_detach,
+                            .detach = {.job = w->job, .owner = w->owner}};
+    case 11:
+        return (struct msg){.type = MSG_reclaimed,
+                            .reclaimed = {.service = w->service,
+                                          .returned = byte(in),
+                                          .job = w->job}};
+    default:
+        return (struct msg){.type = MSG_drain};
+    }
+}
+
+/* What workers say. */
+static struct msg
+make_workers(struct input *in, uint8_t kind, const struct words *w)
+{
+    switch (kind) {
+    case 2:
+        return (struct msg){
+            .type = MSG_credit,
+            .credit = {.service = w->service, .granted = byte(in)}};
+    case 4:
+        return (struct msg){.type = MSG_results,
+                            .results = {.job = w->job,
+                                        .owner = w->owner,
+                                        .worker = 1 + byte(in) % 6,
+                                        .seq = byte(in),
+                                        .tasks = w->list,
+                                        .attempts = w->one,
+                                        .statuses = w->one,
+                                        .lens = w->len}};
+    case 7:
+        return (struct msg){.type = MSG_returned,
+                            .returned = {.job = w->job,
+                                         .tasks = w->list,
+                                         .attempts = w->one,
+                                         .reason = 1}};
+    case 8:
+        return (struct msg){.type = MSG_inventory,
+                            .inventory = {.page = byte(in) % 2,
+                                          .pages = 1 + byte(in) % 2,
+                                          .jobs = w->inventory_job,
+                                          .tasks = w->list,
+                                          .attempts = w->one,
+                                          .states = w->one}};
+    case 10:
+        return (struct msg){
+            .type = MSG_reclaim,
+            .reclaim = {.service = w->service, .count = byte(in)}};
+    default:
+        return make_owners(in, kind, w);
+    }
+}
+
 /* A message of that kind with small numbers from the input. */
 static struct msg
 make(struct input *in, uint8_t kind, uint64_t peer, uint64_t *words,
      uint32_t *halves)
 {
-    static const char *const services[] = {"a", "b", "c"};
-    struct msg_str service = msg_text(services[byte(in) % 3]);
-    uint64_t job = 1 + byte(in) % 3;
-    uint32_t owner = 1 + byte(in) % 2;
-    uint32_t n = 1 + byte(in) % BATCH;
-    struct msg_u64s list = {words, n};
-    struct msg_u32s one = {halves, 1};
+    struct words w = draw_words(in, words, halves);
 
-    halves[0] = byte(in) % 3;
-    halves[1] = 4;
-    for (uint32_t i = 0; i < n; i++) {
-        words[i] = byte(in) % 32;
-    }
     switch (kind) {
     case 0:
         return (struct msg){
@@ -57,70 +161,6 @@ make(struct input *in, uint8_t kind, uint64_t peer, uint64_t *words,
                       .incarnation = 1 + byte(in) % 6,
                       .name = msg_text("f"),
                       .held_count = byte(in) % 2}};
-    case 1:
-        return (struct msg){.type = MSG_attach,
-                            .attach = {.job = job,
-                                       .owner = owner,
-                                       .service = service,
-                                       .priority = byte(in) % 4}};
-    case 2:
-        return (struct msg){
-            .type = MSG_credit,
-            .credit = {.service = service, .granted = byte(in)}};
-    case 3:
-        return (struct msg){.type = MSG_tasks,
-                            .tasks = {.job = job,
-                                      .owner = owner,
-                                      .service = service,
-                                      .tasks = list,
-                                      .attempts = one,
-                                      .lens = {halves + 1, 1},
-                                      .cost = byte(in),
-                                      .alone = byte(in) % 8 == 0}};
-    case 4:
-        return (struct msg){.type = MSG_results,
-                            .results = {.job = job,
-                                        .owner = owner,
-                                        .worker = 1 + byte(in) % 6,
-                                        .seq = byte(in),
-                                        .tasks = list,
-                                        .attempts = one,
-                                        .statuses = one,
-                                        .lens = {halves + 1, 1}}};
-    case 5:
-        return (struct msg){.type = MSG_ack,
-                            .ack = {.job = job,
-                                    .owner = owner,
-                                    .worker = 1 + byte(in) % 6,
-                                    .seqs = list}};
-    case 6:
-        return (struct msg){
-            .type = MSG_cancel,
-            .cancel = {.job = job, .owner = owner, .tasks = list}};
-    case 7:
-        return (struct msg){
-            .type = MSG_returned,
-            .returned = {
-                .job = job, .tasks = list, .attempts = one, .reason = 1}};
-    case 8:
-        return (struct msg){.type = MSG_inventory,
-                            .inventory = {.page = byte(in) % 2,
-                                          .pages = 1 + byte(in) % 2,
-                                          .jobs = {&words[BATCH], 1},
-                                          .tasks = list,
-                                          .attempts = one,
-                                          .states = one}};
-    case 9:
-        return (struct msg){.type = MSG_detach,
-                            .detach = {.job = job, .owner = owner}};
-    case 10:
-        return (struct msg){.type = MSG_reclaim,
-                            .reclaim = {.service = service, .count = byte(in)}};
-    case 11:
-        return (struct msg){.type = MSG_reclaimed,
-                            .reclaimed = {.service = service,
-                                          .returned = byte(in),
-                                          .job = job}};
     case 12:
         return (struct msg){
             .type = MSG_beat,
@@ -128,7 +168,7 @@ make(struct input *in, uint8_t kind, uint64_t peer, uint64_t *words,
     case 13:
         return (struct msg){.type = MSG_bye};
     default:
-        return (struct msg){.type = MSG_drain};
+        return make_workers(in, kind, &w);
     }
 }
 
