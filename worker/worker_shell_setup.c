@@ -86,11 +86,25 @@ open_model(struct worker_shell *s, size_t i)
     return err;
 }
 
+/* Whether any service that is asked for draws from a population. */
+static bool
+models_needed(const struct worker_config *c)
+{
+    for (uint32_t i = 0; i < service_count; i++) {
+        const struct service *v = service_table[i];
+
+        if (v->needs_model && wanted(c, v->name)) return true;
+    }
+    return false;
+}
+
+/* Reading and checking phrases takes some 60 ms: only who needs them does. */
 static enum co_err
 open_models(struct worker_shell *s)
 {
     enum co_err err = CO_OK;
 
+    if (!models_needed(s->config)) return CO_OK;
     for (size_t i = 0; model_names[i] && !err; i++) {
         co_assert(i < POPULATIONS_MAX);
         err = open_model(s, i);
