@@ -248,7 +248,7 @@ char *
 fact_write(enum fact f, const struct model *m, const struct person *p,
            const struct tags *tags, char *to)
 {
-    struct out o = {to};
+    struct out o = {.at = to, .marks = NULL};
 
     switch (f) {
     case FACT_NAME:

@@ -8,6 +8,7 @@
  * Thread-safe once made: nothing is written. */
 #pragma once
 #include "prose/facts.h"
+#include "prose/marks.h"
 #include "prose/phrase_set.h"
 
 enum {
@@ -70,10 +71,11 @@ struct grammar_person {
     const struct model *m;
     const struct person *p;
     struct tags tags;
-    uint64_t key;    /* decides everything */
-    uint64_t bits;   /* stream of the text being written */
-    uint64_t frozen; /* key of the pick being written, 0 outside of one */
-    char *start;     /* of the text being written */
+    uint64_t key;        /* decides everything */
+    uint64_t bits;       /* stream of the text being written */
+    uint64_t frozen;     /* key of the pick being written, 0 outside of one */
+    char *start;         /* of the text being written */
+    struct marks *marks; /* whoever wants them sets this after the beginning */
     uint32_t pick[GRAMMAR_FACETS_MAX]; /* where its code begins; 0: open */
     struct grammar_fact fact[FACT_COUNT];
     /* Choices made, as bits over the list's shelf; a word starts each list. */

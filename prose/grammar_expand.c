@@ -215,6 +215,7 @@ put_fact(struct grammar_person *gp, enum fact f, char *to)
 
         fact->bytes = (uint8_t)(end - fact->text);
     }
+    if (fact->bytes >= MARK_BYTES_MIN) marks_add(gp->marks, to, MARK_FACT + f);
     return put_text(to, fact->text, fact->bytes);
 }
 
@@ -285,6 +286,10 @@ expand(struct grammar_person *gp, const uint8_t *code, char *to)
 {
     while (*code) {
         if (*code < CODE_LIST) {
+            if (*code >= MARK_BYTES_MIN) {
+                marks_add(gp->marks, to,
+                          MARK_PHRASE + (uint32_t)(code - gp->g->code) / 8);
+            }
             to = put_text(to, code + 1, *code);
             code += *code + 1;
         } else {
@@ -303,6 +308,7 @@ grammar_begin(struct grammar_person *gp, const struct grammar *g,
     gp->p = p;
     gp->key = key;
     gp->frozen = 0;
+    gp->marks = NULL;
     for (unsigned f = 0; f < FACT_COUNT; f++) {
         gp->fact[f].bytes = 0;
     }

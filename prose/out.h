@@ -3,11 +3,13 @@
  * memory (row.c) states the bound. Private to population/. */
 #pragma once
 #include "population/model.h"
+#include "prose/marks.h"
 
 #include <string.h>
 
 struct out {
     char *at;
+    struct marks *marks; /* of what is written; may be NULL */
 };
 
 static inline void

@@ -2,6 +2,7 @@
 #include "rows/range.h"
 
 #include "prose/text_hash.h"
+#include "rows/matches.h"
 #include "rows/raw_crc.h"
 
 #include <stdlib.h>
@@ -24,25 +25,9 @@ struct range_maker {
     struct audit_delta *deltas;
     size_t n_deltas, cap_deltas;
     struct co_buf raw, frame, text;
-    ZSTD_CCtx *zstd;
+    struct marks marks;
+    struct matches *matches;
 };
-
-/* The parameters are part of the bytes: never change them without
- * GENERATOR_VERSION. */
-static enum co_err
-maker_init_zstd(struct range_maker *r)
-{
-    r->zstd = ZSTD_createCCtx();
-    if (!r->zstd) return CO_NOMEM;
-    if (ZSTD_isError(
-            ZSTD_CCtx_setParameter(r->zstd, ZSTD_c_compressionLevel, 1)) ||
-        ZSTD_isError(
-            ZSTD_CCtx_setParameter(r->zstd, ZSTD_c_contentSizeFlag, 1)) ||
-        ZSTD_isError(ZSTD_CCtx_setParameter(r->zstd, ZSTD_c_checksumFlag, 0))) {
-        return CO_STATE;
-    }
-    return CO_OK;
-}
 
 enum co_err
 range_maker_new(struct range_maker **ret_maker)
@@ -54,7 +39,7 @@ range_maker_new(struct range_maker **ret_maker)
     co_buf_init(&r->raw, RANGE_RAW_MAX);
     co_buf_init(&r->frame, RANGE_FRAME_MAX);
     co_buf_init(&r->text, ROW_MAX_BYTES + 1);
-    err = maker_init_zstd(r);
+    err = matches_new(&r->matches);
     if (err) return err;
     r->bitmap = malloc(RANGE_COUNT_MAX / 8);
     r->skip = malloc(RANGE_COUNT_MAX / 8);
@@ -75,7 +60,7 @@ range_maker_free(struct range_maker *r)
     co_buf_fini(&r->raw);
     co_buf_fini(&r->frame);
     co_buf_fini(&r->text);
-    (void)ZSTD_freeCCtx(r->zstd);
+    matches_free(r->matches);
     free(r);
 }
 
@@ -123,6 +108,7 @@ range_begin(struct range_maker *r, const struct sampler *s, uint64_t start,
     memset(r->skip, 0, (count + 7) / 8);
     co_buf_clear(&r->raw);
     co_buf_clear(&r->frame);
+    matches_begin(r->matches);
     return CO_OK;
 }
 
@@ -176,7 +162,7 @@ range_one(struct range_maker *r, uint32_t i)
     r->bitmap[i / 8] = (uint8_t)(r->bitmap[i / 8] | 1U << i % 8);
     row = r->rows < r->take && !(r->skip[i / 8] >> i % 8 & 1);
     if (!row && !r->want_hashes) return;
-    prose = row_write(r->s, &p, r->level, &r->raw);
+    prose = row_write_marked(r->s, &p, r->level, &r->raw, &r->marks);
     if (r->want_hashes && !r->raw.err) {
         keep_hash(r, r->raw.data + at + prose.at, prose.len);
     }
@@ -185,6 +171,9 @@ range_one(struct range_maker *r, uint32_t i)
         return;
     }
     r->rows++;
+    if (!r->raw.err &&
+        matches_row(r->matches, r->raw.data, at, r->raw.len, &r->marks))
+        r->raw.err = CO_NOMEM;
     audit_count(r->audit, &p);
 }
 
@@ -240,14 +229,15 @@ collect_deltas(struct range_maker *r)
 static enum co_err
 compress_rows(struct range_maker *r)
 {
-    size_t bound = ZSTD_compressBound(r->raw.len), n;
+    size_t bound = ZSTD_compressBound(r->raw.len), n = 0;
+    enum co_err err;
     uint8_t *to;
 
     r->frame.limit = bound; /* what exceeds the payload is refused below */
     to = co_buf_reserve(&r->frame, bound);
     if (!to) return r->frame.err;
-    n = ZSTD_compress2(r->zstd, to, bound, r->raw.data, r->raw.len);
-    if (ZSTD_isError(n)) return CO_NOMEM;
+    err = matches_compress(r->matches, r->raw.data, r->raw.len, to, bound, &n);
+    if (err) return err;
     if (n > RANGE_FRAME_MAX) return CO_FULL;
     co_buf_commit(&r->frame, n);
     return CO_OK;

@@ -12,6 +12,19 @@ _Static_assert(ROW_MAX_BYTES >= TEXT_COUNT * (PROSE_TEXT_BYTES + 48) +
                                     2 * PROSE_ARRAY_BYTES + 3072,
                "a row may not outgrow its buffer");
 
+/* Places between columns; labels have those of their attributes. */
+enum {
+    BETWEEN_TEXTS = ATTR_ALL,
+    BETWEEN_LISTS = BETWEEN_TEXTS + TEXT_COUNT,
+    BETWEEN_AGE = BETWEEN_LISTS + TEXT_COUNT,
+    BETWEEN_INCOME,
+    BETWEEN_HOUSEHOLD,
+    BETWEEN_OCEAN = BETWEEN_HOUSEHOLD + 2,
+    BETWEEN_PROVENANCE = BETWEEN_OCEAN + 5,
+    BETWEEN_COUNT = BETWEEN_PROVENANCE + 2,
+};
+_Static_assert((int)BETWEEN_COUNT <= (int)MARK_COLUMNS, "numbers of their own");
+
 static const char hex[] = "0123456789abcdef";
 
 void
@@ -32,19 +45,29 @@ row_uuid(uint64_t recipe_hash, uint64_t seed, uint64_t row, char to[36])
     }
 }
 
+/* What follows is the same in every row, up to the value of the next column.
+ * Matches of a value run on into it; a mark is for values that are new. */
+static void
+mark_between(struct out *o, uint32_t which)
+{
+    marks_add(o->marks, o->at, MARK_COLUMN + which);
+}
+
 static void
 write_label(struct out *o, const struct model *m, const struct person *p,
             enum attribute_id id)
 {
     uint32_t v = attribute_of(p, id);
 
+    marks_add(o->marks, o->at, MARK_LABEL + (v * 37 + id) % MARK_LABELS);
     if (v == UINT32_MAX) {
         out_lit(o, "null");
-        return;
+    } else {
+        *o->at++ = '"';
+        out_text(o, attribute_label(m, id, v));
+        *o->at++ = '"';
     }
-    *o->at++ = '"';
-    out_text(o, attribute_label(m, id, v));
-    *o->at++ = '"';
+    mark_between(o, id);
 }
 
 /* The columns of a user's tables. */
@@ -84,14 +107,17 @@ write_household(struct out *o, const struct model *m, const struct person *p)
     write_label(o, m, p, ATTR_HOUSEHOLD_TYPE);
     out_lit(o, ",\"size\":");
     out_u64(o, p->household_size);
+    mark_between(o, BETWEEN_HOUSEHOLD);
     out_lit(o, ",\"children\":[");
     for (uint32_t i = 0; i < p->children; i++) {
         if (i) *o->at++ = ',';
         out_u64(o, p->child_age[i]);
     }
+    mark_between(o, BETWEEN_HOUSEHOLD + 1);
     out_lit(o, "],\"tenure\":");
     write_label(o, m, p, ATTR_TENURE);
     out_lit(o, ",\"income_usd\":[");
+    marks_add(o->marks, o->at, MARK_LABEL + p->household_income);
     out_u64(o, low[0]);
     *o->at++ = ',';
     if (p->household_income + 1 < PERSON_BRACKETS) {
@@ -124,14 +150,19 @@ write_languages(struct out *o, const struct model *m, const struct person *p)
 static void
 write_ocean(struct out *o, const struct person *p)
 {
+    mark_between(o, BETWEEN_OCEAN);
     out_lit(o, ",\"ocean_openness\":");
     write_number(o, attribute_of(p, ATTR_OPENNESS));
+    mark_between(o, BETWEEN_OCEAN + 1);
     out_lit(o, ",\"ocean_conscientiousness\":");
     write_number(o, attribute_of(p, ATTR_CONSCIENTIOUSNESS));
+    mark_between(o, BETWEEN_OCEAN + 2);
     out_lit(o, ",\"ocean_extraversion\":");
     write_number(o, attribute_of(p, ATTR_EXTRAVERSION));
+    mark_between(o, BETWEEN_OCEAN + 3);
     out_lit(o, ",\"ocean_agreeableness\":");
     write_number(o, attribute_of(p, ATTR_AGREEABLENESS));
+    mark_between(o, BETWEEN_OCEAN + 4);
     out_lit(o, ",\"ocean_neuroticism\":");
     write_number(o, attribute_of(p, ATTR_NEUROTICISM));
 }
@@ -141,8 +172,10 @@ write_provenance(struct out *o, const struct sampler *s, const struct person *p)
 {
     uint64_t recipe = sampler_recipe(s);
 
+    mark_between(o, BETWEEN_PROVENANCE);
     out_lit(o, ",\"provenance\":{\"row\":");
     out_u64(o, p->row);
+    mark_between(o, BETWEEN_PROVENANCE + 1);
     out_lit(o, ",\"seed\":");
     out_u64(o, sampler_seed(s));
     out_lit(o, ",\"recipe_hash\":\"");
@@ -172,6 +205,7 @@ write_text(struct out *o, const struct prose *prose, struct grammar_person *gp,
     const struct text_column_info *info = text_column(c);
     char *end;
 
+    mark_between(o, BETWEEN_TEXTS + c);
     out_lit(o, ",\"");
     out_bytes(o, info->name, info->name_bytes);
     out_lit(o, "\":");
@@ -182,6 +216,7 @@ write_text(struct out *o, const struct prose *prose, struct grammar_person *gp,
     }
     put_or_null(o, end);
     if (!info->picks) return;
+    mark_between(o, BETWEEN_LISTS + c);
     out_lit(o, ",\"");
     out_bytes(o, info->name, info->name_bytes);
     out_lit(o, "_list\":");
@@ -196,6 +231,7 @@ write_texts(struct out *o, const struct sampler *s, const struct person *p)
 
     co_assert(prose);
     prose_begin(prose, p, sampler_bits(s, p, 0), &gp);
+    gp.marks = o->marks;
     for (unsigned c = 0; c < TEXT_COUNT; c++) {
         write_text(o, prose, &gp, (enum text_column)c);
     }
@@ -205,12 +241,20 @@ struct row_prose
 row_write(const struct sampler *s, const struct person *p, enum row_level level,
           struct co_buf *buf)
 {
+    return row_write_marked(s, p, level, buf, NULL);
+}
+
+struct row_prose
+row_write_marked(const struct sampler *s, const struct person *p,
+                 enum row_level level, struct co_buf *buf, struct marks *marks)
+{
     const struct model *m = sampler_model(s);
     char *start = (char *)co_buf_reserve(buf, ROW_MAX_BYTES);
-    struct out o = {start};
+    struct out o = {start, marks};
     struct row_prose prose = {0, 0};
 
     if (!start) return prose;
+    if (marks) marks_begin(marks, (const char *)buf->data);
     out_lit(&o, "{\"uuid\":\"");
     row_uuid(sampler_recipe(s), sampler_seed(s), p->row, o.at);
     o.at += 36;
@@ -224,6 +268,7 @@ row_write(const struct sampler *s, const struct person *p, enum row_level level,
     write_label(&o, m, p, ATTR_SEX);
     out_lit(&o, ",\"age\":");
     out_u64(&o, p->age);
+    mark_between(&o, BETWEEN_AGE);
     out_lit(&o, ",\"marital_status\":");
     write_label(&o, m, p, ATTR_MARITAL);
     out_lit(&o, ",\"education_level\":");
@@ -251,6 +296,7 @@ row_write(const struct sampler *s, const struct person *p, enum row_level level,
     out_lit(&o, ",\"income_usd\":");
     if (p->income_usd) out_u64(&o, p->income_usd);
     if (!p->income_usd) out_lit(&o, "null");
+    mark_between(&o, BETWEEN_INCOME);
     write_household(&o, m, p);
     write_languages(&o, m, p);
     write_ocean(&o, p);

@@ -7,6 +7,7 @@
 #pragma once
 #include "common/buf.h"
 #include "population/sampler.h"
+#include "prose/marks.h"
 
 enum row_level {
     ROW_ATTRIBUTES, /* persona.corpus: no texts */
@@ -26,6 +27,11 @@ struct row_prose {
  * (see buf->err). */
 struct row_prose row_write(const struct sampler *s, const struct person *p,
                            enum row_level level, struct co_buf *buf);
+/* The same, and where what stands in it: marks are written anew, for offsets
+ * from buf->data. */
+struct row_prose row_write_marked(const struct sampler *s,
+                                  const struct person *p, enum row_level level,
+                                  struct co_buf *buf, struct marks *marks);
 
 /* UUIDv8 of (recipe hash, seed, row), 36 characters, no NUL. */
 void row_uuid(uint64_t recipe_hash, uint64_t seed, uint64_t row, char to[36]);
