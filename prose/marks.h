@@ -15,8 +15,8 @@ enum {
     MARK_COLUMN = 0, /* what stands between two columns */
     MARK_COLUMNS = 128,
     MARK_FACT = MARK_COLUMN + MARK_COLUMNS, /* a fact of prose */
-    MARK_LABEL =
-        MARK_FACT + 128, /* a label: hashed into as many as there are */
+    MARK_FACTS = 128,
+    MARK_LABEL = MARK_FACT + MARK_FACTS, /* a value of an attribute, hashed */
     MARK_LABELS = 4096,
     MARK_PHRASE = MARK_LABEL + MARK_LABELS, /* an eighth of its offset */
 };

@@ -209,8 +209,10 @@ matches_row(struct matches *m, const uint8_t *raw, size_t from, size_t to,
     for (uint32_t i = 0; i < n; i++) {
         uint32_t next = i + 1 < n ? marks->v[i + 1].at : end;
 
-        if (before[i] == NOWHERE || next <= m->covered) continue;
-        match(m, raw, marks->v[i].at, before[i], end);
+        uint32_t at = marks->v[i].at;
+
+        if (before[i] >= at || at >= end || next <= m->covered) continue;
+        match(m, raw, at, before[i], end);
     }
     return CO_OK;
 }

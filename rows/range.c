@@ -9,6 +9,8 @@
 #include <string.h>
 #include <zstd.h>
 
+enum { BATCH = 64 }; /* candidates that are drawn together */
+
 struct range_maker {
     const struct sampler *s;
     const struct model *model; /* the audit's */
@@ -148,33 +150,54 @@ keep_hash(struct range_maker *r, const uint8_t *text, size_t len)
     if (r->text.err) r->raw.err = r->text.err;
 }
 
-static void
-range_one(struct range_maker *r, uint32_t i)
+/* Writes the accepted candidate i, or only hashes it. True: it is a row. */
+static bool
+write_one(struct range_maker *r, uint32_t i, const struct person *p)
 {
     const size_t at = r->raw.len;
+    const bool row = r->rows < r->take && !(r->skip[i / 8] >> i % 8 & 1);
     struct row_prose prose;
-    struct person p;
-    bool row;
 
-    sampler_draw(r->s, r->start + i, &p);
-    if (!sampler_accepts(r->s, &p)) return;
     r->accepted++;
     r->bitmap[i / 8] = (uint8_t)(r->bitmap[i / 8] | 1U << i % 8);
-    row = r->rows < r->take && !(r->skip[i / 8] >> i % 8 & 1);
-    if (!row && !r->want_hashes) return;
-    prose = row_write_marked(r->s, &p, r->level, &r->raw, &r->marks);
-    if (r->want_hashes && !r->raw.err) {
+    if (!row && !r->want_hashes) return false;
+    prose = row_write_marked(r->s, p, r->level, &r->raw, &r->marks);
+    if (r->raw.err) return false;
+    if (r->want_hashes) {
         keep_hash(r, r->raw.data + at + prose.at, prose.len);
     }
     if (!row) { /* written only to be hashed */
         r->raw.len = at;
-        return;
+        return false;
     }
     r->rows++;
-    if (!r->raw.err &&
-        matches_row(r->matches, r->raw.data, at, r->raw.len, &r->marks))
+    if (matches_row(r->matches, r->raw.data, at, r->raw.len, &r->marks)) {
         r->raw.err = CO_NOMEM;
-    audit_count(r->audit, &p);
+    }
+    return true;
+}
+
+/* Candidates from r->done on, n of them: first all are drawn, then written,
+ * then counted. Each of these walks over tables of its own, about a megabyte,
+ * which stay in the cache meanwhile. */
+static void
+range_batch(struct range_maker *r, uint32_t n)
+{
+    struct person people[BATCH];
+    uint32_t which[BATCH], accepted = 0, rows = 0;
+
+    for (uint32_t i = 0; i < n; i++) {
+        sampler_draw(r->s, r->start + r->done + i, &people[accepted]);
+        which[accepted] = r->done + i;
+        accepted += sampler_accepts(r->s, &people[accepted]);
+    }
+    for (uint32_t i = 0; i < accepted; i++) {
+        if (write_one(r, which[i], &people[i])) people[rows++] = people[i];
+    }
+    for (uint32_t i = 0; i < rows; i++) {
+        audit_count(r->audit, &people[i]);
+    }
+    r->done += n;
 }
 
 enum co_err
@@ -183,8 +206,8 @@ range_step(struct range_maker *r, uint32_t n, uint32_t *ret_left)
     uint32_t to = n > r->count - r->done ? r->count : r->done + n;
 
     co_assert(r->s);
-    for (; r->done < to; r->done++) {
-        range_one(r, r->done);
+    while (r->done < to) {
+        range_batch(r, to - r->done < BATCH ? to - r->done : BATCH);
     }
     if (r->raw.err) return r->raw.err;
     *ret_left = r->count - r->done;
