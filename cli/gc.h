@@ -36,7 +36,7 @@ void gc_failed(struct gc *gc, const char *what, const struct co_diag *diag);
 /* Folders of killed commands and list entries of this user on this machine. */
 void gc_machine(struct gc *gc);
 /* dir is the folder of a run, or one that holds such folders.
- * CO_USAGE: neither. */
+ * CO_USAGE: there is no such folder. */
 co_must_use enum co_err gc_folder(struct gc *gc, const char *dir,
                                   struct co_diag *diag);
 /* All namespaces of gc->redis. */

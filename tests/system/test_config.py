@@ -154,5 +154,37 @@ class Config(harness.SystemTest):
         self.assertEqual(os.listdir(folder), [])
 
 
+class Documents(harness.SystemTest):
+    """Options that a document names are options of some program."""
+
+    COMMANDS = ["cohort-broker", "cohort-worker", "cohort-coordinator run", "cohort-coordinator serve", "cohort-coordinator bench"]
+    # Of other programs: redis-server, docker, kubectl, git, cmake, ctest.
+    OTHERS = {
+        "install", "help", "version", "preset", "build", "prefix", "parallel", "no-install-recommends", "config", "print-config",
+        "explain-config", "maxmemory-policy", "scale", "from-file", "now", "create", "target",
+    }
+
+    def known(self):
+        code, out, err = self.bench.cohort("--help")
+        self.assertEqual(code, 0, err)
+        commands = self.COMMANDS + ["cohort " + re.sub(r" (\[|[A-Z-]).*", "", line.strip()[:32]).strip() for line in re.findall(r"(?m)^  (\S.*)$", out.split("Commands:")[1].split("Each answers")[0])]
+        names = set()
+        for command in commands:
+            words = command.split()
+            done = subprocess.run([f"{harness.BIN}/{words[0]}"] + words[1:] + ["--help"], capture_output=True, text=True, env=self.bench.env())
+            self.assertEqual(done.returncode, 0, command + done.stderr)
+            names |= set(re.findall(r"(?m)^ +(?:-\w, +)?--([a-z-]+)", done.stdout))
+        return names
+
+    def test_documents_name_no_option_that_does_not_exist(self):
+        known = self.known() | self.OTHERS
+        self.assertIn("journals-age", known)
+        for path in ["README.md", "docs/cli.md", "docs/operations.md", "docs/redis-keys.md", "docs/journal.md"]:
+            with open(os.path.join(harness.ROOT, path)) as f:
+                text = f.read()
+            for name in re.findall(r"(?<![\w-])--([a-z][a-z-]+)", text):
+                self.assertTrue(name in known or name.removeprefix("no-") in known, f"{path}: --{name}")
+
+
 if __name__ == "__main__":
     unittest.main(verbosity=2)
