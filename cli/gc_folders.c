@@ -334,9 +334,9 @@ collect_journal_rest(struct gc *gc, const struct run *r)
         bytes += tree_bytes(in_run(r, names[i]->d_name, path));
     }
     now = n && gc_take(gc, GC_DISK, "hashes", bytes,
-                       "%s/part-*.hashes: %d files that only served the "
+                       "%s/part-*.hashes: %d file%s that only served the "
                        "journal",
-                       r->dir, n);
+                       r->dir, n, n == 1 ? "" : "s");
     for (int i = 0; i < n; i++) {
         if (now) remove_tree(gc, "hashes", in_run(r, names[i]->d_name, path));
         free(names[i]);
