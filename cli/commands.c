@@ -25,6 +25,8 @@ static const struct cli_command table[] = {
     {"journal check", cmd_journal_check, "DIR", "is a run's journal in order?"},
     {"journal repair", cmd_journal_repair, "DIR", "repair a damaged journal"},
     {"doctor", cmd_doctor, "[DIR]", "is this machine fit for it?"},
+    {"init", cmd_init, "--profile P", "write commented configuration files"},
+    {"gc", cmd_gc, "[DIR...]", "remove what nobody needs any more"},
     {"phrases check", cmd_phrases_check, "[DIR]", "are phrase files right?"},
     {"phrases try", cmd_phrases_try, "[DIR]", "read texts made of phrases"},
     {"bench tasks", cmd_bench_tasks, "[-n N]", "measure small tasks"},

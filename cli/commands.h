@@ -43,6 +43,8 @@ int cmd_show(int argc, char **argv);
 int cmd_journal_check(int argc, char **argv);
 int cmd_journal_repair(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
+int cmd_init(int argc, char **argv);
+int cmd_gc(int argc, char **argv);
 int cmd_phrases_check(int argc, char **argv);
 int cmd_phrases_try(int argc, char **argv);
 int cmd_bench_tasks(int argc, char **argv);

@@ -46,7 +46,9 @@ struct fleet {
     char broken[160];
 };
 
-static const char *const lifeline_env[] = {"COHORT_LIFELINE=3", NULL};
+/* Our own --config is not theirs: COHORT_CONFIG stays behind. */
+static const char *const lifeline_env[] = {"COHORT_LIFELINE=3",
+                                           "COHORT_CONFIG=", NULL};
 
 /* ---- making and freeing ---- */
 

@@ -71,6 +71,12 @@ is_entry(const char *file)
     return len == 21 && strcmp(file + 16, ".json") == 0;
 }
 
+bool
+registry_load(const char *folder, const char *file, struct registry_entry *ret)
+{
+    return is_entry(file) && load(folder, file, ret);
+}
+
 enum co_err
 registry_list(struct registry_entry **ret_entries, size_t *ret_count,
               struct co_diag *diag)
@@ -85,7 +91,7 @@ registry_list(struct registry_entry **ret_entries, size_t *ret_count,
     registry_folder(folder, sizeof folder);
     dir = folder[0] ? opendir(folder) : NULL;
     while (dir && n < REGISTRY_MAX && (entry = readdir(dir))) {
-        if (is_entry(entry->d_name) && load(folder, entry->d_name, &v[n])) n++;
+        if (registry_load(folder, entry->d_name, &v[n])) n++;
     }
     if (dir) (void)closedir(dir);
     qsort(v, n, sizeof *v, newest_first);
@@ -104,7 +110,7 @@ prune(const char *folder)
     while (dir && (entry = readdir(dir))) {
         struct registry_entry e;
 
-        if (is_entry(entry->d_name) && load(folder, entry->d_name, &e) &&
+        if (registry_load(folder, entry->d_name, &e) &&
             access(e.out, F_OK) != 0) {
             (void)unlinkat(dirfd(dir), entry->d_name, 0);
         }

@@ -23,5 +23,8 @@ void registry_put(const struct registry_entry *entry);
  * *ret_entries. None is no error. */
 co_must_use enum co_err registry_list(struct registry_entry **ret_entries,
                                       size_t *ret_count, struct co_diag *diag);
+/* Reads the entry `file` of the folder; false: it is none of ours. */
+bool registry_load(const char *folder, const char *file,
+                   struct registry_entry *ret);
 /* The folder of the entries; "" when there is no home. */
 void registry_folder(char *path, size_t size);

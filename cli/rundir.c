@@ -21,13 +21,26 @@ enum {
 
 /* Ours, a private folder, and not one that is just being made? */
 static bool
-may_sweep(const char *path)
+may_sweep(const char *path, int64_t now_ms, uint64_t age_ms)
 {
     struct stat st;
 
-    return lstat(path, &st) == 0 && S_ISDIR(st.st_mode) &&
-           st.st_uid == geteuid() && (st.st_mode & 077) == 0 &&
-           st.st_mtim.tv_sec * 1000 + SWEEP_AGE_MS < co_clock_wall_ms();
+    if (lstat(path, &st) || !S_ISDIR(st.st_mode) || st.st_uid != geteuid() ||
+        (st.st_mode & 077) != 0) {
+        return false;
+    }
+    return st.st_mtim.tv_sec * 1000 + (int64_t)age_ms < now_ms;
+}
+
+bool
+rundir_is_left(const char *path, int64_t now_ms, uint64_t age_ms, int *ret_lock)
+{
+    const char *slash = strrchr(path, '/');
+    const char *name = slash ? slash + 1 : path;
+
+    return strncmp(name, RUNDIR_PREFIX, strlen(RUNDIR_PREFIX)) == 0 &&
+           may_sweep(path, now_ms, age_ms) &&
+           co_fs_lock(path, ret_lock, NULL) == CO_OK;
 }
 
 unsigned
@@ -47,7 +60,7 @@ rundir_sweep(const char *base)
         seen++;
         if ((size_t)snprintf(path, sizeof path, "%s/%s", base, entry->d_name) >=
                 sizeof path ||
-            !may_sweep(path) || co_fs_lock(path, &lock, NULL)) {
+            !rundir_is_left(path, co_clock_wall_ms(), SWEEP_AGE_MS, &lock)) {
             continue;
         }
         if (co_fs_remove_tree(path, NULL) == CO_OK) removed++;
@@ -57,9 +70,8 @@ rundir_sweep(const char *base)
     return removed;
 }
 
-/* The first place of the list that can be written and is short enough. */
-static const char *
-choose_base(void)
+const char *
+rundir_base(void)
 {
     const char *const places[] = {getenv("XDG_RUNTIME_DIR"), getenv("TMPDIR"),
                                   "/tmp"};
@@ -79,7 +91,7 @@ choose_base(void)
 enum co_err
 rundir_make(struct rundir *dir, struct co_diag *diag)
 {
-    const char *base = choose_base();
+    const char *base = rundir_base();
     enum co_err err;
 
     dir->lock_fd = -1;

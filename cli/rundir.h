@@ -14,6 +14,9 @@ struct rundir {
     int lock_fd;
 };
 
+/* Where they are made: the first of $XDG_RUNTIME_DIR, $TMPDIR and /tmp that can
+ * be written and is short enough. */
+const char *rundir_base(void);
 /* Makes one. CO_DENIED, CO_NOSPACE: no place for it; diag says where. */
 co_must_use enum co_err rundir_make(struct rundir *dir, struct co_diag *diag);
 /* Removes it with all that is in it. */
@@ -21,5 +24,9 @@ void rundir_remove(struct rundir *dir);
 /* path/name; returns text. */
 char *rundir_file(const struct rundir *dir, const char *name, char *text,
                   size_t size);
+/* Is path the folder of a run that is gone, unchanged for age_ms? Then its lock
+ * is taken (*ret_lock, to be closed after removal). */
+bool rundir_is_left(const char *path, int64_t now_ms, uint64_t age_ms,
+                    int *ret_lock);
 /* Removes the folders under base whose run is gone; returns how many. */
 unsigned rundir_sweep(const char *base);

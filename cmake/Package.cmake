@@ -1,6 +1,7 @@
 # `cmake --install` and `cpack -G DEB`, both from a release build.
 #   bin/                 the programs (co_program())
 #   share/cohort/        the population model and what else programs read
+#   lib/systemd/, lib/sysusers.d/, lib/tmpfiles.d/   units (docker/systemd/)
 #   share/doc/cohort/    README, docs/, examples/, licence, changelog
 
 # What programs read at run time is made in data/: `programs` makes it too.
@@ -31,4 +32,7 @@ set(CPACK_DEBIAN_PACKAGE_SECTION science)
 # Libraries are found by dpkg-shlibdeps; redis-server is started by name.
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_PACKAGE_DEPENDS "redis-server (>= 5:7)")
+set(CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA
+    ${PROJECT_SOURCE_DIR}/docker/systemd/postinst
+    ${PROJECT_SOURCE_DIR}/docker/systemd/prerm)
 include(CPack)

@@ -16,3 +16,13 @@ void co_option_value_wanted(const struct co_option *option, struct co_buf *out);
 /* The value as the config file has it. */
 void co_option_value_print(const struct co_option *option, const void *config,
                            struct co_buf *out);
+
+/* ---- option_help.c: the table as a config file -------------------------- */
+
+/* What the program is, and how its file is read. */
+void co_option_explain_head(const struct co_options_spec *spec,
+                            struct co_buf *out);
+/* Help, range and default as comments, then the line of the option: as it is
+ * in config when set, else commented out. Secret values are left out. */
+void co_option_explain(const struct co_option *option, const void *config,
+                       bool set, struct co_buf *out);

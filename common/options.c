@@ -14,7 +14,13 @@
 enum { ANSWER_BYTES_MAX = 1 << 20, ARGS_MAX = 4096 };
 
 enum source { FROM_DEFAULT, FROM_FILE, FROM_ENV, FROM_FLAG };
-enum asked { ASKED_NOTHING, ASKED_HELP, ASKED_VERSION, ASKED_CONFIG };
+enum asked {
+    ASKED_NOTHING,
+    ASKED_HELP,
+    ASKED_VERSION,
+    ASKED_CONFIG,
+    ASKED_EXPLAIN,
+};
 
 /* --name value of the command line, applied after the weaker sources. */
 struct setting {
@@ -322,6 +328,8 @@ options_note_common(struct co_options *options, const char *name, size_t len)
         options->asked = ASKED_VERSION;
     } else if (options_is("print-config", name, len)) {
         options->asked = ASKED_CONFIG;
+    } else if (options_is("explain-config", name, len)) {
+        options->asked = ASKED_EXPLAIN;
     } else {
         return false;
     }
@@ -455,6 +463,14 @@ options_on_line(void *self, const struct co_option_file_line *line,
                        spec->table[i].name, line->where);
     }
     if (!*line->value) return CO_OK; /* left empty: as if it were not there */
+    if (options->sources[i] == FROM_FILE &&
+        spec->table[i].type != CO_OPTION_LIST) {
+        return co_fail(diag, CO_USAGE,
+                       "%s stands there a second time%s (\"%.200s\"). Leave "
+                       "one of the two",
+                       spec->table[i].name, line->where,
+                       spec->table[i].secret ? "..." : line->value);
+    }
     return options_set(options, i, line->value, &origin, diag);
 }
 
@@ -467,8 +483,8 @@ options_read_env(struct co_options *options, struct co_diag *diag)
         const char *value;
         enum co_err err;
 
+        co_buf_init(&name, 256); /* before anything leaves this scope */
         if (options->spec->table[i].no_env) continue;
-        co_buf_init(&name, 256);
         co_options_env_name(options->spec->table[i].name, &name);
         origin.where = co_buf_text(&name);
         value = getenv(origin.where);
@@ -558,6 +574,20 @@ options_print_config(struct co_options *options, struct co_buf *out)
     }
 }
 
+/* A file to start from: every option once, those that are set as they are, the
+ * others commented out. */
+static void
+options_explain_config(struct co_options *options, struct co_buf *out)
+{
+    const struct co_options_spec *spec = options->spec;
+
+    co_option_explain_head(spec, out);
+    for (size_t i = 0; i < spec->count; i++) {
+        co_option_explain(&spec->table[i], options->config,
+                          options->sources[i] != FROM_DEFAULT, out);
+    }
+}
+
 static enum co_err
 options_run(struct co_options *options, int argc, char *const *argv,
             struct co_diag *diag)
@@ -574,6 +604,8 @@ options_run(struct co_options *options, int argc, char *const *argv,
         err = options_apply(options, diag);
         if (!err && options->asked == ASKED_CONFIG) {
             options_print_config(options, &options->answer);
+        } else if (!err && options->asked == ASKED_EXPLAIN) {
+            options_explain_config(options, &options->answer);
         } else if (!err) {
             err = options_check_args(options, diag);
         }

@@ -1,8 +1,10 @@
 /* options.h - one table of options a program: parser, help and printout.
  * Sources, strongest first: flags, environment (COHORT_NAME for `name`), the
  * file given by --config (`name: value` lines), defaults. Every value is
- * checked, whatever its source. --help, --print-config and --version exist
- * for every program. Nothing is printed here but by co_options_answer.
+ * checked, whatever its source. --help, --print-config (every value and where
+ * it is from; reads back through --config), --explain-config (the same with
+ * help and range of each, as a file to start from) and --version exist for
+ * every program. Nothing is printed here but by co_options_answer.
  * Not thread-safe: used once, at the start of main(). */
 #pragma once
 #include "common/buf.h"
@@ -55,8 +57,8 @@ struct co_options; /* opaque; owns every string in the config struct */
 
 /* Fills config (all fields of the table) from argv[1..argc) and the other
  * sources. For a sub-command pass argc and argv counted from its name.
- * When --help, --version or --print-config was asked, co_options_answer says
- * so; for the first two, nothing else was looked at.
+ * When --help, --version, --print-config or --explain-config was asked,
+ * co_options_answer says so; for the first two, nothing else was looked at.
  *
  * CO_USAGE  a person gave something wrong; diag names option, value, range */
 co_must_use enum co_err co_options_parse(const struct co_options_spec *spec,

@@ -153,7 +153,8 @@ refuse_files(const struct jobfolder *f, struct co_diag *diag)
     return co_fail(diag, CO_MISMATCH,
                    "%s holds %s but no journal of a run: that would be "
                    "overwritten. Choose another folder with --out DIR, or "
-                   "move it away",
+                   "move it away (`" CO_PROGRAM " gc --journals-age` removes "
+                   "journals, and what they are for)",
                    f->dir, names);
 }
 

@@ -50,7 +50,8 @@ static enum co_err
 start_job(struct daemon_state *d, struct listed_job *job, struct co_diag *diag)
 {
     struct co_proc_fd fd = co_lifeline_pass(&d->lifeline);
-    const char *env[] = {co_lifeline_env(), NULL};
+    /* The daemon's own --config has other options: it stays behind. */
+    const char *env[] = {co_lifeline_env(), "COHORT_CONFIG=", NULL};
     char exe[4096];
     char file[4096 + 16];
     char id[24];

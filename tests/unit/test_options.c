@@ -29,6 +29,7 @@ allocation_fails(void)
 #include "tests/co_test.h"
 
 struct config {
+    const char *where;
     const char *broker;
     const char *token;
     uint64_t workers;
@@ -44,6 +45,8 @@ static const char *const levels[] = {"low", "high", NULL};
 
 #define FIELD(f) offsetof(struct config, f)
 static const struct co_option table[] = {
+    {"where", 0, CO_OPTION_STRING, FIELD(where), .no_env = true,
+     .help = "the first one, and not in the environment"},
     {"broker", 0, CO_OPTION_STRING, FIELD(broker), .placeholder = "URL",
      .help = "where the broker is"},
     {"auth-token", 0, CO_OPTION_STRING, FIELD(token), .secret = true,
@@ -215,6 +218,18 @@ flags_win_over_environment_over_file_over_defaults(void **state)
 }
 
 static void
+an_option_that_is_not_of_the_environment_is_not_read_from_there(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(setenv("COHORT_WHERE", "there", 1), 0);
+    assert_int_equal(parse_with_file(f, "workers: 3\n", ""), CO_OK);
+    assert_int_equal(unsetenv("COHORT_WHERE"), 0);
+    assert_null(f->config.where);
+    assert_int_equal(f->config.workers, 3);
+}
+
+static void
 a_config_file_may_have_comments_and_quotes(void **state)
 {
     struct fixture *f = *state;
@@ -249,6 +264,10 @@ a_bad_line_of_the_file_is_named_by_its_number(void **state)
     assert_says(f, "quotes");
     assert_int_equal(parse(f, "--config /no/such/file"), CO_USAGE);
     assert_says(f, "/no/such/file");
+    assert_int_equal(
+        parse_with_file(f, "workers: 3\njson: on\nworkers: 4\n", ""), CO_USAGE);
+    assert_says(f, "workers stands there a second time");
+    assert_says(f, "line 3");
 }
 
 static void
@@ -353,6 +372,44 @@ the_printed_config_reads_back_the_same_and_keeps_secrets(void **state)
 }
 
 static void
+the_explained_config_names_each_option_once_and_reads_back_the_same(
+    void **state)
+{
+    struct fixture *f = *state;
+    char text[8192];
+
+    assert_int_equal(parse_with_file(f, "broker: \"a b\"\n",
+                                     "--workers 7 --auth-token hidden "
+                                     "--tag x --explain-config"),
+                     CO_OK);
+    (void)snprintf(text, sizeof text, "%s", co_options_answer_text(f->options));
+    assert_null(strstr(text, "hidden"));
+    assert_non_null(strstr(text, "\n# how many\n# a whole number from 1 to "
+                                 "64; default 2\nworkers: 7\n"));
+    assert_non_null(strstr(text, "\n#task-ttl: 5s\n"));
+    assert_non_null(strstr(text, "\n#auth-token:\n"));
+    for (size_t i = 0; i < co_countof(table); i++) {
+        char line[64];
+        unsigned found = 0;
+
+        for (unsigned set = 0; set < 2; set++) {
+            (void)snprintf(line, sizeof line, "\n%s%s:", set ? "" : "#",
+                           table[i].name);
+            for (const char *at = text; (at = strstr(at, line)); at++) {
+                found++;
+            }
+        }
+        assert_int_equal(found, 1);
+    }
+    assert_int_equal(parse_with_file(f, text, ""), CO_OK);
+    assert_string_equal(f->config.broker, "a b");
+    assert_int_equal(f->config.workers, 7);
+    assert_int_equal(f->config.tags.count, 1);
+    assert_int_equal(f->config.ttl_ms, 5000);
+    assert_null(f->config.token);
+}
+
+static void
 each_failing_allocation_is_reported_and_leaks_nothing(void **state)
 {
     struct fixture *f = *state;
@@ -378,6 +435,7 @@ main(void)
         TEST(without_any_source_the_defaults_stand),
         TEST(every_type_is_read_from_flags),
         TEST(flags_win_over_environment_over_file_over_defaults),
+        TEST(an_option_that_is_not_of_the_environment_is_not_read_from_there),
         TEST(a_config_file_may_have_comments_and_quotes),
         TEST(a_bad_line_of_the_file_is_named_by_its_number),
         TEST(bad_values_name_option_value_and_range),
@@ -385,6 +443,8 @@ main(void)
         TEST(what_is_no_option_is_an_argument),
         TEST(help_and_version_answer_without_looking_further),
         TEST(the_printed_config_reads_back_the_same_and_keeps_secrets),
+        TEST(
+            the_explained_config_names_each_option_once_and_reads_back_the_same),
         TEST(each_failing_allocation_is_reported_and_leaks_nothing),
     };
     int fd = mkstemp(file_path);
