@@ -120,7 +120,7 @@ rows_come_back_and_repetitions_cost_little(void **state)
     for (int i = 0; i < ROWS; i++) {
         put_row(f, 60, false);
     }
-    assert_true(f->len > 4 * (128 << 10)); /* several blocks of zstd's */
+    assert_true(f->len > 500000); /* several blocks of zstd's */
     assert_frame_holds_the_rows(f);
     assert_true(f->frame_len * 4 < f->len);
 }
