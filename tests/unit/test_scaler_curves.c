@@ -1,0 +1,115 @@
+/* The scaler on load curves, in virtual time: a service whose tasks take 100 ms
+ * of a slot, workers of one slot that need 5 s to arrive and leave when they
+ * are told to. Each curve prints what came of it:
+ *   peak       most workers, and how many the curve's peak needs at 80 %
+ *   overshoot  the first over the second
+ *   turns      how often the wish changed its direction
+ *   settled    highest utilisation, averaged over a minute, once the wish had
+ *              not grown for two minutes
+ *   waited     the longest that the oldest task waited */
+#include "scaler/scaler.h"
+#include "tests/co_test.h"
+
+#include <stdio.h>
+
+enum {
+    SECOND = 1000,
+    SERVICE_US = 100000,
+    PER_WORKER = 1000000 / SERVICE_US, /* tasks a second */
+    START_S = 5,
+    MINUTE = 60,
+    HOUR = 3600,
+    SETTLE_S = 120,
+};
+
+struct curve {
+    const char *name;
+    uint32_t seconds;
+    uint64_t (*rate)(uint32_t t); /* tasks that come in second t */
+    uint64_t peak;                /* the highest of them, without noise */
+    uint64_t endpoint;            /* tasks a second it takes; 0: no limit */
+    uint64_t batch;               /* tasks that are there from the start */
+};
+
+struct result {
+    uint32_t most, ideal, turns, settled_permille, last;
+    uint64_t waited_s, left;
+};
+
+struct plant {
+    struct scaler s;
+    struct scaler_config c;
+    struct scaler_output out;
+    uint32_t live, starting[START_S];
+    uint64_t queue, random;
+};
+
+/* Up to 10 % more or less, the same in every run. */
+static uint64_t
+noisy(struct plant *p, uint64_t rate)
+{
+    uint64_t spread = rate / 5;
+
+    p->random = p->random * 6364136223846793005U + 1442695040888963407U;
+    return rate - spread / 2 + (spread ? (p->random >> 33) % (spread + 1) : 0);
+}
+
+/* Workers that were asked for START_S ago live now; those that are too many
+ * leave. */
+static void
+follow(struct plant *p, uint32_t t)
+{
+    uint32_t coming = 0;
+
+    p->live += p->starting[t % START_S];
+    p->starting[t % START_S] = 0;
+    for (int i = 0; i < START_S; i++) {
+        coming += p->starting[i];
+    }
+    if (p->live > p->out.desired) {
+        p->live = p->out.desired;
+    } else if (p->live + coming < p->out.desired) {
+        p->starting[t % START_S] = p->out.desired - p->live - coming;
+    }
+}
+
+static uint32_t
+second(struct plant *p, const struct curve *curve, uint32_t t)
+{
+    uint64_t came = noisy(p, curve->rate(t)) + (t == 0 ? curve->batch : 0);
+    uint64_t can = (uint64_t)p->live * PER_WORKER;
+    bool limited = curve->endpoint && can > curve->endpoint;
+    uint64_t most = limited ? curve->endpoint : can;
+    uint64_t done = p->queue + came < most ? p->queue + came : most;
+    bool choked = limited && done == curve->endpoint;
+    struct scaler_sample m = {.arrived = came, .done = done};
+
+    p->queue += came - done;
+    m.waiting = p->queue;
+    m.running = done ? 1 : 0;
+    /* A slot that waits for the endpoint is occupied all the same. */
+    m.busy_us = choked ? p->live * (uint64_t)1000000 : done * SERVICE_US;
+    m.workers = m.slots = p->live;
+    m.left_ms = INT64_MAX;
+    m.limit = choked ? SCALER_LIMIT_RATE : SCALER_LIMIT_NONE;
+    scaler_step(&p->s, &p->c, &m, (int64_t)(t + 1) * SECOND, &p->out);
+    follow(p, t);
+    return can ? (uint32_t)(m.busy_us / can / (SERVICE_US / 1000)) : 0;
+}
+
+static struct result
+run(const struct curve *curve, uint32_t workers)
+{
+    struct plant p = {.c = scaler_defaults(), .live = workers, .random = 7};
+    struct result r = {
+        .ideal = (uint32_t)((curve->peak * 10 + 79) / (PER_WORKER * 8))};
+    uint32_t before = workers, grown_at = 0, used[MINUTE] = {0}, sum = 0;
+    int direction = 0;
+
+    p.c.min = 1;
+    scaler_init(&p.s, &p.c, false, 0);
+    for (uint32_t t = 0; t < curve->seconds; t++) {
+        uint32_t now_used = second(&p, curve, t), wish = p.out.desired;
+        int turn = wish > before ? 1 : wish < before ? -1 : direction;
+
+        if (turn != direction && direction) r.turns++;
