@@ -12,6 +12,7 @@
 enum {
     CO_KEY_BYTES = 384, /* of a namespace, a service and a provider, and more */
     CO_KEY_TTL_S = 15,  /* of worker:ID, broker:ID, coordinator:ID */
+    CO_KEY_DRAIN_S = 600,      /* of drain:ID; the worker looks every second */
     CO_KEY_EVENTS_MAX = 10000, /* entries kept in `events`, about */
 };
 
@@ -30,6 +31,13 @@ enum {
       "backlog, queue and capacity of a service; field.BROKERID a broker")     \
     X(DEMAND, "demand:SERVICE", "set", "a member a worker that should exist")  \
     X(SCALE, "scale:SERVICE", "hash", "desired and actual size, and why")      \
+    X(PIN, "pin:SERVICE", "hash", "what a person set: size, bounds, mode")     \
+    X(SERVICES, "services", "zset", "service -> last told of, ms")             \
+    X(SCALER, "scaler", "string", "lease of the scaler, TTL: number, holder")  \
+    X(SCALER_NUMBER, "scaler:number", "string", "last number given out")       \
+    X(SUPERVISORS, "supervisors", "zset", "supervisor id -> last beat, ms")    \
+    X(SUPERVISOR, "supervisor:ID", "hash", "a host that starts workers")       \
+    X(DRAIN, "drain:ID", "string", "the worker is asked to finish and end")    \
     X(JOBS, "jobs", "zset", "job id -> submitted at, ms")                      \
     X(JOB, "job:ID", "hash", "state, counts and rates of a job")               \
     X(OWNER, "owner:job:ID", "string", "lease of the job's coordinator, TTL")  \
@@ -43,6 +51,8 @@ enum {
 /* Members of `workers`, `brokers` and `coordinators` whose score is older are
  * of processes that were killed: every writer removes them on its beat. */
 enum { CO_KEY_MEMBER_MS = 3600 * 1000 };
+/* A member that is younger is of a process that lives. */
+enum { CO_KEY_ALIVE_MS = CO_KEY_TTL_S * 1000 };
 
 enum co_key {
 #define X(id, name, type, meaning) CO_KEY_##id,

@@ -7,6 +7,8 @@ struct coordinator_config {
     const char *redis;
     bool redis_insecure;
     const char *name_space;
+    bool scaler;
+    uint64_t scale_quiet_ms;
     const char *data;
     uint64_t status_fd; /* CONFIG_NO_FD: none */
     int log_level;

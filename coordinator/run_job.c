@@ -11,6 +11,7 @@
 #include "common/signals.h"
 #include "coordinator/config.h"
 #include "coordinator/corpus.h"
+#include "coordinator/kind_personas.h"
 #include "coordinator/owner.h"
 #include "coordinator/prepare.h"
 #include "coordinator/run_file.h"
@@ -126,13 +127,16 @@ run_claim(struct run *r, uint32_t *ret_number, struct co_diag *diag)
 static enum co_err
 run_watch(struct run *r, struct co_diag *diag)
 {
-    struct watch_options options = {.status_fd = config_fd(r->cfg.status_fd),
-                                    .redis_url = r->cfg.redis,
-                                    .redis_insecure = r->cfg.redis_insecure,
-                                    .name_space = r->cfg.name_space,
-                                    .job = r->folder.identity.job,
-                                    .kind = "personas",
-                                    .folder = r->folder.dir};
+    struct watch_options options = {
+        .status_fd = config_fd(r->cfg.status_fd),
+        .redis_url = r->cfg.redis,
+        .redis_insecure = r->cfg.redis_insecure,
+        .name_space = r->cfg.name_space,
+        .scale_quiet_ms = r->cfg.scaler ? (int64_t)r->cfg.scale_quiet_ms : 0,
+        .rows_per_task = PERSONAS_CELL,
+        .job = r->folder.identity.job,
+        .kind = "personas",
+        .folder = r->folder.dir};
 
     if (r->p.spec) { /* else only to tell that the job file is bad */
         options.job_name = r->p.spec->name;

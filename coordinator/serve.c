@@ -12,6 +12,7 @@
 #include "coordinator/config.h"
 #include "coordinator/job_list.h"
 #include "coordinator/prepare.h"
+#include "coordinator/scale.h"
 #include "proto/outbox.h"
 #include "proto/socket.h"
 
@@ -38,6 +39,8 @@ struct daemon_state {
     int root_lock; /* two daemons would overwrite each other's list of jobs */
     struct co_lifeline lifeline; /* of the children */
     struct job_list jobs;
+    struct scale *scale; /* NULL: none */
+    char scale_quiet[32];
     struct outbox out;
     struct msg_reader reader;
     bool stopping;
@@ -78,6 +81,8 @@ start_job(struct daemon_state *d, struct listed_job *job, struct co_diag *diag)
     if (d->cfg.redis) PUSH("--redis"), PUSH(d->cfg.redis);
     if (d->cfg.redis_insecure) PUSH("--redis-insecure");
     PUSH("--namespace"), PUSH(d->cfg.name_space);
+    PUSH(d->cfg.scaler ? "--scaler" : "--no-scaler");
+    PUSH("--scale-quiet"), PUSH(d->scale_quiet);
     for (size_t i = 0; i < d->cfg.brokers.count; i++) {
         PUSH("--broker"), PUSH(d->cfg.brokers.items[i]);
     }
@@ -363,14 +368,19 @@ read_submissions(struct daemon_state *d)
 static void
 wait_for_something(struct daemon_state *d)
 {
-    zmq_pollitem_t items[3] = {
+    zmq_pollitem_t items[4] = {
         {sock_handle(d->sock), 0, ZMQ_POLLIN, 0},
         {NULL, d->signal_fd, ZMQ_POLLIN, 0},
-        {NULL, d->lifeline_fd, ZMQ_POLLIN, 0},
     };
-    int signal;
+    int signal, n = 2;
 
-    (void)zmq_poll(items, d->lifeline_fd >= 0 ? 3 : 2, POLL_MS);
+    if (d->lifeline_fd >= 0) items[n++].fd = d->lifeline_fd;
+    if (d->scale) items[n++].fd = scale_fd(d->scale);
+    for (int i = 2; i < n; i++) {
+        items[i].events = ZMQ_POLLIN;
+    }
+    (void)zmq_poll(items, n, POLL_MS);
+    if (d->scale) scale_tick(d->scale, co_clock_ms());
     while ((signal = co_signals_next(d->signal_fd)) != 0) {
         if (signal == SIGTERM || signal == SIGINT) d->stopping = true;
     }
@@ -393,6 +403,22 @@ stop_jobs(struct daemon_state *d)
                    d->jobs.v[i].out);
         }
     }
+}
+
+/* A daemon without jobs is a scaler too: jobs come and go, it stays. */
+static enum co_err
+start_scale(struct daemon_state *d, struct co_diag *diag)
+{
+    const struct scale_options options = {
+        .redis_url = d->cfg.redis,
+        .redis_insecure = d->cfg.redis_insecure,
+        .name_space = d->cfg.name_space,
+        .quiet_ms = (int64_t)d->cfg.scale_quiet_ms};
+
+    (void)snprintf(d->scale_quiet, sizeof d->scale_quiet, "%llums",
+                   (unsigned long long)d->cfg.scale_quiet_ms);
+    if (!d->cfg.redis || !d->cfg.scaler) return CO_OK;
+    return scale_new(&options, &d->scale, diag);
 }
 
 static enum co_err
@@ -420,6 +446,7 @@ serve_start(struct daemon_state *d, void *zmq, struct co_diag *diag)
     if (!err) err = sock_bind(zmq, d->cfg.listen, diag, &d->sock);
     if (!err) err = co_signals_open(&d->signal_fd);
     if (!err) err = co_lifeline_init(&d->lifeline);
+    if (!err) err = start_scale(d, diag);
     return err;
 }
 
@@ -457,6 +484,7 @@ serve_all(struct daemon_state *d)
         stop_jobs(d);
         co_lifeline_fini(&d->lifeline);
     }
+    scale_free(d->scale);
     sock_free(d->sock);
     if (zmq) (void)zmq_ctx_term(zmq);
     return err == CO_OK ? 0 : err == CO_USAGE ? 2 : 1;

@@ -5,6 +5,7 @@
 #include "common/json.h"
 #include "common/log.h"
 #include "coordinator/ledger.h"
+#include "coordinator/scale.h"
 #include "coordinator/watch_redis.h"
 
 #include <fcntl.h>
@@ -21,6 +22,7 @@ enum {
 struct watch {
     struct watch_options opt;
     struct watch_redis *redis;       /* NULL without Redis */
+    struct scale *scale;             /* the namespace's scaler, or NULL */
     const struct engine *engine;     /* NULL before and after it lives */
     struct engine_counters counters; /* once it is gone */
     const struct job_kind *kind;
@@ -52,6 +54,16 @@ watch_new(const struct watch_options *options, struct watch **ret_watch,
         err = watch_redis_new(options, &w->redis, diag);
         if (err) return err;
     }
+    if (options->redis_url && options->scale_quiet_ms) {
+        const struct scale_options scaling = {
+            .redis_url = options->redis_url,
+            .redis_insecure = options->redis_insecure,
+            .name_space = options->name_space,
+            .quiet_ms = options->scale_quiet_ms};
+
+        err = scale_new(&scaling, &w->scale, diag);
+        if (err) return err;
+    }
     if (options->status_fd >= 0) {
         /* A command that does not read must not hold the job up. */
         int flags = fcntl(options->status_fd, F_GETFL);
@@ -66,6 +78,7 @@ void
 watch_free(struct watch *w)
 {
     if (!w) return;
+    scale_free(w->scale);
     watch_redis_free(w->redis);
     co_buf_fini(&w->line);
     free(w);
@@ -142,11 +155,44 @@ watch_counters(const struct watch *w)
     return w->engine ? engine_counters(w->engine) : &w->counters;
 }
 
+/* What makes more workers useless to this job. */
+static enum scaler_limit
+watch_limit(const struct engine_status *status)
+{
+    bool owner = status->why == ENGINE_WHY_JOURNAL ||
+                 status->why == ENGINE_WHY_TABLE ||
+                 status->why == ENGINE_WHY_WINDOW ||
+                 (status->why == ENGINE_WHY_KIND &&
+                  (status->kind == KIND_NEXT_UNDECIDED ||
+                   status->kind == KIND_NEXT_SHARDS));
+
+    if (owner) return SCALER_LIMIT_OWNER;
+    if (status->why == ENGINE_WHY_KIND && status->kind == KIND_NEXT_RATE) {
+        return SCALER_LIMIT_RATE;
+    }
+    return SCALER_LIMIT_NONE;
+}
+
+/* Tasks that are not drawn yet. Candidates that will be rejected are not known
+ * and not in it: it is the least that remains. */
+static uint64_t
+watch_remaining(const struct watch *w, const struct kind_ledger *l)
+{
+    uint64_t known = l->accepted + l->pending;
+    uint64_t rows = w->opt.rows_per_task ? w->opt.rows_per_task : 1;
+
+    if (!w->engine || known >= l->requested) return 0;
+    return (l->requested - known + rows - 1) / rows;
+}
+
 static void
 watch_progress(struct watch *w, int64_t now_us)
 {
-    struct watch_numbers numbers = {
-        .state = w->name, .owner = w->owner, .why = "the job is over"};
+    struct watch_numbers numbers = {.limit =
+                                        scaler_limit_name(SCALER_LIMIT_NONE),
+                                    .state = w->name,
+                                    .owner = w->owner,
+                                    .why = "the job is over"};
     struct co_json json;
 
     if (w->engine) {
@@ -156,8 +202,10 @@ watch_progress(struct watch *w, int64_t now_us)
         numbers.why = engine_why_text(status.why);
         numbers.out = status.out;
         numbers.ready = status.ready + status.waiting;
+        numbers.limit = scaler_limit_name(watch_limit(&status));
     }
     w->kind->ledger(w->state, &numbers.ledger);
+    numbers.remaining = watch_remaining(w, &numbers.ledger);
     numbers.rate = watch_rate(w, numbers.ledger.accepted, now_us);
     if (numbers.rate) {
         numbers.eta_s =
@@ -177,6 +225,7 @@ void
 watch_tick(struct watch *w, int64_t now_us)
 {
     if (w->redis) watch_redis_poll(w->redis);
+    if (w->scale) scale_tick(w->scale, now_us / 1000);
     if (now_us < w->next_us || !w->engine) return;
     w->next_us = now_us + TICK_US;
     watch_progress(w, now_us);

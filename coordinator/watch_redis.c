@@ -204,15 +204,24 @@ write_lease(struct watch_redis *r, uint32_t owner)
     finish(r);
 }
 
-/* Tasks that no broker has yet; the broker writes what it has. */
+/* Tasks that no broker has yet; the broker writes what it has. Each field is
+ * this coordinator's own. */
 static void
 write_backlog(struct watch_redis *r, const struct watch_numbers *n)
 {
-    char field[80];
+    char backlog[80], remaining[80], limit[80];
 
-    (void)snprintf(field, sizeof field, "backlog.%s", r->self);
+    (void)snprintf(backlog, sizeof backlog, "backlog.%s", r->self);
+    (void)snprintf(remaining, sizeof remaining, "remaining.%s", r->self);
+    (void)snprintf(limit, sizeof limit, "limit.%s", r->self);
     begin(r, "HSET", CO_KEY_QUEUE, r->opt.service);
-    put_u64(r, field, n->ready);
+    put_u64(r, backlog, n->ready);
+    put_u64(r, remaining, n->remaining);
+    put(r, limit, n->limit);
+    finish(r);
+    begin(r, "ZADD", CO_KEY_SERVICES, NULL);
+    add_u64(r, (uint64_t)co_clock_wall_ms());
+    add(r, r->opt.service);
     finish(r);
 }
 
@@ -307,6 +316,7 @@ watch_redis_free(struct watch_redis *r)
 {
     if (!r) return;
     if (r->redis) {
+        static const char *const fields[] = {"backlog", "remaining", "limit"};
         char field[80];
 
         /* What only a living coordinator has goes with it. */
@@ -315,10 +325,12 @@ watch_redis_free(struct watch_redis *r)
         finish(r);
         begin(r, "DEL", CO_KEY_COORDINATOR, r->self);
         finish(r);
-        (void)snprintf(field, sizeof field, "backlog.%s", r->self);
-        begin(r, "HDEL", CO_KEY_QUEUE, r->opt.service);
-        add(r, field);
-        finish(r);
+        for (size_t i = 0; i < co_countof(fields); i++) {
+            (void)snprintf(field, sizeof field, "%s.%s", fields[i], r->self);
+            begin(r, "HDEL", CO_KEY_QUEUE, r->opt.service);
+            add(r, field);
+            finish(r);
+        }
         co_redis_stop(r->redis, STOP_TIMEOUT_MS);
         co_redis_free(r->redis);
     }

@@ -10,6 +10,8 @@ struct watch_redis; /* opaque */
 /* What a progress report says. */
 struct watch_numbers {
     const char *state, *why;
+    const char *limit;  /* what makes more workers useless; "none" */
+    uint64_t remaining; /* tasks that are not drawn yet, about */
     struct kind_ledger ledger;
     uint64_t rate; /* rows a second */
     uint64_t eta_s;

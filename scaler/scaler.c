@@ -111,7 +111,10 @@ scaled(uint64_t a, uint64_t b, uint64_t c)
 static uint64_t
 service_us(const struct scaler *s)
 {
-    return s->done_sum ? s->busy_sum / s->done_sum : 0;
+    /* Before the first one ended: as long as those that run have taken. */
+    uint64_t tasks = s->done_sum ? s->done_sum : s->running;
+
+    return tasks ? s->busy_sum / tasks : 0;
 }
 
 /* More waits than a second's work: the slots are then busy with what came
@@ -162,6 +165,7 @@ measure(struct scaler *s, const struct scaler_sample *m, int64_t now_ms)
         s->busy_sum /= 2;
         s->done_sum /= 2;
     }
+    s->running = m->running;
     s->busy_sum += scaled(m->busy_us, 1, 1);
     s->done_sum += scaled(m->done, 1, 1);
     if (m->slots && m->workers) {
@@ -180,6 +184,7 @@ measure(struct scaler *s, const struct scaler_sample *m, int64_t now_ms)
 struct need {
     uint32_t least;       /* workers; fewer are too few */
     uint32_t comfortable; /* the size to go to */
+    uint32_t floor;       /* the size not to go below */
     enum scaler_reason cause;
 };
 
@@ -210,6 +215,9 @@ need_of(const struct scaler *s, const struct scaler_config *c,
     if ((m->waiting || m->running) && !n.comfortable) {
         n.least = n.comfortable = 1; /* whatever the figures say so far */
     }
+    /* Whatever keeps the slots busy, a backlog too: fewer would be busier. */
+    n.floor = in_workers(s, scaled(s->load_milli, 1000, c->high_permille));
+    if (n.floor < n.comfortable) n.floor = n.comfortable;
     if (drain > load) {
         n.cause = SCALER_REASON_BACKLOG;
     } else if (coming > s->demand_milli) {
@@ -218,11 +226,11 @@ need_of(const struct scaler *s, const struct scaler_config *c,
     return n;
 }
 
-/* The largest comfortable size within the quiet window, this step included.
+/* The largest size that was needed in the quiet window, this step included.
  * The window is cut into buckets, so that it costs the same at any length. */
 static uint32_t
-needed_lately(struct scaler *s, const struct scaler_config *c,
-              uint32_t comfortable, int64_t now_ms)
+needed_lately(struct scaler *s, const struct scaler_config *c, uint32_t needed,
+              int64_t now_ms)
 {
     int64_t width = c->quiet_ms / (SCALER_BUCKETS - 1) + 1;
     uint32_t most = 0;
@@ -236,7 +244,7 @@ needed_lately(struct scaler *s, const struct scaler_config *c,
         s->needs[0] = 0;
         s->bucket_ms += width;
     }
-    if (comfortable > s->needs[0]) s->needs[0] = comfortable;
+    if (needed > s->needs[0]) s->needs[0] = needed;
     for (int i = 0; i < SCALER_BUCKETS; i++) {
         if (s->needs[i] > most) most = s->needs[i];
     }
@@ -293,7 +301,7 @@ go_up(struct scaler *s, const struct scaler_config *c,
 /* Fewer may be enough. lately: what the quiet window needed. */
 static enum scaler_reason
 go_down(struct scaler *s, const struct scaler_config *c,
-        const struct scaler_sample *m, uint32_t lately, uint32_t comfortable,
+        const struct scaler_sample *m, uint32_t lately, uint32_t needed,
         int64_t now_ms)
 {
     uint32_t to = lately < c->min ? c->min : lately;
@@ -304,10 +312,10 @@ go_down(struct scaler *s, const struct scaler_config *c,
         return SCALER_REASON_DOWN;
     }
     if (m->limit != SCALER_LIMIT_NONE) return limit_reason(m->limit);
-    if (comfortable < s->desired - s->desired / 10 && s->desired > c->min) {
+    if (needed < s->desired - s->desired / 10 && s->desired > c->min) {
         return SCALER_REASON_QUIET;
     }
-    if (comfortable > 0) return SCALER_REASON_STEADY;
+    if (needed > 0) return SCALER_REASON_STEADY;
     return s->desired ? SCALER_REASON_AT_MIN : SCALER_REASON_IDLE;
 }
 
@@ -316,7 +324,7 @@ decide(struct scaler *s, const struct scaler_config *c,
        const struct scaler_sample *m, int64_t now_ms)
 {
     struct need n = need_of(s, c, m);
-    uint32_t lately = needed_lately(s, c, n.comfortable, now_ms);
+    uint32_t lately = needed_lately(s, c, n.floor, now_ms);
 
     if (c->pin != SCALER_AUTO) {
         set_desired(s, c->pin, now_ms);
@@ -332,7 +340,7 @@ decide(struct scaler *s, const struct scaler_config *c,
         return SCALER_REASON_MODE;
     }
     if (n.least > s->desired) return go_up(s, c, m, &n, now_ms);
-    return go_down(s, c, m, lately, n.comfortable, now_ms);
+    return go_down(s, c, m, lately, n.floor, now_ms);
 }
 
 /* ---- telling ---- */

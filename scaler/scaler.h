@@ -10,12 +10,12 @@
  *           workers: fewer are too few. With 70 % it is the comfortable size
  *   up      at once when need exceeds the wish, to the comfortable size, at
  *           most to twice the workers that live
- *   down    to the largest comfortable size of the whole quiet window, once
- *           that is smaller than the wish
+ *   down    to the largest comfortable size of the whole quiet window, but to
+ *           none that would be busier than 80 %, once that saves a tenth
  *
- * The gap between 80 and 70 % and the window's maximum are all the hysteresis
- * there is: a load that varies inside the gap changes nothing, and nothing goes
- * down that was needed within the window. */
+ * The gap between 80 and 70 %, the window's maximum and the tenth are all the
+ * hysteresis there is: a load that varies inside the gap changes nothing, and
+ * nothing goes down that was needed within the window. */
 #pragma once
 #include "scaler/forecast.h"
 
@@ -138,6 +138,7 @@ struct scaler {
     int64_t changed_ms;
     struct forecast arrivals, results;
     uint64_t busy_sum, done_sum; /* of late: their quotient is service_us */
+    uint64_t running;            /* tasks, in the last step */
     uint64_t load_milli;         /* occupied slots, smoothed */
     uint64_t demand_milli;       /* the same without what works off a backlog */
     uint64_t slots_milli;        /* of a worker, last known */

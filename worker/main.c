@@ -25,7 +25,7 @@ start(int argc, char **argv, struct co_diag *diag)
     err = co_log_open("worker", (enum co_log_level)config.log_level, config.log,
                       diag);
     if (!err) err = co_signals_open(&signals_fd);
-    if (!err && config.processes == 1) {
+    if (!err && config.processes_max == 1) {
         err = worker_shell_run(&config, signals_fd, lifeline_fd, diag);
     } else if (!err) {
         err =

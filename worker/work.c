@@ -11,6 +11,7 @@ struct active {
     struct co_buf out;
     int64_t cpu_us;      /* spent so far */
     int64_t progress_us; /* when it last came forward */
+    int64_t counted_us;  /* its slot time is counted up to here */
     bool used;
 };
 
@@ -22,6 +23,8 @@ struct work {
     int64_t deadline_us;
     uint64_t ns_each; /* of the last chunk of short tasks */
     uint32_t n, used;
+    struct work_usage usage[SLOTS_SERVICES_MAX];
+    uint64_t short_ns[SLOTS_SERVICES_MAX]; /* of tasks shorter than a us */
     struct active active[];
 };
 
@@ -66,6 +69,31 @@ work_free(struct work *w)
     free(w);
 }
 
+static void
+count_time(struct work *w, struct active *a, int64_t now_us)
+{
+    w->usage[a->run.task.service].busy_us += (uint64_t)(now_us - a->counted_us);
+    a->counted_us = now_us;
+}
+
+/* A task that began and ended within one chunk: the clock was not read. */
+static void
+count_short(struct work *w, uint32_t service, uint64_t run_ns)
+{
+    w->short_ns[service] += run_ns;
+    w->usage[service].busy_us += w->short_ns[service] / 1000;
+    w->short_ns[service] %= 1000;
+}
+
+const struct work_usage *
+work_used(struct work *w, int64_t now_us)
+{
+    for (uint32_t i = 0; i < w->n && w->used > 0; i++) {
+        if (w->active[i].used) count_time(w, &w->active[i], now_us);
+    }
+    return w->usage;
+}
+
 /* Tells the core how a run ended. False: it goes on. */
 static bool
 settle(struct work *w, struct active *a, enum service_step step,
@@ -94,6 +122,7 @@ settle(struct work *w, struct active *a, enum service_step step,
     }
     /* Without memory for the result the core gives the task back itself. */
     (void)slots_done(w->slots, ref, status, a->out.data, a->out.len, run_ns);
+    w->usage[a->run.task.service].done++;
     release(w, a);
     return true;
 }
@@ -126,13 +155,15 @@ begin_some(struct work *w, int64_t now_us)
             .out = &a->out,
         };
         a->cpu_us = 0;
-        a->progress_us = now_us;
+        a->progress_us = a->counted_us = now_us;
         a->used = true;
         w->used++;
         n++;
         enum service_step step = a->run.service->begin(w->env, &a->run, now_us);
         if (step != SERVICE_WAIT) a->run.wait_until_us = INT64_MIN;
-        (void)settle(w, a, step, w->ns_each);
+        if (settle(w, a, step, w->ns_each)) {
+            count_short(w, task.service, w->ns_each);
+        }
     }
     return n;
 }
@@ -165,6 +196,7 @@ cut_off(struct work *w, struct active *a, int64_t now_us)
     if (now_us < a->run.task.run_until_us) {
         why = "made no progress for stall_ms";
     }
+    count_time(w, a, now_us);
     (void)settle(w, a, service_fail(&a->run, CO_TIMEOUT, why),
                  (uint64_t)a->cpu_us * 1000);
     return true;
@@ -181,6 +213,7 @@ step_one(struct work *w, struct active *a, int64_t now_us)
     step = a->run.service->step(&a->run, now_us);
     after = w->clock_us();
     a->cpu_us += after - now_us;
+    count_time(w, a, after);
     if (step != SERVICE_WAIT) a->run.wait_until_us = INT64_MIN;
     if (a->run.progressed) {
         a->run.progressed = false;

@@ -8,6 +8,12 @@
 
 struct work; /* opaque */
 
+/* What a service used of the slots since the start. */
+struct work_usage {
+    uint64_t done;    /* tasks that ended here, well or badly */
+    uint64_t busy_us; /* slot time: from begin to end, waiting included */
+};
+
 /* services: by the numbers of the slots config (borrowed, like slots and
  * env). clock_us: the clock that slots is told, in microseconds. */
 co_must_use enum co_err work_new(struct slots *slots, uint32_t n_slots,
@@ -23,5 +29,8 @@ CO_DEFINE_FREEP(struct work, work_free)
 bool work_run(struct work *w, int64_t now_us);
 /* When a waiting task goes on; INT64_MAX: none waits. */
 int64_t work_deadline(const struct work *w);
+/* By the numbers of services, SLOTS_SERVICES_MAX of them; tasks that still run
+ * are counted up to now_us. */
+const struct work_usage *work_used(struct work *w, int64_t now_us);
 /* Stops every run and gives its task back. */
 void work_hand_back(struct work *w, enum return_reason reason);

@@ -6,6 +6,9 @@
 #include "worker/slots.h"
 
 #include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #define FIELD(f) offsetof(struct worker_config, f)
 
@@ -38,12 +41,14 @@ static const struct co_option table[] = {
      .help = "part of every Redis key"},
     {.name = "processes",
      .letter = 'n',
-     .type = CO_OPTION_U64,
+     .type = CO_OPTION_STRING,
      .offset = FIELD(processes),
      .def = "1",
-     .max = WORKER_PROCESSES_MAX,
+     .min = 1,
+     .max = 32,
      .placeholder = "N",
-     .help = "worker processes; 0: one a core"},
+     .help = "worker processes; 0: one a core; MIN..MAX: as many as the "
+             "scaler asks for (needs --redis); auto: 1..cores"},
     {.name = "slots",
      .type = CO_OPTION_U64,
      .offset = FIELD(slots),
@@ -100,6 +105,20 @@ static const struct co_option table[] = {
      .placeholder = "NAME",
      .help = "name for people (default: host-pid)",
      .no_env = true},
+    {.name = "id",
+     .type = CO_OPTION_STRING,
+     .offset = FIELD(id_text),
+     .min = 16,
+     .max = 16,
+     .placeholder = "HEX",
+     .help = "id in Redis and on the wire (a supervisor gives it)",
+     .no_env = true},
+    {.name = "supervisor",
+     .type = CO_OPTION_STRING,
+     .offset = FIELD(supervisor),
+     .placeholder = "ID",
+     .help = "who started this process (a supervisor gives it)",
+     .no_env = true},
     {.name = "lifeline",
      .type = CO_OPTION_U64,
      .offset = FIELD(lifeline),
@@ -138,13 +157,90 @@ worker_config_load(int argc, char *const *argv, struct worker_config *config,
     return co_options_parse(&spec, argc, argv, config, ret_options, diag);
 }
 
-enum co_err
-worker_config_check(const struct worker_config *config, struct co_diag *diag)
+static uint32_t
+cores(void)
 {
-    if (config->brokers.count > 0) return CO_OK;
-    return co_fail(diag, CO_USAGE,
-                   "no broker given: pass --broker ENDPOINT, the back address "
-                   "that the broker prints at start");
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+    return n < 1                      ? 1
+           : n > WORKER_PROCESSES_MAX ? WORKER_PROCESSES_MAX
+                                      : (uint32_t)n;
+}
+
+/* Digits up to end; false: something else, or too many. */
+static bool
+read_count(const char *text, const char *end, uint32_t *ret)
+{
+    uint64_t n = 0;
+
+    if (text == end) return false;
+    for (; text < end; text++) {
+        if (*text < '0' || *text > '9') return false;
+        n = n * 10 + (uint64_t)(*text - '0');
+        if (n > WORKER_PROCESSES_MAX) return false;
+    }
+    *ret = (uint32_t)n;
+    return true;
+}
+
+static bool
+read_processes(struct worker_config *c)
+{
+    const char *text = c->processes, *end = text + strlen(text);
+    const char *dots = strstr(text, "..");
+
+    if (strcmp(text, "auto") == 0) {
+        c->processes_min = 1;
+        /* One core: still worth a second process that waits elsewhere. */
+        c->processes_max = cores() > 1 ? cores() : 2;
+        return true;
+    }
+    if (dots) {
+        return read_count(text, dots, &c->processes_min) &&
+               read_count(dots + 2, end, &c->processes_max) &&
+               c->processes_min < c->processes_max;
+    }
+    if (!read_count(text, end, &c->processes_min)) return false;
+    if (!c->processes_min) c->processes_min = cores();
+    c->processes_max = c->processes_min;
+    return true;
+}
+
+bool
+worker_config_elastic(const struct worker_config *config)
+{
+    return config->processes_min < config->processes_max;
+}
+
+enum co_err
+worker_config_check(struct worker_config *config, struct co_diag *diag)
+{
+    if (config->brokers.count == 0) {
+        return co_fail(diag, CO_USAGE,
+                       "no broker given: pass --broker ENDPOINT, the back "
+                       "address that the broker prints at start");
+    }
+    if (!read_processes(config)) {
+        return co_fail(diag, CO_USAGE,
+                       "--processes: found \"%s\"; allowed is a number from 0 "
+                       "to %d, MIN..MAX with MIN below MAX, or auto",
+                       config->processes, WORKER_PROCESSES_MAX);
+    }
+    if (worker_config_elastic(config) && !config->redis) {
+        return co_fail(diag, CO_USAGE,
+                       "--processes %s follows the scaler, whose wish stands "
+                       "in Redis: give --redis URL, or a fixed number",
+                       config->processes);
+    }
+    if (config->id_text) {
+        char *end;
+
+        config->id = strtoull(config->id_text, &end, 16);
+        if (*end || !config->id) {
+            return co_fail(diag, CO_USAGE, "--id: 16 hex digits, not 0");
+        }
+    }
+    return CO_OK;
 }
 
 int

@@ -15,7 +15,11 @@ struct worker_config {
     const char *data;  /* folder of the model, NULL: search */
     const char *spill; /* folder, NULL: spill_open chooses */
     uint64_t spill_bytes;
-    uint64_t processes; /* 0: one a core */
+    const char *processes;                 /* as given: N, auto or MIN..MAX */
+    uint32_t processes_min, processes_max; /* worker_config_check */
+    const char *id_text;    /* given by a supervisor; NULL: none */
+    uint64_t id;            /* the same as a number */
+    const char *supervisor; /* its id; NULL: started by itself */
     uint64_t slots;
     uint64_t result_memory; /* bytes */
     uint64_t drain_ms;      /* patience of a drain */
@@ -29,9 +33,12 @@ co_must_use enum co_err worker_config_load(int argc, char *const *argv,
                                            struct worker_config *config,
                                            struct co_options **ret_options,
                                            struct co_diag *diag);
-/* What the parser cannot check: CO_USAGE without a broker. */
-co_must_use enum co_err worker_config_check(const struct worker_config *config,
+/* What the parser cannot check; sets processes_min and _max. CO_USAGE without a
+ * broker, or with numbers of processes that make no sense. */
+co_must_use enum co_err worker_config_check(struct worker_config *config,
                                             struct co_diag *diag);
+/* Whether the number of processes follows the scaler (MIN < MAX). */
+bool worker_config_elastic(const struct worker_config *config);
 /* The descriptor that tells when the starter is gone: --lifeline, else the
  * one of the environment (common/lifeline.h), else -1. Call once. */
 int worker_config_lifeline(const struct worker_config *config);

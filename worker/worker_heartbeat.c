@@ -15,14 +15,35 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { GONE_MS = 200, FIELDS_MAX = 40, VALUE_BYTES = 32 };
+enum {
+    GONE_MS = 200,
+    FIELDS_MAX = 48 + 4 * SLOTS_SERVICES_MAX,
+    VALUE_BYTES = 32,
+    NAME_BYTES = NAME_BYTES_MAX + 16,
+    ASK_DRAIN = 1, /* token */
+};
 
 struct worker_heartbeat {
     struct worker_heartbeat_self self;
     struct co_redis *redis;
-    char key[CO_KEY_BYTES], list[CO_KEY_BYTES], id[17], host[65], pid[16],
-        started[24];
+    char key[CO_KEY_BYTES], list[CO_KEY_BYTES], drain_key[CO_KEY_BYTES];
+    char id[17], host[65], pid[16], started[24];
+    /* "done.SERVICE" and "busy_ms.SERVICE", made once */
+    char done_names[SLOTS_SERVICES_MAX][NAME_BYTES];
+    char busy_names[SLOTS_SERVICES_MAX][NAME_BYTES];
+    bool drain;
 };
+
+static void
+name_fields(struct worker_heartbeat *h)
+{
+    for (uint32_t i = 0; i < h->self.n_services; i++) {
+        const char *name = h->self.service_table[i].name;
+
+        (void)snprintf(h->done_names[i], NAME_BYTES, "done.%s", name);
+        (void)snprintf(h->busy_names[i], NAME_BYTES, "busy_ms.%s", name);
+    }
+}
 
 enum co_err
 worker_heartbeat_new(const struct worker_heartbeat_self *self,
@@ -43,6 +64,8 @@ worker_heartbeat_new(const struct worker_heartbeat_self *self,
     (void)snprintf(h->id, sizeof h->id, "%016" PRIx64, self->incarnation);
     (void)co_key(CO_KEY_WORKER, self->ns, h->id, h->key);
     (void)co_key(CO_KEY_WORKERS, self->ns, NULL, h->list);
+    (void)co_key(CO_KEY_DRAIN, self->ns, h->id, h->drain_key);
+    name_fields(h);
     (void)snprintf(h->pid, sizeof h->pid, "%ld", (long)getpid());
     (void)snprintf(h->started, sizeof h->started, "%" PRId64,
                    co_clock_wall_ms());
@@ -58,11 +81,11 @@ worker_heartbeat_free(struct worker_heartbeat *h)
 {
     if (!h) return;
     if (h->redis) {
-        const char *const del[] = {"DEL", h->key};
+        const char *const del[] = {"DEL", h->key, h->drain_key};
         const char *const rem[] = {"ZREM", h->list, h->id};
 
         /* Refused when its queue is full: then the TTL does it. */
-        if (!co_redis_send(h->redis, 2, del, NULL) &&
+        if (!co_redis_send(h->redis, 3, del, NULL) &&
             !co_redis_send(h->redis, 3, rem, NULL)) {
             co_redis_stop(h->redis, GONE_MS);
         }
@@ -83,7 +106,9 @@ worker_heartbeat_read(struct worker_heartbeat *h)
     struct co_redis_item *item;
 
     while ((item = co_redis_poll(h->redis))) {
-        if (item->kind == CO_REDIS_UP) {
+        if (item->kind == CO_REDIS_REPLY) {
+            h->drain |= item->reply && item->reply->type == CO_REDIS_TEXT;
+        } else if (item->kind == CO_REDIS_UP) {
             co_log(CO_LOG_INFO, "redis.up", "version=%s",
                    co_log_quote(item->version).text);
         } else if (item->kind == CO_REDIS_DOWN) {
@@ -145,9 +170,26 @@ send_list(struct worker_heartbeat *h)
     }
 }
 
+/* A question that finds no room is asked again in a second. */
+static void
+ask_drain(struct worker_heartbeat *h)
+{
+    const char *const get[] = {"GET", h->drain_key};
+    enum co_err err = co_redis_ask(h->redis, ASK_DRAIN, 2, get, NULL);
+
+    (void)err;
+}
+
+bool
+worker_heartbeat_drain(const struct worker_heartbeat *h)
+{
+    return h->drain;
+}
+
 void
 worker_heartbeat_write(struct worker_heartbeat *h,
-                       const struct slots_stats *stats, uint64_t rss_bytes,
+                       const struct slots_stats *stats,
+                       const struct work_usage *usage, uint64_t rss_bytes,
                        uint32_t cpu_permille)
 {
     const struct slots_counters *c = &stats->counters;
@@ -176,5 +218,11 @@ worker_heartbeat_write(struct worker_heartbeat *h,
     add_number(&f, "resent", c->resent);
     add_number(&f, "rss_bytes", rss_bytes);
     add_number(&f, "cpu_pct", cpu_permille / 10);
+    add_text(&f, "supervisor", h->self.supervisor ? h->self.supervisor : "");
+    for (uint32_t i = 0; i < h->self.n_services; i++) {
+        add_number(&f, h->done_names[i], usage[i].done);
+        add_number(&f, h->busy_names[i], usage[i].busy_us / 1000);
+    }
     if (!co_redis_send(h->redis, f.n, f.argv, NULL)) send_list(h);
+    if (!h->drain) ask_drain(h);
 }

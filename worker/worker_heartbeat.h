@@ -1,8 +1,9 @@
 /* worker_heartbeat.h - tells Redis once a second that this worker lives and
- * what it does (docs/redis-keys.md). Redis being away is no reason to stop. Not
- * thread-safe: belongs to the worker's loop. */
+ * what it does (docs/redis-keys.md), and hears there when it is to drain. Redis
+ * being away is no reason to stop. Not thread-safe: belongs to the worker's
+ * loop. */
 #pragma once
-#include "worker/slots.h"
+#include "worker/work.h"
 
 struct worker_heartbeat; /* opaque */
 
@@ -11,6 +12,9 @@ struct worker_heartbeat_self {
     bool insecure;
     uint64_t incarnation;
     const char *services; /* separated by commas */
+    const struct slots_service *service_table;
+    uint32_t n_services;
+    const char *supervisor; /* id of the one that started it; NULL: none */
     const char *version;
     uint32_t slots;
 };
@@ -26,7 +30,10 @@ CO_DEFINE_FREEP(struct worker_heartbeat, worker_heartbeat_free)
 /* Readable when Redis has something to say; then call worker_heartbeat_read. */
 int worker_heartbeat_fd(const struct worker_heartbeat *h);
 void worker_heartbeat_read(struct worker_heartbeat *h);
-/* Writes the worker's hash and its place in the list. */
+/* Whether somebody asked this worker to drain (drain:ID). */
+bool worker_heartbeat_drain(const struct worker_heartbeat *h);
+/* Writes the worker's hash and its place in the list; asks about drain:ID. */
 void worker_heartbeat_write(struct worker_heartbeat *h,
-                            const struct slots_stats *stats, uint64_t rss_bytes,
+                            const struct slots_stats *stats,
+                            const struct work_usage *usage, uint64_t rss_bytes,
                             uint32_t cpu_permille);

@@ -49,11 +49,13 @@ wait_ms(const struct worker_shell *s)
     return (int)left;
 }
 
+/* Who asks through Redis wants nothing cut off: that drain takes its time. */
 static void
-drain(struct worker_shell *s, const char *why)
+drain(struct worker_shell *s, const char *why, bool patient)
 {
     co_log(CO_LOG_INFO, "worker.draining", "why=%s", co_log_quote(why).text);
-    s->drain_until_us = s->now_us + (int64_t)s->config->drain_ms * 1000;
+    s->drain_until_us =
+        patient ? INT64_MAX : s->now_us + (int64_t)s->config->drain_ms * 1000;
     slots_drain(s->slots, s->now_us, &s->out);
 }
 
@@ -77,7 +79,7 @@ on_signals(struct worker_shell *s)
         if (sig != SIGTERM && sig != SIGINT) continue;
         s->signals++;
         if (s->signals == 1 && sig == SIGTERM) {
-            drain(s, "SIGTERM");
+            drain(s, "SIGTERM", false);
         } else if (!s->leave) {
             hand_back(s, s->signals == 1 ? "SIGINT" : "second signal");
         }
@@ -146,7 +148,8 @@ beat(struct worker_shell *s)
     slots_usage(s->slots, (uint32_t)(rss >> 20), permille);
     if (!s->heartbeat) return;
     slots_get_stats(s->slots, &stats);
-    worker_heartbeat_write(s->heartbeat, &stats, rss, permille);
+    worker_heartbeat_write(s->heartbeat, &stats, work_used(s->work, s->now_us),
+                           rss, permille);
 }
 
 static void
@@ -156,6 +159,10 @@ timers(struct worker_shell *s)
     slots_tick(s->slots, s->now_us, &s->out);
     if (s->drain_until_us && s->now_us >= s->drain_until_us && !s->leave) {
         hand_back(s, "drain took too long");
+    }
+    if (s->heartbeat && !s->drain_until_us && !s->leave &&
+        worker_heartbeat_drain(s->heartbeat)) {
+        drain(s, "asked through Redis", true);
     }
     if (slots_drained(s->slots)) s->leave = true;
 }

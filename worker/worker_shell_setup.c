@@ -177,6 +177,9 @@ open_heartbeat(struct worker_shell *s, struct co_diag *diag)
         .insecure = s->config->redis_insecure,
         .incarnation = s->incarnation,
         .services = s->services_text,
+        .service_table = s->announced,
+        .n_services = s->n_services,
+        .supervisor = s->config->supervisor,
         .version = COHORT_VERSION,
         .slots = (uint32_t)s->config->slots,
     };
@@ -224,7 +227,7 @@ worker_shell_setup(struct worker_shell *s, struct co_diag *diag)
 {
     enum co_err err;
 
-    s->incarnation = co_random_u64();
+    s->incarnation = s->config->id ? s->config->id : co_random_u64();
     s->links = (uint32_t)s->config->brokers.count;
     outbox_init(&s->out);
     make_name(s);

@@ -8,6 +8,7 @@
 #include "common/log.h"
 #include "common/proc.h"
 #include "common/signals.h"
+#include "worker/elastic.h"
 
 #include <inttypes.h>
 #include <limits.h>
@@ -21,7 +22,9 @@
 enum { LOOK_MS = 1000 };
 
 struct child {
-    pid_t pid; /* 0: not running */
+    pid_t pid;    /* 0: not running */
+    uint64_t id;  /* of the worker, new at each start */
+    bool leaving; /* it was asked to drain */
     int64_t started_ms, restart_ms;
     uint32_t crashes; /* in a row */
 };
@@ -35,6 +38,10 @@ struct worker_supervisor {
     uint64_t restarts;
     int signals; /* TERM or INT so far */
     int64_t now_ms;
+    struct elastic *elastic; /* NULL: the number is fixed */
+    int64_t beat_ms;         /* of elastic: the next */
+    int64_t too_many_ms;     /* since then; 0: they are not */
+    char id_arg[32], supervisor_arg[128];
 };
 
 int64_t
@@ -63,7 +70,7 @@ make_argv(struct worker_supervisor *v, char *const *argv)
     while (argv[n]) {
         n++;
     }
-    v->argv = calloc(n + 4, sizeof *v->argv);
+    v->argv = calloc(n + 6, sizeof *v->argv);
     if (!v->argv) return CO_NOMEM;
     v->argv[0] = v->exe;
     for (size_t i = 1; i < n; i++) {
@@ -71,6 +78,12 @@ make_argv(struct worker_supervisor *v, char *const *argv)
     }
     v->argv[n] = "--processes=1";
     v->argv[n + 1] = "--lifeline=0";
+    v->argv[n + 2] = v->id_arg;
+    if (v->elastic) {
+        (void)snprintf(v->supervisor_arg, sizeof v->supervisor_arg,
+                       "--supervisor=%s", elastic_id(v->elastic));
+        v->argv[n + 3] = v->supervisor_arg;
+    }
     return CO_OK;
 }
 
@@ -89,6 +102,9 @@ start_child(struct worker_supervisor *v, struct child *c)
     struct co_diag why = {""};
 
     c->started_ms = v->now_ms;
+    c->leaving = false;
+    c->id = co_random_u64();
+    (void)snprintf(v->id_arg, sizeof v->id_arg, "--id=%016" PRIx64, c->id);
     if (co_proc_spawn(v->argv, &opts, &c->pid, &why)) {
         c->pid = 0;
         c->crashes++;
@@ -112,6 +128,7 @@ child_ended(struct worker_supervisor *v, struct child *c,
     if (how.signal == 0 && how.code == 0) {
         co_log(CO_LOG_INFO, "child.ended", "pid=%ld", (long)pid);
         c->restart_ms = INT64_MAX; /* it was drained: it stays away */
+        c->crashes = 0;
         return;
     }
     c->crashes = calm ? 1 : c->crashes + 1;
@@ -172,6 +189,110 @@ count_alive(const struct worker_supervisor *v)
     return n;
 }
 
+/* ---- following the scaler ---- */
+
+/* Those that run and stay, and those that are to be started. */
+static uint32_t
+count_staying(const struct worker_supervisor *v)
+{
+    uint32_t n = 0;
+
+    for (size_t i = 0; i < v->n; i++) {
+        const struct child *c = &v->children[i];
+
+        n += c->pid ? !c->leaving : c->restart_ms != INT64_MAX;
+    }
+    return n;
+}
+
+static void
+grow(struct worker_supervisor *v, uint32_t by)
+{
+    for (size_t i = 0; i < v->n && by > 0; i++) {
+        struct child *c = &v->children[i];
+
+        if (c->pid || c->restart_ms != INT64_MAX) continue;
+        c->restart_ms = v->now_ms;
+        by--;
+    }
+}
+
+/* What is not running yet goes first: it costs nothing. */
+static uint32_t
+cancel_starts(struct worker_supervisor *v, uint32_t by)
+{
+    for (size_t i = v->n; i-- > 0 && by > 0;) {
+        struct child *c = &v->children[i];
+
+        if (c->pid || c->restart_ms == INT64_MAX) continue;
+        c->restart_ms = INT64_MAX;
+        by--;
+    }
+    return by;
+}
+
+/* Chooses among those whose state is known; the others are asked about. */
+static void
+shrink(struct worker_supervisor *v, uint32_t by)
+{
+    struct share_worker states[WORKER_PROCESSES_MAX];
+    uint32_t numbers[WORKER_PROCESSES_MAX], n = 0;
+    bool busy_too = v->now_ms - v->too_many_ms >= WORKER_SUPERVISOR_PATIENCE_MS;
+
+    for (uint32_t i = 0; i < v->n; i++) {
+        struct child *c = &v->children[i];
+
+        if (!c->pid || c->leaving) continue;
+        if (elastic_answer(v->elastic, i, &states[n])) numbers[n++] = i;
+    }
+    while (by > 0) {
+        uint32_t at = share_victim(states, n, busy_too);
+
+        if (at == n) break;
+        v->children[numbers[at]].leaving = true;
+        co_log(CO_LOG_INFO, "child.draining", "pid=%ld busy=%d load=%u",
+               (long)v->children[numbers[at]].pid, states[at].busy,
+               states[at].load);
+        n--;
+        states[at] = states[n];
+        numbers[at] = numbers[n];
+        by--;
+    }
+    for (uint32_t i = 0; i < v->n && by > 0; i++) {
+        struct child *c = &v->children[i];
+
+        if (c->pid && !c->leaving) elastic_ask(v->elastic, i, c->id);
+    }
+}
+
+/* Once a second: who is here, what is wanted, and the difference. */
+static void
+follow(struct worker_supervisor *v)
+{
+    uint32_t staying = count_staying(v), wish;
+
+    elastic_read(v->elastic);
+    if (v->signals || v->now_ms < v->beat_ms) return;
+    v->beat_ms = v->now_ms + LOOK_MS;
+    wish = elastic_wish(v->elastic);
+    if (staying < wish) grow(v, wish - staying);
+    if (staying <= wish) {
+        v->too_many_ms = v->now_ms;
+    } else {
+        uint32_t by = cancel_starts(v, staying - wish);
+
+        if (by > 0) shrink(v, by);
+    }
+    for (size_t i = 0; i < v->n; i++) {
+        const struct child *c = &v->children[i];
+
+        if (c->pid && c->leaving) elastic_drain(v->elastic, c->id);
+    }
+    elastic_beat(v->elastic, count_staying(v));
+}
+
+/* ---- the loop ---- */
+
 /* Starts what is due; returns when the next is, in milliseconds. */
 static int
 start_due(struct worker_supervisor *v)
@@ -191,17 +312,19 @@ start_due(struct worker_supervisor *v)
     return (int)next;
 }
 
-/* wait -> signals -> lifeline -> reap -> start, until nobody is left. */
+/* wait -> signals -> lifeline -> reap -> follow -> start, until nobody is left.
+ */
 static void
 supervise(struct worker_supervisor *v, int signals_fd, int lifeline_fd)
 {
     bool cut = false;
 
     v->now_ms = co_clock_ms();
-    while (count_alive(v) > 0) {
+    while (count_alive(v) > 0 || (v->elastic && !v->signals)) {
         struct pollfd fds[] = {
             {.fd = signals_fd, .events = POLLIN},
             {.fd = cut ? -1 : lifeline_fd, .events = POLLIN},
+            {.fd = v->elastic ? elastic_fd(v->elastic) : -1, .events = POLLIN},
         };
         int timeout = start_due(v);
 
@@ -215,40 +338,48 @@ supervise(struct worker_supervisor *v, int signals_fd, int lifeline_fd)
             co_lifeline_fini(&v->line); /* theirs is cut too */
         }
         reap(v);
+        if (v->elastic) follow(v);
     }
 }
 
-static size_t
-process_count(const struct worker_config *config)
+static enum co_err
+set_up(struct worker_supervisor *v, const struct worker_config *config,
+       char *const *argv, struct co_diag *diag)
 {
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    enum co_err err = CO_OK;
 
-    if (config->processes) return (size_t)config->processes;
-    return cores < 1                      ? 1
-           : cores > WORKER_PROCESSES_MAX ? WORKER_PROCESSES_MAX
-                                          : (size_t)cores;
+    v->children = calloc(v->n, sizeof *v->children);
+    if (!v->children) return co_fail(diag, CO_NOMEM, "out of memory");
+    for (size_t i = config->processes_min; i < v->n; i++) {
+        v->children[i].restart_ms = INT64_MAX;
+    }
+    if (worker_config_elastic(config)) {
+        err = elastic_new(config, &v->elastic, diag);
+        if (err) return err;
+    }
+    err = make_argv(v, argv);
+    if (!err) err = co_lifeline_init(&v->line);
+    if (!err) return CO_OK;
+    return co_fail(diag, err, "cannot start worker processes: %s",
+                   co_err_text(err));
 }
 
 enum co_err
 worker_supervisor_run(const struct worker_config *config, char *const *argv,
                       int signals_fd, int lifeline_fd, struct co_diag *diag)
 {
-    struct worker_supervisor v = {.n = process_count(config),
+    struct worker_supervisor v = {.n = config->processes_max,
                                   .line = {.child_fd = -1, .held_fd = -1}};
-    enum co_err err;
+    enum co_err err = set_up(&v, config, argv, diag);
 
-    v.children = calloc(v.n, sizeof *v.children);
-    err = v.children ? make_argv(&v, argv) : CO_NOMEM;
-    if (!err) err = co_lifeline_init(&v.line);
-    if (err) {
-        err = co_fail(diag, err, "cannot start worker processes: %s",
-                      co_err_text(err));
-    } else {
-        co_log(CO_LOG_INFO, "supervisor.started", "processes=%zu", v.n);
+    if (!err) {
+        co_log(CO_LOG_INFO, "supervisor.started", "processes=%u..%u",
+               config->processes_min, config->processes_max);
         supervise(&v, signals_fd, lifeline_fd);
         co_log(CO_LOG_INFO, "supervisor.ended", "restarts=%" PRIu64,
                v.restarts);
     }
+    elastic_free(v.elastic);
     co_lifeline_fini(&v.line);
     free(v.argv);
     free(v.children);

@@ -97,6 +97,20 @@ second(struct plant *p, const struct curve *curve, uint32_t t)
     return can ? (uint32_t)(m.busy_us / can / (SERVICE_US / 1000)) : 0;
 }
 
+static void
+tell(const struct curve *curve, const struct result *r)
+{
+    uint32_t more = r->most > r->ideal ? r->most - r->ideal : 0;
+
+    print_message("%-16s peak %3u workers of %3u needed, overshoot %3u %%, "
+                  "%2u turns, settled at %u.%u %%, waited %llu s, ends with "
+                  "%u\n",
+                  curve->name, r->most, r->ideal,
+                  r->ideal ? more * 100 / r->ideal : 0, r->turns,
+                  r->settled_permille / 10, r->settled_permille % 10,
+                  (unsigned long long)r->waited_s, r->last);
+}
+
 static struct result
 run(const struct curve *curve, uint32_t workers)
 {
@@ -113,3 +127,155 @@ run(const struct curve *curve, uint32_t workers)
         int turn = wish > before ? 1 : wish < before ? -1 : direction;
 
         if (turn != direction && direction) r.turns++;
+        direction = turn;
+        if (wish > before) grown_at = t;
+        before = wish;
+        if (wish > r.most) r.most = wish;
+        sum += now_used - used[t % MINUTE];
+        used[t % MINUTE] = now_used;
+        if (t - grown_at > SETTLE_S && sum / MINUTE > r.settled_permille) {
+            r.settled_permille = sum / MINUTE;
+        }
+        if (p.live && p.queue / (p.live * PER_WORKER) > r.waited_s) {
+            r.waited_s = p.queue / (p.live * PER_WORKER);
+        }
+    }
+    r.last = before;
+    r.left = p.queue;
+    tell(curve, &r);
+    return r;
+}
+
+/* ---- curves ---- */
+
+static uint64_t
+step_rate(uint32_t t)
+{
+    return t < 5 * MINUTE ? 16 : 160;
+}
+
+static uint64_t
+ramp_rate(uint32_t t)
+{
+    uint32_t half = 30 * MINUTE, at = t < half ? t : 2 * half - t;
+
+    return t > 2 * half ? 10 : 10 + (uint64_t)at * 300 / half;
+}
+
+static uint64_t
+spike_rate(uint32_t t)
+{
+    return t >= 10 * MINUTE && t < 10 * MINUTE + 20 ? 400 : 40;
+}
+
+/* A day: 20 at night, 320 at noon, a parabola between 6 and 18 h. */
+static uint64_t
+day_rate(uint32_t t)
+{
+    int64_t from_noon = (int64_t)t - 12 * HOUR, half = 6 * HOUR;
+
+    if (from_noon < -half || from_noon > half) return 20;
+    return 20 + (uint64_t)(300 * (half * half - from_noon * from_noon) /
+                           (half * half));
+}
+
+static uint64_t
+no_rate(uint32_t t)
+{
+    (void)t;
+    return 0;
+}
+
+static void
+a_step_is_met_with_one_change_of_direction_at_most(void **state)
+{
+    static const struct curve c = {"step", HOUR, step_rate, 160, 0, 0};
+    struct result r = run(&c, 2);
+
+    (void)state;
+    assert_true(r.turns <= 1); /* up, and down to size once caught up */
+    assert_true(r.most <= r.ideal * 3 / 2);
+    assert_true(r.settled_permille < 800);
+    assert_true(r.waited_s < 30);
+    assert_int_equal(r.left, 0);
+}
+
+static void
+a_ramp_is_followed_up_and_down_without_a_queue(void **state)
+{
+    static const struct curve c = {"ramp", 70 * MINUTE, ramp_rate, 310, 0, 0};
+    struct result r = run(&c, 2);
+
+    (void)state;
+    assert_true(r.turns <= 1);
+    assert_true(r.most <= r.ideal * 5 / 4);
+    assert_true(r.settled_permille < 800);
+    assert_true(r.waited_s < 2);
+}
+
+static void
+a_spike_goes_up_once_and_down_once(void **state)
+{
+    static const struct curve c = {"spike", HOUR, spike_rate, 400, 0, 0};
+    struct result r = run(&c, 5);
+
+    (void)state;
+    assert_true(r.turns <= 1);
+    assert_true(r.most <= r.ideal * 3 / 2);
+    assert_true(r.settled_permille < 800);
+    assert_true(r.waited_s < 30);
+    assert_true(r.last <= 7);
+}
+
+static void
+a_day_has_one_turn(void **state)
+{
+    static const struct curve c = {"day", 24 * HOUR, day_rate, 320, 0, 0};
+    struct result r = run(&c, 3);
+
+    (void)state;
+    assert_true(r.turns <= 1);
+    assert_true(r.most <= r.ideal * 5 / 4);
+    assert_true(r.settled_permille < 800);
+    assert_true(r.waited_s < 2);
+}
+
+static void
+an_endpoint_that_takes_no_more_stops_the_growth(void **state)
+{
+    static const struct curve c = {
+        "endpoint-limited", HOUR, step_rate, 60, 60, 0};
+    struct result r = run(&c, 2);
+
+    (void)state;
+    assert_true(r.turns <= 1);
+    assert_true(r.most <= 2 * 60 / PER_WORKER); /* a doubling under way */
+    assert_true(r.left > 0); /* nothing can be done about it */
+}
+
+static void
+a_batch_is_finished_and_its_workers_go(void **state)
+{
+    static const struct curve c = {"batch", HOUR, no_rate, 0, 0, 60000};
+    struct result r = run(&c, 0);
+
+    (void)state;
+    assert_true(r.turns <= 1);
+    assert_int_equal(r.left, 0);
+    assert_int_equal(r.last, 1);
+}
+
+int
+main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_step_is_met_with_one_change_of_direction_at_most),
+        cmocka_unit_test(a_ramp_is_followed_up_and_down_without_a_queue),
+        cmocka_unit_test(a_spike_goes_up_once_and_down_once),
+        cmocka_unit_test(a_day_has_one_turn),
+        cmocka_unit_test(an_endpoint_that_takes_no_more_stops_the_growth),
+        cmocka_unit_test(a_batch_is_finished_and_its_workers_go),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
