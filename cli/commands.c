@@ -17,6 +17,8 @@ static const struct cli_command table[] = {
     {"submit", cmd_submit, "FILE", "hand a job to a running coordinator"},
     {"validate", cmd_validate, "FILE", "check a job file, change nothing"},
     {"status", cmd_status, "[JOB|DIR]", "how runs stand"},
+    {"workers", cmd_workers, "[--drain ID]", "who works in a fleet"},
+    {"scale", cmd_scale, "[SERVICE [N|auto]]", "how many workers, and why"},
     {"query", cmd_query, "OUT [EXPR]",
      "rows of a corpus that fulfil a condition"},
     {"export", cmd_export, "--format F OUT",

@@ -37,6 +37,7 @@ enum {
     X(SCALER_NUMBER, "scaler:number", "string", "last number given out")       \
     X(SUPERVISORS, "supervisors", "zset", "supervisor id -> last beat, ms")    \
     X(SUPERVISOR, "supervisor:ID", "hash", "a host that starts workers")       \
+    X(ACTOR, "actor:SERVICE", "hash", "what came of the wish outside, TTL")    \
     X(DRAIN, "drain:ID", "string", "the worker is asked to finish and end")    \
     X(JOBS, "jobs", "zset", "job id -> submitted at, ms")                      \
     X(JOB, "job:ID", "hash", "state, counts and rates of a job")               \
