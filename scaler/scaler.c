@@ -328,6 +328,9 @@ decide(struct scaler *s, const struct scaler_config *c,
 
     if (c->pin != SCALER_AUTO) {
         set_desired(s, c->pin, now_ms);
+        /* A pin that is lost with Redis, or lifted, leaves a wish that goes
+         * down like any other. */
+        if (c->pin > s->needs[0]) s->needs[0] = c->pin;
         return SCALER_REASON_PINNED;
     }
     if (s->desired > c->max) set_desired(s, c->max, now_ms);

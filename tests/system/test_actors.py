@@ -186,6 +186,15 @@ class Actors(harness.SystemTest):
             self.assertIn(done.returncode, (1, 2), args)
             self.assertIn(words, done.stderr)
 
+    def test_numbers_of_processes_that_make_no_sense_are_refused(self):
+        for args, words in ((["--processes", "5..2"], "MIN below MAX"), (["--processes", "x"], "allowed is a number"),
+                            (["--processes", "1..4"], "give --redis URL"), (["--processes", "auto"], "give --redis URL"),
+                            (["--processes", "2000"], "to 1024"), (["--id", "not-16-hex-digit"], "16 hex digits")):
+            done = subprocess.run([f"{harness.BIN}/cohort-worker", "--broker", "ipc:///x", *args], capture_output=True, text=True,
+                                  env=self.bench.env(), timeout=20)
+            self.assertEqual(done.returncode, 2, args)
+            self.assertIn(words, done.stderr)
+
     # -- a person's commands ---------------------------------------------------
 
     def fleet(self, *args):

@@ -1,5 +1,5 @@
 """Workers come and go with the work: scaler, supervisor, drains, KEDA's read."""
-import os
+import shutil
 import signal
 import unittest
 
@@ -51,11 +51,11 @@ class Elastic(harness.SystemTest):
     def coordinator(self, job, *args, name="coordinator"):
         return self.bench.coordinator(job, "--scale-quiet", "3s", "--log-level", "info", *args, name=name)
 
-    def daemon(self, name):
+    def daemon(self, name, quiet="3s"):
         proc = self.bench.start(
             name,
             [f"{harness.BIN}/cohort-coordinator", "serve", "--listen", f"ipc://{self.bench.top}/{name}", "--out",
-             self.bench.path(name + "-jobs"), "--broker", self.bench.front, "--scale-quiet", "3s", "--log-level", "info"]
+             self.bench.path(name + "-jobs"), "--broker", self.bench.front, "--scale-quiet", quiet, "--log-level", "info"]
             + self.bench.redis_args(),
             ready=True,
         )
@@ -126,19 +126,48 @@ class Elastic(harness.SystemTest):
 
     def test_keda_reads_the_wish_and_reads_it_again_after_redis_lost_everything(self):
         self.bench.redis()
-        daemon = self.daemon("daemon")
+        daemon = self.daemon("daemon", quiet="10m")
         self.bench.redis_call("ZADD", NS + "services", "99999999999999", SERVICE)
         self.bench.redis_call("HSET", NS + "pin:" + SERVICE, "size", 700)
         harness.wait_for("the wish", lambda: self.wish() == 700, alive=[daemon])
         self.assertEqual(self.scale("desired"), "700")
         self.assertEqual(self.scale("reason"), "set by hand")
         self.bench.redis_call("FLUSHALL")
-        harness.wait_for("the wish, from the scaler's memory", lambda: self.bench.redis_call("EXISTS", NS + "scaler") == 1,
-                         alive=[daemon])
+        harness.wait_for("the wish, from the scaler's memory", lambda: self.wish() == 700, seconds=2, alive=[daemon])
+        self.assertEqual(self.scale("desired"), "700")  # nobody said less for a whole quiet window
         self.bench.redis_call("HSET", NS + "pin:" + SERVICE, "size", 2)
         harness.wait_for("the new wish", lambda: self.wish() == 2, alive=[daemon])
         self.bench.redis_call("HSET", NS + "pin:" + SERVICE, "size", 0)
         harness.wait_for("no wish", lambda: self.wish() == 0, alive=[daemon])
+
+    def test_a_wish_outlives_a_redis_that_was_killed(self):
+        redis = self.bench.redis()
+        daemon = self.daemon("daemon", quiet="10m")
+        self.bench.redis_call("ZADD", NS + "services", "99999999999999", SERVICE)
+        self.bench.redis_call("HSET", NS + "pin:" + SERVICE, "size", 3)
+        harness.wait_for("the wish", lambda: self.wish() == 3, alive=[daemon])
+        redis.kill(signal.SIGKILL)
+        redis.wait()
+        shutil.rmtree(self.bench.path("redis"))  # nothing survives in it
+        harness.wait_for("the loss", lambda: "scaler.redis_down" in daemon.log(), alive=[daemon])
+        self.bench.redis()
+        harness.wait_for("the wish again", lambda: self.wish() == 3, alive=[daemon])
+
+    def test_a_frozen_scaler_is_replaced_and_steps_down_when_it_wakes(self):
+        self.bench.redis()
+        first = self.daemon("first")
+        self.bench.redis_call("ZADD", NS + "services", "99999999999999", SERVICE)
+        self.bench.redis_call("HSET", NS + "pin:" + SERVICE, "size", 3)
+        harness.wait_for("the wish", lambda: self.wish() == 3, alive=[first])
+        second = self.daemon("second")
+        first.kill(signal.SIGSTOP)
+        self.addCleanup(first.kill, signal.SIGCONT)
+        harness.wait_for("another holder", lambda: (self.scale("holder") or "").endswith(f"-{second.pid}"), alive=[second])
+        number = self.scale("number")
+        first.kill(signal.SIGCONT)
+        self.bench.redis_call("HSET", NS + "pin:" + SERVICE, "size", 5)
+        harness.wait_for("a wish of the second", lambda: self.wish() == 5 and self.scale("number") == number, alive=[first, second])
+        self.assertEqual(self.bench.redis_call("GET", NS + "scaler").split()[0], number)
 
     def test_of_two_coordinators_one_is_the_scaler_and_the_other_takes_over(self):
         self.bench.redis()

@@ -188,6 +188,20 @@ a_pin_is_obeyed_at_once_and_automatic_goes_on_from_there(void **state)
 }
 
 static void
+a_pin_that_is_lifted_leaves_a_wish_that_goes_down_after_a_quiet_window(
+    void **state)
+{
+    struct world w = given(2, false);
+
+    (void)state;
+    w.c.pin = 7;
+    assert_int_equal(pass(&w, 100, 0, 0), 7);
+    w.c.pin = SCALER_AUTO;
+    assert_int_equal(pass(&w, 50, 0, 0), 7);
+    assert_int_equal(pass(&w, 20, 0, 0), 0);
+}
+
+static void
 a_new_holder_takes_what_lives_and_holds_still_for_a_quiet_window(void **state)
 {
     struct world w = given(5, true);
@@ -491,6 +505,8 @@ main(void)
             more_workers_are_no_use_while_something_else_is_the_limit),
         cmocka_unit_test(
             a_pin_is_obeyed_at_once_and_automatic_goes_on_from_there),
+        cmocka_unit_test(
+            a_pin_that_is_lifted_leaves_a_wish_that_goes_down_after_a_quiet_window),
         cmocka_unit_test(
             a_new_holder_takes_what_lives_and_holds_still_for_a_quiet_window),
         cmocka_unit_test(a_new_holder_still_starts_the_first_worker),
