@@ -273,10 +273,12 @@ set(struct redis_fleet *fleet, const struct scale_config *cfg,
 
         err = set_field(fleet, service, "size", automatic ? NULL : size, diag);
     }
-    if (!err && cfg->min)
+    if (!err && cfg->min) {
         err = set_field(fleet, service, "min", cfg->min, diag);
-    if (!err && cfg->max)
+    }
+    if (!err && cfg->max) {
         err = set_field(fleet, service, "max", cfg->max, diag);
+    }
     if (!err && cfg->mode) {
         err = set_field(fleet, service, "mode", cfg->mode, diag);
     }
@@ -300,6 +302,7 @@ cmd_scale(int argc, char **argv)
     const char *service = NULL, *size = NULL;
     struct co_diag diag = {""};
     enum co_err err;
+    bool change;
     int exit_code;
 
     if (!say_options(&spec, argc, argv, &cfg, &options, &exit_code)) {
@@ -307,15 +310,16 @@ cmd_scale(int argc, char **argv)
     }
     if (co_options_arg_count(options) > 0) service = co_options_arg(options, 0);
     if (co_options_arg_count(options) > 1) size = co_options_arg(options, 1);
-    if (!service && (cfg.min || cfg.max || cfg.mode)) {
+    change = size || cfg.min || cfg.max || cfg.mode;
+    if (change && !service) {
         err = co_fail(&diag, CO_USAGE, "whose bounds? Name a service");
         return say_error(PROGRAM, err, &diag);
     }
     err = redis_fleet_open(&cfg.fleet, &fleet, &diag);
-    if (!err) {
-        err = size || cfg.min || cfg.max || cfg.mode
-                  ? set(&fleet, &cfg, service, size, &diag)
-                  : show(&fleet, &cfg, service, &diag);
+    if (!err && change && service) {
+        err = set(&fleet, &cfg, service, size, &diag);
+    } else if (!err) {
+        err = show(&fleet, &cfg, service, &diag);
     }
     redis_fleet_close(&fleet);
     return err ? say_error(PROGRAM, err, &diag) : CLI_OK;

@@ -283,7 +283,7 @@ advance(struct scale *s, int64_t now_ms)
 {
     bool held = lease_held(&s->lease, now_ms);
 
-    if (s->failed) {
+    if (s->failed || (!held && s->order == LEASE_NOTHING)) {
         round_end(s);
     } else if (s->order == LEASE_DRAW_NUMBER) {
         s->order = LEASE_NOTHING;
@@ -293,8 +293,6 @@ advance(struct scale *s, int64_t now_ms)
         s->order = LEASE_NOTHING;
         s->phase = SCALE_ASK_CLAIM;
         ask_claim(s);
-    } else if (!held) {
-        round_end(s);
     } else if (s->phase < SCALE_ASK_SERVICES) {
         if (s->phase == SCALE_ASK_CLAIM) say_taken(s);
         s->phase = SCALE_ASK_SERVICES;

@@ -48,8 +48,9 @@ judge(const char *name, enum co_err waited, const struct co_proc_exit *end,
                        "%s did not end within %u ms and was stopped", name,
                        timeout_ms);
     }
-    if (waited)
+    if (waited) {
         return co_fail(diag, waited, "%s: %s", name, co_err_text(waited));
+    }
     if (end->signal) {
         return co_fail(diag, CO_IO, "%s was ended by signal %d", name,
                        end->signal);

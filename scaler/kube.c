@@ -137,7 +137,7 @@ add_token(const struct kube *k, struct curl_slist **headers,
     enum co_err err;
 
     if (!k->target->token_file) return CO_OK;
-    co_buf_init(&text, 2 * TOKEN_BYTES_MAX); /* it grows by doubling */
+    co_buf_init(&text, (size_t)2 * TOKEN_BYTES_MAX); /* it grows by doubling */
     co_buf_init(&line, TOKEN_BYTES_MAX + 64);
     err = co_fs_read_file(k->target->token_file, TOKEN_BYTES_MAX, &text, diag);
     if (!err) {

@@ -235,8 +235,8 @@ cancel_starts(struct worker_supervisor *v, uint32_t by)
 static void
 shrink(struct worker_supervisor *v, uint32_t by)
 {
-    struct share_worker states[WORKER_PROCESSES_MAX];
-    uint32_t numbers[WORKER_PROCESSES_MAX], n = 0;
+    struct share_worker states[WORKER_PROCESSES_MAX] = {{0}};
+    uint32_t numbers[WORKER_PROCESSES_MAX] = {0}, n = 0;
     bool busy_too = v->now_ms - v->too_many_ms >= WORKER_SUPERVISOR_PATIENCE_MS;
 
     for (uint32_t i = 0; i < v->n; i++) {

@@ -307,12 +307,12 @@ quality_steps_down_once_a_window_when_the_deadline_is_out_of_reach(void **state)
     (void)state;
     w.c.mode = SCALER_MODE_QUALITY;
     w.c.quality_levels = 3;
-    m.left_ms = 6000 * SECOND;
+    m.left_ms = 6000L * SECOND;
     for (int i = 0; i < 100; i++) {
         (void)step(&w, &m);
     }
     assert_int_equal(w.out.quality, 0);
-    m.left_ms = 4000 * SECOND;
+    m.left_ms = 4000L * SECOND;
     (void)step(&w, &m);
     assert_int_equal(w.out.quality, 1);
     for (int i = 0; i < 58; i++) {
@@ -340,18 +340,18 @@ hybrid_takes_workers_first_then_in_flight_then_quality(void **state)
     w.c.quality_levels = 2;
     scaler_init(&w.s, &w.c, false, w.now_ms);
     m = second_of(&w, 20, 100000);
-    m.left_ms = 2600 * SECOND; /* four can do it, two cannot */
+    m.left_ms = 2600L * SECOND; /* four can do it, two cannot */
     w.workers = step(&w, &m);
     assert_int_equal(w.workers, 4);
     assert_int_equal(w.out.in_flight, 1);
     for (int i = 0; i < 70; i++) {
         m = second_of(&w, 40, 100000);
-        m.left_ms = 2600 * SECOND;
+        m.left_ms = 2600L * SECOND;
         (void)step(&w, &m);
     }
     assert_true(w.out.in_flight > 10);
     assert_int_equal(w.out.quality, 0);
-    m.left_ms = 1000 * SECOND;
+    m.left_ms = 1000L * SECOND;
     (void)step(&w, &m);
     assert_int_equal(w.out.quality, 1);
 }

@@ -15,12 +15,13 @@
 enum {
     SECOND = 1000,
     SERVICE_US = 100000,
-    PER_WORKER = 1000000 / SERVICE_US, /* tasks a second */
     START_S = 5,
     MINUTE = 60,
     HOUR = 3600,
     SETTLE_S = 120,
 };
+
+#define PER_WORKER ((uint64_t)1000000 / SERVICE_US) /* tasks a second */
 
 struct curve {
     const char *name;
@@ -92,7 +93,7 @@ second(struct plant *p, const struct curve *curve, uint32_t t)
     m.workers = m.slots = p->live;
     m.left_ms = INT64_MAX;
     m.limit = choked ? SCALER_LIMIT_RATE : SCALER_LIMIT_NONE;
-    scaler_step(&p->s, &p->c, &m, (int64_t)(t + 1) * SECOND, &p->out);
+    scaler_step(&p->s, &p->c, &m, ((int64_t)t + 1) * SECOND, &p->out);
     follow(p, t);
     return can ? (uint32_t)(m.busy_us / can / (SERVICE_US / 1000)) : 0;
 }
@@ -172,7 +173,7 @@ spike_rate(uint32_t t)
 static uint64_t
 day_rate(uint32_t t)
 {
-    int64_t from_noon = (int64_t)t - 12 * HOUR, half = 6 * HOUR;
+    int64_t from_noon = (int64_t)t - 12L * HOUR, half = 6L * HOUR;
 
     if (from_noon < -half || from_noon > half) return 20;
     return 20 + (uint64_t)(300 * (half * half - from_noon * from_noon) /
@@ -249,8 +250,8 @@ an_endpoint_that_takes_no_more_stops_the_growth(void **state)
 
     (void)state;
     assert_true(r.turns <= 1);
-    assert_true(r.most <= 2 * 60 / PER_WORKER); /* a doubling under way */
-    assert_true(r.left > 0); /* nothing can be done about it */
+    assert_true(r.most <= 120 / PER_WORKER); /* a doubling under way */
+    assert_true(r.left > 0);                 /* nothing can be done about it */
 }
 
 static void
