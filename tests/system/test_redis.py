@@ -9,6 +9,7 @@ import harness
 
 ROWS = 60000 if harness.FACTOR == 1 else 20000
 PREFIX = "cohort:{default}:"
+ASKED = ("pin:SERVICE", "drain:ID")  # only there when a person asks for something
 
 
 def documented():
@@ -35,7 +36,9 @@ class Redis(harness.SystemTest):
     def begin(self, rows=ROWS, **more):
         self.redis = self.bench.redis()
         self.broker = self.bench.broker()
-        self.workers = [self.bench.worker() for _ in range(2)]
+        self.workers = [self.bench.worker(), self.bench.worker("--processes", "1..2")]
+        self.actor = self.bench.start(
+            "actor", [f"{harness.BIN}/cohort-scaler", *self.bench.redis_args(), "--service", "slow", "exec", "--", "true"])
         self.proc = self.bench.coordinator(self.bench.job(rows, **more))
 
     def underway(self):
@@ -45,14 +48,14 @@ class Redis(harness.SystemTest):
         self.assertEqual(self.proc.wait(90), 0, self.proc.log())
         self.check_corpus(self.bench.path("out"), rows)
 
-    def all_keys(self, what, but=()):
+    def all_keys(self, what, but=ASKED):
         """Waits until every documented key is there."""
         try:
             harness.wait_for(what, lambda: not self.missing(but), seconds=8, alive=[self.proc])
         except AssertionError as error:
             raise AssertionError(f"{what}: not there: {self.missing(but)}") from error
 
-    def missing(self, but=()):
+    def missing(self, but=ASKED):
         """Documented keys that are not there. Events and the line a minute
         come back when something happens, not by themselves."""
         live = self.keys()
@@ -75,7 +78,7 @@ class Redis(harness.SystemTest):
         self.begin(rows=2000, service="slow", shard_rows=250)
         self.all_keys("all keys")
         self.assertEqual(self.bench.redis_call("FLUSHALL"), "OK")
-        self.all_keys("all keys again", but=("events", "series:JOB"))
+        self.all_keys("all keys again", but=("events", "series:JOB", *ASKED))
         self.proc.kill(signal.SIGTERM)
         self.assertEqual(self.proc.wait(), 3)
 
@@ -89,7 +92,7 @@ class Redis(harness.SystemTest):
             for name in files:
                 os.unlink(os.path.join(folder, name))
         self.redis = self.bench.redis()
-        self.all_keys("all keys again", but=("events", "series:JOB"))
+        self.all_keys("all keys again", but=("events", "series:JOB", *ASKED))
         self.proc.kill(signal.SIGTERM)
         self.assertEqual(self.proc.wait(), 3)
 
@@ -158,7 +161,9 @@ class Redis(harness.SystemTest):
 
     def test_every_key_is_documented_and_every_documented_key_exists(self):
         self.begin(rows=2000, service="slow", shard_rows=250)
-        self.all_keys("all keys")
+        self.bench.redis_call("HSET", PREFIX + "pin:slow", "min", 0)
+        self.bench.redis_call("SET", PREFIX + "drain:0123456789abcdef", "asked", "EX", 600)
+        self.all_keys("all keys", but=())
         for key in self.keys():
             names = [n for n in documented() if pattern(n).match(key)]
             self.assertTrue(names, f"{key} is not documented")
