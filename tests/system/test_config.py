@@ -157,7 +157,8 @@ class Config(harness.SystemTest):
 class Documents(harness.SystemTest):
     """Options that a document names are options of some program."""
 
-    COMMANDS = ["cohort-broker", "cohort-worker", "cohort-coordinator run", "cohort-coordinator serve", "cohort-coordinator bench"]
+    COMMANDS = ["cohort-broker", "cohort-worker", "cohort-coordinator run", "cohort-coordinator serve", "cohort-coordinator bench",
+                "cohort-scaler"]
     # Of other programs: redis-server, docker, kubectl, git, cmake, ctest.
     OTHERS = {
         "install", "help", "version", "preset", "build", "prefix", "parallel", "no-install-recommends", "config", "print-config",
