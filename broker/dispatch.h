@@ -73,6 +73,7 @@ struct dispatch_limits dispatch_limits_default(void);
     X(cancelled_running, "running tasks whose worker was told to stop")        \
     X(cancel_unknown, "CANCELs for tasks that are not here")                   \
     X(lost_worker_dead, "tasks lost because their worker died")                \
+    X(lost_silent, "tasks lost because their worker fell silent")              \
     X(lost_link, "tasks lost because they did not arrive")                     \
     X(lost_drain, "tasks lost because their worker left")                      \
     X(lost_results, "results that went with their worker, not acknowledged")   \
@@ -89,7 +90,9 @@ struct dispatch_limits dispatch_limits_default(void);
     X(inventory_asked, "workers asked for their INVENTORY")                    \
     X(inventory_broken, "INVENTORY pages out of order")                        \
     X(inventory_missing, "tasks that a worker should hold and does not")       \
+    X(workers_revived, "workers that were given up as dead and came back")     \
     X(inventory_adopted, "tasks that a worker holds and nobody knew")          \
+    X(inventory_told, "of these: their owners were told at once")              \
     X(inventory_full, "tasks not adopted because there are too many")          \
     X(unacked_untracked, "result batches beyond unacked_max, not remembered")  \
     X(overgranted, "grants of workers beyond worker_tasks_max, not used")      \

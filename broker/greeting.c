@@ -147,6 +147,7 @@ worker_begin(struct dispatch *d, struct worker *w, uint64_t handle,
     w->last_ms = w->quiet_since = w->compared_ms = w->asked_ms = now_ms;
     w->beat_at = now_ms + d->limits.beat_ms;
     w->mismatches = 0;
+    w->left = false; /* it says DRAIN again if it still means it */
     w->inv_page = 0;
     w->inv_mark = w->sent;
     w->inv_asked = h->held_count > 0;
@@ -189,6 +190,7 @@ hello_worker(struct dispatch *d, uint64_t handle, const struct msg *m,
     welcome(d, SIDE_BACK, handle, h->greeting, out);
     worker_begin(d, w, handle, h, tags, now_ms, out);
     (void)peers_apply(d, w, WEV_HELLO, "hello");
+    peers_revive(d, h->incarnation, out);
 }
 
 static void

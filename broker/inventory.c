@@ -88,7 +88,8 @@ page_fits(const struct worker *w, const struct msg_inventory *v)
            (!v->states.n || msg_one_or_n(v->states, n));
 }
 
-static void
+/* True: it was unknown here and counts as held from now on. */
+static bool
 report_one(struct dispatch *d, struct worker *w, uint64_t id, uint64_t task,
            uint32_t attempt, int64_t now_ms, struct outbox *out)
 {
@@ -97,20 +98,49 @@ report_one(struct dispatch *d, struct worker *w, uint64_t id, uint64_t task,
 
     if (id == 0 || attempt > UINT16_MAX) {
         d->count.malformed++;
-        return;
+        return false;
     }
     if (jobs_is_forgotten(d, id)) {
         d->count.refused_forgotten++;
         push(out, SIDE_BACK, w->handle, &over);
-        return;
+        return false;
     }
     job = jobs_get(d, id, now_ms);
     if (!job || job->live >= d->limits.job_tasks_max ||
         d->queued + d->in_flight >= d->limits.tasks_max) {
         d->count.inventory_full++;
-        return;
+        return false;
     }
-    tasks_report(d, job, task, (uint16_t)attempt, w, out);
+    return tasks_report(d, job, task, (uint16_t)attempt, w, out);
+}
+
+/* What a page brought that its owner may believe lost. */
+struct found {
+    uint64_t job;
+    uint32_t n;
+};
+
+/* The worker was cut off, or the broker began anew: the owner is told before
+ * it has the same work done elsewhere. */
+static void
+tell_found(struct dispatch *d, struct found *f, struct outbox *out)
+{
+    static const uint32_t running = HELD_RUNNING;
+    uint32_t at = co_table_find(&d->registry, f->job, IN_JOBS);
+    uint64_t handle;
+    struct msg m = {.type = MSG_inventory,
+                    .inventory = {.pages = 1,
+                                  .jobs = {&f->job, 1},
+                                  .tasks = {d->words[0], f->n},
+                                  .attempts = {d->halves[0], f->n},
+                                  .states = {&running, 1}}};
+
+    if (f->n && at != CO_TABLE_NONE &&
+        jobs_owner_handle(d, &d->jobs[at], &handle)) {
+        d->count.inventory_told += f->n;
+        push(out, SIDE_FRONT, handle, &m);
+    }
+    f->n = 0;
 }
 
 void
@@ -118,6 +148,8 @@ inventory_on_page(struct dispatch *d, struct worker *w, const struct msg *m,
                   int64_t now_ms, struct outbox *out)
 {
     const struct msg_inventory *v = &m->inventory;
+    struct found found = {0};
+    uint64_t job;
 
     if (!page_fits(w, v) || tasks_reserve(d, v->tasks.n)) {
         d->count.inventory_broken++;
@@ -127,12 +159,22 @@ inventory_on_page(struct dispatch *d, struct worker *w, const struct msg *m,
         return;
     }
     if (v->page == 0) w->inv_round++;
+    /* tasks_report() uses none of the room for messages that tell_found()
+     * fills */
     for (uint32_t i = 0; i < v->tasks.n; i++) {
         /* Results that wait are sent again anyway; then we know them. */
         if (v->states.n && msg_at(v->states, i) == HELD_DONE) continue;
-        report_one(d, w, job_at(v->jobs, i), v->tasks.v[i],
-                   msg_at(v->attempts, i), now_ms, out);
+        job = job_at(v->jobs, i);
+        if (job != found.job) tell_found(d, &found, out);
+        found.job = job;
+        if (!report_one(d, w, job, v->tasks.v[i], msg_at(v->attempts, i),
+                        now_ms, out)) {
+            continue;
+        }
+        d->words[0][found.n] = v->tasks.v[i];
+        d->halves[0][found.n++] = msg_at(v->attempts, i);
     }
+    tell_found(d, &found, out);
     w->inv_page = v->page + 1;
     if (w->inv_page < v->pages) return;
     w->inv_page = 0;

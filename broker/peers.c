@@ -152,9 +152,29 @@ worker_gone(struct dispatch *d, struct worker *w, enum lost_cause cause,
     worker_free(d, w);
 }
 
+/* Its death was held against what it ran: owners are told that it was none. */
+void
+peers_revive(struct dispatch *d, uint64_t incarnation, struct outbox *out)
+{
+    struct msg m = {.type = MSG_revived, .revived = {.worker = incarnation}};
+    bool buried = false;
+
+    for (uint32_t i = 0; i < BURIED_MAX; i++) {
+        if (d->buried[i] != incarnation) continue;
+        d->buried[i] = 0;
+        buried = true;
+    }
+    if (!buried) return;
+    d->count.workers_revived++;
+    for (uint32_t i = 0; i < d->owner_cap; i++) {
+        if (d->owners[i].used) push(out, SIDE_FRONT, d->owners[i].handle, &m);
+    }
+}
+
 void
 peers_on_drain(struct dispatch *d, struct worker *w)
 {
+    w->left = true;
     (void)peers_apply(d, w, WEV_DRAIN, "drain");
 }
 
@@ -218,15 +238,28 @@ worker_is_dead(const struct dispatch *d, const struct worker *w, int64_t now_ms)
            now_ms - w->away_since >= d->limits.away_ms;
 }
 
+/* What its end says of the tasks that it held: nothing when it was leaving
+ * (drains end with a kill at times). A connection that ended is the death of
+ * a process; silence may be that of a process that goes on. */
+static enum lost_cause
+death_cause(const struct worker *w)
+{
+    if (w->left) return LOST_DRAIN;
+    return w->state == WORKER_AWAY ? LOST_WORKER_DEAD : LOST_SILENT;
+}
+
 static void
 tick_worker(struct dispatch *d, struct worker *w, int64_t now_ms,
             struct outbox *out)
 {
     if (worker_is_dead(d, w, now_ms)) {
+        enum lost_cause cause = death_cause(w);
+
         d->count.workers_dead++;
+        d->buried[d->buried_at++ % BURIED_MAX] = w->incarnation;
         (void)peers_apply(d, w, WEV_SILENT,
                           w->state == WORKER_AWAY ? "unroutable" : "silent");
-        worker_gone(d, w, LOST_WORKER_DEAD, out);
+        worker_gone(d, w, cause, out);
     } else if (now_ms >= w->beat_at) {
         w->beat_at = now_ms + d->limits.beat_ms;
         if (w->state != WORKER_AWAY) beat(out, SIDE_BACK, w->handle);

@@ -13,6 +13,8 @@ struct owner *peers_owner(struct dispatch *d, uint64_t handle);
 /* The worker with that incarnation, or NULL. */
 struct worker *peers_incarnation(struct dispatch *d, uint64_t incarnation);
 
+/* An incarnation says HELLO: tells owners if it was given up as dead. */
+void peers_revive(struct dispatch *d, uint64_t incarnation, struct outbox *out);
 void peers_on_drain(struct dispatch *d, struct worker *w);
 void peers_on_bye_worker(struct dispatch *d, struct worker *w,
                          struct outbox *out);

@@ -23,6 +23,7 @@ enum {
     TAGS_MAX = 64,     /* distinct tags a broker knows: a bit each */
     EVENTS_MAX = 256,
     FORGOTTEN_MAX = 1024,
+    BURIED_MAX = 1024,
     WHO_MAX = 64,
 };
 
@@ -139,6 +140,7 @@ struct worker {
     uint16_t inv_round;
     uint8_t mismatches;
     bool inv_asked;
+    bool left; /* it said DRAIN since its HELLO */
     /* alone */
     bool alone;            /* holds a suspect: gets nothing else */
     uint32_t reserved_for; /* flow that waits until it is empty, or NONE */
@@ -247,6 +249,8 @@ struct dispatch {
     uint32_t event_from, event_to;
     uint64_t forgotten[FORGOTTEN_MAX];
     uint32_t forgotten_at;
+    uint64_t buried[BURIED_MAX]; /* incarnations given up as dead, a ring */
+    uint32_t buried_at;
     struct {
         uint64_t peer;
         int64_t until_ms;

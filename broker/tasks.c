@@ -330,7 +330,7 @@ adopt(struct dispatch *d, const struct job *job, uint64_t task,
     tasks_apply(d, at, TEV_ADOPT, w->slot);
 }
 
-void
+bool
 tasks_report(struct dispatch *d, struct job *job, uint64_t task,
              uint16_t attempt, struct worker *w, struct outbox *out)
 {
@@ -339,17 +339,17 @@ tasks_report(struct dispatch *d, struct job *job, uint64_t task,
     struct entry *e;
 
     if (old != NONE) d->entries[old].seen = w->inv_round;
-    if (old != NONE) return;
+    if (old != NONE) return false;
     if (at == CO_TABLE_NONE) {
         adopt(d, job, task, attempt, w);
-        return;
+        return true;
     }
     e = &d->entries[at];
     /* An older attempt: its result will be passed on, nothing waits for it. */
-    if (e->attempt > attempt) return;
+    if (e->attempt > attempt) return false;
     if (e->attempt == attempt && e->state == TASK_DISPATCHED) {
         if (e->place == w->slot) e->seen = w->inv_round;
-        return;
+        return false;
     }
     if (e->state == TASK_QUEUED) {
         tasks_drop_queued(d, at, TEV_REPLACE);
@@ -359,6 +359,7 @@ tasks_report(struct dispatch *d, struct job *job, uint64_t task,
         tasks_apply(d, at, TEV_REPLACE, e->place);
     }
     adopt(d, job, task, attempt, w);
+    return true;
 }
 
 /* ---- losing -------------------------------------------------------------- */
@@ -390,6 +391,7 @@ send_lost(struct dispatch *d, const struct job *job, uint32_t n,
 
     if (!n || CO_BUG(lost_not_sent)) return;
     if (cause == LOST_WORKER_DEAD) d->count.lost_worker_dead += n;
+    if (cause == LOST_SILENT) d->count.lost_silent += n;
     if (cause == LOST_LINK) d->count.lost_link += n;
     if (cause == LOST_DRAIN) d->count.lost_drain += n;
     if (jobs_owner_handle(d, job, &owner)) {

@@ -25,7 +25,7 @@ void tasks_assign(struct dispatch *d, uint32_t at, struct worker *w,
                   struct line *line);
 /* w reports that it holds a task: marks the entry seen, or makes one, so that
  * it is in force and w's. Room must have been reserved. */
-void tasks_report(struct dispatch *d, struct job *job, uint64_t task,
+bool tasks_report(struct dispatch *d, struct job *job, uint64_t task,
                   uint16_t attempt, struct worker *w, struct outbox *out);
 /* w is done with attempt of a task (result or return): frees what stands for
  * it. False when the table knew nothing of it. */

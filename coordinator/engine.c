@@ -176,6 +176,7 @@ adopt(struct engine *e, unsigned link, uint64_t id, uint32_t attempt)
     }
     /* An older attempt proves nothing about the one in force. */
     if (attempt < task->attempt) return true;
+    engine_guilt_found(e, i);
     task->attempt = (uint16_t)co_min_u64(attempt, UINT16_MAX);
     engine_put_out(e, i, link);
     e->n.adopted++;
@@ -433,7 +434,7 @@ engine_tick(struct engine *e, int64_t now_us)
          i != TASK_NONE && e->tasks.v[i].due_us <= now_us &&
          !CO_BUG(retry_never_due);
          i = engine_tasks_first_due(&e->tasks)) {
-        engine_tasks_set(&e->tasks, i, TASK_READY);
+        engine_task_due(e, i, now_us);
     }
     for (unsigned link = 0; link < ENGINE_LINKS_MAX; link++) {
         struct link *l = &e->links[link];

@@ -64,6 +64,8 @@ struct engine_options {
     X(lost, "attempts lost")                                                   \
     X(lost_charged, "of these: worker died, counted against the task")         \
     X(lost_lone, "of these: the task was alone at that worker")                \
+    X(excused, "losses no longer held against a task: the worker was not "     \
+               "dead, or others went with it")                                 \
     X(stale_lost, "losses of attempts no longer in force, ignored")            \
     X(returned, "attempts returned")                                           \
     X(stale_returned, "returns of attempts no longer in force, ignored")       \
@@ -134,7 +136,7 @@ struct engine_order {
 };
 
 /* kind, its state and out are borrowed and must outlive the engine. All
- * memory is allocated here: about 12 MiB, whatever the job's size.
+ * memory is allocated here: about 16 MiB, whatever the job's size.
  * CO_INVALID  an option is out of its range
  * CO_NOMEM    nothing was made */
 co_must_use enum co_err engine_new(const struct engine_options *options,
@@ -209,6 +211,8 @@ co_must_use enum co_err engine_on_results(struct engine *e, unsigned link,
                                           struct co_bytes body, int64_t now_us);
 void engine_on_lost(struct engine *e, unsigned link,
                     const struct msg_lost *lost, int64_t now_us);
+/* A worker that a broker gave up as dead is alive. */
+void engine_on_revived(struct engine *e, uint64_t worker);
 void engine_on_returned(struct engine *e, unsigned link,
                         const struct msg_returned *returned, int64_t now_us);
 

@@ -7,6 +7,7 @@
 #include "coordinator/engine_tasks.h"
 
 enum {
+    WITNESSES = 64, /* workers lost of late that are remembered */
     BATCH_DEFAULT = 64,
     WINDOW_DEFAULT = 16384,
     ACK_WORKERS = 64, /* workers whose acknowledgements are gathered at once */
@@ -33,6 +34,14 @@ struct pending {
     struct co_bytes head, body; /* until fetched */
 };
 
+/* A worker that was lost: what else is known of that moment. */
+struct witness {
+    uint64_t worker; /* 0: unused */
+    int64_t at_us;
+    bool silent, lone;
+    bool heard; /* it was not dead at all */
+};
+
 /* Acknowledgements of one turn for one worker. */
 struct ack_group {
     uint64_t worker;
@@ -56,6 +65,8 @@ struct engine {
     struct co_buf body;     /* payloads of the batch being made */
     struct msg_reader *reader;
     struct engine_counters n;
+    struct witness witnesses[WITNESSES]; /* a ring */
+    unsigned witness_at;
     unsigned alone_link; /* where suspects are out */
     int64_t kind_due_us; /* RATE: when the kind has more */
     enum engine_why why;
@@ -87,3 +98,20 @@ void engine_again(struct engine *e, uint32_t i, int64_t now_us, int64_t due_us);
 uint32_t engine_in_force(struct engine *e, uint64_t id, uint32_t attempt);
 /* An attempt failed (or its result was invalid). */
 void engine_task_failed(struct engine *e, uint32_t i, int64_t now_us);
+/* A waiting task is due: READY, or its trial ends. */
+void engine_task_due(struct engine *e, uint32_t i, int64_t now_us);
+
+/* -- engine_guilt.c */
+/* A worker was lost with some of our tasks. */
+void engine_guilt_lost(struct engine *e, const struct msg_lost *lost,
+                       int64_t now_us);
+/* A message came from that worker: whatever was said, it lives. */
+void engine_guilt_heard(struct engine *e, uint64_t worker);
+/* The attempt that was counted as lost is there after all. */
+void engine_guilt_found(struct engine *e, uint32_t i);
+/* The task was alone at the worker that was lost. Returns how many lone
+ * losses stand against it now. */
+unsigned engine_guilt_lone(struct engine *e, uint32_t i,
+                           const struct msg_lost *lost, int64_t now_us);
+/* Strikes out what has been explained since; how many are left. */
+unsigned engine_guilt_weigh(struct engine *e, uint32_t i);

@@ -89,6 +89,7 @@ batch_add(struct engine *e, struct batch *b, uint32_t i)
     }
     if (task->attempt < UINT16_MAX) task->attempt++;
     if (task->assigned < UINT16_MAX) task->assigned++;
+    task->lost_last = task->lone_last = false;
     b->ids[b->n] = task->id;
     b->attempts[b->n] = task->attempt;
     b->lens[b->n] = (uint32_t)(e->body.len - before);
@@ -210,6 +211,7 @@ publish_alone(struct engine *e, struct batch *b, int64_t now_us)
         }
         e->alone_link = link;
         batch_start(b, link, true);
+        e->tasks.v[e->tasks.ready[true].first].sent_us = now_us;
         if (batch_add(e, b, e->tasks.ready[true].first) == ADDED_NO_ROOM) {
             return;
         }

@@ -265,6 +265,7 @@ engine_on_results(struct engine *e, unsigned link, const struct msg_results *r,
     if (!engine_results_room(e)) return CO_FULL;
     err = check_message(e, link, r, body.len);
     if (err) return err;
+    engine_guilt_heard(e, r->worker);
     judge_all(e, r, body.data, &j, now_us);
     if (j.first == TASK_NONE) {
         e->n.acks_only++;

@@ -3,12 +3,14 @@
  *   event      counts?                      then
  *   returned   no                           again, not before the time given
  *   lost       only if its worker died      first strike: again at once, and
- *              (cause WORKER_DEAD)          alone if few tasks shared the death
+ *              (WORKER_DEAD, SILENT)        alone if few tasks shared the death
  *   failed     yes                          first strike: again after back-off
  *   2 strikes  (charged losses + failures)  halved; a half starts with one, so
  *                                           that it is halved by its next
- *   a row      2 lone losses on different workers more than 10 s apart, or
- *   alone      3 failures: dead
+ *   a row      3 failures: dead. 2 lone losses on different workers more than
+ *   alone      10 s apart that nothing explains (engine_guilt.c): on trial for
+ *              15 s, 60 s when a worker just fell silent; then dead, unless
+ *              its result or its worker turned up meanwhile
  *
  * A half inherits a strike because one of the two is guilty: otherwise eight
  * levels would cost sixteen workers instead of nine. A worker that held many
@@ -20,6 +22,8 @@ enum {
     RANGE_STRIKES = 2,
     ROW_FAILURES = 3,
     ROW_LONE_LOSSES = 2,
+    TRIAL_US = 15000000, /* a worker whose link broke is back long before */
+    TRIAL_SILENT_US = 60000000,
     SUSPECT_NEIGHBOURS = 64,
     LONE_APART_US = 10000000,
     BACKOFF_FIRST_US = 100000,
@@ -72,7 +76,7 @@ halve(struct engine *e, uint32_t i)
         uint32_t half = engine_tasks_add(&e->tasks, halves[h], true);
 
         co_assert(half != TASK_NONE);
-        e->tasks.v[half].failed = RANGE_STRIKES - 1;
+        e->tasks.v[half].inherited = true;
     }
     e->n.halved++;
     return true;
@@ -82,7 +86,15 @@ static void
 give_up(struct engine *e, uint32_t i, int64_t now_us)
 {
     if (engine_order_death(e, i) == CO_OK) return;
+    e->tasks.v[i].trial = e->tasks.v[i].lone_losses >= ROW_LONE_LOSSES;
     engine_again(e, i, now_us, now_us + RETURN_DELAY_US); /* no room: later */
+}
+
+/* A range that failed or was lost twice is halved; a half, once. */
+static unsigned
+strikes(const struct task *task)
+{
+    return (unsigned)task->failed + task->charged + task->inherited;
 }
 
 void
@@ -91,7 +103,7 @@ engine_task_failed(struct engine *e, uint32_t i, int64_t now_us)
     struct task *task = &e->tasks.v[i];
 
     add16(&task->failed);
-    if (task->failed + task->charged >= RANGE_STRIKES && halve(e, i)) return;
+    if (strikes(task) >= RANGE_STRIKES && halve(e, i)) return;
     if (task->failed >= ROW_FAILURES) {
         give_up(e, i, now_us);
     } else {
@@ -101,26 +113,37 @@ engine_task_failed(struct engine *e, uint32_t i, int64_t now_us)
 
 /* The worker died while nothing but this task ran there. */
 static void
-lone_loss(struct engine *e, uint32_t i, uint64_t worker, int64_t now_us)
+lone_loss(struct engine *e, uint32_t i, const struct msg_lost *lost,
+          int64_t now_us)
 {
     struct task *task = &e->tasks.v[i];
+    unsigned losses = engine_guilt_lone(e, i, lost, now_us);
+    bool silent = task->loss[0].silent || (losses > 1 && task->loss[1].silent);
 
     e->n.lost_lone++;
-    if (!task->lone_losses ||
-        (task->loss_worker != worker &&
-         (now_us - task->loss_us > LONE_APART_US || CO_BUG(losses_close)))) {
-        task->lone_losses++;
-        if (CO_BUG(loss_counted_twice)) task->lone_losses++;
-        task->loss_worker = worker;
-        task->loss_us = now_us;
-    }
-    if (task->lone_losses >= ROW_LONE_LOSSES) {
-        give_up(e, i, now_us);
+    if (losses >= ROW_LONE_LOSSES) {
+        task->trial = true;
+        engine_again(e, i, now_us,
+                     now_us + (silent ? TRIAL_SILENT_US : TRIAL_US));
     } else { /* sooner would prove nothing and cost a worker */
         engine_again(e, i, now_us,
                      CO_BUG(losses_close) ? now_us
-                                          : task->loss_us + LONE_APART_US + 1);
+                                          : now_us + LONE_APART_US + 1);
     }
+}
+
+/* Work that costs nothing is done again at once. A paid call whose worker
+ * may still be alive is not: its answer may come yet. */
+static int64_t
+lost_due_us(const struct engine *e, uint32_t cause, int64_t now_us)
+{
+    uint64_t ms = e->options.total_ms;
+
+    if (!e->kind->paid || cause == LOST_WORKER_DEAD || cause == LOST_DRAIN) {
+        return now_us;
+    }
+    ms = ms ? co_min_u64(ms, PAID_WAIT_MS) : PAID_WAIT_MS;
+    return now_us + (int64_t)ms * 1000;
 }
 
 static void
@@ -133,15 +156,29 @@ charge_loss(struct engine *e, uint32_t i, const struct msg_lost *lost,
 
     e->n.lost_charged++;
     add16(&task->charged);
+    task->lost_last = true;
     if (lost->neighbours <= SUSPECT_NEIGHBOURS ||
-        task->charged >= RANGE_STRIKES) {
+        strikes(task) >= RANGE_STRIKES) {
         engine_tasks_suspect(&e->tasks, i);
     }
-    if (task->failed + task->charged >= RANGE_STRIKES && halve(e, i)) return;
+    if (strikes(task) >= RANGE_STRIKES && halve(e, i)) return;
     if (lone) {
-        lone_loss(e, i, lost->worker, now_us);
+        lone_loss(e, i, lost, now_us);
     } else {
-        engine_again(e, i, now_us, now_us);
+        engine_again(e, i, now_us, lost_due_us(e, lost->cause, now_us));
+    }
+}
+
+void
+engine_task_due(struct engine *e, uint32_t i, int64_t now_us)
+{
+    struct task *task = &e->tasks.v[i];
+
+    if (task->trial && engine_guilt_weigh(e, i) >= ROW_LONE_LOSSES) {
+        give_up(e, i, now_us);
+    } else {
+        task->trial = false;
+        engine_tasks_set(&e->tasks, i, TASK_READY);
     }
 }
 
@@ -159,20 +196,6 @@ engine_in_force(struct engine *e, uint64_t id, uint32_t attempt)
     return i;
 }
 
-/* Work that costs nothing is done again at once. A paid call whose worker
- * may still be alive is not: its answer may come yet. */
-static int64_t
-uncharged_due_us(const struct engine *e, uint32_t cause, int64_t now_us)
-{
-    uint64_t ms = e->options.total_ms;
-
-    if (!e->kind->paid || (cause != LOST_LINK && cause != LOST_BROKER)) {
-        return now_us;
-    }
-    ms = ms ? co_min_u64(ms, PAID_WAIT_MS) : PAID_WAIT_MS;
-    return now_us + (int64_t)ms * 1000;
-}
-
 void
 engine_on_lost(struct engine *e, unsigned link, const struct msg_lost *lost,
                int64_t now_us)
@@ -182,6 +205,7 @@ engine_on_lost(struct engine *e, unsigned link, const struct msg_lost *lost,
         e->n.malformed++;
         return;
     }
+    engine_guilt_lost(e, lost, now_us);
     for (uint32_t t = 0; t < lost->tasks.n; t++) {
         uint32_t i =
             engine_in_force(e, lost->tasks.v[t], msg_at(lost->attempts, t));
@@ -192,11 +216,10 @@ engine_on_lost(struct engine *e, unsigned link, const struct msg_lost *lost,
         }
         e->n.lost++;
         add16(&e->tasks.v[i].lost);
-        if (lost->cause == LOST_WORKER_DEAD) {
+        if (lost->cause == LOST_WORKER_DEAD || lost->cause == LOST_SILENT) {
             charge_loss(e, i, lost, now_us);
         } else {
-            engine_again(e, i, now_us,
-                         uncharged_due_us(e, lost->cause, now_us));
+            engine_again(e, i, now_us, lost_due_us(e, lost->cause, now_us));
         }
     }
 }

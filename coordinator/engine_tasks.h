@@ -28,24 +28,36 @@ enum task_state {
         TASK_STATE_COUNT
 };
 
+/* A worker was lost while nothing but this task ran there. */
+struct lone_loss {
+    uint64_t worker;
+    int64_t sent_us, at_us; /* the task went out, the loss was told */
+    bool silent;            /* not heard of any more, rather than seen to go */
+};
+
 struct task {
     uint64_t id;
-    uint64_t loss_worker; /* worker of the last lone loss; 0: none */
-    int64_t loss_us;      /* and when that was */
-    int64_t due_us;       /* WAITING: not before */
-    uint32_t next, prev;  /* free or ready list; next: the message's tasks */
-    uint32_t heap_at;     /* WAITING: place in the heap */
-    uint32_t inside;      /* TAKEN: offset of the payload in the body */
-    uint32_t len;         /* TAKEN: its bytes */
-    uint32_t epoch;       /* OUT: attachment of the link that it belongs to */
-    uint16_t attempt;     /* of the last publishing; 0: never */
+    struct lone_loss loss[2]; /* those that nothing explains so far */
+    int64_t due_us;           /* WAITING: not before */
+    int64_t sent_us;          /* last published alone */
+    uint32_t next, prev; /* free or ready list; next: the message's tasks */
+    uint32_t heap_at;    /* WAITING: place in the heap */
+    uint32_t inside;     /* TAKEN: offset of the payload in the body */
+    uint32_t len;        /* TAKEN: its bytes */
+    uint32_t epoch;      /* OUT: attachment of the link that it belongs to */
+    uint16_t attempt;    /* of the last publishing; 0: never */
     /* the four counters; they stop at 65,535 */
     uint16_t assigned, failed, returned, lost;
     uint16_t charged; /* losses that count against it */
     uint8_t state;    /* enum task_state */
     uint8_t link;
-    uint8_t lone_losses; /* 0..2 */
+    uint8_t lone_losses; /* 0..2: of loss[] */
     bool alone;          /* suspect: runs without neighbours */
+    bool inherited;      /* half of a guilty range: born with a strike */
+    bool trial;          /* WAITING: given up when due, unless a loss turns out
+                          * to have another reason */
+    bool lost_last;      /* the attempt in force was charged as lost */
+    bool lone_last;      /* and stands in loss[] */
 };
 
 struct task_list {

@@ -173,6 +173,9 @@ on_task_message(struct owner_core *c, unsigned link, const struct msg *m,
     case MSG_attached:
         engine_on_attached(e, link, &m->attached, now_us);
         return;
+    case MSG_revived:
+        engine_on_revived(e, m->revived.worker);
+        return;
     case MSG_blob_get:
         send_blob(c, link, &m->blob_get);
         return;

@@ -30,10 +30,11 @@ enum priority {
 };
 enum held_state { HELD_QUEUED = 0, HELD_RUNNING = 1, HELD_DONE = 2 };
 enum lost_cause {
-    LOST_WORKER_DEAD = 1, /* silent for dead_ms, or its process is gone */
+    LOST_WORKER_DEAD = 1, /* its connection ended and it did not come back */
     LOST_LINK = 2,        /* could not be delivered, or vanished on the way */
     LOST_DRAIN = 3,       /* the worker left without finishing it */
     LOST_BROKER = 4,      /* the broker restarted and nobody claimed it */
+    LOST_SILENT = 5,      /* not heard of for dead_ms: dead, frozen or cut off */
 };
 enum return_reason {
     RETURN_DRAIN = 1,

@@ -18,6 +18,7 @@ const struct planted planted_bugs[] = {
     {"loss_counted_twice", "all", 1500},
     {"neighbours_guilty", "all", 1500},
     {"losses_close", "all", 1500},
+    {"cut_off_is_dead", "net", 6000},
     {"over_credit", "all", 1500},
     {"retry_never_due", "all", 1500},
     {"doubtful_not_republished", "all", 1500},

@@ -49,13 +49,22 @@ disk_is_well(struct sim *s, struct sim_event *e)
 
 /* ---- who is hit ---- */
 
-/* NULL when that one must not be hit now. */
+/* NULL when that one must not be killed now. */
 static struct node *
 some_worker(struct sim *s)
 {
     struct node *n = node_worker(s, (unsigned)sim_below(s, s->n_workers));
 
     return n->alive && !worker_node_is_court(n) ? n : NULL;
+}
+
+/* Freezing one, or cutting it off, must convict nobody: any will do. */
+static struct node *
+any_worker(struct sim *s)
+{
+    struct node *n = node_worker(s, (unsigned)sim_below(s, s->n_workers));
+
+    return n->alive ? n : NULL;
 }
 
 static struct node *
@@ -81,7 +90,7 @@ anybody(struct sim *s)
     uint64_t who = sim_below(s, 10);
 
     if (who < 2) return the_owner(s);
-    return who < 4 ? some_broker(s) : some_worker(s);
+    return who < 4 ? some_broker(s) : any_worker(s);
 }
 
 static struct conn *
@@ -90,11 +99,7 @@ some_conn(struct sim *s)
     for (int tries = 0; tries < 8 && s->n_conns; tries++) {
         struct conn *c = &s->conns[sim_below(s, s->n_conns)];
 
-        if (c->cut || !c->dealer->alive) continue;
-        if (c->dealer->kind == NODE_WORKER && worker_node_is_court(c->dealer)) {
-            continue;
-        }
-        return c;
+        if (!c->cut && c->dealer->alive) return c;
     }
     return NULL;
 }

@@ -8,9 +8,9 @@
  *     committed.
  * G6  credit is never exceeded, seen on the wire of both hops; tables and
  *     queues stay within their limits.
- * Guilt: a row is dead only after two lone losses at different workers more
- *     than 10 s apart, or three failures; innocent rows never are where
- *     nobody is cut off, and by that rule only where somebody is. */
+ * Guilt: a row is dead only after two lone losses at different workers that
+ *     really died, more than 10 s apart, or three failures. An innocent row
+ *     is only where workers are killed, and by that rule. */
 #pragma once
 #include "coordinator/kind.h"
 #include "proto/outbox.h"

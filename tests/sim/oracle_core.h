@@ -32,6 +32,7 @@ struct loss {
     uint64_t task, worker;
     int64_t at_us;
     bool failure;
+    bool died; /* it was true: the worker was no more */
 };
 
 struct oracle {

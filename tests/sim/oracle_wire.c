@@ -48,7 +48,7 @@ oracle_on_owner_output(struct sim *s, struct node *n, const struct outmsg *out,
 }
 
 static void
-add_loss(struct sim *s, uint64_t task, uint64_t worker, bool failure)
+add_loss(struct sim *s, uint64_t task, uint64_t worker, bool failure, bool died)
 {
     struct oracle *o = s->oracle;
 
@@ -57,18 +57,33 @@ add_loss(struct sim *s, uint64_t task, uint64_t worker, bool failure)
         o->losses = realloc(o->losses, o->cap_losses * sizeof *o->losses);
         co_assert(o->losses);
     }
-    o->losses[o->n_losses++] = (struct loss){task, worker, s->now_us, failure};
+    o->losses[o->n_losses++] =
+        (struct loss){task, worker, s->now_us, failure, died};
+}
+
+/* The process that was declared dead runs on: it was cut off or frozen. */
+static bool
+lives(const struct sim *s, uint64_t incarnation)
+{
+    for (unsigned i = 0; i < s->n_workers; i++) {
+        const struct node *n = node_worker((struct sim *)(uintptr_t)s, i);
+
+        if (n->alive && worker_node_incarnation(n) == incarnation) return true;
+    }
+    return false;
 }
 
 static void
 on_lost(struct sim *s, const struct msg_lost *l)
 {
+    bool charged = l->cause == LOST_WORKER_DEAD || l->cause == LOST_SILENT;
+
     for (uint32_t i = 0; i < l->tasks.n; i++) {
         sim_trace(s, "lost %llx attempt %u cause %u neighbours %u",
                   (unsigned long long)l->tasks.v[i], msg_at(l->attempts, i),
                   l->cause, l->neighbours);
-        if (l->cause == LOST_WORKER_DEAD && l->neighbours <= 1) {
-            add_loss(s, l->tasks.v[i], l->worker, false);
+        if (charged && l->neighbours <= 1) {
+            add_loss(s, l->tasks.v[i], l->worker, false, !lives(s, l->worker));
         }
     }
 }
@@ -78,7 +93,7 @@ on_results(struct sim *s, const struct msg_results *r)
 {
     for (uint32_t i = 0; i < r->tasks.n; i++) {
         if (msg_at(r->statuses, i) != STATUS_OK) {
-            add_loss(s, r->tasks.v[i], r->worker, true);
+            add_loss(s, r->tasks.v[i], r->worker, true, false);
         }
     }
 }
@@ -173,9 +188,17 @@ oracle_on_broker_output(struct sim *s, struct node *n, const struct outmsg *out,
 
 /* ---- guilt ---- */
 
+/* A worker that was frozen when it was given up may die of the row when it
+ * thaws: that speaks against the guilty, and an innocent has no part in it. */
+static bool
+is_lone_loss(const struct sim *s, const struct loss *l, bool innocent)
+{
+    return !l->failure && (l->died || (!innocent && !lives(s, l->worker)));
+}
+
 /* Did somebody hear what the rule wants for a death? */
 static bool
-rule_allows(const struct sim *s, uint64_t task)
+rule_allows(const struct sim *s, uint64_t task, bool innocent)
 {
     const struct oracle *o = s->oracle;
     unsigned failures = 0;
@@ -185,39 +208,41 @@ rule_allows(const struct sim *s, uint64_t task)
 
         if (a->task != task) continue;
         failures += a->failure;
-        for (size_t k = i + 1; !a->failure && k < o->n_losses; k++) {
+        if (!is_lone_loss(s, a, innocent)) continue;
+        for (size_t k = i + 1; k < o->n_losses; k++) {
             const struct loss *b = &o->losses[k];
 
-            if (b->task == task && !b->failure && b->worker != a->worker &&
-                b->at_us - a->at_us > LONE_APART_US) {
+            if (b->task == task && is_lone_loss(s, b, innocent) &&
+                b->worker != a->worker && b->at_us - a->at_us > LONE_APART_US) {
                 return true;
             }
         }
     }
-    /* A half is born with one of them. */
-    return failures >= (s->work->personas && (task & 0xff) ? 2 : 3);
+    return failures >= 3;
 }
 
 void
 oracle_judge_death(struct sim *s, uint64_t task, uint32_t count)
 {
     uint64_t index = task >> 8;
+    bool innocent = !workload_poison(s->work, index, 1) &&
+                    !workload_failing(s->work, index, 1);
 
     if (count > 1) {
         sim_fail(s, "guilt", "task %llx of %u items is given up whole",
                  (unsigned long long)task, count);
     }
-    /* A worker that is cut off looks like one that died: where that happens,
-     * two such accidents convict a suspect by the rule. Counted, not hidden. */
-    if (!workload_poison(s->work, index, 1) &&
-        !workload_failing(s->work, index, 1)) {
-        if (s->profile == PROFILE_CALM || !rule_allows(s, task)) {
+    /* A worker that is killed while its suspect is still on the way cannot be
+     * told from one that the suspect killed: twice, and the rule convicts.
+     * Counted, not hidden. Being cut off or frozen convicts nobody. */
+    if (innocent) {
+        if (s->profile == PROFILE_CALM || !rule_allows(s, task, true)) {
             sim_fail(s, "guilt", "the innocent item %llu is dead",
                      (unsigned long long)index);
         }
         s->result.faults.convicted++;
     }
-    if (!rule_allows(s, task)) {
+    if (!rule_allows(s, task, innocent)) {
         sim_fail(s, "guilt", "item %llu is dead too early",
                  (unsigned long long)index);
     }

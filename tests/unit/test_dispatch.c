@@ -237,11 +237,70 @@ tasks_of_a_silent_worker_are_lost_with_cause_and_neighbours(void **state)
         passes(w, 1000);
     }
     m = expect(w, FRONT, BOSS, MSG_lost);
-    assert_int_equal(m->lost.cause, LOST_WORKER_DEAD);
+    assert_int_equal(m->lost.cause, LOST_SILENT);
     assert_int_equal(m->lost.tasks.n, 4);
     assert_int_equal(m->lost.neighbours, 4);
     assert_int_equal(m->lost.worker, 1000 + W1);
     assert_int_equal(dispatch_totals(w->d).workers, 0);
+}
+
+static void
+owners_hear_of_a_dead_worker_that_comes_back_and_of_what_it_holds(void **state)
+{
+    struct world *w = *state;
+    uint64_t job = JOB;
+    uint64_t held[] = {0, 3};
+    uint32_t one = 1;
+    uint32_t running = HELD_RUNNING;
+    const struct msg *m;
+
+    given_owner(w);
+    given_worker(w, W1, 10);
+    publishes(w, 0, 4);
+    for (int i = 0; i < 6; i++) {
+        beats(w, FRONT, BOSS, 0, 0);
+        passes(w, 1000);
+    }
+    (void)expect(w, FRONT, BOSS, MSG_lost);
+    expect_none(w, FRONT, BOSS, MSG_revived);
+    forget_past(w);
+    sends(w, BACK, W2,
+          (struct msg){.type = MSG_hello,
+                       .hello = {.version = PROTO_VERSION,
+                                 .role = ROLE_WORKER,
+                                 .incarnation = 1000 + W1,
+                                 .name = msg_text("again"),
+                                 .fingerprint = FP,
+                                 .held_count = 2}});
+    assert_int_equal(expect(w, FRONT, BOSS, MSG_revived)->revived.worker,
+                     1000 + W1);
+    sends(w, BACK, W2,
+          (struct msg){.type = MSG_inventory,
+                       .inventory = {.page = 0,
+                                     .pages = 1,
+                                     .jobs = {&job, 1},
+                                     .tasks = {held, 2},
+                                     .attempts = {&one, 1},
+                                     .states = {&running, 1}}});
+    m = expect(w, FRONT, BOSS, MSG_inventory);
+    assert_int_equal(m->inventory.tasks.n, 2);
+    assert_int_equal(m->inventory.tasks.v[1], 3);
+    assert_int_equal(dispatch_counts(w->d)->workers_revived, 1);
+}
+
+static void
+the_end_of_a_draining_worker_is_no_death(void **state)
+{
+    struct world *w = *state;
+
+    given_owner(w);
+    given_worker(w, W1, 10);
+    publishes(w, 0, 2);
+    sends(w, BACK, W1, (struct msg){.type = MSG_drain});
+    dispatch_on_unroutable(w->d, SIDE_BACK, W1, w->now, &w->out);
+    passes(w, 1500);
+    passes(w, 500);
+    assert_int_equal(expect(w, FRONT, BOSS, MSG_lost)->lost.cause, LOST_DRAIN);
 }
 
 static void
@@ -745,6 +804,8 @@ main(void)
         T(a_queue_that_was_emptied_keeps_no_bytes),
         T(a_running_task_is_cancelled_at_its_worker),
         T(tasks_of_a_silent_worker_are_lost_with_cause_and_neighbours),
+        T(owners_hear_of_a_dead_worker_that_comes_back_and_of_what_it_holds),
+        T(the_end_of_a_draining_worker_is_no_death),
         T(a_worker_that_leaves_with_tasks_loses_them_by_drain),
         T(an_unroutable_worker_may_come_back_with_what_it_holds),
         T(an_unroutable_worker_that_stays_away_is_dead_soon),
