@@ -34,7 +34,8 @@ engine_allocate(struct engine *e)
     e->pending = calloc(ENGINE_PENDING_MAX, sizeof(*e->pending));
     e->acks = calloc(ACK_WORKERS, sizeof(*e->acks));
     e->reader = calloc(1, sizeof(*e->reader));
-    if (!e->pending || !e->acks || !e->reader) return CO_NOMEM;
+    e->cases = calloc(1, sizeof(*e->cases));
+    if (!e->cases || !e->pending || !e->acks || !e->reader) return CO_NOMEM;
     return engine_tasks_init(&e->tasks);
 }
 
@@ -70,10 +71,12 @@ void
 engine_free(struct engine *e)
 {
     if (!e) return;
-    for (uint64_t m = e->fetched; e->pending && m < e->made; m++) {
+    for (uint64_t m = e->done; e->pending && m < e->made; m++) {
         co_bytes_unref(&PENDING(e, m)->head);
         co_bytes_unref(&PENDING(e, m)->body);
+        co_bytes_unref(&PENDING(e, m)->letter);
     }
+    free(e->cases);
     engine_tasks_fini(&e->tasks);
     co_buf_fini(&e->body);
     free(e->pending);

@@ -38,8 +38,15 @@ struct engine_options {
     uint32_t batch;       /* tasks a message, 1..BATCH_MAX; 0 = 64 */
     uint32_t window;      /* tasks out at most, 1..ENGINE_LIVE_MAX; 0 = 16384 */
     uint32_t run_ms, total_ms, stall_ms, cost; /* stand in TASKS; 0 = unset */
-    bool resumed; /* tasks of an earlier life may be out: with a paid kind a
-                   * link publishes only after its settle time */
+    int64_t wall_ms; /* time of day at microsecond 0, for letters */
+    /* A task is given up, and that is committed; also in a replay. One JSON
+     * object (engine_case.c), borrowed. NULL: nobody wants to know. */
+    void (*dead)(void *ctx, const uint8_t *letter, size_t len);
+    /* A death was withdrawn, and that is committed. NULL: as above. */
+    void (*revived)(void *ctx, uint64_t task);
+    void *dead_ctx; /* of both */
+    bool resumed;   /* tasks of an earlier life may be out: with a paid kind a
+                     * link publishes only after its settle time */
 };
 
 /* Counted since engine_new(); X(name, text). Everything that is refused,
@@ -75,6 +82,7 @@ struct engine_options {
     X(have, "tasks a broker had already")                                      \
     X(retried, "tasks put back to be published again")                         \
     X(halved, "ranges halved")                                                 \
+    X(revived, "tasks given up that are wanted again")                         \
     X(dead, "tasks given up")                                                  \
     X(unwanted, "tasks withdrawn as no longer needed")                         \
     X(cancelled, "tasks named in CANCEL")                                      \
@@ -157,6 +165,12 @@ engine_replay_results(struct engine *e, const uint8_t *head, size_t head_len,
                       uint32_t record, uint32_t body_inside);
 /* Replay is over; from now on links and results may come. */
 void engine_replay_done(struct engine *e);
+
+/* Withdraws the death of a task: it is wanted again, and an order says so.
+ * Between engine_replay_done() and the first turn.
+ * CO_STATE  it is not dead, or cannot be undone any more (kind.h)
+ * CO_FULL, CO_NOMEM  try again */
+co_must_use enum co_err engine_revive(struct engine *e, uint64_t task);
 
 /* -- links ----------------------------------------------------------------
  * WELCOME -> the shell sends ATTACH; the broker answers INVENTORY pages, then

@@ -4,6 +4,7 @@
  * engine_publish.c: what goes out. engine_why.c: texts and the checker. */
 #pragma once
 #include "coordinator/engine.h"
+#include "coordinator/engine_case.h"
 #include "coordinator/engine_tasks.h"
 
 enum {
@@ -27,11 +28,14 @@ struct link {
 
 /* A result message between arrival and ACK, in order of arrival. */
 struct pending {
-    uint64_t worker, seq; /* worker 0: nobody to acknowledge */
+    uint64_t worker, seq; /* worker 0: nobody to acknowledge; seq of a revival
+                           * is the task */
     uint32_t first;       /* its tasks, through task.next */
     uint8_t link;
-    bool order; /* goes to the journal; else waits for the one before */
+    bool revival; /* an order about no task: a death is withdrawn */
+    bool order;   /* goes to the journal; else waits for the one before */
     struct co_bytes head, body; /* until fetched */
+    struct co_bytes letter;     /* of a death, until committed */
 };
 
 /* A worker that was lost: what else is known of that moment. */
@@ -65,6 +69,7 @@ struct engine {
     struct co_buf body;     /* payloads of the batch being made */
     struct msg_reader *reader;
     struct engine_counters n;
+    struct cases *cases;
     struct witness witnesses[WITNESSES]; /* a ring */
     unsigned witness_at;
     unsigned alone_link; /* where suspects are out */
@@ -88,7 +93,8 @@ void engine_cancel(struct engine *e, unsigned link, const uint64_t *ids,
 
 /* -- engine_results.c */
 /* Orders that the task's death be journaled. CO_FULL, CO_NOMEM: not now. */
-co_must_use enum co_err engine_order_death(struct engine *e, uint32_t i);
+co_must_use enum co_err engine_order_death(struct engine *e, uint32_t i,
+                                           int64_t now_us);
 void engine_flush_acks(struct engine *e);
 
 /* -- engine_retry.c */

@@ -7,6 +7,8 @@
 #include "common/bug.h"
 #include "coordinator/engine_core.h"
 
+#include <string.h>
+
 /* -- acknowledging -------------------------------------------------------- */
 
 static void
@@ -92,6 +94,14 @@ pop_ack_only(struct engine *e)
     }
 }
 
+static void
+tell_dead(const struct engine *e, const uint8_t *letter, size_t len)
+{
+    if (len && e->options.dead) {
+        e->options.dead(e->options.dead_ctx, letter, len);
+    }
+}
+
 void
 engine_on_committed(struct engine *e, uint64_t cookie, uint64_t segment,
                     uint32_t record, uint32_t body_inside, int64_t now_us)
@@ -108,6 +118,8 @@ engine_on_committed(struct engine *e, uint64_t cookie, uint64_t segment,
         if (task->state == TASK_DYING) {
             e->kind->dead(e->state, task->id);
             e->n.dead++;
+            tell_dead(e, p->letter.data, p->letter.len);
+            co_bytes_unref(&p->letter);
         } else {
             e->kind->place(e->state, task->id, now_us, &place);
             e->n.committed++;
@@ -115,6 +127,9 @@ engine_on_committed(struct engine *e, uint64_t cookie, uint64_t segment,
         engine_tasks_set(&e->tasks, i, TASK_FREE);
     }
     e->done++;
+    if (p->revival && e->options.revived) {
+        e->options.revived(e->options.dead_ctx, p->seq);
+    }
     if (p->worker) acknowledge(e, p->worker, p->link, p->seq);
     pop_ack_only(e);
 }
@@ -133,8 +148,17 @@ engine_results_room(const struct engine *e)
 /* One message being judged. */
 struct judgement {
     uint32_t first, last; /* accepted tasks */
+    uint64_t worker;
     bool doubles_pending; /* repeats a result not yet committed */
 };
+
+static void
+note_failure(struct engine *e, uint64_t id, uint64_t worker, const char *why,
+             int64_t now_us)
+{
+    engine_case_note(e->cases, id, CASE_FAILED, worker, (const uint8_t *)why,
+                     strlen(why), now_us);
+}
 
 static void
 accept(struct engine *e, uint64_t id, uint32_t i, uint32_t attempt,
@@ -198,6 +222,8 @@ judge_ok(struct engine *e, uint64_t id, uint32_t attempt, const uint8_t *data,
     case KIND_INVALID:
         e->n.invalid++;
         if (state == TASK_OUT && e->tasks.v[i].attempt == attempt) {
+            note_failure(e, id, j->worker, "the result was not what was asked",
+                         now_us);
             engine_task_failed(e, i, now_us);
         }
         break;
@@ -205,7 +231,8 @@ judge_ok(struct engine *e, uint64_t id, uint32_t attempt, const uint8_t *data,
 }
 
 static void
-judge_failed(struct engine *e, uint64_t id, uint32_t attempt, int64_t now_us)
+judge_failed(struct engine *e, uint64_t id, uint32_t attempt, uint64_t worker,
+             const uint8_t *why, uint32_t len, int64_t now_us)
 {
     uint32_t i = engine_in_force(e, id, attempt);
 
@@ -214,6 +241,7 @@ judge_failed(struct engine *e, uint64_t id, uint32_t attempt, int64_t now_us)
         return;
     }
     e->n.failed++;
+    engine_case_note(e->cases, id, CASE_FAILED, worker, why, len, now_us);
     engine_task_failed(e, i, now_us);
 }
 
@@ -247,7 +275,8 @@ judge_all(struct engine *e, const struct msg_results *r, const uint8_t *body,
         if (msg_at(r->statuses, t) == STATUS_OK) {
             judge_ok(e, r->tasks.v[t], attempt, body, inside, len, j, now_us);
         } else {
-            judge_failed(e, r->tasks.v[t], attempt, now_us);
+            judge_failed(e, r->tasks.v[t], attempt, r->worker,
+                         len ? body + inside : NULL, len, now_us);
         }
         inside += len;
     }
@@ -257,7 +286,7 @@ enum co_err
 engine_on_results(struct engine *e, unsigned link, const struct msg_results *r,
                   struct co_bytes head, struct co_bytes body, int64_t now_us)
 {
-    struct judgement j = {TASK_NONE, TASK_NONE, false};
+    struct judgement j = {TASK_NONE, TASK_NONE, r->worker, false};
     struct pending *p;
     enum co_err err;
 
@@ -287,16 +316,60 @@ engine_on_results(struct engine *e, unsigned link, const struct msg_results *r,
 }
 
 /* -- deaths ---------------------------------------------------------------
- * Journaled as a RESULTS message that no worker can send: worker 0, FAILED.
- * A record type of its own would need a second path through the journal. */
+ * Journaled as a RESULTS message that no worker can send: worker 0, FAILED,
+ * and the letter as payload. A death that is withdrawn: worker 0, OK, without
+ * payload. Record types of their own would need a second path through the
+ * journal, and RESULTS of open shards are read again from anywhere in it. */
+
+/* Makes the header of such a message. */
+static enum co_err
+own_message(struct engine *e, uint64_t task, uint32_t status, uint32_t len,
+            struct co_bytes *ret_head)
+{
+    static const uint32_t one = 1;
+    struct msg m = {.type = MSG_results};
+    struct co_buf buf;
+    enum co_err err;
+
+    m.results.job = e->options.job;
+    m.results.owner = e->options.owner;
+    m.results.tasks = (struct msg_u64s){&task, 1};
+    m.results.attempts = (struct msg_u32s){&one, 1};
+    m.results.statuses = (struct msg_u32s){&status, 1};
+    m.results.lens = (struct msg_u32s){&len, 1};
+    co_buf_init(&buf, HEAD_BYTES_MAX);
+    msg_encode(&m, &buf);
+    err = buf.err;
+    if (!err) err = co_bytes_copy(buf.data, buf.len, ret_head);
+    co_buf_fini(&buf);
+    return err;
+}
+
+static enum co_err
+make_letter(struct engine *e, uint32_t i, int64_t now_us,
+            struct co_bytes *ret_letter)
+{
+    struct co_buf buf;
+    enum co_err err;
+
+    co_buf_init(&buf, LETTER_BYTES_MAX);
+    err = engine_case_letter(e, i, now_us, &buf);
+    if (!err) err = co_bytes_copy(buf.data, buf.len, ret_letter);
+    co_buf_fini(&buf);
+    return err;
+}
+
+/* One slot stays free for the message that is being judged. */
+static bool
+ring_is_full(const struct engine *e)
+{
+    return e->made - e->done + 1 >= ENGINE_PENDING_MAX;
+}
 
 enum co_err
-engine_order_death(struct engine *e, uint32_t i)
+engine_order_death(struct engine *e, uint32_t i, int64_t now_us)
 {
-    static const uint32_t one = 1, failed = STATUS_FAILED, none = 0;
-    struct msg m = {.type = MSG_results};
-    struct co_bytes head = {0};
-    struct co_buf buf;
+    struct co_bytes head = {0}, letter = {0};
     struct pending *p;
     enum co_err err;
 
@@ -305,26 +378,49 @@ engine_order_death(struct engine *e, uint32_t i)
         engine_move(e, i, TASK_FREE);
         return CO_OK;
     }
-    /* one slot stays free for the message that is being judged */
-    if (e->made - e->done + 1 >= ENGINE_PENDING_MAX) return CO_FULL;
-    m.results.job = e->options.job;
-    m.results.owner = e->options.owner;
-    m.results.tasks = (struct msg_u64s){&e->tasks.v[i].id, 1};
-    m.results.attempts = (struct msg_u32s){&one, 1};
-    m.results.statuses = (struct msg_u32s){&failed, 1};
-    m.results.lens = (struct msg_u32s){&none, 1};
-    co_buf_init(&buf, HEAD_BYTES_MAX);
-    msg_encode(&m, &buf);
-    err = buf.err;
-    if (!err) err = co_bytes_copy(buf.data, buf.len, &head);
-    co_buf_fini(&buf);
-    if (err) return err;
+    if (ring_is_full(e)) return CO_FULL;
+    err = make_letter(e, i, now_us, &letter);
+    if (!err) {
+        err = own_message(e, e->tasks.v[i].id, STATUS_FAILED,
+                          (uint32_t)letter.len, &head);
+    }
+    if (err) {
+        co_bytes_unref(&letter);
+        return err;
+    }
     p = pending_add(e, 0, 0, e->tasks.v[i].link);
     p->order = true;
     p->first = i;
     p->head = head;
+    p->body = co_bytes_ref(letter);
+    p->letter = letter;
     engine_move(e, i, TASK_DYING);
     e->tasks.v[i].next = TASK_NONE;
+    return CO_OK;
+}
+
+enum co_err
+engine_revive(struct engine *e, uint64_t task)
+{
+    struct co_bytes head = {0};
+    struct pending *p;
+    enum co_err err;
+
+    if (ring_is_full(e)) return CO_FULL;
+    err = own_message(e, task, STATUS_OK, 0, &head);
+    if (!err && (!e->kind->revive || !e->kind->revive(e->state, task))) {
+        err = CO_STATE;
+    }
+    if (err) {
+        co_bytes_unref(&head);
+        return err;
+    }
+    /* what follows from it comes behind it in the journal */
+    p = pending_add(e, 0, 0, 0);
+    p->order = p->revival = true;
+    p->seq = task;
+    p->head = head;
+    e->n.revived++;
     return CO_OK;
 }
 
@@ -341,6 +437,12 @@ replay_task(struct engine *e, const struct msg_results *r, uint32_t t,
             return; /* attempts start anew with each owner */
         }
         e->kind->dead(e->state, id);
+        tell_dead(e, body, place->len);
+        e->n.replayed++;
+        return;
+    }
+    if (!r->worker) {
+        if (e->kind->revive) (void)e->kind->revive(e->state, id);
         e->n.replayed++;
         return;
     }

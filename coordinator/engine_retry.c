@@ -85,7 +85,7 @@ halve(struct engine *e, uint32_t i)
 static void
 give_up(struct engine *e, uint32_t i, int64_t now_us)
 {
-    if (engine_order_death(e, i) == CO_OK) return;
+    if (engine_order_death(e, i, now_us) == CO_OK) return;
     e->tasks.v[i].trial = e->tasks.v[i].lone_losses >= ROW_LONE_LOSSES;
     engine_again(e, i, now_us, now_us + RETURN_DELAY_US); /* no room: later */
 }
@@ -196,6 +196,19 @@ engine_in_force(struct engine *e, uint64_t id, uint32_t attempt)
     return i;
 }
 
+static void
+note_loss(struct engine *e, const struct msg_lost *lost, uint64_t task,
+          int64_t now_us)
+{
+    if (lost->cause == LOST_WORKER_DEAD) {
+        engine_case_note(e->cases, task, CASE_DIED, lost->worker, NULL, 0,
+                         now_us);
+    } else if (lost->cause == LOST_SILENT) {
+        engine_case_note(e->cases, task, CASE_SILENT, lost->worker, NULL, 0,
+                         now_us);
+    }
+}
+
 void
 engine_on_lost(struct engine *e, unsigned link, const struct msg_lost *lost,
                int64_t now_us)
@@ -216,6 +229,7 @@ engine_on_lost(struct engine *e, unsigned link, const struct msg_lost *lost,
         }
         e->n.lost++;
         add16(&e->tasks.v[i].lost);
+        note_loss(e, lost, lost->tasks.v[t], now_us);
         if (lost->cause == LOST_WORKER_DEAD || lost->cause == LOST_SILENT) {
             charge_loss(e, i, lost, now_us);
         } else {

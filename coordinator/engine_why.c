@@ -111,7 +111,9 @@ check_ring(const struct engine *e)
         const struct pending *p = PENDING(e, m);
 
         if (m == e->done && !p->order) return "an ACK waits for nothing";
-        if (p->order == (p->first == TASK_NONE)) return "an order is empty";
+        if ((p->order && !p->revival) == (p->first == TASK_NONE)) {
+            return "an order is empty";
+        }
         for (uint32_t i = p->first; i != TASK_NONE; i = e->tasks.v[i].next) {
             if (e->tasks.v[i].state != TASK_TAKEN &&
                 e->tasks.v[i].state != TASK_DYING) {

@@ -3,6 +3,7 @@
 
 #include "common/clock.h"
 #include "common/fs.h"
+#include "coordinator/letters.h"
 #include "job/recipe.h"
 
 #include <dirent.h>
@@ -68,7 +69,9 @@ compare(const struct jobfolder_wish *wish, struct jobfolder *f,
     if (there->rows < wish->rows) {
         f->state = JOBFOLDER_EXTEND;
     } else {
-        f->state = there->done ? JOBFOLDER_FINISHED : JOBFOLDER_RESUME;
+        f->state = !there->done             ? JOBFOLDER_RESUME
+                   : letters_wanted(f->dir) ? JOBFOLDER_REPLAY
+                                            : JOBFOLDER_FINISHED;
     }
     return CO_OK;
 }

@@ -9,6 +9,7 @@ enum jobfolder_state {
     JOBFOLDER_RESUME,   /* the same job, not finished */
     JOBFOLDER_EXTEND,   /* the same recipe, more rows asked for now */
     JOBFOLDER_FINISHED, /* the same job, complete */
+    JOBFOLDER_REPLAY,   /* complete, but dead rows are to be drawn again */
 };
 
 struct jobfolder {

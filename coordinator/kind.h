@@ -111,6 +111,10 @@ struct job_kind {
     /* The task is given up, and that is committed. In a replay the task may
      * never have been out. */
     void (*dead)(void *kind, uint64_t task);
+    /* Withdraws a death: next() gives the task out again. Also called for
+     * deaths that were withdrawn in an earlier life. False: it is not dead, or
+     * what it belongs to is final. NULL: none can be. */
+    bool (*revive)(void *kind, uint64_t task);
     /* A task that was out and is not needed any more; false: none (left). */
     bool (*unwanted)(void *kind, uint64_t *ret_task);
     enum kind_state (*done)(const void *kind);

@@ -383,6 +383,7 @@ const struct job_kind personas_kind = {
     .place = personas_place,
     .split = personas_split,
     .dead = personas_dead,
+    .revive = personas_revive,
     .unwanted = personas_unwanted,
     .done = personas_done,
     .ledger = personas_ledger,

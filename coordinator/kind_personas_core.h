@@ -55,6 +55,7 @@ struct piece {
     struct texts *texts; /* owned; NULL without dedup or result */
     uint16_t duplicates; /* of those accepted; 0 until judged */
     bool judged;
+    bool revived; /* was dead once: the journal's order about it matters */
 };
 
 struct cell {
@@ -169,6 +170,7 @@ void personas_place(void *kind, uint64_t task, int64_t now_us,
                     const struct kind_place *place);
 unsigned personas_split(void *kind, uint64_t task, uint64_t ret_halves[2]);
 void personas_dead(void *kind, uint64_t task);
+bool personas_revive(void *kind, uint64_t task);
 
 /* -- dedup */
 co_must_use enum co_err dedup_init(struct personas *p);
@@ -222,6 +224,10 @@ void personas_ledger(const void *kind, struct kind_ledger *ret_ledger);
 const char *personas_check(const void *kind);
 /* LEB128 of one value. */
 void personas_leb(struct co_buf *out, uint64_t value);
+
+/* -- restore */
+/* Opens the cut shard behind the sealed ones again. False: there is none. */
+bool restore_reopen(struct personas *p);
 
 /* -- store */
 enum { STORE_VERSION = 2, STORE_ENTRY_VALUES = 12, STORE_PIECE_VALUES = 11 };

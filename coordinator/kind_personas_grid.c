@@ -198,11 +198,13 @@ grid_decided(struct cell *c)
 }
 
 /* Where the record of a death stands is not known: while the shard is open it
- * may be any segment, and without it the rows would be drawn again. */
+ * may be any segment, and without it the rows would be drawn again. A death
+ * that was withdrawn must not come back without that, either. */
 static bool
 piece_needs(const struct piece *piece, uint64_t segment)
 {
-    return piece->state == PIECE_DEAD || piece->r.segment == segment ||
+    return piece->state == PIECE_DEAD || piece->revived ||
+           piece->r.segment == segment ||
            (piece->base && piece->base == segment) ||
            (piece->pack && piece->pack->segment == segment);
 }

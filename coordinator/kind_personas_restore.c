@@ -117,6 +117,32 @@ get_tail(struct walk *w, struct personas *p, uint64_t number,
     return CO_OK;
 }
 
+bool
+restore_reopen(struct personas *p)
+{
+    struct shard *s = p->tail;
+
+    if (!s || p->open[KIND_SHARDS_MAX - 1] || p->ordered != p->sealed_n) {
+        return false;
+    }
+    p->tail = NULL;
+    store_pop(p);
+    memmove(p->open + 1, p->open, sizeof(p->open) - sizeof(struct shard *));
+    p->open[0] = s;
+    s->reopened = true;
+    p->n.reopened++;
+    /* the cells behind its last one are not drawn unless they are needed */
+    if (!p->open[1]) p->high = s->number * p->cells;
+    for (uint32_t i = 0; i < p->cells; i++) {
+        if (s->cells[i].drawn && p->high <= s->number * p->cells + i) {
+            p->high = s->number * p->cells + i + 1;
+        }
+    }
+    p->ordered = p->sealed_n;
+    count_again(p);
+    return true;
+}
+
 /* More rows are asked for than the cut shard has: it is opened again. What a
  * replay has brought since stays where it is more complete. */
 static enum co_err
@@ -129,21 +155,7 @@ maybe_reopen(struct personas *p)
         count_again(p);
         return CO_OK;
     }
-    if (p->open[KIND_SHARDS_MAX - 1]) return CO_FULL;
-    p->tail = NULL;
-    store_pop(p);
-    memmove(p->open + 1, p->open, sizeof(p->open) - sizeof(struct shard *));
-    p->open[0] = s;
-    s->reopened = true;
-    p->n.reopened++;
-    for (uint32_t i = 0; i < p->cells; i++) {
-        if (s->cells[i].drawn && p->high <= s->number * p->cells + i) {
-            p->high = s->number * p->cells + i + 1;
-        }
-    }
-    p->ordered = p->sealed_n;
-    count_again(p);
-    return CO_OK;
+    return restore_reopen(p) ? CO_OK : CO_FULL;
 }
 
 static void

@@ -225,6 +225,42 @@ dead_pack(struct personas *p, uint64_t task)
     count_again(p); /* rows further on count instead */
 }
 
+/* The piece of a dead task in an open shard, or in the cut one behind the
+ * sealed, which is opened for it. */
+static struct piece *
+find_dead(struct personas *p, uint64_t task)
+{
+    const uint64_t shard = (task >> 8) / p->options.shard_rows;
+    struct cell *c;
+    struct piece *piece;
+
+    if (task_is_pack(task) || task >> 8 >= p->high * PERSONAS_CELL) return NULL;
+    if (shard + 1 == p->sealed_n && p->tail) {
+        c = &p->tail->cells[(task >> 8) / PERSONAS_CELL % p->cells];
+        piece = grid_start(c, task >> 8);
+        if (!piece || piece->state != PIECE_DEAD || !restore_reopen(p)) {
+            return NULL;
+        }
+    }
+    c = grid_cell(p, (task >> 8) / PERSONAS_CELL);
+    piece = c ? grid_start(c, task >> 8) : NULL;
+    return piece && piece->state == PIECE_DEAD ? piece : NULL;
+}
+
+bool
+personas_revive(void *kind, uint64_t task)
+{
+    struct personas *p = kind;
+    struct piece *piece = find_dead(p, task);
+
+    if (!piece || piece->depth != (uint8_t)task) return false;
+    p->decided -= co_min_u64(p->decided, piece->count);
+    piece->state = PIECE_IDLE;
+    piece->revived = true;
+    count_again(p);
+    return true;
+}
+
 void
 personas_dead(void *kind, uint64_t task)
 {

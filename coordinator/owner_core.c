@@ -24,8 +24,17 @@ make_engine(struct owner_core *c)
                                      .fingerprint = opt->self.fingerprint,
                                      .batch = opt->batch,
                                      .window = opt->window,
+                                     .run_ms = opt->run_ms,
+                                     .total_ms = opt->total_ms,
+                                     .stall_ms = opt->stall_ms,
+                                     .wall_ms = opt->wall_ms,
                                      .resumed = !opt->fresh};
 
+    if (opt->letters) {
+        options.dead = letters_on_dead;
+        options.revived = letters_on_revived;
+        options.dead_ctx = opt->letters;
+    }
     return engine_new(&options, c->hosted->kind, c->hosted->state, &c->out,
                       &c->engine);
 }
@@ -344,6 +353,7 @@ owner_core_begin(struct owner_core *c, int64_t now_us)
     struct msg m;
 
     engine_replay_done(c->engine);
+    if (c->opt.letters) letters_revive(c->opt.letters, c->engine);
     c->replayed = true;
     for (size_t i = 0; i < c->early.n; i++) {
         const struct early_message *e = &c->early.v[i];
@@ -368,6 +378,7 @@ owner_core_work(struct owner_core *c, int64_t now_us, struct co_diag *diag)
         err = c->hosted->turn(c->hosted->self, c->journal, diag);
     }
     if (err) return err;
+    if (c->opt.letters) letters_sync(c->opt.letters);
     if (!c->stopping) engine_publish(c->engine, now_us);
     return c->out.err;
 }

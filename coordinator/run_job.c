@@ -36,6 +36,7 @@ struct run {
     struct jobfolder folder;
     bool folder_open;
     struct watch *watch;
+    struct letters letters;
     struct run_file file_state;
 };
 
@@ -163,6 +164,7 @@ run_own(struct run *r, struct corpus *corpus, uint32_t number,
         .priority = (uint32_t)r->p.spec->priority,
         .batch = 1, /* a range is work enough for one message */
         .segment_bytes = r->cfg.segment_bytes,
+        .letters = &r->letters,
         .brokers = r->cfg.brokers,
         .lifeline_fd = r->lifeline_fd,
         .signal_fd = r->signal_fd,
@@ -245,7 +247,8 @@ run_work(struct run *r, uint32_t number, struct co_diag *diag)
         .recipe = r->p.recipe,
         .recipe_hash = r->p.recipe_hash,
         .identity_is_new = r->folder.state == JOBFOLDER_FRESH ||
-                           r->folder.state == JOBFOLDER_EXTEND,
+                           r->folder.state == JOBFOLDER_EXTEND ||
+                           r->folder.state == JOBFOLDER_REPLAY,
         .candidates =
             candidate_budget(r->p.spec->rows, sampler_rate_ppm(r->p.sampler)),
         .sampler = r->p.sampler,
@@ -290,6 +293,7 @@ run_all(struct run *r, struct co_diag *diag)
     if (r->folder.state == JOBFOLDER_FINISHED) return run_finished(r, diag);
     if (run_keep_job_file(r, diag)) return -1;
     if (run_watch(r, diag)) return -1;
+    if (letters_open(r->folder.dir, r->watch, &r->letters, diag)) return -1;
     if (run_claim(r, &number, diag)) return -1;
     run_file_init(&r->file_state, r->folder.dir, r->folder.identity.job,
                   r->p.spec->name, r->p.spec->rows);
@@ -302,6 +306,7 @@ static void
 run_fini(struct run *r)
 {
     watch_free(r->watch);
+    letters_close(&r->letters);
     if (r->folder_open) jobfolder_close(&r->folder);
     prepare_fini(&r->p);
 }
@@ -330,7 +335,9 @@ int
 run_job(int argc, char **argv)
 {
     co_auto(co_options_freep) struct co_options *options = NULL;
-    struct run r = {.signal_fd = -1, .folder = {.lock_fd = -1}};
+    struct run r = {.signal_fd = -1,
+                    .folder = {.lock_fd = -1},
+                    .letters = {.file = {.fd = -1}}};
     int status = 1;
 
     r.lifeline_fd = co_lifeline_adopt();

@@ -242,6 +242,18 @@ watch_state(struct watch *w, const char *state, const char *why)
 }
 
 void
+watch_letters(struct watch *w, const struct dead_file *letters)
+{
+    if (w->redis) watch_redis_letters(w->redis, letters);
+}
+
+void
+watch_letter(struct watch *w, const struct dead_letter *letter)
+{
+    if (w->redis) watch_redis_letter(w->redis, letter);
+}
+
+void
 watch_end(struct watch *w, int exit_status, const char *text, const char *extra)
 {
     struct co_json json;

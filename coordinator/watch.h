@@ -31,6 +31,12 @@ void watch_engine_gone(struct watch *w);
 void watch_tick(struct watch *w, int64_t now_us);
 /* A change of the job's state: "running", "stopping", "complete" ... */
 void watch_state(struct watch *w, const char *state, const char *why);
+/* What stands in dead:JOB from now on; letters are borrowed until watch_free,
+ * and grow by watch_letter. */
+struct dead_file;
+struct dead_letter;
+void watch_letters(struct watch *w, const struct dead_file *letters);
+void watch_letter(struct watch *w, const struct dead_letter *letter);
 /* For poll; -1 without Redis. */
 int watch_fd(const struct watch *w);
 /* The last line: how it ended. extra is a JSON object or NULL. */

@@ -28,7 +28,8 @@ struct watch_redis {
     char self[64];          /* of this coordinator: host-pid */
     char host[40];
     char events_max[TEXT_BYTES];
-    int64_t told_ms;   /* wall clock: when this was made */
+    int64_t told_ms;                 /* wall clock: when this was made */
+    const struct dead_file *letters; /* borrowed; NULL: not known yet */
     int64_t series_us; /* when the next line of the series is due */
     /* The command under construction. */
     const char *argv[ARGS_MAX];
@@ -281,11 +282,55 @@ watch_redis_event(struct watch_redis *r, const char *from, const char *to,
     finish(r);
 }
 
+/* ---- dead letters ---- */
+
+void
+watch_redis_letter(struct watch_redis *r, const struct dead_letter *letter)
+{
+    char max[TEXT_BYTES];
+    char task[CO_HEX16_SIZE];
+
+    (void)snprintf(max, sizeof max, "%d", (int)WATCH_LETTERS_MAX);
+    begin(r, "XADD", CO_KEY_DEAD, r->id);
+    add(r, "MAXLEN");
+    add(r, "~");
+    add(r, max);
+    add(r, "*");
+    put(r, "task", co_hex16(letter->task, task));
+    put_u64(r, "row", letter->row);
+    put_u64(r, "time_ms", (uint64_t)letter->dead_ms);
+    put(r, "letter", letter->line);
+    finish(r);
+}
+
+static void
+write_letters(struct watch_redis *r)
+{
+    const struct dead_file *f = r->letters;
+    size_t from = 0;
+
+    if (!f || !f->n) return;
+    if (f->n > WATCH_LETTERS_MAX) from = f->n - WATCH_LETTERS_MAX;
+    begin(r, "DEL", CO_KEY_DEAD, r->id);
+    finish(r);
+    for (size_t i = from; i < f->n; i++) {
+        watch_redis_letter(r, &f->v[i]);
+    }
+}
+
+void
+watch_redis_letters(struct watch_redis *r, const struct dead_file *letters)
+{
+    r->letters = letters;
+    write_letters(r);
+}
+
 /* ---- the actor ---- */
 
 static void
-on_up(const struct co_redis_item *item)
+on_up(struct watch_redis *r, const struct co_redis_item *item)
 {
+    write_letters(r); /* it may be another one, or empty */
     co_log(CO_LOG_INFO, "redis.up", "version=%s changed=%d", item->version,
            item->run_id_changed);
 }
@@ -296,7 +341,7 @@ watch_redis_poll(struct watch_redis *r)
     struct co_redis_item *item;
 
     while ((item = co_redis_poll(r->redis))) {
-        if (item->kind == CO_REDIS_UP) on_up(item);
+        if (item->kind == CO_REDIS_UP) on_up(r, item);
         if (item->kind == CO_REDIS_DOWN) {
             co_log(CO_LOG_WARN, "redis.down", "why=%s",
                    co_log_quote(item->why).text);

@@ -4,8 +4,11 @@
  * counted there and written again a quarter of a second later. */
 #pragma once
 #include "coordinator/watch.h"
+#include "job/dead_file.h"
 
 struct watch_redis; /* opaque */
+
+enum { WATCH_LETTERS_MAX = 500 }; /* 8 KiB each at most: 4 MiB a job */
 
 /* What a progress report says. */
 struct watch_numbers {
@@ -32,6 +35,14 @@ void watch_redis_job(struct watch_redis *r, const struct watch_numbers *n,
                      const struct engine_counters *counters);
 void watch_redis_event(struct watch_redis *r, const char *from, const char *to,
                        const char *why);
+
+/* dead:ID holds the newest letters of the file, at most
+ * WATCH_LETTERS_MAX: written anew now and whenever Redis comes back. Borrowed
+ * until the end. */
+void watch_redis_letters(struct watch_redis *r,
+                         const struct dead_file *letters);
+void watch_redis_letter(struct watch_redis *r,
+                        const struct dead_letter *letter);
 
 /* The highest owner number that Redis knows for the job; 0 when it knows none
  * or does not answer within a second. Blocks: for the start only. */

@@ -18,8 +18,16 @@ enum service_step {
     SERVICE_NO_RECIPE /* the recipe cannot be used here */
 };
 
+/* Candidates that a test wants to go wrong, always: what a guilty row is. */
+enum { ROW_TRAPS_MAX = 16 };
+struct row_traps {
+    uint64_t crash[ROW_TRAPS_MAX], fail[ROW_TRAPS_MAX];
+    uint32_t n_crash, n_fail;
+};
+
 /* What services share. */
 struct service_env {
+    struct row_traps traps;
     struct recipes *recipes; /* NULL: no population model on this machine */
     uint64_t fingerprint;
 };

@@ -119,6 +119,20 @@ static const struct co_option table[] = {
      .placeholder = "ID",
      .help = "who started this process (a supervisor gives it)",
      .no_env = true},
+    {.name = "crash-rows",
+     .type = CO_OPTION_LIST,
+     .offset = FIELD(crash_rows),
+     .max = ROW_TRAPS_MAX,
+     .placeholder = "ROW",
+     .help = "for tests: die when this candidate is to be made",
+     .no_env = true},
+    {.name = "fail-rows",
+     .type = CO_OPTION_LIST,
+     .offset = FIELD(fail_rows),
+     .max = ROW_TRAPS_MAX,
+     .placeholder = "ROW",
+     .help = "for tests: fail when this candidate is to be made",
+     .no_env = true},
     {.name = "lifeline",
      .type = CO_OPTION_U64,
      .offset = FIELD(lifeline),
@@ -155,6 +169,35 @@ worker_config_load(int argc, char *const *argv, struct worker_config *config,
                    struct co_options **ret_options, struct co_diag *diag)
 {
     return co_options_parse(&spec, argc, argv, config, ret_options, diag);
+}
+
+static enum co_err
+read_rows(const struct co_option_list *list, const char *option, uint64_t *rows,
+          uint32_t *ret_n, struct co_diag *diag)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        char *end;
+
+        rows[i] = strtoull(list->items[i], &end, 10);
+        if (*end || end == list->items[i]) {
+            return co_fail(diag, CO_USAGE, "--%s %s: a row's index is needed",
+                           option, list->items[i]);
+        }
+    }
+    *ret_n = (uint32_t)list->count;
+    return CO_OK;
+}
+
+enum co_err
+worker_config_traps(const struct worker_config *config,
+                    struct row_traps *ret_traps, struct co_diag *diag)
+{
+    enum co_err err = read_rows(&config->crash_rows, "crash-rows",
+                                ret_traps->crash, &ret_traps->n_crash, diag);
+
+    return err ? err
+               : read_rows(&config->fail_rows, "fail-rows", ret_traps->fail,
+                           &ret_traps->n_fail, diag);
 }
 
 static uint32_t

@@ -1,6 +1,7 @@
 /* worker_config.h - the options of cohort-worker, from one table. Read once. */
 #pragma once
 #include "common/options.h"
+#include "worker/service.h"
 
 enum { WORKER_PROCESSES_MAX = 1024, WORKER_SLOTS_MAX = 1024 };
 
@@ -8,6 +9,7 @@ struct worker_config {
     struct co_option_list brokers;  /* endpoints */
     struct co_option_list services; /* empty: all that can be served */
     struct co_option_list tags;
+    struct co_option_list crash_rows, fail_rows; /* for tests */
     const char *redis; /* URL, NULL: no heartbeat there */
     bool redis_insecure;
     const char *ns;    /* of the Redis keys */
@@ -33,6 +35,10 @@ co_must_use enum co_err worker_config_load(int argc, char *const *argv,
                                            struct worker_config *config,
                                            struct co_options **ret_options,
                                            struct co_diag *diag);
+/* CO_USAGE: not a number. */
+co_must_use enum co_err worker_config_traps(const struct worker_config *config,
+                                            struct row_traps *ret_traps,
+                                            struct co_diag *diag);
 /* What the parser cannot check; sets processes_min and _max. CO_USAGE without a
  * broker, or with numbers of processes that make no sense. */
 co_must_use enum co_err worker_config_check(struct worker_config *config,

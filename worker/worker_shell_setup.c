@@ -240,7 +240,9 @@ worker_shell_setup(struct worker_shell *s, struct co_diag *diag)
         err = spill_open(s->config->spill, s->config->spill_bytes, &s->spill,
                          diag);
     }
-    s->env = (struct service_env){s->recipes, s->fingerprint};
+    s->env = (struct service_env){.recipes = s->recipes,
+                                  .fingerprint = s->fingerprint};
+    if (!err) err = worker_config_traps(s->config, &s->env.traps, diag);
     if (!err) err = open_core(s, diag);
     if (!err) err = open_links(s, diag);
     if (!err) err = open_heartbeat(s, diag);

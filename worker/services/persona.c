@@ -12,6 +12,7 @@
 
 #include "proto/walk.h"
 
+#include <signal.h>
 #include <stdlib.h>
 
 enum {
@@ -110,6 +111,24 @@ begin_range(const struct persona *p, const struct range_task *t,
     return err;
 }
 
+static bool
+is_trapped(const uint64_t *rows, uint32_t n, const struct range_task *t)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        if (rows[i] >= t->start && rows[i] - t->start < t->count) return true;
+    }
+    return false;
+}
+
+/* --crash-rows kills the process as a fault in a library would: no last word,
+ * nothing given back. */
+static bool
+spring_traps(const struct row_traps *traps, const struct range_task *t)
+{
+    if (is_trapped(traps->crash, traps->n_crash, t)) (void)raise(SIGKILL);
+    return is_trapped(traps->fail, traps->n_fail, t);
+}
+
 static enum service_step
 begin(struct service_env *env, struct service_run *run, enum row_level level,
       int64_t now_us)
@@ -121,6 +140,9 @@ begin(struct service_env *env, struct service_run *run, enum row_level level,
     if (!env->recipes || !run->task.recipe_hash) return SERVICE_NO_RECIPE;
     if (!read_payload(&run->task, &range)) {
         return service_fail(run, CO_PROTOCOL, "payload is not a range");
+    }
+    if (spring_traps(&env->traps, &range)) {
+        return service_fail(run, CO_INVALID, "a row of --fail-rows is in it");
     }
     err = take_tools(run, env, &p);
     if (err == CO_NOMEM || err == CO_FULL) {

@@ -1,0 +1,29 @@
+/* letters.h - the dead letters of a job: from the engine to the folder's
+ * dead.jsonl and to dead:JOB in Redis, and the wishes of people back to the
+ * engine. A letter that cannot be written now is told of in the log and
+ * stands in the journal: the next start writes it. One thread. */
+#pragma once
+#include "coordinator/engine.h"
+#include "coordinator/watch.h"
+#include "job/dead_file.h"
+
+struct letters {
+    struct dead_file file;
+    struct watch *watch; /* borrowed */
+    uint64_t unwritten;  /* letters that the disk did not take */
+};
+
+/* Opens those of a folder and puts them into Redis. */
+co_must_use enum co_err letters_open(const char *dir, struct watch *watch,
+                                     struct letters *ret_letters,
+                                     struct co_diag *diag);
+void letters_close(struct letters *l);
+/* engine_options.dead and .revived; ctx is the letters. */
+void letters_on_dead(void *ctx, const uint8_t *letter, size_t len);
+void letters_on_revived(void *ctx, uint64_t task);
+/* Hands what people want drawn again to the engine, once, at the start. */
+void letters_revive(struct letters *l, struct engine *e);
+/* Once a turn: what was written becomes durable. */
+void letters_sync(struct letters *l);
+/* Whether somebody wants a task of this folder drawn again. Reads the file. */
+bool letters_wanted(const char *dir);
