@@ -469,6 +469,7 @@ serve(struct dispatch *d, struct lane *lane, uint32_t at_flow, int64_t now_ms,
     if (flow->alone) d->workers[to.line->worker]->reserved_for = NONE;
     d->count.tasks_out += t.n;
     d->count.messages_out++;
+    lane->moved_ms = now_ms;
     lane_age(lane, flow->band, (int64_t)(cost * t.n));
     flow->deficit -= (int64_t)(cost * t.n);
     if (!flow->queued) {

@@ -358,11 +358,22 @@ dispatch_run(struct dispatch *d, int64_t now_ms, struct outbox *out)
     credit_run(d, now_ms, out);
 }
 
+/* A lane without waiting tasks is not stalled. */
+static void
+lanes_tick(struct dispatch *d, int64_t now_ms)
+{
+    for (uint32_t i = 0; i < d->lane_count; i++) {
+        if (!d->lanes[i]->queued) d->lanes[i]->moved_ms = now_ms;
+    }
+}
+
 void
 dispatch_tick(struct dispatch *d, int64_t now_ms, struct outbox *out)
 {
     peers_tick(d, now_ms, out);
     jobs_tick(d, now_ms, out);
+    route_tick(d, now_ms, out);
+    lanes_tick(d, now_ms);
     d->next_tick = now_ms + DISPATCH_TICK_MS;
 }
 
@@ -400,12 +411,14 @@ dispatch_service_at(const struct dispatch *d, uint32_t i, int64_t now_ms,
 
     if (i + 1 >= d->lane_count) return false; /* lane 0 is nobody's */
     lane = d->lanes[i + 1];
-    s = (struct dispatch_service){.service = lane->service,
-                                  .provider = lane->provider,
-                                  .queued = lane->queued,
-                                  .in_flight = lane->in_flight,
-                                  .tasks_in = lane->tasks_in,
-                                  .results = lane->results};
+    s = (struct dispatch_service){
+        .service = lane->service,
+        .provider = lane->provider,
+        .queued = lane->queued,
+        .in_flight = lane->in_flight,
+        .tasks_in = lane->tasks_in,
+        .results = lane->results,
+        .stalled_ms = lane->queued ? now_ms - lane->moved_ms : 0};
     for (uint32_t k = 0; k < lane->line_count; k++) {
         const struct line *line = lane->lines[k];
 

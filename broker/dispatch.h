@@ -70,6 +70,7 @@ struct dispatch_limits dispatch_limits_default(void);
     X(replaced, "queued tasks replaced by a higher attempt")                   \
     X(superseded, "running tasks replaced by a higher attempt")                \
     X(cancelled_queued, "queued tasks cancelled")                              \
+    X(waited_out, "queued tasks given back: no worker in their time")          \
     X(cancelled_running, "running tasks whose worker was told to stop")        \
     X(cancel_unknown, "CANCELs for tasks that are not here")                   \
     X(lost_worker_dead, "tasks lost because their worker died")                \
@@ -132,6 +133,7 @@ struct dispatch_service {
     uint64_t capacity;          /* what workers would hold: free + in_flight */
     uint64_t tasks_in, results; /* since start */
     int64_t oldest_ms;          /* how long the oldest queued task has waited */
+    int64_t stalled_ms;         /* since a task was sent, while some wait */
     uint32_t workers;
 };
 

@@ -198,6 +198,7 @@ publish_tasks(struct dispatch *d, struct job *job, uint64_t peer,
         .shape = {t->recipe, t->fingerprint, t->run_ms, t->total_ms,
                   t->stall_ms, t->cost},
         .since_ms = now_ms,
+        .wait_ms = t->wait_ms,
         .first = NONE,
         .flow = at_flow,
         .next = NONE,
@@ -205,6 +206,7 @@ publish_tasks(struct dispatch *d, struct job *job, uint64_t peer,
         .extra = t->trace.len || t->idempotency.len,
     };
     d->queued_bytes += head.len + body.len;
+    if (t->wait_ms) d->waits_limited = true;
     job->used += t->tasks.n;
     job->active_ms = now_ms;
     have = chain_tasks(d, job, at_batch, lane, t, out);

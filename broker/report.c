@@ -211,6 +211,7 @@ report_broker(struct report *r, const struct dispatch *d, int64_t now_ms)
     X("in_flight", (s)->in_flight)                                             \
     X("capacity", (s)->capacity)                                               \
     X("oldest_ms", (uint64_t)(s)->oldest_ms)                                   \
+    X("stalled_ms", (uint64_t)(s)->stalled_ms)                                 \
     X("workers", (uint64_t)(s)->workers)                                       \
     X("tasks_in", (s)->tasks_in)                                               \
     X("results", (s)->results)                                                 \

@@ -3,6 +3,8 @@
  * remembered: an owner that attaches is told of it, and a BEAT can be
  * compared. */
 #include "broker/route.h"
+
+#include "broker/batches.h"
 #include "common/bug.h"
 
 #include "broker/jobs.h"
@@ -372,13 +374,13 @@ drop:
 
 static void
 send_returned(const struct dispatch *d, uint64_t owner, uint64_t job,
-              uint32_t n, struct outbox *out)
+              uint32_t n, enum return_reason reason, struct outbox *out)
 {
     struct msg m = {.type = MSG_returned,
                     .returned = {.job = job,
                                  .tasks = {d->words[0], n},
                                  .attempts = {d->halves[0], n},
-                                 .reason = RETURN_CANCELLED}};
+                                 .reason = reason}};
 
     if (n) push(out, SIDE_FRONT, owner, &m);
 }
@@ -434,7 +436,62 @@ route_cancel(struct dispatch *d, struct owner *o, const struct msg *m,
         }
     }
     send_cancels(d, worker, job, running, out);
-    send_returned(d, o->handle, job->id, returned, out);
+    send_returned(d, o->handle, job->id, returned, RETURN_CANCELLED, out);
+}
+
+/* ---- waiting too long ---------------------------------------------------- */
+
+/* Gives the queued tasks of a batch back to their owner, if it is there: one
+ * that is away attaches again, and learns what waits here. */
+static bool
+give_back_batch(struct dispatch *d, const struct batch *batch,
+                struct outbox *out)
+{
+    const struct job *job = &d->jobs[d->flows[batch->flow].job];
+    uint32_t n = 0;
+    uint64_t owner;
+
+    if (!jobs_owner_handle(d, job, &owner)) return false;
+    for (uint32_t at = batch->first; at != NONE && n < BATCH_MAX;
+         at = d->entries[at].next) {
+        if (d->entries[at].state != TASK_QUEUED) continue;
+        d->ids[n] = at;
+        d->words[0][n] = d->entries[at].task;
+        d->halves[0][n++] = d->entries[at].attempt;
+    }
+    send_returned(d, owner, job->id, n, RETURN_LIMIT, out);
+    d->count.waited_out += n;
+    for (uint32_t i = 0; i < n; i++) {
+        tasks_drop_queued(d, d->ids[i], TEV_CANCEL); /* may end the batch */
+    }
+    return n > 0;
+}
+
+/* The oldest batch stands at the head of its flow. */
+static bool
+head_waited_out(const struct dispatch *d, const struct flow *flow,
+                int64_t now_ms)
+{
+    const struct batch *head;
+
+    if (!flow->used || !flow->queued || flow->head == NONE) return false;
+    head = &d->batches[flow->head];
+    return head->n && head->wait_ms && now_ms - head->since_ms >= head->wait_ms;
+}
+
+void
+route_tick(struct dispatch *d, int64_t now_ms, struct outbox *out)
+{
+    for (uint32_t i = 0; d->waits_limited && i < d->flow_cap; i++) {
+        struct flow *flow = &d->flows[i];
+
+        while (head_waited_out(d, flow, now_ms)) {
+            if (!give_back_batch(d, &d->batches[flow->head], out)) break;
+            while (flow->used && flow->queued && !d->batches[flow->head].n) {
+                batches_pop(d, flow);
+            }
+        }
+    }
 }
 
 /* ---- assets -------------------------------------------------------------- */

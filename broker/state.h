@@ -75,6 +75,7 @@ struct batch {
     struct co_bytes head, body;
     struct shape shape;
     int64_t since_ms;    /* when it came */
+    uint32_t wait_ms;    /* its tasks go back after so long; 0: never */
     uint32_t first;      /* chain of entries, in payload order */
     uint32_t n;          /* of them QUEUED */
     uint32_t dropped;    /* of them DROPPED */
@@ -205,6 +206,7 @@ struct lane {
     uint32_t turn;             /* where the search for a worker starts */
     uint32_t queued, in_flight;
     uint64_t tasks_in, results;
+    int64_t moved_ms; /* last time that it sent a task or had none waiting */
 };
 
 struct event {
@@ -240,6 +242,7 @@ struct dispatch {
     uint32_t flow_cap;
     uint64_t queued_bytes;
     uint32_t queued, in_flight;
+    bool waits_limited; /* a batch with wait_ms came once */
 
     char tags[TAGS_MAX][NAME_BYTES_MAX + 1];
     uint32_t tag_count;

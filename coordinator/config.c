@@ -9,6 +9,9 @@
 #error "COHORT_VERSION is defined by coordinator/CMakeLists.txt"
 #endif
 
+/* Four weeks: milliseconds that fit the wire, with room to spare. */
+#define TASK_CLOCK_MAX_MS (28ull * 24 * 3600 * 1000)
+
 #define FIELD(name) offsetof(struct coordinator_config, name)
 
 static const char *const log_levels[] = {"error", "warn", "info", "debug",
@@ -97,6 +100,32 @@ static const struct co_option run_table[] = {
      .min = 64ull * 1024,
      .max = 1 << 30,
      .help = "bytes of a journal segment; smaller ones are deleted sooner"},
+    {.name = "task-wait",
+     .type = CO_OPTION_DURATION,
+     .offset = FIELD(task_wait_ms),
+     .def = "0s",
+     .max = TASK_CLOCK_MAX_MS,
+     .help = "a task waits at most so long in a broker for a worker, then "
+             "another broker gets it; 0: no limit"},
+    {.name = "task-run",
+     .type = CO_OPTION_DURATION,
+     .offset = FIELD(task_run_ms),
+     .def = "0s",
+     .max = TASK_CLOCK_MAX_MS,
+     .help = "an attempt that runs longer has failed; 0: no limit"},
+    {.name = "task-total",
+     .type = CO_OPTION_DURATION,
+     .offset = FIELD(task_total_ms),
+     .def = "0s",
+     .max = TASK_CLOCK_MAX_MS,
+     .help = "the same for waiting and running together; 0: no limit"},
+    {.name = "task-stall",
+     .type = CO_OPTION_DURATION,
+     .offset = FIELD(task_stall_ms),
+     .def = "10m",
+     .max = TASK_CLOCK_MAX_MS,
+     .help = "an attempt that makes no progress for so long has failed; "
+             "0: no limit"},
     COMMON_OPTIONS,
 };
 

@@ -19,6 +19,7 @@ struct coordinator_config {
     uint64_t job_id;         /* of a new job; 0: random */
 
     uint64_t segment_bytes; /* of the journal */
+    uint64_t task_wait_ms, task_run_ms, task_total_ms, task_stall_ms;
 
     /* serve */
     const char *listen;

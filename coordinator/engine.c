@@ -11,6 +11,8 @@
 enum {
     ADRIFT_FREE_US = 2000000,
     ADRIFT_PAID_US = 60000000,
+    COMPARE_AFTER_US = 30000000,
+    COMPARE_HOLD_US = 5000000, /* a broker that does not answer is gone then */
     FULL_HOLD_US = 50000, /* a broker that said FULL gets nothing so long */
 };
 
@@ -135,6 +137,7 @@ republish_doubtful(struct engine *e, unsigned link, int64_t now_us)
             (task->epoch == l->epoch || CO_BUG(doubtful_not_republished))) {
             continue;
         }
+        if (l->comparing) e->n.reconciled++;
         engine_again(e, i, now_us, now_us);
     }
 }
@@ -179,6 +182,11 @@ adopt(struct engine *e, unsigned link, uint64_t id, uint32_t attempt)
     }
     /* An older attempt proves nothing about the one in force. */
     if (attempt < task->attempt) return true;
+    if (task->state == TASK_OUT && task->link == link) { /* as believed */
+        task->attempt = (uint16_t)co_min_u64(attempt, UINT16_MAX);
+        task->epoch = e->links[link].epoch;
+        return true;
+    }
     engine_guilt_found(e, i);
     task->attempt = (uint16_t)co_min_u64(attempt, UINT16_MAX);
     engine_put_out(e, i, link);
@@ -244,7 +252,31 @@ engine_on_attached(struct engine *e, unsigned link,
         e->kind->paid && attached->settle_ms && (e->options.resumed || l->out);
     l->settle_us =
         l->settling ? now_us + (int64_t)attached->settle_ms * 1000 : INT64_MAX;
+    l->news_us = now_us;
+    if (l->comparing) l->hold_us = 0;
     if (!l->settling) republish_doubtful(e, link, now_us);
+    l->comparing = false;
+}
+
+/* Messages keep their order on a link: what the broker names, and what comes
+ * before that, is all there is. Only tasks that nobody spoke of for a while
+ * are worth it; long ones cost an INVENTORY every half minute. */
+unsigned
+engine_next_compare(struct engine *e, int64_t now_us)
+{
+    for (unsigned link = 0; link < ENGINE_LINKS_MAX; link++) {
+        struct link *l = &e->links[link];
+
+        if (!l->attached || l->settling || !l->out) continue;
+        if (now_us - l->news_us < COMPARE_AFTER_US) continue;
+        l->news_us = now_us;
+        l->comparing = true;
+        l->epoch++;
+        l->hold_us = now_us + COMPARE_HOLD_US;
+        e->n.compared++;
+        return link;
+    }
+    return ENGINE_LINKS_MAX;
 }
 
 void
@@ -284,6 +316,7 @@ engine_on_link_down(struct engine *e, unsigned link, int64_t now_us)
     l->settle_us = INT64_MAX;
     l->granted = l->returned = l->published = 0;
     l->hold_us = 0;
+    l->comparing = false;
     l->epoch++;
     set_adrift(e, link, now_us);
 }
@@ -507,6 +540,7 @@ engine_status(const struct engine *e, struct engine_status *ret_status)
         .waiting = t->count[TASK_WAITING],
         .taken = t->count[TASK_TAKEN] + t->count[TASK_DYING],
         .pending = (uint32_t)(e->made - e->done),
+        .stalled_us = e->stalled_us,
         .next_retry_us = first == TASK_NONE ? INT64_MAX : t->v[first].due_us,
     };
     for (unsigned i = 0; i < ENGINE_LINKS_MAX; i++) {

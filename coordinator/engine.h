@@ -37,7 +37,8 @@ struct engine_options {
                            * set it are refused when theirs differs */
     uint32_t batch;       /* tasks a message, 1..BATCH_MAX; 0 = 64 */
     uint32_t window;      /* tasks out at most, 1..ENGINE_LIVE_MAX; 0 = 16384 */
-    uint32_t run_ms, total_ms, stall_ms, cost; /* stand in TASKS; 0 = unset */
+    /* stand in TASKS; 0 = unset */
+    uint32_t wait_ms, run_ms, total_ms, stall_ms, cost;
     int64_t wall_ms; /* time of day at microsecond 0, for letters */
     /* A task is given up, and that is committed; also in a replay. One JSON
      * object (engine_case.c), borrowed. NULL: nobody wants to know. */
@@ -86,6 +87,8 @@ struct engine_options {
     X(dead, "tasks given up")                                                  \
     X(unwanted, "tasks withdrawn as no longer needed")                         \
     X(cancelled, "tasks named in CANCEL")                                      \
+    X(compared, "times that tasks unheard of were compared with a broker")     \
+    X(reconciled, "tasks that a broker turned out not to have, sent again")    \
     X(adopted, "tasks taken over from a broker's inventory")                   \
     X(not_adopted, "tasks in an inventory that are not needed")                \
     X(acks, "result batches acknowledged")                                     \
@@ -134,6 +137,8 @@ struct engine_status {
     uint32_t pending;      /* result messages not yet acknowledged */
     uint64_t credit;       /* grants not used, all links */
     int64_t next_retry_us; /* of the first waiting task; INT64_MAX: none */
+    int64_t stalled_us;    /* since a task went out or a result came in, while
+                            * there is work; 0: it moves */
 };
 
 /* Something the journal must keep. Record it as RESULTS: head, then body. */
@@ -245,6 +250,10 @@ void engine_on_committed(struct engine *e, uint64_t cookie, uint64_t segment,
 void engine_tick(struct engine *e, int64_t now_us);
 /* Pushes ACK, CANCEL and TASKS into the outbox, as far as credit goes. */
 void engine_publish(struct engine *e, int64_t now_us);
+/* A link whose tasks have not been heard of for 30 s, and that is to be
+ * attached again so that its INVENTORY says what became of them; nothing is
+ * published there meanwhile. ENGINE_LINKS_MAX: none. */
+unsigned engine_next_compare(struct engine *e, int64_t now_us);
 /* When engine_tick() or engine_publish() has something to do without an
  * event; INT64_MAX: never. */
 int64_t engine_due_us(const struct engine *e);

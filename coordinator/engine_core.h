@@ -23,6 +23,8 @@ struct link {
     uint64_t granted, returned, published; /* since WELCOME */
     int64_t settle_us;                     /* INT64_MAX: not settling */
     int64_t adrift_us; /* when its tasks go elsewhere; INT64_MAX: never */
+    int64_t news_us;   /* last word about its tasks, or comparison */
+    bool comparing;    /* an INVENTORY was asked for */
     int64_t hold_us;   /* publish nothing before: it said FULL */
 };
 
@@ -73,6 +75,9 @@ struct engine {
     struct witness witnesses[WITNESSES]; /* a ring */
     unsigned witness_at;
     unsigned alone_link; /* where suspects are out */
+    uint64_t moves;      /* messages out and in that count as moving */
+    int64_t moved_us;    /* last time that there were any, or no work */
+    int64_t stalled_us;  /* since then */
     int64_t kind_due_us; /* RATE: when the kind has more */
     enum engine_why why;
     enum kind_next next;

@@ -46,6 +46,7 @@ send_batch(struct engine *e, struct batch *b)
     m.tasks.lens = (struct msg_u32s){b->lens, b->same_len ? 1 : b->n};
     m.tasks.recipe = o->recipe;
     m.tasks.fingerprint = o->fingerprint;
+    m.tasks.wait_ms = o->wait_ms;
     m.tasks.run_ms = o->run_ms;
     m.tasks.total_ms = o->total_ms;
     m.tasks.stall_ms = o->stall_ms;
@@ -284,6 +285,34 @@ refine_why(struct engine *e)
     }
 }
 
+/* Is there work that somebody could take, or has taken? Tasks that wait for
+ * their time are none; what a kind would give out is not known before it is
+ * asked, so a job counts when nothing of it is anywhere. */
+static bool
+has_work(const struct engine *e)
+{
+    const struct tasks *t = &e->tasks;
+
+    if (e->stale || e->kind->done(e->state) != KIND_RUNNING) return false;
+    if (t->ready[false].count || t->ready[true].count) return true;
+    if (t->count[TASK_OUT]) return true;
+    return !t->count[TASK_WAITING] && e->done == e->made &&
+           e->why != ENGINE_WHY_KIND;
+}
+
+/* A job moves when tasks go out or results come in. */
+static void
+measure_stall(struct engine *e, int64_t now_us)
+{
+    uint64_t moves = e->n.published + e->n.messages_in;
+
+    if (moves != e->moves || !has_work(e) || !e->moved_us) {
+        e->moved_us = now_us;
+    }
+    e->moves = moves;
+    e->stalled_us = now_us - e->moved_us;
+}
+
 void
 engine_publish(struct engine *e, int64_t now_us)
 {
@@ -298,4 +327,5 @@ engine_publish(struct engine *e, int64_t now_us)
     publish_alone(e, &b, now_us);
     publish_tasks(e, &b, now_us);
     refine_why(e);
+    measure_stall(e, now_us);
 }

@@ -295,6 +295,7 @@ engine_on_results(struct engine *e, unsigned link, const struct msg_results *r,
     err = check_message(e, link, r, body.len);
     if (err) return err;
     engine_guilt_heard(e, r->worker);
+    e->links[link].news_us = now_us;
     judge_all(e, r, body.data, &j, now_us);
     if (j.first == TASK_NONE) {
         e->n.acks_only++;

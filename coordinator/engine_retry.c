@@ -30,7 +30,8 @@ enum {
     BACKOFF_MAX_US = 10000000,
     PAID_WAIT_MS = 60000,
     RETURN_DELAY_US = 100000, /* when nothing was said and it is no drain */
-    RETURNS_FREE = 16,        /* returns before that delay grows */
+    WAITED_OUT_HOLD_US = 1000000,
+    RETURNS_FREE = 16, /* returns before that delay grows */
 };
 
 static void
@@ -219,6 +220,7 @@ engine_on_lost(struct engine *e, unsigned link, const struct msg_lost *lost,
         return;
     }
     engine_guilt_lost(e, lost, now_us);
+    e->links[link].news_us = now_us;
     for (uint32_t t = 0; t < lost->tasks.n; t++) {
         uint32_t i =
             engine_in_force(e, lost->tasks.v[t], msg_at(lost->attempts, t));
@@ -270,6 +272,10 @@ engine_on_returned(struct engine *e, unsigned link,
             continue;
         }
         e->n.returned++;
+        /* it waited too long at a broker: let another one have it */
+        if (returned->reason == RETURN_LIMIT && !returned->worker) {
+            e->links[link].hold_us = now_us + WAITED_OUT_HOLD_US;
+        }
         add16(&e->tasks.v[i].returned);
         engine_again(e, i, now_us,
                      return_due_us(&e->tasks.v[i], returned, now_us));

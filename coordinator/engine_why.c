@@ -64,6 +64,12 @@ engine_why(const struct engine *e, int64_t now_us, struct co_buf *out)
         co_buf_printf(out, "next retry in %" PRId64 " ms\n",
                       (s.next_retry_us - now_us) / 1000);
     }
+    if (s.stalled_us >= 1000000) {
+        co_buf_printf(out,
+                      "stalled: there is work, and nothing was sent or came "
+                      "back for %" PRId64 " s\n",
+                      s.stalled_us / 1000000);
+    }
     why_links(e, out);
     e->kind->why(e->state, now_us, out);
 #define X(name, text)                                                          \

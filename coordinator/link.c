@@ -68,6 +68,12 @@ link_attach(struct link *l, struct outbox *out)
     link_send(l, &m, out);
 }
 
+void
+link_compare(struct link *l, struct outbox *out)
+{
+    if (l->state == LINK_READY) link_attach(l, out);
+}
+
 static enum link_verdict
 link_on_welcome(struct link *l, const struct msg_welcome *w, struct outbox *out)
 {

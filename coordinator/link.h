@@ -52,6 +52,9 @@ enum link_verdict link_on_message(struct link *l, const struct msg *m,
                                   int64_t now_ms, struct outbox *out);
 /* Greets, beats and notices silence. True when the link just went down. */
 bool link_tick(struct link *l, int64_t now_ms, struct outbox *out);
+/* Attaches again on a ready link: the broker answers with all that it knows of
+ * the job, then ATTACHED. */
+void link_compare(struct link *l, struct outbox *out);
 /* The job is over: tells the broker, if it is there. */
 void link_detach(struct link *l, struct outbox *out);
 /* Leaves without ending the job: the broker keeps its tasks. */

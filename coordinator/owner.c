@@ -128,6 +128,7 @@ owner_make_core(struct owner *o)
         .links = (unsigned)opt->brokers.count,
         .letters = opt->letters,
         .wall_ms = co_clock_wall_ms() - co_clock_us() / 1000,
+        .wait_ms = opt->wait_ms,
         .run_ms = opt->run_ms,
         .total_ms = opt->total_ms,
         .stall_ms = opt->stall_ms,

@@ -18,14 +18,15 @@ struct owner_options {
     uint64_t recipe;      /* stands in TASKS; 0 = none */
     uint64_t fingerprint; /* workers must have it; 0 = any */
     uint32_t priority;
-    uint32_t batch;                      /* tasks a message; 0 = default */
-    uint32_t window;                     /* tasks out at most; 0 = default */
-    uint64_t segment_bytes;              /* of the journal; 0 = default */
-    struct letters *letters;             /* borrowed; NULL: nobody reads them */
-    uint32_t run_ms, total_ms, stall_ms; /* clocks of a task; 0: unlimited */
-    struct co_option_list brokers;       /* endpoints, at least one */
-    int lifeline_fd; /* its end of file stops the job; -1: none */
-    int signal_fd;   /* SIGTERM, SIGINT stop the job; -1: none */
+    uint32_t batch;          /* tasks a message; 0 = default */
+    uint32_t window;         /* tasks out at most; 0 = default */
+    uint64_t segment_bytes;  /* of the journal; 0 = default */
+    struct letters *letters; /* borrowed; NULL: nobody reads them */
+    uint32_t wait_ms, run_ms, total_ms,
+        stall_ms;                  /* clocks of a task; 0: unlimited */
+    struct co_option_list brokers; /* endpoints, at least one */
+    int lifeline_fd;               /* its end of file stops the job; -1: none */
+    int signal_fd;                 /* SIGTERM, SIGINT stop the job; -1: none */
 };
 
 /* options and hosted are borrowed for the owner's life. */

@@ -24,6 +24,7 @@ make_engine(struct owner_core *c)
                                      .fingerprint = opt->self.fingerprint,
                                      .batch = opt->batch,
                                      .window = opt->window,
+                                     .wait_ms = opt->wait_ms,
                                      .run_ms = opt->run_ms,
                                      .total_ms = opt->total_ms,
                                      .stall_ms = opt->stall_ms,
@@ -116,6 +117,17 @@ tick_links(struct owner_core *c, int64_t now_us)
         if (link_tick(&c->links[i], now_us / 1000, &c->out)) {
             link_lost(c, i, now_us);
         }
+    }
+}
+
+/* Whether brokers still have what they were given. */
+static void
+compare_links(struct owner_core *c, int64_t now_us)
+{
+    unsigned link;
+
+    while ((link = engine_next_compare(c->engine, now_us)) < c->opt.links) {
+        link_compare(&c->links[link], &c->out);
     }
 }
 
@@ -373,6 +385,7 @@ owner_core_work(struct owner_core *c, int64_t now_us, struct co_diag *diag)
     if (err) return err;
     tick_links(c, now_us);
     engine_tick(c->engine, now_us);
+    compare_links(c, now_us);
     err = owner_journal_write(c->journal, c->engine, diag);
     if (!err && c->hosted->turn) {
         err = c->hosted->turn(c->hosted->self, c->journal, diag);

@@ -44,15 +44,16 @@ struct owner_observer {
 struct owner_core_options {
     struct link_identity self; /* texts borrowed for the core's life */
     const char *journal_dir;
-    bool fresh;                          /* nothing was journaled before */
-    uint64_t recipe;                     /* stands in TASKS; 0 = none */
-    uint32_t batch;                      /* tasks a message; 0 = default */
-    uint32_t window;                     /* tasks out at most; 0 = default */
-    uint64_t segment_bytes;              /* of the journal; 0 = default */
-    unsigned links;                      /* brokers, 1..ENGINE_LINKS_MAX */
-    struct letters *letters;             /* borrowed; NULL: nobody reads them */
-    int64_t wall_ms;                     /* time of day at microsecond 0 */
-    uint32_t run_ms, total_ms, stall_ms; /* clocks of a task; 0: unlimited */
+    bool fresh;              /* nothing was journaled before */
+    uint64_t recipe;         /* stands in TASKS; 0 = none */
+    uint32_t batch;          /* tasks a message; 0 = default */
+    uint32_t window;         /* tasks out at most; 0 = default */
+    uint64_t segment_bytes;  /* of the journal; 0 = default */
+    unsigned links;          /* brokers, 1..ENGINE_LINKS_MAX */
+    struct letters *letters; /* borrowed; NULL: nobody reads them */
+    int64_t wall_ms;         /* time of day at microsecond 0 */
+    uint32_t wait_ms, run_ms, total_ms,
+        stall_ms; /* clocks of a task; 0: unlimited */
     struct owner_observer observer;
 };
 

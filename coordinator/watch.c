@@ -9,6 +9,7 @@
 #include "coordinator/watch_redis.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -16,6 +17,7 @@
 enum {
     TICK_US = 250000,
     LINE_BYTES_MAX = 64 * 1024,
+    STALL_MS = 10000,  /* then it is told as an event */
     RATE_SAMPLES = 16, /* quarter seconds the rate is measured over */
 };
 
@@ -35,6 +37,7 @@ struct watch {
         uint64_t accepted;
     } sample[RATE_SAMPLES];
     unsigned samples; /* taken in all */
+    bool stalled;     /* and told so */
     struct co_buf line;
 };
 
@@ -185,9 +188,44 @@ watch_remaining(const struct watch *w, const struct kind_ledger *l)
     return (l->requested - known + rows - 1) / rows;
 }
 
+/* Why nothing is sent, and for how long there has been work all the same; a
+ * stall that begins or ends is an event too. */
+static const char *
+stall_why(struct watch *w, const struct engine_status *s, char *text,
+          size_t size)
+{
+    bool stalled = s->stalled_us / 1000 >= STALL_MS;
+
+    (void)snprintf(text, size, "%s", engine_why_text(s->why));
+    if (stalled && s->out) {
+        (void)snprintf(text, size,
+                       "stalled: there is work, and nothing was sent or came "
+                       "back for %lld s; %u tasks are with brokers and workers",
+                       (long long)s->stalled_us / 1000000, s->out);
+    } else if (stalled) {
+        (void)snprintf(text, size,
+                       "stalled: there is work, and nothing was sent or came "
+                       "back for %lld s: %s",
+                       (long long)s->stalled_us / 1000000,
+                       engine_why_text(s->why));
+    }
+    if (stalled != w->stalled) {
+        w->stalled = stalled;
+        co_log(stalled ? CO_LOG_WARN : CO_LOG_INFO,
+               stalled ? "job.stalled" : "job.moves_again", "why=%s",
+               co_log_quote(text).text);
+        if (w->redis) {
+            watch_redis_event(w->redis, stalled ? w->name : "stalled",
+                              stalled ? "stalled" : w->name, text);
+        }
+    }
+    return text;
+}
+
 static void
 watch_progress(struct watch *w, int64_t now_us)
 {
+    char why[200];
     struct watch_numbers numbers = {.limit =
                                         scaler_limit_name(SCALER_LIMIT_NONE),
                                     .state = w->name,
@@ -199,7 +237,8 @@ watch_progress(struct watch *w, int64_t now_us)
         struct engine_status status;
 
         engine_status(w->engine, &status);
-        numbers.why = engine_why_text(status.why);
+        numbers.stalled_ms = (uint64_t)status.stalled_us / 1000;
+        numbers.why = stall_why(w, &status, why, sizeof why);
         numbers.out = status.out;
         numbers.ready = status.ready + status.waiting;
         numbers.limit = scaler_limit_name(watch_limit(&status));
@@ -216,6 +255,7 @@ watch_progress(struct watch *w, int64_t now_us)
     co_json_put_u64(&json, "rows_per_s", numbers.rate);
     co_json_put_u64(&json, "eta_s", numbers.eta_s);
     co_json_put_u64(&json, "out", numbers.out);
+    co_json_put_u64(&json, "stalled_ms", numbers.stalled_ms);
     co_json_put_text(&json, "why", numbers.why);
     line_end(w, &json);
     if (w->redis) watch_redis_job(w->redis, &numbers, watch_counters(w));

@@ -143,6 +143,7 @@ write_job(struct watch_redis *r, const struct watch_numbers *n,
     put_u64(r, "eta_s", n->eta_s);
     put_u64(r, "tasks_out", n->out);
     put_u64(r, "tasks_ready", n->ready);
+    put_u64(r, "stalled_ms", n->stalled_ms);
     put_u64(r, "retried", c->retried);
     put_u64(r, "lost", c->lost);
     put_u64(r, "failed", c->failed);

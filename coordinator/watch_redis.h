@@ -20,6 +20,7 @@ struct watch_numbers {
     uint64_t eta_s;
     uint32_t out, ready; /* tasks with brokers and workers; to be published */
     uint32_t owner;
+    uint64_t stalled_ms;
 };
 
 co_must_use enum co_err watch_redis_new(const struct watch_options *options,

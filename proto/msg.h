@@ -34,7 +34,7 @@ enum lost_cause {
     LOST_LINK = 2,        /* could not be delivered, or vanished on the way */
     LOST_DRAIN = 3,       /* the worker left without finishing it */
     LOST_BROKER = 4,      /* the broker restarted and nobody claimed it */
-    LOST_SILENT = 5,      /* not heard of for dead_ms: dead, frozen or cut off */
+    LOST_SILENT = 5, /* not heard of for dead_ms: dead, frozen or cut off */
 };
 enum return_reason {
     RETURN_DRAIN = 1,

@@ -417,6 +417,10 @@ owner_node_check(struct sim *s, const struct node *n)
     if (!o || !o->core->replayed) return NULL;
     o->hosted.kind->ledger(o->hosted.state, &l);
     if (!kind_ledger_holds(&l)) return "the ledger does not add up";
+    /* every loss is told: what only a comparison finds was a bug */
+    if (engine_counters(o->core->engine)->reconciled) {
+        return "a broker lost a task in silence";
+    }
     if (o->turns % CHECK_EVERY) return NULL;
     (void)s;
     broken = engine_check(o->core->engine);

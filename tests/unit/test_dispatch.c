@@ -304,6 +304,54 @@ the_end_of_a_draining_worker_is_no_death(void **state)
 }
 
 static void
+a_task_of_hours_stays_with_the_worker_that_beats(void **state)
+{
+    struct world *w = *state;
+
+    given_owner(w);
+    given_worker(w, W1, 1);
+    publishes(w, 0, 1);
+    for (int second = 0; second < 3 * 3600; second++) {
+        beats(w, FRONT, BOSS, 0, 0);
+        beats(w, BACK, W1, 1, msg_held_key(JOB, 0, 1));
+        passes(w, 1000);
+        expect_none(w, FRONT, BOSS, MSG_lost);
+        forget_past(w);
+    }
+    assert_int_equal(dispatch_totals(w->d).in_flight, 1);
+    assert_int_equal(dispatch_counts(w->d)->tasks_out, 1);
+}
+
+static void
+a_task_that_waits_too_long_for_a_worker_goes_back(void **state)
+{
+    struct world *w = *state;
+    uint64_t tasks[] = {7, 8};
+    uint32_t one = 1;
+    uint32_t none = 0;
+
+    given_owner(w);
+    sends(w, FRONT, BOSS,
+          (struct msg){.type = MSG_tasks,
+                       .tasks = {.job = JOB,
+                                 .owner = OWNER,
+                                 .service = msg_text("noop"),
+                                 .tasks = {tasks, 2},
+                                 .attempts = {&one, 1},
+                                 .lens = {&none, 1},
+                                 .wait_ms = 3000}});
+    assert_int_equal(dispatch_totals(w->d).queued, 2);
+    passes(w, 2900);
+    assert_int_equal(dispatch_totals(w->d).queued, 2);
+    passes(w, 200);
+    assert_int_equal(expect(w, FRONT, BOSS, MSG_returned)->returned.reason,
+                     RETURN_LIMIT);
+    assert_int_equal(w->got.returned.tasks.n, 2);
+    assert_int_equal(dispatch_totals(w->d).queued, 0);
+    assert_int_equal(dispatch_counts(w->d)->waited_out, 2);
+}
+
+static void
 a_worker_that_leaves_with_tasks_loses_them_by_drain(void **state)
 {
     struct world *w = *state;
@@ -806,6 +854,8 @@ main(void)
         T(tasks_of_a_silent_worker_are_lost_with_cause_and_neighbours),
         T(owners_hear_of_a_dead_worker_that_comes_back_and_of_what_it_holds),
         T(the_end_of_a_draining_worker_is_no_death),
+        T(a_task_of_hours_stays_with_the_worker_that_beats),
+        T(a_task_that_waits_too_long_for_a_worker_goes_back),
         T(a_worker_that_leaves_with_tasks_loses_them_by_drain),
         T(an_unroutable_worker_may_come_back_with_what_it_holds),
         T(an_unroutable_worker_that_stays_away_is_dead_soon),

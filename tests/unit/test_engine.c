@@ -521,6 +521,96 @@ what_only_a_broken_attachment_named_is_published_again(void **state)
 }
 
 static void
+a_task_that_its_broker_lost_in_silence_is_found_and_sent_again(void **state)
+{
+    struct world *w = given_bench(2);
+
+    (void)state;
+    attach(w, 0);
+    grant(w, 0, 5);
+    publish(w);
+    assert_int_equal(w->n_held, 2);
+    w->now_us += 29000000;
+    assert_int_equal(engine_next_compare(w->e, w->now_us), ENGINE_LINKS_MAX);
+    w->now_us += 1000000;
+    assert_int_equal(engine_next_compare(w->e, w->now_us), 0);
+    assert_int_equal(engine_next_compare(w->e, w->now_us), ENGINE_LINKS_MAX);
+    inventory(w, 0, w->held[0].task); /* the other one is not named */
+    attach(w, 0);
+    w->granted[0] = 0;
+    grant(w, 0, 5);
+    publish(w);
+    assert_int_equal(w->n_held, 3);
+    assert_int_equal(w->held[2].task, w->held[1].task);
+    assert_int_equal(w->held[2].attempt, 2);
+    assert_int_equal(counters(w).reconciled, 1);
+    assert_int_equal(counters(w).compared, 1);
+    world_end(w);
+}
+
+/* Compared every half minute, and not sent again. */
+static void
+a_task_of_hours_is_published_once(void **state)
+{
+    struct world *w = given_bench(1);
+    unsigned compared = 0;
+    struct held h;
+
+    (void)state;
+    attach(w, 0);
+    grant(w, 0, 5);
+    publish(w);
+    for (int second = 0; second < 3 * 3600; second++) {
+        w->now_us += 1000000;
+        if (engine_next_compare(w->e, w->now_us) == 0) {
+            compared++;
+            inventory(w, 0, w->held[0].task);
+            attach(w, 0);
+        }
+        publish(w);
+        assert_int_equal(w->n_held, 1);
+    }
+    assert_in_range(compared, 300, 360);
+    assert_int_equal(counters(w).published, 1);
+    h = held_take(w, 0);
+    result(w, &h, true);
+    commit_all(w);
+    assert_int_equal(engine_done(w->e), KIND_DONE);
+    world_end(w);
+}
+
+static void
+a_job_that_moves_nowhere_says_so_and_for_how_long(void **state)
+{
+    struct world *w = given_bench(1);
+    struct engine_status s;
+    struct held h;
+
+    (void)state;
+    publish(w); /* no broker */
+    w->now_us += 12000000;
+    publish(w);
+    engine_status(w->e, &s);
+    assert_int_equal(s.stalled_us, 12000000);
+    attach(w, 0);
+    grant(w, 0, 5);
+    publish(w);
+    engine_status(w->e, &s);
+    assert_int_equal(s.stalled_us, 0);
+    w->now_us += 7000000; /* nobody answers */
+    publish(w);
+    engine_status(w->e, &s);
+    assert_int_equal(s.stalled_us, 7000000);
+    h = held_take(w, 0);
+    result(w, &h, true);
+    commit_all(w);
+    publish(w);
+    engine_status(w->e, &s);
+    assert_int_equal(s.stalled_us, 0);
+    world_end(w);
+}
+
+static void
 a_returned_task_waits_for_its_time_and_costs_nothing(void **state)
 {
     struct world *w = given_bench(1);
@@ -1228,6 +1318,10 @@ main(void)
             a_late_result_is_salvaged_and_the_newer_attempt_cancelled),
         cmocka_unit_test(only_the_death_of_its_worker_counts_against_a_task),
         cmocka_unit_test(one_row_that_kills_workers_is_found_and_only_it_dies),
+        cmocka_unit_test(
+            a_task_that_its_broker_lost_in_silence_is_found_and_sent_again),
+        cmocka_unit_test(a_task_of_hours_is_published_once),
+        cmocka_unit_test(a_job_that_moves_nowhere_says_so_and_for_how_long),
         cmocka_unit_test(two_lone_deaths_are_on_trial_before_the_row_dies),
         cmocka_unit_test(silent_workers_are_waited_for_a_minute),
         cmocka_unit_test(
