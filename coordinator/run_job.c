@@ -164,6 +164,7 @@ run_own(struct run *r, struct corpus *corpus, uint32_t number,
         .batch = 1, /* a range is work enough for one message */
         .segment_bytes = r->cfg.segment_bytes,
         .brokers = r->cfg.brokers,
+        .keys = &r->cfg.ring,
         .lifeline_fd = r->lifeline_fd,
         .signal_fd = r->signal_fd,
     };

@@ -1,6 +1,6 @@
 /* worker_config.h - the options of cohort-worker, from one table. Read once. */
 #pragma once
-#include "common/options.h"
+#include "proto/keyring.h"
 
 enum { WORKER_PROCESSES_MAX = 1024, WORKER_SLOTS_MAX = 1024 };
 
@@ -8,6 +8,7 @@ struct worker_config {
     struct co_option_list brokers;  /* endpoints */
     struct co_option_list services; /* empty: all that can be served */
     struct co_option_list tags;
+    struct keyring_options keys;
     const char *redis; /* URL, NULL: no heartbeat there */
     bool redis_insecure;
     const char *ns;    /* of the Redis keys */
@@ -34,11 +35,16 @@ co_must_use enum co_err worker_config_load(int argc, char *const *argv,
                                            struct co_options **ret_options,
                                            struct co_diag *diag);
 /* What the parser cannot check; sets processes_min and _max. CO_USAGE without a
- * broker, or with numbers of processes that make no sense. */
+ * broker, with numbers of processes that make no sense, with an endpoint that
+ * must not be used, or with keys that cannot be. */
 co_must_use enum co_err worker_config_check(struct worker_config *config,
                                             struct co_diag *diag);
 /* Whether the number of processes follows the scaler (MIN < MAX). */
 bool worker_config_elastic(const struct worker_config *config);
+/* The keys that the options name. */
+co_must_use enum co_err worker_config_keys(const struct worker_config *config,
+                                           struct keyring *ret_ring,
+                                           struct co_diag *diag);
 /* The descriptor that tells when the starter is gone: --lifeline, else the
  * one of the environment (common/lifeline.h), else -1. Call once. */
 int worker_config_lifeline(const struct worker_config *config);
