@@ -16,11 +16,14 @@ static const struct co_option table[] = {
     {.name = "front", .type = CO_OPTION_STRING, .offset = FIELD(front),
      .def = "tcp://127.0.0.1:5570", .min = 1, .max = 255,
      .placeholder = "ENDPOINT",
-     .help = "where coordinators connect: ipc://PATH, tcp://127.0.0.1:PORT"},
+     .help = "where coordinators connect: ipc://PATH, tcp://127.0.0.1:PORT, "
+             "with --key tcp://ADDRESS:PORT"},
     {.name = "back", .type = CO_OPTION_STRING, .offset = FIELD(back),
      .def = "tcp://127.0.0.1:5571", .min = 1, .max = 255,
      .placeholder = "ENDPOINT",
      .help = "where workers connect; PORT may be *"},
+    KEYRING_KEY_OPTION,
+    KEYRING_ALLOW_OPTION,
     {.name = "name", .type = CO_OPTION_STRING, .offset = FIELD(name),
      .min = 1, .max = NAME_BYTES_MAX, .placeholder = "NAME",
      .help = "name for people (default: host-pid)", .no_env = true},
@@ -57,7 +60,8 @@ static const struct co_option table[] = {
      .help = "most credit to the owners of a service, together"},
     {.name = "part-max", .type = CO_OPTION_SIZE, .offset = FIELD(part_max),
      .def = "8MiB", .min = PART_MAX_LEAST,
-     .help = "send larger messages as PARTs (links beyond this host: 256KiB)"},
+     .help = "send larger messages as PARTs; at most 256KiB when an endpoint "
+             "is beyond this host"},
     {.name = "beat", .type = CO_OPTION_DURATION, .offset = FIELD(beat_ms),
      .def = "1s", .min = 50, .max = 60000, .help = "time between beats"},
     {.name = "dead", .type = CO_OPTION_DURATION, .offset = FIELD(dead_ms),
@@ -88,6 +92,23 @@ static const struct co_options_spec spec = {
     .count = co_countof(table),
 };
 
+/* Nothing is bound beyond this host without keys, and no keys are of use
+ * without a list of who may come. */
+static enum co_err
+check_links(const struct broker_config *config, struct co_diag *diag)
+{
+    const char *const endpoints[] = {config->front, config->back};
+    bool keys = keyring_wanted(&config->keys);
+
+    for (size_t i = 0; i < co_countof(endpoints); i++) {
+        if (sock_allowed(endpoints[i], keys, diag)) return CO_USAGE;
+    }
+    if (!keys || config->keys.allow) return CO_OK;
+    return co_fail(diag, CO_USAGE,
+                   "--key needs --allow DIR, the folder of public keys "
+                   "(*.pub) that may connect");
+}
+
 enum co_err
 config_load(int argc, char *const *argv, struct broker_config *config,
             struct co_options **ret_options, struct co_diag *diag)
@@ -108,7 +129,18 @@ config_load(int argc, char *const *argv, struct broker_config *config,
                        "times as long",
                        (unsigned long long)config->beat_ms);
     }
-    return CO_OK;
+    /* What only asks for its options runs nowhere yet. */
+    if (co_options_answer_text(*ret_options)) return CO_OK;
+    return check_links(config, diag);
+}
+
+uint32_t
+config_part_max(const struct broker_config *config)
+{
+    bool local = sock_is_local(config->front) && sock_is_local(config->back);
+    uint64_t most = local ? UINT32_MAX : PART_BYTES_MAX;
+
+    return (uint32_t)co_min_u64(config->part_max, most);
 }
 
 struct dispatch_limits
@@ -122,7 +154,7 @@ config_limits(const struct broker_config *config)
     limits.queued_bytes_max = config->queued_bytes_max;
     limits.window_min = (uint32_t)config->window_min;
     limits.window_max = (uint32_t)config->window_max;
-    limits.part_max = (uint32_t)co_min_u64(config->part_max, UINT32_MAX);
+    limits.part_max = config_part_max(config);
     limits.beat_ms = (uint32_t)config->beat_ms;
     limits.dead_ms = (uint32_t)config->dead_ms;
     limits.away_ms = (uint32_t)config->away_ms;

@@ -302,6 +302,49 @@ from_worker(struct dispatch *d, struct worker *w, const struct msg *m,
 }
 
 void
+dispatch_on_message_of(struct dispatch *d, uint64_t key, enum side side,
+                       uint64_t peer, const struct msg *m, struct co_bytes head,
+                       struct co_bytes body, int64_t now_ms, struct outbox *out)
+{
+    d->speaker = key;
+    dispatch_on_message(d, side, peer, m, head, body, now_ms, out);
+    d->speaker = 0;
+}
+
+void
+dispatch_on_life(struct dispatch *d, enum side side, uint64_t peer,
+                 int64_t now_ms)
+{
+    struct worker *w = side == SIDE_BACK ? peers_worker(d, peer) : NULL;
+    struct owner *o = side == SIDE_FRONT ? peers_owner(d, peer) : NULL;
+
+    if (w && w->state != WORKER_AWAY) w->last_ms = now_ms;
+    if (o) o->last_ms = now_ms;
+}
+
+void
+dispatch_drop_keys(struct dispatch *d,
+                   bool (*allowed)(const void *ctx, enum side side,
+                                   uint64_t key),
+                   const void *ctx, int64_t now_ms, struct outbox *out)
+{
+    for (uint32_t i = 0; i < d->owner_cap; i++) {
+        struct owner *o = &d->owners[i];
+
+        if (!o->used || allowed(ctx, SIDE_FRONT, o->key)) continue;
+        d->count.peers_revoked++;
+        peers_drop_owner(d, o, now_ms, "revoked");
+    }
+    for (uint32_t i = 0; i < d->worker_cap; i++) {
+        struct worker *w = d->workers[i];
+
+        if (!w || allowed(ctx, SIDE_BACK, w->key)) continue;
+        d->count.peers_revoked++;
+        peers_drop_worker(d, w, "revoked", out);
+    }
+}
+
+void
 dispatch_on_message(struct dispatch *d, enum side side, uint64_t peer,
                     const struct msg *m, struct co_bytes head,
                     struct co_bytes body, int64_t now_ms, struct outbox *out)

@@ -109,6 +109,8 @@ struct dispatch_limits dispatch_limits_default(void);
     X(jobs_detached, "jobs that are over")                                     \
     X(jobs_orphaned, "jobs forgotten because no owner came back")              \
     X(refusals_heard, "REFUSED answers of peers")                              \
+    X(refused_identity, "HELLOs with the incarnation of another key's worker") \
+    X(peers_revoked, "peers given up because their key is not allowed now")    \
     X(events_dropped, "events that nobody fetched in time")
 
 struct dispatch_counters {
@@ -157,6 +159,22 @@ void dispatch_on_message(struct dispatch *d, enum side side, uint64_t peer,
                          const struct msg *m, struct co_bytes head,
                          struct co_bytes body, int64_t now_ms,
                          struct outbox *out);
+/* The same of a peer that has proven to hold the key with that id (key_id; 0:
+ * the link has no keys). A worker that comes back on a new link must come with
+ * the key that it came with before. */
+void dispatch_on_message_of(struct dispatch *d, uint64_t key, enum side side,
+                            uint64_t peer, const struct msg *m,
+                            struct co_bytes head, struct co_bytes body,
+                            int64_t now_ms, struct outbox *out);
+/* Bytes of peer arrived that are no whole message yet: a sign of life. */
+void dispatch_on_life(struct dispatch *d, enum side side, uint64_t peer,
+                      int64_t now_ms);
+/* Gives up every peer whose key is no longer allowed. What workers hold is
+ * lost by their link. */
+void dispatch_drop_keys(struct dispatch *d,
+                        bool (*allowed)(const void *ctx, enum side side,
+                                        uint64_t key),
+                        const void *ctx, int64_t now_ms, struct outbox *out);
 /* A message that could not be decoded: counted and answered REFUSED. */
 void dispatch_on_garbage(struct dispatch *d, enum side side, uint64_t peer,
                          enum co_err err, int64_t now_ms, struct outbox *out);

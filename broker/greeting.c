@@ -140,6 +140,7 @@ worker_begin(struct dispatch *d, struct worker *w, uint64_t handle,
              struct outbox *out)
 {
     w->handle = handle;
+    w->key = d->speaker;
     w->fingerprint = h->fingerprint;
     w->tags = tags;
     w->greeting = h->greeting;
@@ -174,6 +175,9 @@ hello_worker(struct dispatch *d, uint64_t handle, const struct msg *m,
 
     /* One link, one worker: a second incarnation on it is a liar. */
     if (!err && before && before != w) err = CO_STATE;
+    /* Incarnations are told to owners, so they are no secret: with keys, only
+     * the one that came with it may come back with it. */
+    if (!err && w && w->key != d->speaker) err = CO_DENIED;
     if (!err && w) {
         d->count.workers_rebound++;
         (void)co_table_del(&d->registry, w->handle, IN_BACK);
@@ -183,8 +187,11 @@ hello_worker(struct dispatch *d, uint64_t handle, const struct msg *m,
     if (err) {
         if (err == CO_FULL) d->count.refused_peers_full++;
         if (err == CO_STATE) d->count.misplaced++;
+        if (err == CO_DENIED) d->count.refused_identity++;
         dispatch_refuse(out, SIDE_BACK, handle, m, err,
-                        "too many peers or tags, or a second HELLO");
+                        err == CO_DENIED
+                            ? "this incarnation came with another key"
+                            : "too many peers or tags, or a second HELLO");
         return;
     }
     welcome(d, SIDE_BACK, handle, h->greeting, out);
@@ -216,6 +223,7 @@ hello_owner(struct dispatch *d, uint64_t handle, const struct msg *m,
         d->count.owners_joined++;
     }
     o->handle = handle;
+    o->key = d->speaker;
     o->incarnation = m->hello.incarnation;
     msg_str_copy(m->hello.name, o->name, sizeof o->name);
     o->last_ms = now_ms;

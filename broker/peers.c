@@ -187,6 +187,14 @@ peers_on_bye_worker(struct dispatch *d, struct worker *w, struct outbox *out)
 }
 
 void
+peers_drop_worker(struct dispatch *d, struct worker *w, const char *why,
+                  struct outbox *out)
+{
+    (void)peers_apply(d, w, WEV_SILENT, why);
+    worker_gone(d, w, LOST_LINK, out);
+}
+
+void
 peers_drop_owner(struct dispatch *d, struct owner *o, int64_t now_ms,
                  const char *why)
 {

@@ -18,6 +18,9 @@ void peers_revive(struct dispatch *d, uint64_t incarnation, struct outbox *out);
 void peers_on_drain(struct dispatch *d, struct worker *w);
 void peers_on_bye_worker(struct dispatch *d, struct worker *w,
                          struct outbox *out);
+/* The worker is put out: what it holds is lost by its link. w is freed. */
+void peers_drop_worker(struct dispatch *d, struct worker *w, const char *why,
+                       struct outbox *out);
 /* The owner is gone: its jobs wait for another. */
 void peers_drop_owner(struct dispatch *d, struct owner *o, int64_t now_ms,
                       const char *why);

@@ -7,6 +7,7 @@
 #include "common/keys.h"
 #include "common/log.h"
 #include "common/redis.h"
+#include "proto/gate.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -15,7 +16,7 @@
 #include <unistd.h>
 
 enum {
-    ARGS_MAX = 192, /* of one command: all counters and more */
+    ARGS_MAX = 256, /* of one command: all counters and more */
     FIELD_BYTES = NAME_BYTES_MAX + 32, /* a name, a field's name before it */
     STOP_MS = 500,
 };
@@ -158,8 +159,10 @@ resident_bytes(void)
 }
 
 static void
-report_broker(struct report *r, const struct dispatch *d, int64_t now_ms)
+report_broker(struct report *r, const struct dispatch *d, struct gate *gate,
+              int64_t now_ms)
 {
+    struct gate_counts keys = {0};
     const struct dispatch_counters *c = dispatch_counts(d);
     struct dispatch_totals t = dispatch_totals(d);
     int64_t cpu_us = co_clock_cpu_us();
@@ -187,6 +190,13 @@ report_broker(struct report *r, const struct dispatch *d, int64_t now_ms)
           span > 0 ? (cpu_us - r->cpu_us) / (10 * span) : 0);
 #define X(name, help) FIELD(#name, "%" PRIu64, c->name);
     DISPATCH_COUNTERS(X)
+#undef X
+    if (gate) gate_read_counts(gate, &keys);
+    FIELD("encrypted", "%d", gate ? 1 : 0);
+    FIELD("keys_allowed", "%u", keys.keys_allowed);
+    FIELD("keys_skipped", "%u", keys.keys_skipped);
+#define X(name, help) FIELD(#name, "%" PRIu64, keys.name);
+    GATE_COUNTERS(X)
 #undef X
 #undef FIELD
     finish(r);
@@ -264,7 +274,8 @@ report_leave(struct report *r, const struct dispatch *d, int64_t now_ms)
 }
 
 void
-report_tick(struct report *r, struct dispatch *d, int64_t now_ms)
+report_tick(struct report *r, struct dispatch *d, struct gate *gate,
+            int64_t now_ms)
 {
     struct dispatch_service s;
 
@@ -281,7 +292,7 @@ report_tick(struct report *r, struct dispatch *d, int64_t now_ms)
                    co_log_quote(item->why).text);
         }
     }
-    report_broker(r, d, now_ms);
+    report_broker(r, d, gate, now_ms);
     for (uint32_t i = 0; dispatch_service_at(d, i, now_ms, &s); i++) {
         report_service(r, &s);
     }

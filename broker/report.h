@@ -7,6 +7,7 @@
 enum { REPORT_MS = 250 };
 
 struct report; /* opaque */
+struct gate;
 
 /* *ret_report is NULL when no Redis is configured. */
 co_must_use enum co_err report_new(const struct broker_config *config,
@@ -20,5 +21,6 @@ void report_leave(struct report *r, const struct dispatch *d, int64_t now_ms);
 void report_free(struct report *r);
 CO_DEFINE_FREEP(struct report, report_free)
 /* Sends when REPORT_MS have passed. Takes the events off d also without
- * Redis (r NULL): they go to the log. */
-void report_tick(struct report *r, struct dispatch *d, int64_t now_ms);
+ * Redis (r NULL): they go to the log. gate: NULL without keys. */
+void report_tick(struct report *r, struct dispatch *d, struct gate *gate,
+                 int64_t now_ms);

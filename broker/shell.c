@@ -11,6 +11,7 @@
 #include "common/log.h"
 #include "common/proc.h"
 #include "common/signals.h"
+#include "proto/gate.h"
 #include "proto/parts.h"
 #include "proto/socket.h"
 
@@ -34,6 +35,11 @@ struct shell {
     const struct broker_config *config;
     void *zmq;
     struct sock *sock[2]; /* by side */
+    struct keyring ring;
+    struct gate *gate;       /* NULL: no keys */
+    struct allowlist *allow; /* the gate's, as of generation */
+    uint32_t generation;
+    size_t part_max;
     struct parts *parts[2];
     struct dispatch *d;
     struct report *report;
@@ -61,6 +67,9 @@ shell_fini(struct shell *s)
         parts_free(s->parts[i]);
         sock_free(s->sock[i]);
     }
+    gate_free(s->gate); /* behind its sockets: they tell it things */
+    allowlist_unref(s->allow);
+    keyring_forget(&s->ring);
     if (s->zmq) (void)zmq_ctx_term(s->zmq);
 }
 
@@ -90,6 +99,44 @@ raise_files(const struct broker_config *config)
     }
 }
 
+/* By side: who may connect there. */
+static const enum key_role peer_role[2] = {
+    [SIDE_FRONT] = KEY_COORDINATOR,
+    [SIDE_BACK] = KEY_WORKER,
+};
+
+static enum co_err
+bind_side(struct shell *s, enum side side, struct co_diag *diag)
+{
+    const char *endpoint =
+        side == SIDE_FRONT ? s->config->front : s->config->back;
+    struct sock_keys keys;
+    enum co_err err = sock_bind(
+        s->zmq, endpoint, keyring_bind(&s->ring, peer_role[side], true, &keys),
+        diag, &s->sock[side]);
+
+    return !err && s->gate ? gate_watch(s->gate, peer_role[side]) : err;
+}
+
+/* The gate stands before anything is bound: nobody comes in unseen. */
+static enum co_err
+open_links(struct shell *s, struct co_diag *diag)
+{
+    enum co_err err = keyring_load(&s->config->keys, KEY_BROKER, 0, KEY_BROKER,
+                                   "key", &s->ring, diag);
+
+    if (err) return err;
+    if (s->ring.used) {
+        err = gate_new(s->zmq, s->config->keys.allow, &s->gate, diag);
+        if (err) return err;
+        s->allow = gate_list(s->gate);
+        s->generation = gate_generation(s->gate);
+    }
+    err = bind_side(s, SIDE_FRONT, diag);
+    if (!err) err = bind_side(s, SIDE_BACK, diag);
+    return !err && s->gate ? gate_run(s->gate, diag) : err;
+}
+
 static enum co_err
 shell_init(struct shell *s, struct co_diag *diag)
 {
@@ -110,13 +157,8 @@ shell_init(struct shell *s, struct co_diag *diag)
     if (!err) {
         err = report_new(s->config, s->name, incarnation, diag, &s->report);
     }
-    if (!err) {
-        err = sock_bind(s->zmq, s->config->front, diag, &s->sock[SIDE_FRONT]);
-    }
-    if (!err) {
-        err = sock_bind(s->zmq, s->config->back, diag, &s->sock[SIDE_BACK]);
-    }
-    return err;
+    s->part_max = limits.part_max;
+    return err ? err : open_links(s, diag);
 }
 
 /* Tells whoever started us where we listen. */
@@ -157,6 +199,40 @@ refuse(struct shell *s, enum side side, uint64_t peer, enum co_err err,
     dispatch_on_garbage(s->d, side, peer, err, now_ms, &s->out);
 }
 
+/* ---- keys ---------------------------------------------------------------- */
+
+static bool
+key_is_allowed(const void *ctx, enum side side, uint64_t key)
+{
+    const struct shell *s = ctx;
+
+    return allowlist_has(s->allow, key, peer_role[side]);
+}
+
+/* After the list was read again: whoever is no longer in it is given up. */
+static void
+look_at_keys(struct shell *s, int64_t now_ms)
+{
+    if (!s->gate || gate_generation(s->gate) == s->generation) return;
+    s->generation = gate_generation(s->gate);
+    allowlist_unref(s->allow);
+    s->allow = gate_list(s->gate);
+    dispatch_drop_keys(s->d, key_is_allowed, s, now_ms, &s->out);
+}
+
+/* libzmq asks only at the handshake, so a peer whose key was taken away is
+ * still connected: it is cut off when it speaks, and not let in again. */
+static bool
+is_revoked(struct shell *s, enum side side, uint64_t peer)
+{
+    if (!s->gate || s->generation == 1) return false;
+    if (key_is_allowed(s, side, sock_peer_key(s->sock[side]))) return false;
+    gate_count_revoked(s->gate);
+    parts_drop(s->parts[side], peer);
+    sock_cut(s->sock[side]);
+    return true;
+}
+
 /* One message for the core, or a PART of one, which joins what came before:
  * the last makes *head and *body the whole. CO_AGAIN: more to come. */
 static enum co_err
@@ -188,10 +264,15 @@ hand_over(struct shell *s, enum side side, uint64_t peer, struct co_bytes head,
         err = join_part(s, side, peer, &m, &head, &body);
     }
     if (!err) {
-        dispatch_on_message(s->d, side, peer, &m, head, body, now_ms, &s->out);
+        dispatch_on_message_of(s->d, sock_peer_key(s->sock[side]), side, peer,
+                               &m, head, body, now_ms, &s->out);
         return;
     }
-    if (err != CO_AGAIN) refuse(s, side, peer, err, now_ms);
+    if (err == CO_AGAIN) {
+        dispatch_on_life(s->d, side, peer, now_ms);
+    } else {
+        refuse(s, side, peer, err, now_ms);
+    }
     co_bytes_unref(&head);
     co_bytes_unref(&body);
 }
@@ -205,6 +286,11 @@ read_socket(struct shell *s, enum side side, int64_t now_ms)
         uint64_t peer;
 
         if (sock_recv(s->sock[side], &peer, &head, &body)) return i > 0;
+        if (is_revoked(s, side, peer)) {
+            co_bytes_unref(&head);
+            co_bytes_unref(&body);
+            continue;
+        }
         hand_over(s, side, peer, head, body, now_ms);
     }
     return true;
@@ -217,6 +303,7 @@ read_signals(struct shell *s)
 
     while ((signo = co_signals_next(s->signals_fd)) != 0) {
         if (signo == SIGTERM || signo == SIGINT) s->stop = true;
+        if (signo == SIGHUP && s->gate) gate_reload(s->gate);
     }
     if (co_lifeline_cut(s->lifeline_fd)) s->stop = true;
 }
@@ -237,9 +324,9 @@ send_all(struct shell *s, struct outbox *out, int64_t now_ms)
         size_t bytes = m->head.len + m->body.len;
         enum co_err err;
 
-        if (parts_needed(s->config->part_max, bytes) && out != &s->cut) {
-            parts_push(&s->cut, m->side, m->peer, ++s->part_number,
-                       s->config->part_max, m->head, m->body);
+        if (parts_needed(s->part_max, bytes) && out != &s->cut) {
+            parts_push(&s->cut, m->side, m->peer, ++s->part_number, s->part_max,
+                       m->head, m->body);
             m->head = m->body = (struct co_bytes){0};
             send_all(s, &s->cut, now_ms);
             continue;
@@ -297,11 +384,12 @@ serve(struct shell *s, struct co_diag *diag)
     while (!s->stop) {
         look(s, now_ms);
         now_ms = co_clock_ms();
+        look_at_keys(s, now_ms);
         s->busy = read_socket(s, SIDE_FRONT, now_ms);
         s->busy |= read_socket(s, SIDE_BACK, now_ms);
         if (now_ms >= dispatch_next_deadline(s->d)) {
             dispatch_tick(s->d, now_ms, &s->out);
-            report_tick(s->report, s->d, now_ms);
+            report_tick(s->report, s->d, s->gate, now_ms);
         }
         dispatch_run(s->d, now_ms, &s->out);
         /* A message that could not be queued leaves a peer with a wrong

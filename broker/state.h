@@ -121,6 +121,7 @@ struct unacked {
 
 struct worker {
     uint64_t handle, incarnation, fingerprint, tags;
+    uint64_t key;      /* that it proved to hold, 0: none */
     uint32_t greeting; /* of its last HELLO: grants are counted from there */
     char name[NAME_BYTES_MAX + 1];
     enum worker_state state;
@@ -149,6 +150,7 @@ struct worker {
 
 struct owner {
     uint64_t handle, incarnation;
+    uint64_t key; /* as of a worker */
     char name[NAME_BYTES_MAX + 1];
     int64_t last_ms, beat_at;
     uint32_t slot;
@@ -219,6 +221,7 @@ struct dispatch {
     struct dispatch_limits limits;
     struct dispatch_counters count;
     uint64_t incarnation;
+    uint64_t speaker; /* key of the message that is being taken, 0: none */
     char name[NAME_BYTES_MAX + 1];
     int64_t started_ms, next_tick;
 

@@ -7,7 +7,7 @@
 
 #include <sys/resource.h>
 
-enum { CHILD_ARGS_MAX = 64, CHILD_FDS_MAX = 4, CHILD_NAME_SIZE = 32 };
+enum { CHILD_ARGS_MAX = 128, CHILD_FDS_MAX = 4, CHILD_NAME_SIZE = 32 };
 
 struct child {
     char name[CHILD_NAME_SIZE]; /* for people: "broker" */

@@ -6,6 +6,7 @@
 #include "cli/say.h"
 #include "common/fs.h"
 #include "common/json.h"
+#include "proto/keyfile.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -20,7 +21,7 @@ enum { JSON_BYTES_MAX = 16384, ARGS_MAX = 20, NUMBER_SIZE = 24 };
 struct bench_config {
     uint64_t n, workers, batch, window, rate, payload;
     const char *keep, *data;
-    bool json;
+    bool json, curve;
 };
 
 #define FIELD(name) offsetof(struct bench_config, name)
@@ -51,6 +52,8 @@ static const struct co_option tasks_table[] = {
     {.name = "keep", .type = CO_OPTION_STRING, .offset = FIELD(keep),
      .placeholder = "DIR", .no_env = true,
      .help = "leave the journal in this folder"},
+    {.name = "curve", .type = CO_OPTION_FLAG, .offset = FIELD(curve),
+     .no_env = true, .help = "encrypt all links, with keys made for this run"},
     BENCH_JSON,
 };
 
@@ -182,9 +185,84 @@ print_tasks(const struct bench_config *cfg, const struct bench_fleet *b)
     co_json_put_u64(&json, "batch", cfg->batch);
     co_json_put_u64(&json, "window", cfg->window);
     co_json_put_u64(&json, "payload_bytes", cfg->payload);
+    co_json_key(&json, "curve");
+    co_json_bool(&json, cfg->curve);
     if (cfg->keep) co_json_put_text(&json, "kept", cfg->keep);
     co_json_end(&json);
     if (co_json_finish(&json) == CO_OK) print(&out, cfg->json);
+}
+
+/* Keys for one run, in a folder of their own. */
+struct bench_keys {
+    char key[KEY_ROLE_COUNT][PATH_MAX + 16]; /* by role */
+    char broker_pub[PATH_MAX + 16];
+    const char *broker_pubs[1];
+};
+
+/* A new folder under $TMPDIR. */
+static enum co_err
+temp_folder(char dir[PATH_MAX], struct co_diag *diag)
+{
+    const char *tmp = getenv("TMPDIR");
+    enum co_err err;
+    int e;
+
+    (void)snprintf(dir, PATH_MAX, "%s/" CO_PROGRAM "-bench-XXXXXX",
+                   tmp && *tmp ? tmp : "/tmp");
+    if (mkdtemp(dir)) return CO_OK;
+    e = errno;
+    err = co_fail(diag, co_err_from_errno(e),
+                  "cannot make %s: %s. Set TMPDIR to a folder that you may "
+                  "write",
+                  dir, strerror(e));
+    dir[0] = '\0';
+    return err;
+}
+
+static enum co_err
+make_keys(struct bench_keys *k, const char *dir, struct fleet_keys *ret_keys,
+          struct co_diag *diag)
+{
+    enum co_err err = CO_OK;
+
+    for (int i = 0; !err && i < KEY_ROLE_COUNT; i++) {
+        const char *name = key_role_name((enum key_role)i);
+        struct key key;
+
+        err = keyfile_make(dir, (enum key_role)i, name, &key, diag);
+        if (err) return err;
+        key_forget(&key);
+        (void)snprintf(k->key[i], sizeof k->key[i], "%s/%s.key", dir, name);
+    }
+    (void)snprintf(k->broker_pub, sizeof k->broker_pub, "%s/broker.pub", dir);
+    k->broker_pubs[0] = k->broker_pub;
+    *ret_keys = (struct fleet_keys){.coordinator = k->key[KEY_COORDINATOR],
+                                    .worker = k->key[KEY_WORKER],
+                                    .broker = k->key[KEY_BROKER],
+                                    .broker_keys = {k->broker_pubs, 1},
+                                    .allow = dir};
+    return err;
+}
+
+/* With --curve, keys are made before and removed after. */
+static int
+bench_tasks(struct bench_fleet *b, bool curve)
+{
+    struct bench_keys *keys = curve ? calloc(1, sizeof *keys) : NULL;
+    char dir[PATH_MAX] = "";
+    struct co_diag diag = {"out of memory"};
+    enum co_err err = curve && !keys ? CO_NOMEM : CO_OK;
+    int exit_code;
+
+    if (keys) err = temp_folder(dir, &diag);
+    if (keys && !err) err = make_keys(keys, dir, &b->fleet.keys, &diag);
+    exit_code = err ? say_error(tasks_spec.program, err, &diag)
+                    : bench_fleet_run(b, tasks_spec.program);
+    if (dir[0] && co_fs_remove_tree(dir, &diag)) {
+        exit_code = say_error(tasks_spec.program, CO_IO, &diag);
+    }
+    free(keys);
+    return exit_code;
 }
 
 int
@@ -224,7 +302,7 @@ cmd_bench_tasks(int argc, char **argv)
                             .args = args,
                             .quiet = cfg.json};
 
-    exit_code = bench_fleet_run(&b, tasks_spec.program);
+    exit_code = bench_tasks(&b, cfg.curve);
     if (exit_code == CLI_OK) print_tasks(&cfg, &b);
     status_line_fini(&b.last);
     return exit_code;
@@ -265,25 +343,15 @@ print_rows(const struct bench_config *cfg, const struct bench_fleet *b)
 static enum co_err
 rows_folder(char dir[PATH_MAX], uint64_t rows, struct co_diag *diag)
 {
-    const char *tmp = getenv("TMPDIR");
     char job[256];
     int n = snprintf(job, sizeof job,
                      "job: personas\nname: bench-rows\nseed: 1\n"
                      "rows: %" PRIu64 "\n",
                      rows);
 
-    (void)snprintf(dir, PATH_MAX, "%s/" CO_PROGRAM "-bench-XXXXXX",
-                   tmp && *tmp ? tmp : "/tmp");
-    if (!mkdtemp(dir)) {
-        int e = errno;
+    enum co_err err = temp_folder(dir, diag);
 
-        enum co_err err = co_fail(diag, co_err_from_errno(e),
-                                  "cannot make %s: %s. Set TMPDIR to a folder "
-                                  "that you may write",
-                                  dir, strerror(e));
-        dir[0] = '\0';
-        return err;
-    }
+    if (err) return err;
     return co_fs_write_atomic(dir, "job.yaml", job, (size_t)n, diag);
 }
 

@@ -14,7 +14,7 @@
 #include "common/redis.h"
 #include "common/signals.h"
 #include "job/spec.h"
-#include "proto/socket.h"
+#include "proto/keyring.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -41,6 +41,8 @@ struct run_config {
     const char *name_space;
     struct co_option_list brokers;
     const char *broker_back;
+    struct keyring_options keys;
+    const char *worker_key;
     bool json;
 };
 
@@ -75,6 +77,11 @@ static const struct co_option table[] = {
     {.name = "broker-back", .type = CO_OPTION_STRING,
      .offset = FIELD(broker_back), .placeholder = "ENDPOINT",
      .help = "with --broker and --workers: where workers connect to it"},
+    KEYRING_KEY_OPTION,
+    KEYRING_OTHERS_OPTION("broker-key", "broker"),
+    {.name = "worker-key", .type = CO_OPTION_STRING,
+     .offset = FIELD(worker_key), .max = 4095, .placeholder = "FILE",
+     .help = "with --key and --broker-back: secret key of the workers started"},
     {.name = "data", .type = CO_OPTION_STRING, .offset = FIELD(data),
      .placeholder = "DIR", .help = "folder of the compiled model"},
     {.name = "json", .type = CO_OPTION_FLAG, .offset = FIELD(json),
@@ -183,9 +190,34 @@ resolve_out(struct run_cli *r, struct co_diag *diag)
                          r->spec->dir);
 }
 
+/* The programs read the keys; what is wrong with them is better said now. */
+static enum co_err
+check_keys(const struct run_cli *r, struct co_diag *diag)
+{
+    const char *worker = r->cfg.worker_key ? r->cfg.worker_key : "";
+    struct keyring_options own = {.key = worker, .others = r->cfg.keys.others};
+    struct keyring ring;
+    enum co_err err =
+        keyring_load(&r->cfg.keys, KEY_COORDINATOR, r->cfg.brokers.count,
+                     KEY_BROKER, "broker-key", &ring, diag);
+
+    if (!err) keyring_forget(&ring);
+    if (err || !r->cfg.broker_back || !keyring_wanted(&r->cfg.keys)) return err;
+    if (!worker[0]) {
+        return co_fail(diag, CO_USAGE,
+                       "--broker-back with --key needs --worker-key FILE, the "
+                       "secret key of the workers that are started");
+    }
+    err = keyring_load(&own, KEY_WORKER, 1, KEY_BROKER, "broker-key", &ring,
+                       diag);
+    if (!err) keyring_forget(&ring);
+    return err;
+}
+
 static enum co_err
 check_options(struct run_cli *r, struct co_diag *diag)
 {
+    bool keys = keyring_wanted(&r->cfg.keys);
     size_t used = 0;
     enum co_err err = CO_OK;
 
@@ -197,11 +229,12 @@ check_options(struct run_cli *r, struct co_diag *diag)
         used += (size_t)n;
     }
     for (size_t i = 0; !err && i < r->cfg.brokers.count; i++) {
-        err = sock_allowed(r->cfg.brokers.items[i], diag);
+        err = sock_allowed(r->cfg.brokers.items[i], keys, diag);
     }
     if (!err && r->cfg.broker_back) {
-        err = sock_allowed(r->cfg.broker_back, diag);
+        err = sock_allowed(r->cfg.broker_back, keys, diag);
     }
+    if (!err && r->cfg.brokers.count) err = check_keys(r, diag);
     if (err) return CO_USAGE;
     if (r->cfg.brokers.count && r->workers_given && !r->cfg.broker_back) {
         return co_fail(diag, CO_USAGE,
@@ -264,8 +297,15 @@ make_fleet(struct run_cli *r, struct co_diag *diag)
                                     .data = r->cfg.data,
                                     .notice = on_notice,
                                     .notice_arg = r};
-    enum co_err err = fleet_new(&options, &r->fleet, diag);
+    enum co_err err;
 
+    /* A fleet of our own talks through a private folder: no keys. */
+    if (!options.own_broker && keyring_wanted(&r->cfg.keys)) {
+        options.keys = (struct fleet_keys){.coordinator = r->cfg.keys.key,
+                                           .worker = r->cfg.worker_key,
+                                           .broker_keys = r->cfg.keys.others};
+    }
+    err = fleet_new(&options, &r->fleet, diag);
     if (err) return err;
     /* A running fleet that was given without Redis runs without. */
     if (!r->cfg.redis && options.own_broker) fleet_want_private_redis(r->fleet);
@@ -346,6 +386,7 @@ run_fleet(struct run_cli *r, struct co_diag *diag)
                               .restart_max = COORDINATOR_RESTARTS,
                               .unanswered =
                                   r->endpoints[0] ? r->endpoints : NULL,
+                              .keyed = keyring_wanted(&r->cfg.keys),
                               .report = on_report,
                               .arg = r};
     enum co_err err = make_fleet(r, diag);

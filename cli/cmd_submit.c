@@ -6,7 +6,7 @@
 #include "common/hash.h"
 #include "common/runtime.h"
 #include "job/spec.h"
-#include "proto/socket.h"
+#include "proto/keyring.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -23,6 +23,7 @@ enum { TEXT_BYTES_MAX = 2048, JOB_BYTES_MAX = 1 << 20 };
 struct submit_config {
     const char *coordinator, *rows, *seed, *out;
     uint64_t timeout_ms;
+    struct keyring_options keys;
 };
 
 #define FIELD(name) offsetof(struct submit_config, name)
@@ -35,6 +36,8 @@ static const struct co_option table[] = {
      .placeholder = "ENDPOINT",
      .help = "where the coordinator listens; else cohort-coordinator.sock in "
              "$XDG_RUNTIME_DIR or /tmp/cohort-UID"},
+    KEYRING_KEY_OPTION,
+    KEYRING_OTHERS_OPTION("coordinator-key", "coordinator"),
     {.name = "rows",
      .type = CO_OPTION_STRING,
      .offset = FIELD(rows),
@@ -83,6 +86,7 @@ struct submission {
     uint64_t rows, seed;
     struct co_buf file; /* content */
     void *zmq;
+    struct keyring ring;
     struct sock *sock;
     int64_t end_ms; /* patience */
 };
@@ -161,6 +165,10 @@ left_ms(const struct submission *s)
 static enum co_err
 nobody(const struct submission *s, const char *what, struct co_diag *diag)
 {
+    if (sock_unwelcome(s->sock)) {
+        return co_fail(diag, CO_DENIED, "%s at %s: %s", what,
+                       s->cfg.coordinator, SOCK_UNWELCOME_TEXT);
+    }
     return co_fail(diag, CO_TIMEOUT,
                    "%s at %s within %llu ms. Is one running "
                    "(cohort-coordinator serve --listen %s)?",
@@ -229,8 +237,13 @@ await_answer(struct submission *s, struct co_diag *diag)
 static enum co_err
 submit(struct submission *s, const char *path, struct co_diag *diag)
 {
+    struct sock_keys keys;
     enum co_err err = read_job(s, path, diag);
 
+    if (!err) {
+        err = keyring_load(&s->cfg.keys, KEY_COORDINATOR, 1, KEY_COORDINATOR,
+                           "coordinator-key", &s->ring, diag);
+    }
     if (!err && !s->cfg.coordinator) {
         err = co_runtime_endpoint(CO_PROGRAM "-coordinator.sock",
                                   s->default_endpoint, diag);
@@ -239,7 +252,9 @@ submit(struct submission *s, const char *path, struct co_diag *diag)
     if (err) return err;
     s->zmq = zmq_ctx_new();
     if (!s->zmq) return co_fail(diag, CO_NOMEM, "out of memory");
-    err = sock_connect(s->zmq, s->cfg.coordinator, diag, &s->sock);
+    err = sock_connect(s->zmq, s->cfg.coordinator,
+                       keyring_connect(&s->ring, 0, &keys), diag, &s->sock);
+    if (err == CO_DENIED) return CO_USAGE;
     s->end_ms = co_clock_ms() + (int64_t)s->cfg.timeout_ms;
     if (!err) err = await_connection(s, diag);
     if (!err) err = send_job(s, path, diag);
@@ -262,6 +277,7 @@ cmd_submit(int argc, char **argv)
     err = submit(&s, co_options_arg(options, 0), &diag);
     exit_code = err ? say_error(PROGRAM, err, &diag) : CLI_OK;
     sock_free(s.sock);
+    keyring_forget(&s.ring);
     if (s.zmq) (void)zmq_ctx_term(s.zmq);
     co_buf_fini(&s.file);
     return exit_code;

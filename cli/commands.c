@@ -35,6 +35,7 @@ static const struct cli_command table[] = {
     {"doctor", cmd_doctor, "[DIR]", "is this machine fit for it?"},
     {"init", cmd_init, "--profile P", "write commented configuration files"},
     {"gc", cmd_gc, "[DIR...]", "remove what nobody needs any more"},
+    {"keygen", cmd_keygen, "ROLE NAME", "make keys for links to other hosts"},
     {"phrases check", cmd_phrases_check, "[DIR]", "are phrase files right?"},
     {"phrases try", cmd_phrases_try, "[DIR]", "read texts made of phrases"},
     {"bench tasks", cmd_bench_tasks, "[-n N]", "measure small tasks"},

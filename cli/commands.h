@@ -53,5 +53,6 @@ int cmd_init(int argc, char **argv);
 int cmd_gc(int argc, char **argv);
 int cmd_phrases_check(int argc, char **argv);
 int cmd_phrases_try(int argc, char **argv);
+int cmd_keygen(int argc, char **argv);
 int cmd_bench_tasks(int argc, char **argv);
 int cmd_bench_rows(int argc, char **argv);

@@ -54,9 +54,12 @@ watch_silence(struct loop *l, const struct status_line *line, int64_t now_ms)
     l->next_say_ms = now_ms + SAY_AGAIN_MS;
     (void)snprintf(text, sizeof text,
                    "no broker answers at %s for %lld s; is cohort-broker "
-                   "running there? (--broker takes its front endpoint.) "
+                   "running there? (--broker takes its front endpoint.) %s"
                    "Waiting; ^C stops",
-                   c->unanswered, (long long)((now_ms - l->silent_ms) / 1000));
+                   c->unanswered, (long long)((now_ms - l->silent_ms) / 1000),
+                   c->keyed ? "Does it know this key? (Its log names keys "
+                              "that it does not let in.) "
+                            : "");
     progress_notice(c->progress, text);
 }
 

@@ -11,6 +11,7 @@ struct conduct {
     int signal_fd;          /* co_signals_open */
     uint32_t restart_max;   /* of the coordinator, when it is killed */
     const char *unanswered; /* endpoints to name when none answers */
+    bool keyed; /* with keys: who is not let in hears nothing either */
     /* Each report; may start more of the fleet. May be NULL. */
     void (*report)(void *arg, const struct status_line *line);
     void *arg;

@@ -160,6 +160,20 @@ common_options(struct fleet *f, struct child *c)
     child_option(c, "--namespace", f->opt.name_space);
 }
 
+/* Empty without keys: what may stand in the environment is not for programs
+ * that the command starts for itself. */
+static void
+key_options(const struct fleet *f, struct child *c, const char *key)
+{
+    const struct co_option_list *others = &f->opt.keys.broker_keys;
+
+    child_option(c, "--key", key ? key : "");
+    if (!key || c == &f->broker) return;
+    for (size_t i = 0; i < others->count; i++) {
+        child_option(c, "--broker-key", others->items[i]);
+    }
+}
+
 /* The last line of a log, "" if there is none. */
 static void
 last_words(const struct fleet *f, const char *log_name, char *text, size_t size)
@@ -226,6 +240,8 @@ start_broker(struct fleet *f, struct co_diag *diag)
         child_option_u64(&f->broker, "--window-max", f->opt.window);
     }
     common_options(f, &f->broker);
+    key_options(f, &f->broker, f->opt.keys.broker);
+    child_option(&f->broker, "--allow", f->opt.keys.allow);
     child_fd(&f->broker, say, READY_FD);
     child_option_u64(&f->broker, "--ready-fd", READY_FD);
     f->broker.wanted = true;
@@ -253,6 +269,7 @@ start_worker(struct fleet *f, uint64_t processes, struct co_diag *diag)
     child_option(c, "--services", f->opt.services);
     child_option(c, "--data", f->opt.data);
     common_options(f, c);
+    key_options(f, c, f->opt.keys.worker);
     c->wanted = true;
     return child_start(c, lifeline_env, co_clock_ms(), diag);
 }
@@ -378,6 +395,7 @@ fleet_begin_coordinator(struct fleet *f, const char *sub_command)
         child_option(c, "--broker", f->opt.brokers.items[i]);
     }
     common_options(f, c);
+    key_options(f, c, f->opt.keys.coordinator);
     child_fd(c, f->status_fds[1], FLEET_STATUS_FD);
     child_option_u64(c, "--status-fd", FLEET_STATUS_FD);
     return CO_OK;

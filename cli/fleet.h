@@ -13,6 +13,13 @@ struct fleet; /* opaque */
 
 enum { FLEET_WORKERS_MAX = 64, FLEET_STATUS_FD = 4 };
 
+/* Key files of what is started or used. All NULL and empty: no keys. */
+struct fleet_keys {
+    const char *coordinator, *worker, *broker; /* secret */
+    struct co_option_list broker_keys;         /* public: who must answer */
+    const char *allow; /* the own broker's folder of allowed keys */
+};
+
 struct fleet_options {
     bool own_broker; /* start one; else brokers are the ones to use */
     struct co_option_list brokers; /* front endpoints of a running fleet */
@@ -26,6 +33,7 @@ struct fleet_options {
     const char *name_space; /* NULL: default */
     const char *data;       /* folder of the model; NULL: search */
     uint64_t window;        /* of the broker; 0: its default */
+    struct fleet_keys keys;
     /* Something that a person should know happened. */
     void (*notice)(void *arg, const char *text);
     void *notice_arg;

@@ -136,6 +136,7 @@ bench_own(struct bench_run *b, struct bench *bench, uint64_t job,
                                     .batch = (uint32_t)b->cfg.batch,
                                     .window = (uint32_t)b->cfg.window,
                                     .brokers = b->cfg.brokers,
+                                    .keys = &b->cfg.ring,
                                     .lifeline_fd = co_lifeline_adopt(),
                                     .signal_fd = b->signal_fd};
     enum owner_end end;

@@ -126,6 +126,8 @@ static const struct co_option run_table[] = {
      .max = TASK_CLOCK_MAX_MS,
      .help = "an attempt that makes no progress for so long has failed; "
              "0: no limit"},
+    KEYRING_KEY_OPTION,
+    KEYRING_OTHERS_OPTION("broker-key", "broker"),
     COMMON_OPTIONS,
 };
 
@@ -153,6 +155,9 @@ static const struct co_option serve_table[] = {
      .def = "1048576",
      .no_env = true,
      .help = "descriptor that gets a line once the daemon listens"},
+    KEYRING_KEY_OPTION,
+    KEYRING_OTHERS_OPTION("broker-key", "broker"),
+    KEYRING_ALLOW_OPTION,
     COMMON_OPTIONS,
 };
 
@@ -196,6 +201,8 @@ static const struct co_option bench_table[] = {
      .offset = FIELD(keep),
      .placeholder = "DIR",
      .help = "leave the journal in this folder"},
+    KEYRING_KEY_OPTION,
+    KEYRING_OTHERS_OPTION("broker-key", "broker"),
     COMMON_OPTIONS,
 };
 
@@ -226,6 +233,28 @@ static const struct co_options_spec specs[] = {
                       .count = co_countof(bench_table)},
 };
 
+/* What the parser cannot check: which endpoints may be used, and the keys. */
+static enum co_err
+config_links(enum config_command command, struct coordinator_config *config,
+             struct co_diag *diag)
+{
+    bool keys = keyring_wanted(&config->keys);
+
+    for (size_t i = 0; i < config->brokers.count; i++) {
+        if (sock_allowed(config->brokers.items[i], keys, diag)) return CO_USAGE;
+    }
+    if (command == CONFIG_SERVE && config->listen &&
+        sock_allowed(config->listen, keys && config->keys.allow, diag)) {
+        return keys ? co_fail(diag, CO_USAGE,
+                              "--listen %s needs --allow DIR, the folder of "
+                              "public keys (*.pub) that may submit",
+                              config->listen)
+                    : CO_USAGE;
+    }
+    return keyring_load(&config->keys, KEY_COORDINATOR, config->brokers.count,
+                        KEY_BROKER, "broker-key", &config->ring, diag);
+}
+
 bool
 config_load(enum config_command command, int argc, char **argv,
             struct coordinator_config *config, struct co_options **ret_options,
@@ -242,6 +271,12 @@ config_load(enum config_command command, int argc, char **argv,
     }
     if (co_options_answer(*ret_options)) {
         *ret_status = 0;
+        return false;
+    }
+    err = config_links(command, config, &diag);
+    if (err) {
+        (void)fprintf(stderr, "%s: %s\n", specs[command].program, diag.text);
+        *ret_status = err == CO_USAGE ? 2 : 1;
         return false;
     }
     err = co_log_open("coordinator", (enum co_log_level)config->log_level, NULL,

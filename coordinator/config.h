@@ -1,6 +1,6 @@
 /* config.h - the options of cohort-coordinator, one table a sub-command. */
 #pragma once
-#include "common/options.h"
+#include "proto/keyring.h"
 
 struct coordinator_config {
     struct co_option_list brokers;
@@ -12,6 +12,8 @@ struct coordinator_config {
     const char *data;
     uint64_t status_fd; /* CONFIG_NO_FD: none */
     int log_level;
+    struct keyring_options keys;
+    struct keyring ring; /* loaded from keys; config_forget at the end */
 
     /* run */
     const char *out;

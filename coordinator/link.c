@@ -123,6 +123,7 @@ link_on_message(struct link *l, const struct msg *m, int64_t now_ms,
         return LINK_ATTACHED;
     case MSG_refused:
         return link_on_refused(l, &m->refused);
+    case MSG_part: /* not whole yet, but the broker lives */
     case MSG_beat:
         return LINK_HANDLED;
     default:

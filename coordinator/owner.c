@@ -19,6 +19,8 @@ enum {
     DESCRIPTORS_MAX = 5,     /* journal, hosted job, Redis, signals, lifeline */
     WAIT_MAX_MS = 50,
     LOG_LIMIT_MS = 1000,
+    UNWELCOME_US = 1000000,
+    UNWELCOME_LOG_MS = 10000,
     LOOK_EVERY_TURNS = 16,
 };
 
@@ -30,9 +32,10 @@ struct owner {
     struct sock *socks[ENGINE_LINKS_MAX];
     unsigned n_socks;
     struct owner_core *core;
-    struct co_log_limit malformed_limit;
-    bool busy;         /* the last turn read something from a broker */
-    unsigned unlooked; /* turns since the rest of the world was looked at */
+    struct co_log_limit malformed_limit, unwelcome_limit;
+    int64_t unwelcome_us; /* when was looked whether handshakes failed */
+    bool busy;            /* the last turn read something from a broker */
+    unsigned unlooked;    /* turns since the rest of the world was looked at */
     int64_t now_us;
 };
 
@@ -87,6 +90,26 @@ say_odd(void *ctx, unsigned link, unsigned type)
            endpoint(ctx, link), msg_name(type));
 }
 
+/* Looks once a second. A broker that does not let us in says nothing: libzmq
+ * tries again by itself, and this is all that people would see. */
+static void
+say_unwelcome(struct owner *o)
+{
+    uint64_t more;
+
+    if (o->now_us - o->unwelcome_us < UNWELCOME_US) return;
+    o->unwelcome_us = o->now_us;
+    for (unsigned i = 0; i < o->n_socks; i++) {
+        if (!sock_unwelcome(o->socks[i]) ||
+            !co_log_every(&o->unwelcome_limit, o->now_us / 1000,
+                          UNWELCOME_LOG_MS, &more)) {
+            continue;
+        }
+        co_log(CO_LOG_WARN, "broker.unwelcome", "endpoint=%s text=%s",
+               endpoint(o, i), co_log_quote(SOCK_UNWELCOME_TEXT).text);
+    }
+}
+
 /* ---- making and freeing ---- */
 
 static enum co_err
@@ -95,8 +118,11 @@ owner_connect(struct owner *o, struct co_diag *diag)
     const struct co_option_list *brokers = &o->opt->brokers;
 
     for (size_t i = 0; i < brokers->count; i++) {
-        enum co_err err =
-            sock_connect(o->zmq, brokers->items[i], diag, &o->socks[i]);
+        struct sock_keys keys;
+        enum co_err err = sock_connect(
+            o->zmq, brokers->items[i],
+            o->opt->keys ? keyring_connect(o->opt->keys, i, &keys) : NULL, diag,
+            &o->socks[i]);
 
         if (err) return err;
         o->n_socks++;
@@ -292,6 +318,7 @@ owner_wait(struct owner *o)
     }
     (void)zmq_poll(items, n, wait_ms);
     o->now_us = co_clock_us();
+    say_unwelcome(o);
 }
 
 static void

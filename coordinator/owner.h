@@ -3,8 +3,8 @@
  * is on disk, links to all brokers, the journal and a hosted job. One thread;
  * the journal and the sealer have threads of their own behind mailboxes. */
 #pragma once
-#include "common/options.h"
 #include "coordinator/owner_core.h"
+#include "proto/keyring.h"
 
 struct owner; /* opaque */
 struct watch; /* watch.h: who is told about progress */
@@ -25,6 +25,7 @@ struct owner_options {
     uint32_t wait_ms, run_ms, total_ms,
         stall_ms;                  /* clocks of a task; 0: unlimited */
     struct co_option_list brokers; /* endpoints, at least one */
+    const struct keyring *keys;    /* of the links; NULL: none */
     int lifeline_fd;               /* its end of file stops the job; -1: none */
     int signal_fd;                 /* SIGTERM, SIGINT stop the job; -1: none */
 };

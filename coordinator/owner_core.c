@@ -299,6 +299,7 @@ owner_core_receive(struct owner_core *c, unsigned link, struct co_bytes head,
     if (err) {
         on_malformed(c, link, err);
     } else if (m.type == MSG_part) {
+        (void)link_on_message(&c->links[link], &m, now_us / 1000, &c->out);
         on_part(c, link, &m.part, body, now_us);
     } else {
         on_message(c, link, &m, head, body, now_us);

@@ -170,6 +170,7 @@ run_own(struct run *r, struct corpus *corpus, uint32_t number,
         .total_ms = (uint32_t)r->cfg.task_total_ms,
         .stall_ms = (uint32_t)r->cfg.task_stall_ms,
         .brokers = r->cfg.brokers,
+        .keys = &r->cfg.ring,
         .lifeline_fd = r->lifeline_fd,
         .signal_fd = r->signal_fd,
     };

@@ -13,6 +13,7 @@
 #include "coordinator/job_list.h"
 #include "coordinator/prepare.h"
 #include "coordinator/scale.h"
+#include "proto/gate.h"
 #include "proto/outbox.h"
 #include "proto/socket.h"
 
@@ -35,6 +36,9 @@ struct daemon_state {
     char default_listen[CO_RUNTIME_ENDPOINT_BYTES];
     char root[4096];
     struct sock *sock;
+    struct gate *gate;       /* of the socket; NULL: no keys asked there */
+    struct allowlist *allow; /* the gate's, as of generation */
+    uint32_t generation;
     int signal_fd, lifeline_fd;
     int root_lock; /* two daemons would overwrite each other's list of jobs */
     struct co_lifeline lifeline; /* of the children */
@@ -59,7 +63,7 @@ start_job(struct daemon_state *d, struct listed_job *job, struct co_diag *diag)
     char file[4096 + 16];
     char id[24];
     char log[4096 + 32];
-    const char *argv[64] = {exe, "run", file};
+    const char *argv[128] = {exe, "run", file};
     size_t n = 3;
     ssize_t len = readlink("/proc/self/exe", exe, sizeof exe - 1);
     struct co_proc_opts opts = {.fds = &fd,
@@ -85,6 +89,10 @@ start_job(struct daemon_state *d, struct listed_job *job, struct co_diag *diag)
     PUSH("--scale-quiet"), PUSH(d->scale_quiet);
     for (size_t i = 0; i < d->cfg.brokers.count; i++) {
         PUSH("--broker"), PUSH(d->cfg.brokers.items[i]);
+    }
+    if (d->cfg.keys.key) PUSH("--key"), PUSH(d->cfg.keys.key);
+    for (size_t i = 0; i < d->cfg.keys.others.count; i++) {
+        PUSH("--broker-key"), PUSH(d->cfg.keys.others.items[i]);
     }
 #undef PUSH
     return co_proc_spawn(argv, &opts, &job->pid, diag);
@@ -340,6 +348,25 @@ on_frames(struct daemon_state *d, uint64_t peer, struct co_bytes head,
     outbox_push(&d->out, 0, peer, &refusal, (struct co_bytes){0});
 }
 
+/* libzmq asks for keys at the handshake only: one that was taken from the list
+ * since is not heard any more. */
+static bool
+is_revoked(struct daemon_state *d)
+{
+    if (!d->gate) return false;
+    if (gate_generation(d->gate) != d->generation) {
+        d->generation = gate_generation(d->gate);
+        allowlist_unref(d->allow);
+        d->allow = gate_list(d->gate);
+    }
+    if (allowlist_has(d->allow, sock_peer_key(d->sock), KEY_COORDINATOR)) {
+        return false;
+    }
+    gate_count_revoked(d->gate);
+    sock_cut(d->sock);
+    return true;
+}
+
 static void
 read_submissions(struct daemon_state *d)
 {
@@ -348,7 +375,7 @@ read_submissions(struct daemon_state *d)
     uint64_t peer;
 
     for (int i = 0; i < 256 && !sock_recv(d->sock, &peer, &head, &body); i++) {
-        on_frames(d, peer, head, body);
+        if (!is_revoked(d)) on_frames(d, peer, head, body);
         co_bytes_unref(&head);
         co_bytes_unref(&body);
     }
@@ -383,6 +410,7 @@ wait_for_something(struct daemon_state *d)
     if (d->scale) scale_tick(d->scale, co_clock_ms());
     while ((signal = co_signals_next(d->signal_fd)) != 0) {
         if (signal == SIGTERM || signal == SIGINT) d->stopping = true;
+        if (signal == SIGHUP && d->gate) gate_reload(d->gate);
     }
     if (co_lifeline_cut(d->lifeline_fd)) d->stopping = true;
 }
@@ -421,6 +449,28 @@ start_scale(struct daemon_state *d, struct co_diag *diag)
     return scale_new(&options, &d->scale, diag);
 }
 
+/* Where jobs are submitted: with keys when there is a list of who may. */
+static enum co_err
+open_socket(struct daemon_state *d, void *zmq, struct co_diag *diag)
+{
+    bool guarded = d->cfg.ring.used && d->cfg.keys.allow;
+    struct sock_keys keys;
+    enum co_err err = CO_OK;
+
+    if (guarded) err = gate_new(zmq, d->cfg.keys.allow, &d->gate, diag);
+    if (err) return err;
+    err = sock_bind(
+        zmq, d->cfg.listen,
+        guarded ? keyring_bind(&d->cfg.ring, KEY_COORDINATOR, true, &keys)
+                : NULL,
+        diag, &d->sock);
+    if (err || !guarded) return err;
+    d->allow = gate_list(d->gate);
+    d->generation = gate_generation(d->gate);
+    err = gate_watch(d->gate, KEY_COORDINATOR);
+    return err ? err : gate_run(d->gate, diag);
+}
+
 static enum co_err
 serve_start(struct daemon_state *d, void *zmq, struct co_diag *diag)
 {
@@ -443,8 +493,8 @@ serve_start(struct daemon_state *d, void *zmq, struct co_diag *diag)
     }
     if (!err) err = co_fs_lock(d->root, &d->root_lock, diag);
     if (!err) err = job_list_load(&d->jobs, d->root, diag);
-    if (!err) err = sock_bind(zmq, d->cfg.listen, diag, &d->sock);
-    if (!err) err = co_signals_open(&d->signal_fd);
+    if (!err) err = co_signals_open(&d->signal_fd); /* threads inherit it */
+    if (!err) err = open_socket(d, zmq, diag);
     if (!err) err = co_lifeline_init(&d->lifeline);
     if (!err) err = start_scale(d, diag);
     return err;
@@ -486,6 +536,9 @@ serve_all(struct daemon_state *d)
     }
     scale_free(d->scale);
     sock_free(d->sock);
+    gate_free(d->gate); /* behind the socket, which tells it things */
+    allowlist_unref(d->allow);
+    keyring_forget(&d->cfg.ring);
     if (zmq) (void)zmq_ctx_term(zmq);
     return err == CO_OK ? 0 : err == CO_USAGE ? 2 : 1;
 }

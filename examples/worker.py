@@ -47,7 +47,7 @@ def noop(task, payload):
 
 
 class Worker:
-    def __init__(self, endpoint, credit, name):
+    def __init__(self, endpoint, credit, name, keys=None):
         self.incarnation = secrets.randbelow(MASK) + 1
         self.name = name
         self.credit = credit
@@ -73,6 +73,11 @@ class Worker:
             (zmq.LINGER, 300),
         ):
             self.sock.setsockopt(option, value)
+        if keys:
+            own, broker = keys
+            self.sock.curve_publickey = own["public"].encode()
+            self.sock.curve_secretkey = own["secret"].encode()
+            self.sock.curve_serverkey = broker["public"].encode()
         self.sock.connect(endpoint)
 
     # -- sending -----------------------------------------------------------
@@ -236,16 +241,27 @@ class Worker:
         self.sock.close()
 
 
+def key_file(path):
+    """Its lines "word value" as a dictionary."""
+    with open(path) as f:
+        return dict(line.rstrip("\n").split(" ", 1) for line in f if not line.startswith("# "))
+
+
 def main():
     parser = argparse.ArgumentParser(description="worker for the service noop")
     parser.add_argument("endpoint", help="a broker's back address")
     parser.add_argument("--credit", type=int, default=256, help="tasks at once")
     parser.add_argument("--name", default=f"{socket.gethostname()}-{os.getpid()}")
+    parser.add_argument("--key", help="own secret key file, if the broker has keys")
+    parser.add_argument("--broker-key", help="the broker's public key file")
     args = parser.parse_args()
+    if bool(args.key) != bool(args.broker_key):
+        parser.error("--key and --broker-key go together")
+    keys = (key_file(args.key), key_file(args.broker_key)) if args.key else None
     stop = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.append(True))
-    Worker(args.endpoint, args.credit, args.name).run(stop)
+    Worker(args.endpoint, args.credit, args.name, keys).run(stop)
     zmq.Context.instance().term()
 
 

@@ -4,10 +4,17 @@
  * one peer take another's place); IMMEDIATE, so that nothing queues for a
  * broker that is not there; MAXMSGSIZE and HANDSHAKE_IVL against hostile
  * peers; heartbeats on both sides, so that a cut link shows. High-water marks
- * are generous: credit is the flow control. */
+ * are generous: credit is the flow control.
+ * With keys: CURVE, and ZAP_ENFORCE_DOMAIN, without which libzmq lets everybody
+ * in when no ZAP handler answers. ZAP's answer to a stranger is 300: 400 would
+ * end its attempts for ever, and a key that is added later be of no use. */
 #include "proto/socket.h"
 
+#include "common/hash.h"
+
 #include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -26,25 +33,55 @@ enum {
     LINGER_MS = 300,
     COPY_BYTES_MAX = 1024, /* below it a copy costs less than a hand-over */
     ENDPOINT_BYTES = 256,
+    MONITOR_BYTES = 64,
+    /* Older headers show it to draft builds only; all 4.3 libraries have it. */
+    ZAP_ENFORCE_DOMAIN = 93,
+};
+
+/* What monitors hear: a DEALER's its failures, a ROUTER's who comes. */
+enum {
+    FAILURES = ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
+               ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |
+               ZMQ_EVENT_HANDSHAKE_FAILED_AUTH,
+    ARRIVALS = FAILURES | ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED,
 };
 
 struct sock {
     void *zmq;
-    bool router;
+    void *monitor; /* DEALER with keys: tells of failed handshakes */
+    bool router, keyed, monitored;
+    uint64_t peer_key; /* of the message received last */
+    int peer_fd;       /* the same; -1: not known */
     char endpoint[ENDPOINT_BYTES];
     struct sock_counters counts;
 };
 
+/* Nothing but an address of 127.0.0.0/8 with a port: neither a name such as
+ * 127.example.org, nor libzmq's "FROM;TO". */
 static bool
-endpoint_is_local(const char *endpoint)
+is_loopback(const char *address)
 {
-    static const char *const local[] = {"ipc://", "inproc://", "tcp://127.",
-                                        "tcp://localhost:", "tcp://[::1]:"};
+    size_t host = strspn(address, "0123456789.");
+    const char *port;
 
-    for (size_t i = 0; i < co_countof(local); i++) {
-        if (strncmp(endpoint, local[i], strlen(local[i])) == 0) return true;
+    if (strncmp(address, "localhost:", 10) == 0) {
+        host = 9;
+    } else if (strncmp(address, "[::1]:", 6) == 0) {
+        host = 5;
+    } else if (strncmp(address, "127.", 4) != 0 || address[host] != ':') {
+        return false;
     }
-    return false;
+    port = address + host + 1;
+    return strcmp(port, "*") == 0 ||
+           (*port && port[strspn(port, "0123456789")] == '\0');
+}
+
+bool
+sock_is_local(const char *endpoint)
+{
+    if (strncmp(endpoint, "tcp://", 6) == 0) return is_loopback(endpoint + 6);
+    return strncmp(endpoint, "ipc://", 6) == 0 ||
+           strncmp(endpoint, "inproc://", 9) == 0;
 }
 
 static enum co_err
@@ -72,6 +109,7 @@ sock_new(void *zmq_ctx, int type, struct sock **ret_sock)
 
     if (!s) return CO_NOMEM;
     s->router = type == ZMQ_ROUTER;
+    s->peer_fd = -1;
     s->zmq = zmq_socket(zmq_ctx, type);
     if (!s->zmq) {
         free(s);
@@ -92,15 +130,142 @@ sock_new(void *zmq_ctx, int type, struct sock **ret_sock)
 }
 
 enum co_err
-sock_allowed(const char *endpoint, struct co_diag *diag)
+sock_allowed(const char *endpoint, bool with_keys, struct co_diag *diag)
 {
-    if (endpoint_is_local(endpoint)) return CO_OK;
+    if (sock_is_local(endpoint)) return CO_OK;
+    if (strncmp(endpoint, "tcp://", 6) != 0 || strchr(endpoint, ';')) {
+        return co_fail(diag, CO_DENIED,
+                       "endpoint \"%s\": ipc://PATH or tcp://ADDRESS:PORT is "
+                       "needed",
+                       endpoint);
+    }
+    if (with_keys) return CO_OK;
     return co_fail(diag, CO_DENIED,
-                   "endpoint \"%s\": only ipc:// and loopback addresses "
-                   "(tcp://127.0.0.1:PORT) are allowed, since the link is not "
-                   "encrypted",
+                   "endpoint \"%s\" is beyond this host: without keys only "
+                   "ipc:// and loopback addresses (tcp://127.0.0.1:PORT) are "
+                   "allowed. Make keys with `" CO_PROGRAM
+                   " keygen` and give them with --key",
                    endpoint);
 }
+
+/* ---- keys ---------------------------------------------------------------- */
+
+/* Tells failures of a DEALER's handshakes to itself. Without memory for it
+ * they are not told, that is all. */
+static void
+monitor_self(void *zmq_ctx, struct sock *s)
+{
+    const int unlimited = 0;
+    char address[MONITOR_BYTES];
+
+    (void)snprintf(address, sizeof address, "inproc://handshakes-%p",
+                   (void *)s);
+    if (zmq_socket_monitor(s->zmq, address, FAILURES) != 0) return;
+    s->monitored = true;
+    s->monitor = zmq_socket(zmq_ctx, ZMQ_PAIR);
+    if (!s->monitor) return;
+    (void)zmq_setsockopt(s->monitor, ZMQ_RCVHWM, &unlimited, sizeof unlimited);
+    (void)zmq_connect(s->monitor, address);
+}
+
+static enum co_err
+use_keys(void *zmq_ctx, struct sock *s, const struct sock_keys *keys,
+         struct co_diag *diag)
+{
+    const int one = 1;
+    int bad = 0;
+
+    bad |= zmq_setsockopt(s->zmq, ZMQ_CURVE_PUBLICKEY, keys->public, KEY_BYTES);
+    bad |= zmq_setsockopt(s->zmq, ZMQ_CURVE_SECRETKEY, keys->secret, KEY_BYTES);
+    if (s->router) {
+        co_assert(keys->domain && keys->domain[0]);
+        bad |= zmq_setsockopt(s->zmq, ZMQ_CURVE_SERVER, &one, sizeof one);
+        bad |= zmq_setsockopt(s->zmq, ZMQ_ZAP_DOMAIN, keys->domain,
+                              strlen(keys->domain));
+        bad |= zmq_setsockopt(s->zmq, ZAP_ENFORCE_DOMAIN, &one, sizeof one);
+    } else {
+        bad |= zmq_setsockopt(s->zmq, ZMQ_CURVE_SERVERKEY, keys->server,
+                              KEY_BYTES);
+    }
+    if (bad) {
+        return co_fail(diag, CO_UNAVAILABLE,
+                       "this libzmq cannot encrypt (%s): install one with "
+                       "CURVE (Debian's has it)",
+                       zmq_strerror(errno));
+    }
+    s->keyed = true;
+    if (!s->router) {
+        monitor_self(zmq_ctx, s);
+    } else if (keys->monitor) {
+        s->monitored = zmq_socket_monitor(s->zmq, keys->monitor, ARRIVALS) == 0;
+    }
+    return CO_OK;
+}
+
+uint64_t
+sock_peer_key(const struct sock *s)
+{
+    return s->peer_key;
+}
+
+/* The port of a TCP address, 0 of any other. */
+static in_port_t
+port_of(const struct sockaddr_storage *at)
+{
+    if (at->ss_family == AF_INET) {
+        return ((const struct sockaddr_in *)(const void *)at)->sin_port;
+    }
+    if (at->ss_family == AF_INET6) {
+        return ((const struct sockaddr_in6 *)(const void *)at)->sin6_port;
+    }
+    return 0;
+}
+
+/* Whether fd is a connection that was accepted at endpoint. The number may
+ * have been used again since the message came; then another peer of ours is
+ * cut at worst, which connects again, and never anything else. */
+static bool
+is_link_of(int fd, const char *endpoint)
+{
+    struct sockaddr_storage at = {0};
+    socklen_t len = sizeof at;
+    const char *colon = strrchr(endpoint, ':');
+
+    if (getsockname(fd, (struct sockaddr *)&at, &len) != 0) return false;
+    if (at.ss_family == AF_UNIX) {
+        const struct sockaddr_un *un = (const void *)&at;
+
+        return strncmp(endpoint, "ipc://", 6) == 0 &&
+               strncmp(un->sun_path, endpoint + 6, sizeof un->sun_path) == 0;
+    }
+    return colon && strncmp(endpoint, "tcp://", 6) == 0 &&
+           ntohs(port_of(&at)) == strtoul(colon + 1, NULL, 10);
+}
+
+void
+sock_cut(struct sock *s)
+{
+    if (s->peer_fd < 0 || !is_link_of(s->peer_fd, s->endpoint)) return;
+    (void)shutdown(s->peer_fd, SHUT_RDWR); /* libzmq sees the end and closes */
+    s->peer_fd = -1;
+}
+
+uint32_t
+sock_unwelcome(struct sock *s)
+{
+    uint32_t n = 0;
+    zmq_msg_t event;
+
+    if (!s->monitor) return 0;
+    (void)zmq_msg_init(&event);
+    while (zmq_msg_recv(&event, s->monitor, ZMQ_DONTWAIT) >= 0) {
+        n += zmq_msg_more(&event) != 0; /* the event; its address follows */
+    }
+    (void)zmq_msg_close(&event);
+    return n;
+}
+
+/* ---- making -------------------------------------------------------------- */
 
 /* libzmq takes a path away from a program that listens there, without a word
  * to either: ask first whether anyone answers. */
@@ -126,12 +291,12 @@ endpoint_is_taken(const char *endpoint)
 }
 
 enum co_err
-sock_bind(void *zmq_ctx, const char *endpoint, struct co_diag *diag,
-          struct sock **ret_sock)
+sock_bind(void *zmq_ctx, const char *endpoint, const struct sock_keys *keys,
+          struct co_diag *diag, struct sock **ret_sock)
 {
     co_auto(sock_freep) struct sock *s = NULL;
     size_t len = ENDPOINT_BYTES;
-    enum co_err err = sock_allowed(endpoint, diag);
+    enum co_err err = sock_allowed(endpoint, keys != NULL, diag);
 
     if (err) return err;
     if (endpoint_is_taken(endpoint)) {
@@ -142,6 +307,7 @@ sock_bind(void *zmq_ctx, const char *endpoint, struct co_diag *diag,
             endpoint);
     }
     err = sock_new(zmq_ctx, ZMQ_ROUTER, &s);
+    if (!err && keys) err = use_keys(zmq_ctx, s, keys, diag);
     if (err) return err;
     if (zmq_bind(s->zmq, endpoint) != 0) {
         int errnum = errno;
@@ -159,11 +325,11 @@ sock_bind(void *zmq_ctx, const char *endpoint, struct co_diag *diag,
 }
 
 enum co_err
-sock_connect(void *zmq_ctx, const char *endpoint, struct co_diag *diag,
-             struct sock **ret_sock)
+sock_connect(void *zmq_ctx, const char *endpoint, const struct sock_keys *keys,
+             struct co_diag *diag, struct sock **ret_sock)
 {
     co_auto(sock_freep) struct sock *s = NULL;
-    enum co_err err = sock_allowed(endpoint, diag);
+    enum co_err err = sock_allowed(endpoint, keys != NULL, diag);
 
     if (err) return err;
     if (strlen(endpoint) >= ENDPOINT_BYTES) {
@@ -171,6 +337,7 @@ sock_connect(void *zmq_ctx, const char *endpoint, struct co_diag *diag,
                        endpoint, ENDPOINT_BYTES - 1);
     }
     err = sock_new(zmq_ctx, ZMQ_DEALER, &s);
+    if (!err && keys) err = use_keys(zmq_ctx, s, keys, diag);
     if (err) return err;
     if (zmq_connect(s->zmq, endpoint) != 0) {
         int errnum = errno;
@@ -188,6 +355,9 @@ void
 sock_free(struct sock *s)
 {
     if (!s) return;
+    /* First: what a closing socket tells would wait for a reader for ever. */
+    if (s->monitored) (void)zmq_socket_monitor(s->zmq, NULL, 0);
+    if (s->monitor) (void)zmq_close(s->monitor);
     (void)zmq_close(s->zmq);
     free(s);
 }
@@ -326,6 +496,17 @@ frames_close(zmq_msg_t *v, int n)
     }
 }
 
+/* Who sent it: what libzmq knows of the connection goes with the message. */
+static void
+sender_take(struct sock *s, zmq_msg_t *frame)
+{
+    const char *id = zmq_msg_gets(frame, "User-Id");
+
+    s->peer_key = 0;
+    if (!id || !co_hex16_parse(id, &s->peer_key)) s->peer_key = 0;
+    s->peer_fd = zmq_msg_get(frame, ZMQ_SRCFD);
+}
+
 enum co_err
 sock_recv(struct sock *s, uint64_t *ret_peer, struct co_bytes *ret_head,
           struct co_bytes *ret_body)
@@ -349,6 +530,7 @@ sock_recv(struct sock *s, uint64_t *ret_peer, struct co_bytes *ret_head,
             continue;
         }
         if (s->router) (void)zmq_msg_close(&v[0]);
+        if (s->router && s->keyed) sender_take(s, &frames[0]);
         if (frame_take(&frames[0], &head)) {
             (void)zmq_msg_close(&frames[1]);
             return CO_NOMEM;

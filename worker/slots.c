@@ -133,6 +133,7 @@ on_message(struct slots *s, uint32_t link, const struct msg *m,
     case MSG_drain:
         slots_drain(s, s->now_us, out);
         break;
+    case MSG_part: /* not whole yet */
     case MSG_beat: /* heard_us says it all */
         break;
     default: /* numbers come from the wire: not an enum to be complete over */

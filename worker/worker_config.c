@@ -22,6 +22,8 @@ static const struct co_option table[] = {
      .max = SLOTS_LINKS_MAX,
      .placeholder = "ENDPOINT",
      .help = "a broker's back address (repeat for several)"},
+    KEYRING_KEY_OPTION,
+    KEYRING_OTHERS_OPTION("broker-key", "broker"),
     {.name = "redis",
      .type = CO_OPTION_STRING,
      .offset = FIELD(redis),
@@ -258,6 +260,10 @@ worker_config_elastic(const struct worker_config *config)
 enum co_err
 worker_config_check(struct worker_config *config, struct co_diag *diag)
 {
+    bool keys = keyring_wanted(&config->keys);
+    struct keyring ring;
+    enum co_err err;
+
     if (config->brokers.count == 0) {
         return co_fail(diag, CO_USAGE,
                        "no broker given: pass --broker ENDPOINT, the back "
@@ -283,7 +289,20 @@ worker_config_check(struct worker_config *config, struct co_diag *diag)
             return co_fail(diag, CO_USAGE, "--id: 16 hex digits, not 0");
         }
     }
-    return CO_OK;
+    for (size_t i = 0; i < config->brokers.count; i++) {
+        if (sock_allowed(config->brokers.items[i], keys, diag)) return CO_USAGE;
+    }
+    err = worker_config_keys(config, &ring, diag);
+    if (!err) keyring_forget(&ring);
+    return err;
+}
+
+enum co_err
+worker_config_keys(const struct worker_config *config, struct keyring *ret_ring,
+                   struct co_diag *diag)
+{
+    return keyring_load(&config->keys, KEY_WORKER, config->brokers.count,
+                        KEY_BROKER, "broker-key", ret_ring, diag);
 }
 
 int

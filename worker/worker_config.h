@@ -1,6 +1,7 @@
 /* worker_config.h - the options of cohort-worker, from one table. Read once. */
 #pragma once
 #include "common/options.h"
+#include "proto/keyring.h"
 #include "worker/service.h"
 
 enum { WORKER_PROCESSES_MAX = 1024, WORKER_SLOTS_MAX = 1024 };
@@ -10,6 +11,7 @@ struct worker_config {
     struct co_option_list services; /* empty: all that can be served */
     struct co_option_list tags;
     struct co_option_list crash_rows, fail_rows; /* for tests */
+    struct keyring_options keys;
     const char *redis; /* URL, NULL: no heartbeat there */
     bool redis_insecure;
     const char *ns;    /* of the Redis keys */
@@ -40,11 +42,16 @@ co_must_use enum co_err worker_config_traps(const struct worker_config *config,
                                             struct row_traps *ret_traps,
                                             struct co_diag *diag);
 /* What the parser cannot check; sets processes_min and _max. CO_USAGE without a
- * broker, or with numbers of processes that make no sense. */
+ * broker, with numbers of processes that make no sense, with an endpoint that
+ * must not be used, or with keys that cannot be. */
 co_must_use enum co_err worker_config_check(struct worker_config *config,
                                             struct co_diag *diag);
 /* Whether the number of processes follows the scaler (MIN < MAX). */
 bool worker_config_elastic(const struct worker_config *config);
+/* The keys that the options name. */
+co_must_use enum co_err worker_config_keys(const struct worker_config *config,
+                                           struct keyring *ret_ring,
+                                           struct co_diag *diag);
 /* The descriptor that tells when the starter is gone: --lifeline, else the
  * one of the environment (common/lifeline.h), else -1. Call once. */
 int worker_config_lifeline(const struct worker_config *config);

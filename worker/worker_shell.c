@@ -29,6 +29,7 @@ enum {
     BACKLOG_MS = 5, /* look again when a pipe was full */
     TICK_MS = 100,  /* look at the timers at least this often */
     BEAT_US = 1000 * 1000, /* heartbeat in Redis */
+    UNWELCOME_LOG_MS = 10000,
     EVENTS_MAX = 16,
     LEAVE_MS = 1000, /* patience of the last messages */
 };
@@ -132,6 +133,25 @@ rss_bytes(void)
     return strtoull(resident, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
+/* A broker that does not let us in says nothing; libzmq tries again by itself,
+ * and this is all that people would see. */
+static void
+say_unwelcome(struct worker_shell *s)
+{
+    uint64_t more;
+
+    for (uint32_t i = 0; i < s->links; i++) {
+        if (!sock_unwelcome(s->socks[i]) ||
+            !co_log_every(&s->unwelcome_limit, s->now_us / 1000,
+                          UNWELCOME_LOG_MS, &more)) {
+            continue;
+        }
+        co_log(CO_LOG_WARN, "broker.unwelcome", "endpoint=%s text=%s",
+               sock_endpoint(s->socks[i]),
+               co_log_quote(SOCK_UNWELCOME_TEXT).text);
+    }
+}
+
 static void
 beat(struct worker_shell *s)
 {
@@ -145,6 +165,7 @@ beat(struct worker_shell *s)
     }
     s->beat_us = s->now_us;
     s->cpu_us = cpu_us;
+    say_unwelcome(s);
     slots_usage(s->slots, (uint32_t)(rss >> 20), permille);
     if (!s->heartbeat) return;
     slots_get_stats(s->slots, &stats);

@@ -1,5 +1,6 @@
 /* worker_shell_impl.h - the worker shell's parts, for its own files only. */
 #pragma once
+#include "common/log.h"
 #include "proto/parts.h"
 #include "proto/socket.h"
 #include "worker/assets.h"
@@ -42,6 +43,7 @@ struct worker_shell {
     struct worker_heartbeat *heartbeat; /* NULL: no Redis */
 
     void *zmq;
+    struct keyring ring;
     struct sock *socks[SLOTS_LINKS_MAX];
     bool greet[SLOTS_LINKS_MAX]; /* a HELLO could not be sent */
     int64_t greeted_us;          /* last try to make up for it */
@@ -59,6 +61,7 @@ struct worker_shell {
     bool leave;   /* end the loop */
     bool flushed; /* what waits to be sent was flushed already */
     uint64_t malformed, unsent;
+    struct co_log_limit unwelcome_limit;
 };
 
 /* worker_shell_setup.c */

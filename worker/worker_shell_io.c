@@ -25,6 +25,10 @@ deliver(struct worker_shell *s, uint32_t link, struct co_bytes head,
         slots_on_message(s->slots, link, &m, body, s->now_us, &s->out);
         return;
     }
+    /* A piece of a large message is a sign of life too: on a slow link nothing
+     * else comes for a while. */
+    slots_on_message(s->slots, link, &m, (struct co_bytes){0}, s->now_us,
+                     &s->out);
     struct co_bytes whole_head = {0}, whole_body = {0};
     enum co_err err =
         parts_add(s->parts, link, &m.part, body, &whole_head, &whole_body);

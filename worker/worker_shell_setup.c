@@ -153,12 +153,16 @@ watch(struct worker_shell *s, int fd, uint32_t tag)
 static enum co_err
 open_links(struct worker_shell *s, struct co_diag *diag)
 {
-    enum co_err err = CO_OK;
+    enum co_err err = worker_config_keys(s->config, &s->ring, diag);
 
+    if (err) return err;
     s->zmq = zmq_ctx_new();
     if (!s->zmq) return CO_NOMEM;
     for (uint32_t i = 0; i < s->links && !err; i++) {
-        err = sock_connect(s->zmq, s->config->brokers.items[i], diag,
+        struct sock_keys keys;
+
+        err = sock_connect(s->zmq, s->config->brokers.items[i],
+                           keyring_connect(&s->ring, i, &keys), diag,
                            &s->socks[i]);
         if (!err) {
             err = watch(s, sock_fd(s->socks[i]), WORKER_SHELL_TAG_LINK + i);
@@ -259,6 +263,7 @@ worker_shell_release(struct worker_shell *s)
     for (uint32_t i = 0; i < s->links; i++) {
         sock_free(s->socks[i]);
     }
+    keyring_forget(&s->ring);
     if (s->zmq) (void)zmq_ctx_term(s->zmq);
     parts_free(s->parts);
     spill_free(s->spill);

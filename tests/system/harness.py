@@ -462,6 +462,17 @@ class SystemTest(unittest.TestCase):
         broker = self.bench.broker()
         return broker, [self.bench.worker() for _ in range(workers)]
 
+    def counters(self):
+        """What the broker reports of itself in Redis."""
+        names = self.bench.redis_call("KEYS", "cohort:{default}:broker:*")
+        if not isinstance(names, list) or not names:
+            return {}
+        flat = self.bench.redis_call("HGETALL", names[0])
+        return dict(zip(flat[::2], flat[1::2]))
+
+    def counted(self, name, least=1, seconds=20):
+        wait_for(f"{name} >= {least}", lambda: int(self.counters().get(name, 0)) >= least, seconds)
+
     def complete(self, job, *args, seconds=60, **more):
         """Runs a job on the fleet to its end; its end line."""
         proc = self.bench.coordinator(job, *args, **more)

@@ -24,10 +24,12 @@ WORKER, COORDINATOR = 1, 2
 class Peer:
     """A DEALER that sends what it likes."""
 
-    def __init__(self, endpoint):
-        self.sock = zmq.Context.instance().socket(zmq.DEALER)
-        self.sock.setsockopt(zmq.LINGER, 0)
-        self.sock.connect(endpoint)
+    def __init__(self, endpoint=None, sock=None):
+        """At that endpoint, or with a socket that is connected."""
+        self.sock = sock or zmq.Context.instance().socket(zmq.DEALER)
+        if endpoint:
+            self.sock.setsockopt(zmq.LINGER, 0)
+            self.sock.connect(endpoint)
         self.incarnation = secrets.randbelow((1 << 64) - 2) + 1
 
     def raw(self, *frames):
@@ -80,16 +82,6 @@ class Peers(harness.SystemTest):
         peer.hello(role)
         peer.answer(WELCOME)
         return peer
-
-    def counters(self):
-        names = self.bench.redis_call("KEYS", "cohort:{default}:broker:*")
-        if not isinstance(names, list) or not names:
-            return {}
-        flat = self.bench.redis_call("HGETALL", names[0])
-        return dict(zip(flat[::2], flat[1::2]))
-
-    def counted(self, name, least=1):
-        harness.wait_for(f"{name} >= {least}", lambda: int(self.counters().get(name, 0)) >= least)
 
     def begin(self, rows=ROWS):
         """A fleet with Redis, a quiet run to compare with, and a run."""

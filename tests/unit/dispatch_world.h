@@ -21,6 +21,7 @@ struct world {
     struct msg got; /* the last message that expect() found */
     uint64_t words[BATCH_MAX];
     uint64_t granted[256]; /* to each worker, by handle */
+    uint64_t key;          /* that messages come with; 0: none */
 };
 
 co_unused static void
@@ -80,8 +81,8 @@ sends_body(struct world *w, int side, uint64_t peer, const struct msg *m,
     if (len) assert_int_equal(co_bytes_copy(body, len, &bytes), CO_OK);
     assert_int_equal(msg_decode(&w->reader, head.data, head.len, &decoded),
                      CO_OK);
-    dispatch_on_message(w->d, (enum side)side, peer, &decoded, head, bytes,
-                        w->now, &w->out);
+    dispatch_on_message_of(w->d, w->key, (enum side)side, peer, &decoded, head,
+                           bytes, w->now, &w->out);
     world_check(w);
     dispatch_run(w->d, w->now, &w->out);
     world_check(w);

@@ -833,6 +833,112 @@ a_young_broker_lets_more_time_pass_the_more_peers_it_knows(void **state)
     assert_int_equal(settle_ms_at_attach(w), 0);
 }
 
+/* ---- keys ---------------------------------------------------------------- */
+
+/* W2's link says HELLO with the incarnation of W1. */
+static void
+claims_to_be_w1(struct world *w)
+{
+    sends(w, BACK, W2,
+          (struct msg){.type = MSG_hello,
+                       .hello = {.version = PROTO_VERSION,
+                                 .role = ROLE_WORKER,
+                                 .incarnation = 1000 + W1,
+                                 .name = msg_text("p"),
+                                 .fingerprint = FP}});
+}
+
+static void
+an_incarnation_comes_back_only_with_the_key_it_came_with(void **state)
+{
+    struct world *w = *state;
+
+    given_owner(w);
+    w->key = 1;
+    given_worker(w, W1, 10);
+    publishes(w, 0, 3);
+    w->key = 2;
+    claims_to_be_w1(w);
+    expect_refused(w, BACK, W2, "DENIED");
+    assert_int_equal(dispatch_counts(w->d)->refused_identity, 1);
+    assert_int_equal(dispatch_totals(w->d).in_flight, 3);
+    w->key = 1;
+    finishes(w, W1, 1, 0, 3, 1); /* the true one goes on */
+    (void)expect(w, FRONT, BOSS, MSG_results);
+    claims_to_be_w1(w); /* on a new link */
+    (void)expect(w, BACK, W2, MSG_welcome);
+    assert_int_equal(dispatch_counts(w->d)->workers_rebound, 1);
+}
+
+static bool
+not_the_second(const void *ctx, enum side side, uint64_t key)
+{
+    (void)ctx;
+    (void)side;
+    return key != 2;
+}
+
+static void
+peers_whose_key_is_taken_away_lose_all_and_the_rest_nothing(void **state)
+{
+    struct world *w = *state;
+    const struct msg *m;
+
+    w->key = 1;
+    given_owner(w);
+    w->key = 2;
+    given_worker(w, W1, 10);
+    publishes(w, 0, 3);
+    w->key = 3;
+    given_worker(w, W2, 10);
+    publishes(w, 3, 2);
+    dispatch_drop_keys(w->d, not_the_second, NULL, w->now, &w->out);
+    world_check(w);
+    m = expect(w, FRONT, BOSS, MSG_lost);
+    assert_int_equal(m->lost.tasks.n, 3);
+    assert_int_equal(m->lost.cause, LOST_LINK);
+    assert_int_equal(dispatch_counts(w->d)->peers_revoked, 1);
+    assert_int_equal(dispatch_totals(w->d).workers, 1);
+    w->key = 2;
+    forget_past(w);
+    grants(w, W1, "noop", 10); /* it goes on talking */
+    (void)expect(w, BACK, W1, MSG_who);
+    assert_int_equal(tasks_sent(w, W1), 0);
+}
+
+static void
+an_owner_whose_key_is_taken_away_leaves_its_job_to_another(void **state)
+{
+    struct world *w = *state;
+
+    w->key = 2;
+    given_owner(w);
+    dispatch_drop_keys(w->d, not_the_second, NULL, w->now, &w->out);
+    world_check(w);
+    assert_int_equal(dispatch_totals(w->d).owners, 0);
+    w->key = 1;
+    hello(w, FRONT, BOSS + 1, 0);
+    attaches(w, BOSS + 1, JOB, OWNER + 1, PRIORITY_MEDIUM);
+    (void)expect(w, FRONT, BOSS + 1, MSG_attached);
+}
+
+static void
+a_piece_of_a_large_message_is_a_sign_of_life(void **state)
+{
+    struct world *w = *state;
+
+    given_owner(w);
+    given_worker(w, W1, 10);
+    for (int i = 0; i < 8; i++) {
+        passes(w, w->limits.dead_ms / 2);
+        dispatch_on_life(w->d, SIDE_BACK, W1, w->now);
+        dispatch_on_life(w->d, SIDE_FRONT, BOSS, w->now);
+    }
+    assert_int_equal(dispatch_totals(w->d).workers, 1);
+    assert_int_equal(dispatch_totals(w->d).owners, 1);
+    dispatch_on_life(w->d, SIDE_BACK, W2, w->now); /* unknown: nothing */
+}
+
 int
 main(void)
 {
@@ -879,6 +985,10 @@ main(void)
         T(a_draining_worker_gets_nothing_more),
         T(a_young_broker_lets_more_time_pass_the_more_peers_it_knows),
         T(a_loop_that_stood_still_gives_nobody_up),
+        T(an_incarnation_comes_back_only_with_the_key_it_came_with),
+        T(peers_whose_key_is_taken_away_lose_all_and_the_rest_nothing),
+        T(an_owner_whose_key_is_taken_away_leaves_its_job_to_another),
+        T(a_piece_of_a_large_message_is_a_sign_of_life),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -92,6 +92,18 @@ a_link_that_breaks_while_attaching_is_lost_too(void **state)
     assert_false(link_tick(&f->link, 6502, &f->out));
 }
 
+static void
+a_piece_of_a_large_message_ends_the_silence(void **state)
+{
+    struct fixture *f = *state;
+
+    (void)welcomed(f, 7, 1001);
+    assert_int_equal(hears(f, (struct msg){.type = MSG_part}, 5000),
+                     LINK_HANDLED);
+    assert_false(link_tick(&f->link, 10000, &f->out));
+    assert_true(link_tick(&f->link, 10001, &f->out));
+}
+
 /* The newest message that the link sent, MSG type and decoded. */
 static const struct msg *
 said(struct fixture *f)
@@ -231,6 +243,7 @@ main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(a_link_attaches_after_welcome),
+        T(a_piece_of_a_large_message_ends_the_silence),
         T(a_link_that_breaks_while_attaching_is_lost_too),
         T(nobody_answers_and_the_greeting_is_repeated_every_quarter_second),
         T(attaching_says_job_owner_and_service),

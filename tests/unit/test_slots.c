@@ -73,6 +73,22 @@ silence_means_hello_again_but_no_lost_work(void **state)
 }
 
 static void
+a_piece_of_a_large_message_ends_the_silence(void **state)
+{
+    struct fixture *f = *state;
+
+    given_link(f, 0);
+    at(f, 4000);
+    say(f, 0,
+        &(struct msg){.type = MSG_part, .part = {.number = 1, .count = 9}});
+    at(f, 8000);
+    assert_int_equal(stats(f).counters.silences, 0);
+    assert_int_equal(stats(f).counters.bad, 0);
+    at(f, 9000);
+    assert_int_equal(stats(f).counters.silences, 1);
+}
+
+static void
 a_broker_of_another_version_is_tried_again_later(void **state)
 {
     struct fixture *f = *state;
@@ -866,6 +882,7 @@ main(void)
         T(says_hello_again_each_second_until_welcome),
         T(answers_who_with_hello_and_runs_on),
         T(silence_means_hello_again_but_no_lost_work),
+        T(a_piece_of_a_large_message_ends_the_silence),
         T(a_broker_of_another_version_is_tried_again_later),
         T(beats_tell_count_hash_and_progress),
         T(each_broker_hears_only_of_its_own_tasks),

@@ -19,10 +19,11 @@ setup(void **state)
     struct co_diag diag;
 
     f.ctx = zmq_ctx_new();
-    assert_int_equal(sock_bind(f.ctx, "tcp://127.0.0.1:*", &diag, &f.router),
-                     CO_OK);
     assert_int_equal(
-        sock_connect(f.ctx, sock_endpoint(f.router), &diag, &f.dealer), CO_OK);
+        sock_bind(f.ctx, "tcp://127.0.0.1:*", NULL, &diag, &f.router), CO_OK);
+    assert_int_equal(
+        sock_connect(f.ctx, sock_endpoint(f.router), NULL, &diag, &f.dealer),
+        CO_OK);
     *state = &f;
     return 0;
 }
@@ -133,18 +134,47 @@ wrong_numbers_of_frames_are_skipped_and_counted(void **state)
 static void
 nothing_is_bound_or_connected_beyond_this_host(void **state)
 {
-    static const char *const bad[] = {"tcp://*:5000", "tcp://0.0.0.0:5000",
-                                      "tcp://192.0.2.1:5000", "nonsense"};
+    static const char *const bad[] = {"tcp://*:5000",
+                                      "tcp://0.0.0.0:5000",
+                                      "tcp://192.0.2.1:5000",
+                                      "tcp://127.example.org:5000",
+                                      "tcp://localhost.example.org:5000",
+                                      "tcp://127.0.0.1:0;192.0.2.1:5000",
+                                      "tcp://127.0.0.1",
+                                      "tcp://[::]:5000",
+                                      "udp://127.0.0.1:5000",
+                                      "nonsense"};
     struct fixture *f = *state;
     struct sock *s = NULL;
     struct co_diag diag;
 
     for (size_t i = 0; i < co_countof(bad); i++) {
-        assert_int_equal(sock_bind(f->ctx, bad[i], &diag, &s), CO_DENIED);
-        assert_int_equal(sock_connect(f->ctx, bad[i], &diag, &s), CO_DENIED);
+        assert_int_equal(sock_bind(f->ctx, bad[i], NULL, &diag, &s), CO_DENIED);
+        assert_int_equal(sock_connect(f->ctx, bad[i], NULL, &diag, &s),
+                         CO_DENIED);
         assert_non_null(strstr(diag.text, bad[i]));
     }
     assert_null(s);
+}
+
+static void
+with_keys_tcp_may_go_anywhere_and_nothing_else(void **state)
+{
+    static const char *const good[] = {"tcp://*:5000", "tcp://192.0.2.1:5000",
+                                       "tcp://example.org:5000",
+                                       "ipc:///tmp/x"};
+
+    (void)state;
+    for (size_t i = 0; i < co_countof(good); i++) {
+        assert_int_equal(sock_allowed(good[i], true, NULL), CO_OK);
+    }
+    assert_int_equal(sock_allowed("udp://192.0.2.1:5000", true, NULL),
+                     CO_DENIED);
+    assert_int_equal(sock_allowed("tcp://a:1;b:2", true, NULL), CO_DENIED);
+    assert_true(sock_is_local("tcp://127.0.0.1:*"));
+    assert_true(sock_is_local("tcp://[::1]:5000"));
+    assert_true(sock_is_local("tcp://localhost:5000"));
+    assert_false(sock_is_local("tcp://0.0.0.0:5000"));
 }
 
 static void
@@ -154,7 +184,8 @@ sending_without_a_connection_fails_at_once(void **state)
     struct sock *alone = NULL;
 
     assert_int_equal(
-        sock_connect(f->ctx, "ipc:///nonexistent/socket", NULL, &alone), CO_OK);
+        sock_connect(f->ctx, "ipc:///nonexistent/socket", NULL, NULL, &alone),
+        CO_OK);
     assert_int_equal(
         sock_send(alone, 0, co_bytes_borrow("x", 1), (struct co_bytes){0}),
         CO_UNAVAILABLE);
@@ -170,6 +201,7 @@ main(void)
         T(an_unknown_receiver_is_told_and_counted),
         T(wrong_numbers_of_frames_are_skipped_and_counted),
         T(nothing_is_bound_or_connected_beyond_this_host),
+        T(with_keys_tcp_may_go_anywhere_and_nothing_else),
         T(sending_without_a_connection_fails_at_once),
 #undef T
     };
