@@ -7,6 +7,7 @@
 #include "broker/jobs.h"
 #include "broker/route.h"
 #include "broker/tasks.h"
+#include "common/bug.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -132,6 +133,19 @@ worker_free(struct dispatch *d, struct worker *w)
     free(w);
 }
 
+/* A worker works for several brokers: it may have died of what another one
+ * sent, before the suspect that is on its way to it from here had begun. */
+static bool
+suspect_not_begun(const struct dispatch *d, const struct worker *w)
+{
+    for (uint32_t at = w->first; at != NONE; at = d->entries[at].next) {
+        const struct entry *e = &d->entries[at];
+
+        if (e->alone) return !e->started && !CO_BUG(suspect_charged_unbegun);
+    }
+    return false;
+}
+
 /* Everything it held is lost; the slot is free afterwards. */
 static void
 worker_gone(struct dispatch *d, struct worker *w, enum lost_cause cause,
@@ -142,6 +156,9 @@ worker_gone(struct dispatch *d, struct worker *w, enum lost_cause cause,
 
     for (uint32_t at = w->first; at != NONE; at = d->entries[at].next) {
         d->ids[n++] = at;
+    }
+    if (cause == LOST_WORKER_DEAD && w->alone && suspect_not_begun(d, w)) {
+        cause = LOST_LINK;
     }
     tasks_lose(d, n, w, cause, neighbours, out);
     route_unacked_lose(d, w, out);

@@ -92,6 +92,7 @@ enter_worker(struct dispatch *d, uint32_t at)
     w->held_hash ^= entry_key(d, e);
     if (line) line->held++;
     if (e->alone) w->alone = true;
+    e->started = 0;
     d->lanes[e->lane]->in_flight++;
     d->in_flight++;
 }

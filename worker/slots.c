@@ -160,6 +160,7 @@ slots_flush(struct slots *s, int64_t now_us, struct outbox *out)
     slots_push_results(s, now_us, out);
     slots_push_returns(s, out);
     slots_push_credit(s, now_us, out);
+    slots_push_start(s, out);
 }
 
 void

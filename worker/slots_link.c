@@ -259,6 +259,26 @@ push_beat(struct slots *s, uint32_t link, struct outbox *out)
     outbox_push(out, SLOTS_SIDE, link, &m, (struct co_bytes){0});
 }
 
+/* Its broker counts a death against a suspect only if it knows that this had
+ * begun: what it sent to a process that died of something else did not. */
+void
+slots_push_start(struct slots *s, struct outbox *out)
+{
+    struct msg m = {.type = MSG_beat};
+    struct held *h;
+
+    if (!s->tell) return;
+    s->tell = false;
+    h = &s->pool[s->told.index];
+    if (h->generation != s->told.generation) return; /* gone meanwhile */
+    s->told_us = s->now_us;
+    m.beat.held_count = s->links[h->link].held_count;
+    m.beat.held_hash = s->links[h->link].held_hash;
+    m.beat.jobs = (struct msg_u64s){&h->job, 1};
+    m.beat.tasks = (struct msg_u64s){&h->task, 1};
+    outbox_push(out, SLOTS_SIDE, h->link, &m, (struct co_bytes){0});
+}
+
 static int64_t
 us_of(uint32_t ms)
 {
