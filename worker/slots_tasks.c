@@ -134,6 +134,11 @@ repeat(struct slots *s, uint32_t index, uint32_t link)
     struct held *h = &s->pool[index];
 
     s->counters.duplicates++;
+    /* A result that is still gathered would be sealed for the link before. */
+    if (h->state == SLOTS_DONE && !h->result && !CO_BUG(repeat_unsealed)) {
+        slots_seal_all(s);
+    }
+    if (h->state == SLOTS_FREE) return; /* no memory: given back there */
     slots_held_move(s, index, link);
     if (h->state == SLOTS_DONE && h->result) {
         slots_send_result_again(s, h->result, link);

@@ -372,6 +372,21 @@ a_suspect_beside_tasks_of_another_broker_is_given_back_and_room_is_made(
 
 /* -- results are kept ---------------------------------------------------- */
 static void
+a_result_still_gathered_goes_to_the_broker_that_asks_again(void **state)
+{
+    struct fixture *f = *state;
+
+    given_link(f, 0);
+    given_link(f, 1);
+    say_tasks(f, 0, (struct given){.first = 1, .n = 1});
+    finish(f, started(f), "x"); /* the turn is not over: nothing is sealed */
+    say_tasks(f, 1, (struct given){.first = 1, .n = 1});
+    flush(f);
+    assert_int_equal(take(f, 1, MSG_results).results.tasks.v[0], 1);
+    slots_check(f->s);
+}
+
+static void
 a_result_is_held_until_its_ack(void **state)
 {
     struct fixture *f = *state;
@@ -923,6 +938,7 @@ main(void)
         T(the_shorter_of_run_and_total_time_ends_a_run),
         T2(a_second_suspect_from_another_broker_is_given_back_before_one_runs),
         T2(a_suspect_runs_alone),
+        T2(a_result_still_gathered_goes_to_the_broker_that_asks_again),
         T2(a_suspect_beside_tasks_of_another_broker_is_given_back_and_room_is_made),
         T(a_result_is_held_until_its_ack),
         T(a_late_or_foreign_ack_changes_nothing),
