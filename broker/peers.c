@@ -8,6 +8,7 @@
 #include "broker/route.h"
 #include "broker/tasks.h"
 #include "common/bug.h"
+#include "common/cover.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -64,6 +65,7 @@ peers_apply(struct dispatch *d, struct worker *w, enum worker_event event,
 {
     enum worker_state to = peers_next_state(w->state, event);
 
+    CO_SEEN(BROKER_WORKER, w->state, event);
     if (to == WORKER_STATE_COUNT) return false;
     if (to != w->state) {
         dispatch_event(d, "worker", w->incarnation, w->name,
@@ -141,7 +143,7 @@ suspect_not_begun(const struct dispatch *d, const struct worker *w)
     for (uint32_t at = w->first; at != NONE; at = d->entries[at].next) {
         const struct entry *e = &d->entries[at];
 
-        if (e->alone) return !e->started && !CO_BUG(suspect_charged_unbegun);
+        if (e->alone) return !e->started && !CO_BUG(two_suspects);
     }
     return false;
 }
@@ -230,6 +232,7 @@ beat(struct outbox *out, enum side side, uint64_t handle)
 static bool
 worker_is_dead(const struct dispatch *d, const struct worker *w, int64_t now_ms)
 {
+    if (CO_BUG(silent_lives)) return false;
     if (now_ms - w->last_ms >= d->limits.dead_ms) return true;
     return w->state == WORKER_AWAY &&
            now_ms - w->away_since >= d->limits.away_ms;

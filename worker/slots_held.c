@@ -5,6 +5,7 @@
  * of pointers, because the pool may move when it grows. The attempt is not
  * part of the key: a superseded attempt that still runs stands beside its
  * successor, and whoever looks up a task must see both. */
+#include "common/cover.h"
 #include "common/hash.h"
 #include "worker/slots_impl.h"
 
@@ -308,6 +309,7 @@ slots_held_apply(struct slots *s, uint32_t index, enum slots_event event)
     uint8_t from = h->state, to = next_state[from][event];
 
     co_assert(to != SLOTS_REFUSED);
+    CO_SEEN(WORKER_TASK, from, event);
     if (to == from && from != SLOTS_FREE) return;
     if (slots_is_active(from)) {
         list_out(s, index);

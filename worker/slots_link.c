@@ -3,6 +3,7 @@
  * tasks run on and results are kept, because the broker restarting is no
  * reason to lose work. */
 #include "common/bug.h"
+#include "common/cover.h"
 #include "worker/slots_impl.h"
 
 #include <string.h>
@@ -45,6 +46,7 @@ link_apply(struct slots *s, uint32_t link, enum link_event event)
     uint8_t to;
 
     co_assert(s->links[link].state < LINK_STATE_COUNT);
+    CO_SEEN(WORKER_LINK, s->links[link].state, event);
     to = next_link[s->links[link].state][event];
     if (to == LINK_NONE) {
         s->counters.bad++;

@@ -135,7 +135,7 @@ repeat(struct slots *s, uint32_t index, uint32_t link)
 
     s->counters.duplicates++;
     /* A result that is still gathered would be sealed for the link before. */
-    if (h->state == SLOTS_DONE && !h->result && !CO_BUG(repeat_unsealed)) {
+    if (h->state == SLOTS_DONE && !h->result) {
         slots_seal_all(s);
     }
     if (h->state == SLOTS_FREE) return; /* no memory: given back there */
