@@ -89,8 +89,9 @@ learn_count(struct sim *s, uint64_t task, const uint8_t *data, size_t len)
     (void)walk_u64(&w);
     (void)walk_u32(&w);
     n = walk_u32(&w);
-    if (n <= PERSONAS_CELL)
+    if (n <= PERSONAS_CELL) {
         s->job->oracle->count[task >> 8][step] = (uint16_t)n;
+    }
 }
 
 static bool
