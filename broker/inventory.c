@@ -42,6 +42,20 @@ ask(struct dispatch *d, struct worker *w, int64_t now_ms, struct outbox *out)
     push(out, SIDE_BACK, w->handle, &m);
 }
 
+/* A worker says that a suspect begins. */
+static void
+note_start(struct dispatch *d, const struct worker *w,
+           const struct msg_beat *beat)
+{
+    for (uint32_t at = w->first; at != NONE; at = d->entries[at].next) {
+        struct entry *e = &d->entries[at];
+
+        for (uint32_t i = 0; e->alone && i < beat->tasks.n; i++) {
+            e->started |= beat->tasks.v[i] == e->task;
+        }
+    }
+}
+
 void
 inventory_on_beat(struct dispatch *d, struct worker *w,
                   const struct msg_beat *beat, int64_t now_ms,
@@ -51,6 +65,8 @@ inventory_on_beat(struct dispatch *d, struct worker *w,
     bool comparable = quiet && !w->unacked_lost;
     bool equal = beat->held_count == w->held + w->unacked_tasks &&
                  beat->held_hash == w->held_hash;
+
+    if (w->alone) note_start(d, w, beat);
 
     if (comparable && equal) {
         w->mismatches = 0;

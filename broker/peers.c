@@ -7,6 +7,8 @@
 #include "broker/jobs.h"
 #include "broker/route.h"
 #include "broker/tasks.h"
+#include "common/bug.h"
+#include "common/cover.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -63,6 +65,7 @@ peers_apply(struct dispatch *d, struct worker *w, enum worker_event event,
 {
     enum worker_state to = peers_next_state(w->state, event);
 
+    CO_SEEN(BROKER_WORKER, w->state, event);
     if (to == WORKER_STATE_COUNT) return false;
     if (to != w->state) {
         dispatch_event(d, "worker", w->incarnation, w->name,
@@ -132,6 +135,19 @@ worker_free(struct dispatch *d, struct worker *w)
     free(w);
 }
 
+/* A worker works for several brokers: it may have died of what another one
+ * sent, before the suspect that is on its way to it from here had begun. */
+static bool
+suspect_not_begun(const struct dispatch *d, const struct worker *w)
+{
+    for (uint32_t at = w->first; at != NONE; at = d->entries[at].next) {
+        const struct entry *e = &d->entries[at];
+
+        if (e->alone) return !e->started && !CO_BUG(two_suspects);
+    }
+    return false;
+}
+
 /* Everything it held is lost; the slot is free afterwards. */
 static void
 worker_gone(struct dispatch *d, struct worker *w, enum lost_cause cause,
@@ -142,6 +158,9 @@ worker_gone(struct dispatch *d, struct worker *w, enum lost_cause cause,
 
     for (uint32_t at = w->first; at != NONE; at = d->entries[at].next) {
         d->ids[n++] = at;
+    }
+    if (cause == LOST_WORKER_DEAD && w->alone && suspect_not_begun(d, w)) {
+        cause = LOST_LINK;
     }
     tasks_lose(d, n, w, cause, neighbours, out);
     route_unacked_lose(d, w, out);
@@ -241,6 +260,7 @@ beat(struct outbox *out, enum side side, uint64_t handle)
 static bool
 worker_is_dead(const struct dispatch *d, const struct worker *w, int64_t now_ms)
 {
+    if (CO_BUG(silent_lives)) return false;
     if (now_ms - w->last_ms >= d->limits.dead_ms) return true;
     return w->state == WORKER_AWAY &&
            now_ms - w->away_since >= d->limits.away_ms;

@@ -62,7 +62,8 @@ struct entry {
     uint16_t lane;
     uint8_t state; /* enum task_state; set by tasks_apply only */
     uint8_t alone;
-    uint16_t seen; /* round of the inventory that named it */
+    uint8_t started; /* alone: its worker said that it begins */
+    uint16_t seen;   /* round of the inventory that named it */
 };
 
 /* What tasks must share to go in one message. */

@@ -7,6 +7,7 @@
 #include "broker/credit.h"
 #include "broker/jobs.h"
 #include "common/bug.h"
+#include "common/cover.h"
 
 #include <stdlib.h>
 
@@ -92,6 +93,7 @@ enter_worker(struct dispatch *d, uint32_t at)
     w->held_hash ^= entry_key(d, e);
     if (line) line->held++;
     if (e->alone) w->alone = true;
+    e->started = 0;
     d->lanes[e->lane]->in_flight++;
     d->in_flight++;
 }
@@ -145,6 +147,7 @@ tasks_apply(struct dispatch *d, uint32_t at, enum task_event event,
     enum task_state to = tasks_next_state((enum task_state)from, event);
 
     co_assert(to != TASK_STATE_COUNT);
+    CO_SEEN(BROKER_TASK, from, event);
     if (from == to) return;
     if (from == TASK_QUEUED) count_queued(d, e, (uint32_t)-1);
     if (is_held(from) && !is_held((uint8_t)to)) leave_worker(d, at);

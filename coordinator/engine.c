@@ -4,6 +4,7 @@
  * break of one link would then double the whole window; waiting for ever
  * would stop the job with that broker. */
 #include "common/bug.h"
+#include "common/hash.h"
 #include "coordinator/engine_core.h"
 
 #include <stdlib.h>
@@ -14,6 +15,10 @@ enum {
     COMPARE_AFTER_US = 30000000,
     COMPARE_HOLD_US = 5000000, /* a broker that does not answer is gone then */
     FULL_HOLD_US = 50000, /* a broker that said FULL gets nothing so long */
+    /* Workers are back at a broker that restarted within a second (they try
+     * every 100 ms); owners come with what is left at different times. */
+    SETTLE_FREE_US = 1000000,
+    SETTLE_SPREAD_US = 250000,
 };
 
 /* -- life ----------------------------------------------------------------- */
@@ -231,11 +236,28 @@ engine_on_inventory(struct engine *e, unsigned link,
     set_adrift(e, link, now_us); /* ATTACHED may never come */
 }
 
+/* How long the workers of a broker that restarted have for saying what they
+ * hold, before it is given out again; 0: nothing is in doubt. A paid call is
+ * not made twice for a worker that is slow to come back, so that kind waits
+ * as long as the broker says; for others that would cost more than it saves. */
+static int64_t
+settle_for_us(const struct engine *e, const struct link *l,
+              const struct msg_attached *attached)
+{
+    int64_t us = (int64_t)attached->settle_ms * 1000;
+
+    if (e->kind->paid) return e->options.resumed || l->out ? us : 0;
+    if (!l->out || !us) return 0;
+    if (us > SETTLE_FREE_US) us = SETTLE_FREE_US;
+    return us + (int64_t)(co_mix64(e->options.job) % SETTLE_SPREAD_US);
+}
+
 void
 engine_on_attached(struct engine *e, unsigned link,
                    const struct msg_attached *attached, int64_t now_us)
 {
     struct link *l;
+    int64_t settle_us;
 
     if (!link_known(e, link)) return;
     if (attached->job != e->options.job ||
@@ -248,10 +270,9 @@ engine_on_attached(struct engine *e, unsigned link,
     /* the broker counts from ATTACH on; its CREDIT comes after ATTACHED */
     l->granted = l->returned = l->published = 0;
     l->adrift_us = INT64_MAX;
-    l->settling =
-        e->kind->paid && attached->settle_ms && (e->options.resumed || l->out);
-    l->settle_us =
-        l->settling ? now_us + (int64_t)attached->settle_ms * 1000 : INT64_MAX;
+    settle_us = settle_for_us(e, l, attached);
+    l->settling = settle_us > 0;
+    l->settle_us = l->settling ? now_us + settle_us : INT64_MAX;
     l->news_us = now_us;
     if (l->comparing) l->hold_us = 0;
     if (!l->settling) republish_doubtful(e, link, now_us);

@@ -185,7 +185,8 @@ co_must_use enum co_err engine_revive(struct engine *e, uint64_t task);
 void engine_on_inventory(struct engine *e, unsigned link,
                          const struct msg_inventory *inventory, int64_t now_us);
 /* What this link was believed to hold and the inventory did not name is
- * published again: at once, or with a paid kind after settle_ms. */
+ * published again: at once; or, when the broker says that its workers may
+ * still report, 1 s later and a little (with a paid kind after settle_ms). */
 void engine_on_attached(struct engine *e, unsigned link,
                         const struct msg_attached *attached, int64_t now_us);
 /* Ends the settle time early; engine_tick() does it when it is over. */

@@ -148,11 +148,14 @@ publish_batch(struct engine *e, struct batch *b, unsigned link, uint32_t most,
     return e->why != ENGINE_WHY_NOMEM;
 }
 
+/* With a paid kind a broker that restarted gets nothing before its workers
+ * have said what they hold: an earlier owner may have published anything. Else
+ * only what was published on the link waits for that. */
 static bool
-link_open(const struct link *l, int64_t now_us)
+link_open(const struct engine *e, const struct link *l, int64_t now_us)
 {
-    return l->attached && !l->settling && l->hold_us <= now_us &&
-           engine_link_credit(l) > 0;
+    return l->attached && (!l->settling || !e->kind->paid) &&
+           l->hold_us <= now_us && engine_link_credit(l) > 0;
 }
 
 /* The open link with the most credit, or ENGINE_LINKS_MAX. */
@@ -162,7 +165,7 @@ best_link(const struct engine *e, int64_t now_us)
     unsigned best = ENGINE_LINKS_MAX;
 
     for (unsigned i = 0; i < ENGINE_LINKS_MAX; i++) {
-        if (!link_open(&e->links[i], now_us)) continue;
+        if (!link_open(e, &e->links[i], now_us)) continue;
         if (best == ENGINE_LINKS_MAX ||
             engine_link_credit(&e->links[i]) >
                 engine_link_credit(&e->links[best])) {
@@ -178,8 +181,10 @@ no_link_why(struct engine *e)
     bool attached = false, settling = false;
 
     for (unsigned i = 0; i < ENGINE_LINKS_MAX; i++) {
-        attached |= e->links[i].attached && !e->links[i].settling;
-        settling |= e->links[i].settling;
+        bool settles = e->links[i].settling && e->kind->paid;
+
+        attached |= e->links[i].attached && !settles;
+        settling |= settles;
     }
     e->why = attached   ? ENGINE_WHY_NO_CREDIT
              : settling ? ENGINE_WHY_SETTLING
@@ -207,7 +212,7 @@ publish_alone(struct engine *e, struct batch *b, int64_t now_us)
                             : best_link(e, now_us);
 
         if (link == ENGINE_LINKS_MAX || e->tasks.alone_out >= ALONE_OUT_MAX ||
-            !link_open(&e->links[link], now_us)) {
+            !link_open(e, &e->links[link], now_us)) {
             return;
         }
         e->alone_link = link;

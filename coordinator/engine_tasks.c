@@ -5,6 +5,7 @@
  * needs exact times in virtual time. */
 #include "coordinator/engine_tasks.h"
 
+#include "common/cover.h"
 #include "common/hash.h"
 
 #include <stdlib.h>
@@ -192,6 +193,7 @@ engine_tasks_set(struct tasks *t, uint32_t i, enum task_state state)
 {
     struct task *task = &t->v[i];
 
+    CO_SEEN(ENGINE_TASK, task->state, state);
     leave(t, i);
     task->state = (uint8_t)state;
     t->count[state]++;

@@ -153,6 +153,8 @@ class Worker:
     def on_tasks(self, m, body):
         tasks = m[4]
         attempts = spread(m[5], len(tasks))
+        if m.get(16):  # a suspect: its broker is told before it begins
+            self.send(BEAT, {3: [m[1]], 4: tasks, **self.held_fields(1, 2)})
         out, at = [], 0
         for task, length in zip(tasks, spread(m[6], len(tasks))):
             out.append(noop(task, body[at : at + length]))

@@ -364,7 +364,9 @@ scan_finish(struct segment_source *src, uint32_t seed, uint64_t end,
         if (pending->bad) scan_damage(scan, pending);
         return CO_OK;
     }
-    if (!damage) {
+    /* One flip explains one bad stretch: where there are more, pages of the
+     * commit are missing, whatever the first of them looks like. */
+    if (!damage && pending->stretches == 1) {
         err = scan_one_flip(src, seed, end, pending, &damage);
         if (err) return err;
     }

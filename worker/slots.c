@@ -1,6 +1,7 @@
 /* slots.c - the slots core's front: making it, and which message goes where.
  * The rules themselves stand in slots_tasks.c, slots_results.c, slots_credit.c
  * and slots_link.c. */
+#include "common/cover.h"
 #include "worker/slots_impl.h"
 
 #include <stdlib.h>
@@ -161,6 +162,7 @@ slots_flush(struct slots *s, int64_t now_us, struct outbox *out)
     slots_push_results(s, now_us, out);
     slots_push_returns(s, out);
     slots_push_credit(s, now_us, out);
+    slots_push_start(s, out);
 }
 
 void
@@ -246,7 +248,8 @@ slots_bye(struct slots *s, struct outbox *out)
         if (l->state == LINK_UP) {
             outbox_push(out, SLOTS_SIDE, i, &m, (struct co_bytes){0});
         }
-        l->state = LINK_GONE;
+        CO_SEEN(WORKER_LINK, l->state, LINK_EV_BYE);
+        l->state = LINK_GONE; /* as the table has it, from every state */
     }
 }
 

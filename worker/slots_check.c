@@ -38,6 +38,7 @@ check_lists(const struct slots *s)
 {
     uint32_t active[SLOTS_LINKS_MAX][SLOTS_SERVICES_MAX] = {{0}};
     bool alone = false;
+    uint32_t suspects = 0;
 
     for (unsigned k = SLOTS_PARKED; k <= SLOTS_DROPPED; k++) {
         uint32_t n = 0, prev = SLOTS_NONE;
@@ -49,12 +50,14 @@ check_lists(const struct slots *s)
             co_assert(h->state == k && h->prev == prev);
             active[h->link][h->intake->service]++;
             alone |= k >= SLOTS_RUNNING && h->intake->alone;
+            suspects += h->intake->alone;
             prev = i;
             n++;
         }
         co_assert(n == s->lists[k].n && s->lists[k].last == prev);
     }
     co_assert(alone == s->alone);
+    co_assert(suspects == s->suspects);
     co_assert(s->lists[SLOTS_RUNNING].n + s->lists[SLOTS_STOPPING].n +
                   s->lists[SLOTS_DROPPED].n <=
               s->config.slots);

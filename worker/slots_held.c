@@ -5,6 +5,7 @@
  * of pointers, because the pool may move when it grows. The attempt is not
  * part of the key: a superseded attempt that still runs stands beside its
  * successor, and whoever looks up a task must see both. */
+#include "common/cover.h"
 #include "common/hash.h"
 #include "worker/slots_impl.h"
 
@@ -91,6 +92,7 @@ enum co_err
 slots_held_init(struct slots *s)
 {
     s->free_first = SLOTS_NONE;
+    s->told.index = SLOTS_NONE;
     for (unsigned i = 0; i < SLOTS_STATE_COUNT; i++) {
         s->lists[i] = (struct held_list){SLOTS_NONE, SLOTS_NONE, 0};
     }
@@ -272,6 +274,9 @@ slots_held_move(struct slots *s, uint32_t index, uint32_t link)
         s->links[link].credit[h->intake->service].active++;
     }
     h->link = (uint8_t)link;
+    if (slots_is_active(h->state) && h->intake->alone) {
+        s->suspect_link = (uint8_t)link;
+    }
     slots_held_count(s, index, counted);
 }
 
@@ -280,7 +285,21 @@ static void
 leave_active(struct slots *s, struct held *h)
 {
     s->links[h->link].credit[h->intake->service].active--;
-    if (h->intake->alone && h->state >= SLOTS_RUNNING) s->alone = false;
+    if (!h->intake->alone) return;
+    s->suspects--;
+    if (h->state >= SLOTS_RUNNING) s->alone = false;
+}
+
+static void
+enter_active(struct slots *s, uint32_t index)
+{
+    const struct held *h = &s->pool[index];
+
+    s->links[h->link].credit[h->intake->service].active++;
+    slots_held_count(s, index, true);
+    if (!h->intake->alone) return;
+    s->suspects++;
+    s->suspect_link = h->link;
 }
 
 void
@@ -290,13 +309,13 @@ slots_held_apply(struct slots *s, uint32_t index, enum slots_event event)
     uint8_t from = h->state, to = next_state[from][event];
 
     co_assert(to != SLOTS_REFUSED);
+    CO_SEEN(WORKER_TASK, from, event);
     if (to == from && from != SLOTS_FREE) return;
     if (slots_is_active(from)) {
         list_out(s, index);
         if (!slots_is_active(to)) leave_active(s, h);
     } else if (slots_is_active(to)) {
-        s->links[h->link].credit[h->intake->service].active++;
-        slots_held_count(s, index, true);
+        enter_active(s, index);
     }
     if (slots_is_active(to)) list_in(s, index, to);
     h->state = to;

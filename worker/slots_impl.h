@@ -17,6 +17,10 @@ enum {
     SLOTS_RECLAIM_US = 2000 * 1000, /* ask for grants back again */
     SLOTS_SPILL_RETRY_US = 1000 * 1000,
     SLOTS_FULL_RETRY_MS = 1000, /* not_before of tasks refused as FULL */
+    /* Between saying that a suspect starts and starting it: time for the
+     * message to leave a process that may die of it. */
+    SLOTS_TOLD_US = 20000,
+    SLOTS_COURT_US = 3000000, /* kept free for a suspect that was sent back */
 };
 
 /* -- tasks --------------------------------------------------------------- */
@@ -172,7 +176,14 @@ struct slots {
     uint32_t pool_cap, pool_used, free_first, held_n;
     uint32_t *buckets, bucket_mask;
     struct held_list lists[SLOTS_STATE_COUNT]; /* DONE and FREE unused */
-    bool alone; /* a suspect runs: nothing may start beside it */
+    bool alone;            /* a suspect runs: nothing may start beside it */
+    uint32_t suspects;     /* active tasks that must be alone */
+    uint8_t suspect_link;  /* of them */
+    struct slots_ref told; /* the suspect whose start was announced */
+    bool tell;             /* the next flush announces it */
+    int64_t told_us;
+    uint8_t court_link; /* until court_until_us others get nothing in */
+    int64_t court_until_us;
 
     struct gather *gathers[SLOTS_GATHERS];
     uint32_t gathers_n;
@@ -265,6 +276,7 @@ void slots_measure(struct slots *s, uint32_t service, uint64_t run_ns);
 void slots_on_welcome(struct slots *s, uint32_t link,
                       const struct msg_welcome *w, int64_t now_us,
                       struct outbox *out);
+void slots_push_start(struct slots *s, struct outbox *out);
 void slots_on_who(struct slots *s, uint32_t link, int64_t now_us,
                   struct outbox *out);
 void slots_on_refused(struct slots *s, uint32_t link,

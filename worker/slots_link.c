@@ -3,6 +3,7 @@
  * tasks run on and results are kept, because the broker restarting is no
  * reason to lose work. */
 #include "common/bug.h"
+#include "common/cover.h"
 #include "worker/slots_impl.h"
 
 #include <string.h>
@@ -45,6 +46,7 @@ link_apply(struct slots *s, uint32_t link, enum link_event event)
     uint8_t to;
 
     co_assert(s->links[link].state < LINK_STATE_COUNT);
+    CO_SEEN(WORKER_LINK, s->links[link].state, event);
     to = next_link[s->links[link].state][event];
     if (to == LINK_NONE) {
         s->counters.bad++;
@@ -257,6 +259,26 @@ push_beat(struct slots *s, uint32_t link, struct outbox *out)
     };
     l->said_us = s->now_us;
     outbox_push(out, SLOTS_SIDE, link, &m, (struct co_bytes){0});
+}
+
+/* Its broker counts a death against a suspect only if it knows that this had
+ * begun: what it sent to a process that died of something else did not. */
+void
+slots_push_start(struct slots *s, struct outbox *out)
+{
+    struct msg m = {.type = MSG_beat};
+    struct held *h;
+
+    if (!s->tell) return;
+    s->tell = false;
+    h = &s->pool[s->told.index];
+    if (h->generation != s->told.generation) return; /* gone meanwhile */
+    s->told_us = s->now_us;
+    m.beat.held_count = s->links[h->link].held_count;
+    m.beat.held_hash = s->links[h->link].held_hash;
+    m.beat.jobs = (struct msg_u64s){&h->job, 1};
+    m.beat.tasks = (struct msg_u64s){&h->task, 1};
+    outbox_push(out, SLOTS_SIDE, h->link, &m, (struct co_bytes){0});
 }
 
 static int64_t

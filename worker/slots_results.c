@@ -5,6 +5,7 @@
  * go to disk; what stays is the list of their tasks. Rejected: spilling heads
  * and lists too, which would make INVENTORY read the disk. */
 #include "common/bug.h"
+#include "common/cover.h"
 #include "worker/slots_impl.h"
 
 #include <stdlib.h>
@@ -78,6 +79,7 @@ result_apply(struct slots *s, struct result *r, enum result_event event)
 {
     uint8_t to = next_result[r->state][event];
 
+    CO_SEEN(WORKER_RESULT, r->state, event);
     if (to == r->state && event != RESULT_EV_SEND) return;
     TAILQ_REMOVE(&s->results[r->state][r->spilled], r, entry);
     r->state = to;

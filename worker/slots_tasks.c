@@ -134,6 +134,11 @@ repeat(struct slots *s, uint32_t index, uint32_t link)
     struct held *h = &s->pool[index];
 
     s->counters.duplicates++;
+    /* A result that is still gathered would be sealed for the link before. */
+    if (h->state == SLOTS_DONE && !h->result) {
+        slots_seal_all(s);
+    }
+    if (h->state == SLOTS_FREE) return; /* no memory: given back there */
     slots_held_move(s, index, link);
     if (h->state == SLOTS_DONE && h->result) {
         slots_send_result_again(s, h->result, link);
@@ -268,24 +273,50 @@ take_batch(struct slots *s, uint32_t link, const struct msg_tasks *t,
     }
 }
 
-/* A broker promises that its suspect is alone here as far as it knows; another
- * broker may have sent one too, and a death would convict both. */
-static bool
-suspect_of_another_link(const struct slots *s, uint32_t link)
+/* -- suspects ------------------------------------------------------------
+ * A broker promises that its suspect is alone here as far as it knows. What
+ * other brokers sent it does not know of: a death by one of their tasks would
+ * convict the suspect, and its own death strike them. */
+
+/* Tasks that are here and not done, but for attempts of the suspect itself. */
+static uint32_t
+others_active(const struct slots *s, const struct msg_tasks *t)
 {
-    static const uint8_t states[] = {SLOTS_PARKED, SLOTS_QUEUED, SLOTS_RUNNING,
-                                     SLOTS_STOPPING};
+    uint32_t n = s->lists[SLOTS_PARKED].n + s->lists[SLOTS_QUEUED].n +
+                 s->lists[SLOTS_RUNNING].n + s->lists[SLOTS_STOPPING].n +
+                 s->lists[SLOTS_DROPPED].n;
+    uint32_t i = n ? slots_held_find(s, t->job, t->tasks.v[0]) : SLOTS_NONE;
 
-    for (unsigned k = 0; k < co_countof(states); k++) {
-        uint32_t i = s->lists[states[k]].first;
-
-        for (; i != SLOTS_NONE; i = s->pool[i].next) {
-            if (s->pool[i].intake->alone && s->pool[i].link != link) {
-                return true;
-            }
-        }
+    for (; i != SLOTS_NONE; i = slots_held_again(s, i)) {
+        n -= slots_is_active(s->pool[i].state);
     }
-    return false;
+    return n;
+}
+
+/* What waits here goes back, and for a while nobody else gets anything in: a
+ * worker that several brokers keep busy would never be empty otherwise. */
+static void
+make_way(struct slots *s, uint32_t link, int64_t now_us)
+{
+    if (s->suspects) return; /* one at a time: that one stays */
+    s->court_link = (uint8_t)link;
+    s->court_until_us = now_us + SLOTS_COURT_US;
+    slots_return_list(s, SLOTS_QUEUED, RETURN_FULL);
+    slots_return_list(s, SLOTS_PARKED, RETURN_FULL);
+}
+
+/* Whether these tasks must not come in beside what is here. */
+static bool
+must_stay_out(struct slots *s, uint32_t link, const struct msg_tasks *t,
+              int64_t now_us)
+{
+    if (CO_BUG(two_suspects)) return false;
+    if (t->alone && t->tasks.n && others_active(s, t)) {
+        make_way(s, link, now_us);
+        return true;
+    }
+    if (s->suspects) return link != s->suspect_link;
+    return now_us < s->court_until_us && link != s->court_link;
 }
 
 void
@@ -308,7 +339,7 @@ slots_on_tasks(struct slots *s, uint32_t link, const struct msg_tasks *t,
         return_all(s, link, t, RETURN_DRAIN, 0);
         return;
     }
-    if (t->alone && !CO_BUG(two_suspects) && suspect_of_another_link(s, link)) {
+    if (must_stay_out(s, link, t, now_us)) {
         return_all(s, link, t, RETURN_FULL, SLOTS_FULL_RETRY_MS);
         return;
     }
@@ -453,6 +484,24 @@ describe(const struct slots *s, uint32_t index, int64_t now_us,
     };
 }
 
+/* Whether the suspect's broker was told some time ago that it starts now. */
+static bool
+start_is_told(struct slots *s, uint32_t index, int64_t now_us)
+{
+    uint32_t generation = s->pool[index].generation;
+
+    if (s->told.index != index || s->told.generation != generation) {
+        s->told = (struct slots_ref){index, generation};
+        s->told_us = now_us;
+        s->tell = true;
+    }
+    if (!s->tell && now_us - s->told_us >= SLOTS_TOLD_US) return true;
+    if (s->told_us + SLOTS_TOLD_US < s->deadline_us) {
+        s->deadline_us = s->told_us + SLOTS_TOLD_US;
+    }
+    return false;
+}
+
 bool
 slots_next(struct slots *s, int64_t now_us, struct slots_task *ret_task)
 {
@@ -470,6 +519,7 @@ slots_next(struct slots *s, int64_t now_us, struct slots_task *ret_task)
         if (in->alone && running > 0) return false;
         /* What was given back beside a suspect is told before it may kill. */
         if (in->alone && s->returns_n > 0) return false;
+        if (in->alone && !start_is_told(s, i, now_us)) return false;
         slots_held_apply(s, i, SLOTS_EV_START);
         describe(s, i, now_us, ret_task);
         return true;

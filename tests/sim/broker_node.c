@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-enum { READ_MAX = 256, LARGE_PEERS = 64, CHECK_EVERY = 16 };
+enum { LARGE_PEERS = 64, CHECK_EVERY = 16 };
 
 struct broker_node {
     struct dispatch *d;
@@ -14,12 +14,13 @@ struct broker_node {
     struct outbox out, cut;
     struct msg_reader reader;
     uint64_t part_number, part_max, turns;
+    int read_max; /* messages a turn; the real one has more peers */
 };
 
 static int64_t
 now_ms(const struct sim *s)
 {
-    return s->now_us / 1000;
+    return s->clock_us / 1000;
 }
 
 void
@@ -33,6 +34,7 @@ broker_node_start(struct sim *s, struct node *n)
     outbox_init(&b->cut);
     b->part_max = sim_chance(s, 500) ? PART_BYTES_MAX : 2 * BODY_BYTES_MAX;
     limits.part_max = (uint32_t)b->part_max;
+    b->read_max = sim_chance(s, 300) ? 16 : 256;
     if (sim_chance(s, 200)) limits.window_max = 64;
     if (sim_chance(s, 200)) limits.queued_bytes_max = 400 << 10;
     co_assert(!dispatch_new(&limits, sim_random(s) | 1, node_name(n), now_ms(s),
@@ -90,7 +92,7 @@ read_side(struct sim *s, struct node *n, enum side side)
     struct mail mail;
     struct msg m;
 
-    for (int i = 0; i < READ_MAX && node_take(n, side, &mail); i++) {
+    for (int i = 0; i < b->read_max && node_take(n, side, &mail); i++) {
         if (!msg_decode(&b->reader, mail.head.data, mail.head.len, &m) &&
             m.type == MSG_part) {
             struct co_bytes head, body;
@@ -155,7 +157,7 @@ broker_node_turn(struct sim *s, struct node *n)
     if (b->turns++ % CHECK_EVERY == 0 && (broken = dispatch_check(b->d))) {
         sim_fail(s, "dispatch_check", "%s", broken);
     }
-    node_wake(s, n, dispatch_next_deadline(b->d) * 1000);
+    node_wake_by(s, n, dispatch_next_deadline(b->d) * 1000);
     for (int i = 0; i < 2; i++) {
         if (n->in[i].from < n->in[i].n) node_wake(s, n, s->now_us + 50);
     }

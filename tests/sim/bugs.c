@@ -38,6 +38,9 @@ const struct planted planted_bugs[] = {
     {"death_not_journaled", "all", 1500},
     {"dedup_on_arrival", "all", 1500},
     {"sealed_texts_forgotten", "all", 1500},
+    /* of several brokers and machines */
+    {"silent_lives", "all", 1500},
+    {"grants_survive_welcome", "net", 1500},
 };
 const unsigned planted_count = co_countof(planted_bugs);
 

@@ -39,12 +39,13 @@ disk_make(struct sim *s)
     struct co_diag diag;
 
     co_assert(d);
-    s->disk = d;
+    s->job->disk = d;
     d->files = calloc(FILES_MAX, sizeof *d->files);
     co_assert(d->files);
     d->roll_bytes = (uint64_t)sim_between(s, 8, sim_chance(s, 500) ? 64 : 4096)
                     << 10;
-    (void)snprintf(d->journal, sizeof d->journal, "%s/journal", s->options.dir);
+    (void)snprintf(d->journal, sizeof d->journal, "%s/journal%u",
+                   s->options.dir, s->job->index);
     if (co_fs_remove_tree(d->journal, &diag)) {
         sim_fail(s, "scratch", "%s", diag.text);
     }
@@ -55,31 +56,31 @@ disk_free(struct sim *s)
 {
     struct co_diag diag;
 
-    if (co_fs_remove_tree(s->disk->journal, &diag)) {
+    if (co_fs_remove_tree(s->job->disk->journal, &diag)) {
         sim_fail(s, "scratch", "%s", diag.text);
     }
-    free(s->disk->files);
-    free(s->disk);
-    s->disk = NULL;
+    free(s->job->disk->files);
+    free(s->job->disk);
+    s->job->disk = NULL;
 }
 
 const char *
 disk_journal(const struct sim *s)
 {
-    return s->disk->journal;
+    return s->job->disk->journal;
 }
 
 void
 disk_set_mode(struct sim *s, enum disk_mode mode)
 {
-    s->disk->mode = mode;
-    s->disk->dead = false;
+    s->job->disk->mode = mode;
+    s->job->disk->dead = false;
 }
 
 enum disk_mode
 disk_mode(const struct sim *s)
 {
-    return s->disk->mode;
+    return s->job->disk->mode;
 }
 
 /* ---- what is synced ---- */
@@ -141,7 +142,7 @@ disk_is_synced(const struct sim *s, uint64_t segment, uint64_t end)
 {
     struct segment_name name = {(uint32_t)(segment >> 32), (uint32_t)segment};
 
-    return end <= synced(s->disk, name);
+    return end <= synced(s->job->disk, name);
 }
 
 /* ---- hooks ---- */
@@ -150,7 +151,7 @@ static ssize_t
 hook_pwritev(int fd, const struct iovec *iov, int count, off_t offset)
 {
     struct sim *s = sim_now;
-    struct disk *d = s->disk;
+    struct disk *d = s->job->disk;
     struct iovec part = iov[0];
 
     if (d->dead) {
@@ -172,7 +173,7 @@ hook_pwritev(int fd, const struct iovec *iov, int count, off_t offset)
 static int
 hook_fdatasync(int fd)
 {
-    struct disk *d = sim_now->disk;
+    struct disk *d = sim_now->job->disk;
 
     if (d->mode == DISK_DIE_IN_SYNC) d->dead = true;
     if (d->dead || d->mode == DISK_BROKEN_SYNC) {
@@ -213,7 +214,7 @@ static void
 lose(struct sim *s, int dir_fd, struct segment_name name)
 {
     char file[FOLDER_NAME_SIZE];
-    uint64_t safe = synced(s->disk, name), size;
+    uint64_t safe = synced(s->job->disk, name), size;
     struct stat st;
     int fd = openat(dir_fd, folder_segment_file(name, file), O_RDWR);
 
@@ -239,7 +240,7 @@ lose(struct sim *s, int dir_fd, struct segment_name name)
         }
         if (sim_chance(s, 700)) tear(s, fd, safe, keep);
     }
-    note_synced(s->disk, name, fd); /* what is there now is on disk */
+    note_synced(s->job->disk, name, fd); /* what is there now is on disk */
     (void)close(fd);
 }
 
@@ -250,7 +251,7 @@ disk_power_loss(struct sim *s)
     struct co_diag diag;
     int fd;
 
-    if (folder_open(s->disk->journal, &fd, &diag)) return;
+    if (folder_open(s->job->disk->journal, &fd, &diag)) return;
     if (!folder_list(fd, &list, &diag)) {
         for (size_t i = 0; i < list.len; i++) {
             lose(s, fd, list.v[i].name);
@@ -285,7 +286,8 @@ __wrap_journal_start(const char *dir, uint64_t job, uint32_t owner,
                      const struct journal_options *options,
                      struct journal **ret, struct co_diag *diag)
 {
-    const struct journal_options o = {.roll_bytes = sim_now->disk->roll_bytes,
+    const struct journal_options o = {.roll_bytes =
+                                          sim_now->job->disk->roll_bytes,
                                       .no_ballast = true,
                                       .threadless = true,
                                       .io = disk_io()};
@@ -303,7 +305,7 @@ __wrap_co_random_u64(void)
 int64_t
 __wrap_co_clock_us(void)
 {
-    return sim_now->now_us;
+    return sim_now->clock_us;
 }
 
 void
@@ -320,7 +322,7 @@ __wrap_co_log(int level, const char *event, const char *fmt, ...)
 uint64_t
 disk_segments(const struct sim *s)
 {
-    return s->disk->n_files;
+    return s->job->disk->n_files;
 }
 
 struct shards **disk_shards(struct sim *s);
@@ -328,5 +330,5 @@ struct shards **disk_shards(struct sim *s);
 struct shards **
 disk_shards(struct sim *s)
 {
-    return &s->disk->shards;
+    return &s->job->disk->shards;
 }

@@ -12,8 +12,8 @@ struct fault_plan {
     unsigned spill_damage;
     uint64_t result_memory; /* of a worker; 0: default */
     int64_t commit_us;      /* of the disk, about */
-    int64_t slow_disk_until_us;
-    int64_t next_us;
+    int64_t slow_disk_until_us[SIM_JOBS_MAX];
+    const struct node *gone; /* a broker that never comes back */
 };
 
 void faults_make(struct sim *s);

@@ -1,11 +1,14 @@
 /* sim: runs seeds through the simulator.
  *   sim --seeds A..B [--profile calm|crash|net|disk|all] [--bug NAME]
- *       [--steps N] [--trace]
+ *       [--steps N] [--trace] [--cover FILE]
  * Prints what was run; on a violation the seed, step, invariant, the last
  * trace lines and the command that shows it again, and exits 1. */
 #include "tests/sim/sim.h"
 
 #include "tests/sim/bugs.h"
+#ifdef COHORT_PLANTED_BUGS
+#include "tests/sim/cover.h"
+#endif
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -17,7 +20,7 @@
 struct arguments {
     uint64_t from, to, steps;
     enum sim_profile profile;
-    const char *bug;
+    const char *bug, *cover;
     bool trace, quiet, list;
 };
 
@@ -85,6 +88,10 @@ parse_value(const char *name, const char *value, struct arguments *a)
     }
     if (strcmp(name, "--bug") == 0) {
         a->bug = value;
+        return true;
+    }
+    if (strcmp(name, "--cover") == 0) {
+        a->cover = value;
         return true;
     }
     if (strcmp(name, "--steps") == 0) {
@@ -211,5 +218,10 @@ main(int argc, char **argv)
     }
     status = run_all(&a, path);
     if (rmdir(path) != 0 && status == 0) status = 1;
+#ifdef COHORT_PLANTED_BUGS
+    if (a.cover && !cover_report(a.cover[0] ? a.cover : NULL, stdout)) {
+        status = 1;
+    }
+#endif
     return status;
 }

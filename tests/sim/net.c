@@ -108,18 +108,31 @@ dealer_notices(struct sim *s, struct sim_event *e)
 }
 
 void
-net_cut(struct sim *s, struct conn *c, bool silent)
+net_break(struct sim *s, struct conn *c, enum net_break how)
 {
-    int64_t most = silent ? HEARTBEAT_DEAD_US : 50000;
+    int64_t most = how == NET_TOLD ? 50000 : HEARTBEAT_DEAD_US;
 
     if (c->cut) return;
     c->cut = true;
-    /* a part of what is under way still arrives */
-    for (int way = 0; way < 2; way++) {
-        c->until_us[way] = s->now_us + sim_between(s, 0, 4 * s->delay_us);
-    }
     c->dealer_knows_us = s->now_us + sim_between(s, 0, most);
     c->router_knows_us = s->now_us + sim_between(s, 0, most);
+    /* A part of what is under way still arrives: more on a slow link, whose
+     * frames wait in the buffers of the receiver. */
+    for (int way = 0; way < 2; way++) {
+        int64_t late = 4 * s->delay_us;
+
+        if (s->now_us < c->slow_until_us) late += c->slow_us;
+        c->until_us[way] = s->now_us + sim_between(s, 0, late);
+    }
+    if (how == NET_TO_BROKER_LOST) c->until_us[TO_DEALER] = c->dealer_knows_us;
+    if (how == NET_TO_DEALER_LOST) c->until_us[TO_BROKER] = c->router_knows_us;
+    /* Nothing more is read from a connection that was given up. */
+    if (c->until_us[TO_DEALER] > c->dealer_knows_us) {
+        c->until_us[TO_DEALER] = c->dealer_knows_us;
+    }
+    if (c->until_us[TO_BROKER] > c->router_knows_us) {
+        c->until_us[TO_BROKER] = c->router_knows_us;
+    }
     sim_trace(s, "connection %zu of %s to %s breaks",
               (size_t)(c - s->conns) + 1, node_name(c->dealer),
               node_name(c->broker));
@@ -136,7 +149,7 @@ net_cut_node(struct sim *s, struct node *n, bool silent)
         if (c->cut) continue;
         if ((c->dealer == n && c->dealer_life == n->life) ||
             (c->broker == n && c->broker_life == n->life)) {
-            net_cut(s, c, silent);
+            net_break(s, c, silent ? NET_SILENT : NET_TOLD);
         }
     }
 }
@@ -148,7 +161,7 @@ net_close_node(struct sim *s, struct node *n)
         struct conn *c = &s->conns[i];
 
         if (c->cut || c->dealer != n || c->dealer_life != n->life) continue;
-        net_cut(s, c, false);
+        net_break(s, c, NET_TOLD);
         c->until_us[TO_BROKER] = INT64_MAX;
         if (c->router_knows_us < c->last_us[TO_BROKER]) {
             c->router_knows_us = c->last_us[TO_BROKER];

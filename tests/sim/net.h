@@ -11,8 +11,10 @@ enum conn_way { TO_BROKER, TO_DEALER };
 /* What was granted and used on it, seen from the wire; see oracle.h. */
 struct conn_credit {
     uint64_t granted, sent, back, returned;
-    bool known; /* the dealer got WELCOME on it */
+    uint64_t granted_after; /* behind a HELLO whose WELCOME is not out yet */
+    bool known;             /* the dealer got WELCOME on it */
 };
+enum { CONN_SERVICES = 2 }; /* noop, and ranges; owners use the first only */
 
 struct conn {
     struct node *dealer, *broker;
@@ -23,11 +25,9 @@ struct conn {
     int64_t last_us[2];  /* arrival of the newest frame */
     int64_t dealer_knows_us, router_knows_us; /* of the break */
     int64_t slow_until_us, slow_us;
-    struct conn_credit credit;
-    /* HELLOs whose WELCOME is not out yet, and what was granted behind them */
-    unsigned greetings;
-    uint32_t greeting; /* number of the newest */
-    uint64_t granted_after;
+    struct conn_credit credit[CONN_SERVICES];
+    unsigned greetings; /* HELLOs whose WELCOME is not out yet */
+    uint32_t greeting;  /* number of the newest */
 };
 
 /* Begins to connect the link; retried until it works. */
@@ -44,8 +44,15 @@ co_must_use enum co_err net_router_send(struct sim *s, struct node *broker,
 struct conn *net_conn(struct sim *s, uint64_t routing);
 struct conn *net_conn_of(struct sim *s, const struct node *dealer,
                          unsigned link);
-/* Breaks the connection. silent: noticed only by missing heartbeats. */
-void net_cut(struct sim *s, struct conn *c, bool silent);
+/* How a connection breaks. */
+enum net_break {
+    NET_TOLD,   /* both ends are told soon */
+    NET_SILENT, /* noticed only by missing heartbeats */
+    /* Silent, and until it is noticed the other way still works. */
+    NET_TO_BROKER_LOST,
+    NET_TO_DEALER_LOST,
+};
+void net_break(struct sim *s, struct conn *c, enum net_break how);
 /* The process is gone; by power loss its peers are not told. */
 void net_cut_node(struct sim *s, struct node *n, bool silent);
 /* The process ended in order: what it sent still arrives. */

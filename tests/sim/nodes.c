@@ -70,6 +70,13 @@ show(const struct node *n, const struct mail *mail)
     if (m.type == MSG_ack) ids = m.ack.seqs;
     printf("    %s < %llu %s", node_name(n), (unsigned long long)mail->peer,
            msg_name((unsigned)m.type));
+    if (m.type == MSG_credit) {
+        printf(" %.*s %llu of %u", (int)m.credit.service.len,
+               m.credit.service.text, (unsigned long long)m.credit.granted,
+               m.credit.greeting);
+    }
+    if (m.type == MSG_hello) printf(" %u", m.hello.greeting);
+    if (m.type == MSG_welcome) printf(" %u", m.welcome.greeting);
     for (uint32_t i = 0; i < ids.n; i++) {
         printf(" %llx/%u", (unsigned long long)ids.v[i],
                tries.n ? msg_at(tries, i) : 0);
@@ -114,8 +121,10 @@ turn(struct sim *s, struct sim_event *e)
         return;
     }
     n->turn_us = INT64_MAX;
+    s->clock_us = node_now(s, n);
     switch (n->kind) {
     case NODE_OWNER:
+        sim_enter(s, n->job);
         owner_node_turn(s, n);
         break;
     case NODE_BROKER:
@@ -137,6 +146,14 @@ node_wake(struct sim *s, struct node *n, int64_t at_us)
     sim_at(s, at_us, turn, (uint64_t)(n - s->nodes), n->life);
 }
 
+void
+node_wake_by(struct sim *s, struct node *n, int64_t clock_us)
+{
+    int64_t most = INT64_MAX / 2;
+
+    node_wake(s, n, clock_us > most ? most : clock_us - s->skew_us[n->host]);
+}
+
 /* ---- life ---- */
 
 void
@@ -148,9 +165,11 @@ node_start(struct sim *s, struct node *n)
     n->life++;
     n->turn_us = INT64_MAX;
     n->busy_until_us = 0;
+    s->clock_us = node_now(s, n);
     sim_trace(s, "%s starts", node_name(n));
     switch (n->kind) {
     case NODE_OWNER:
+        sim_enter(s, n->job);
         owner_node_start(s, n);
         break;
     case NODE_BROKER:
@@ -172,6 +191,7 @@ node_kill(struct sim *s, struct node *n, bool silent)
     n->alive = n->frozen = false;
     switch (n->kind) {
     case NODE_OWNER:
+        sim_enter(s, n->job);
         owner_node_stop(n);
         break;
     case NODE_BROKER:

@@ -28,7 +28,9 @@ struct dealer_link {
 
 struct node {
     enum node_kind kind;
-    unsigned index; /* among its kind */
+    unsigned index;      /* among its kind */
+    unsigned host;       /* machine: they lose power and sleep together */
+    struct sim_job *job; /* an owner's */
     uint32_t life;
     bool alive, frozen;
     int64_t turn_us;       /* when the next turn is; INT64_MAX: none */
@@ -38,6 +40,7 @@ struct node {
     void *core; /* struct worker_node, broker_node, owner_node */
 };
 
+/* That of the i-th job. */
 static inline struct node *
 node_owner(const struct sim *s, unsigned i)
 {
@@ -53,11 +56,19 @@ node_worker(const struct sim *s, unsigned i)
 {
     return &s->nodes[SIM_OWNERS_MAX + SIM_BROKERS_MAX + i];
 }
+/* The clock of its machine, which is what its core is told. */
+static inline int64_t
+node_now(const struct sim *s, const struct node *n)
+{
+    return s->now_us + s->skew_us[n->host];
+}
 /* "w3.2": kind, number, life. Valid until the fourth next call. */
 const char *node_name(const struct node *n);
 
 /* Lets the node's turn come at at_us, or earlier if it is planned so. */
 void node_wake(struct sim *s, struct node *n, int64_t at_us);
+/* The same by the node's own clock. */
+void node_wake_by(struct sim *s, struct node *n, int64_t clock_us);
 void node_deliver(struct sim *s, struct node *n, unsigned box,
                   struct mail mail);
 bool node_take(struct node *n, unsigned box, struct mail *ret_mail);
@@ -79,6 +90,8 @@ void worker_node_start(struct sim *s, struct node *n);
 void worker_node_stop(struct node *n);
 void worker_node_turn(struct sim *s, struct node *n);
 void worker_node_drain(struct sim *s, struct node *n, bool now);
+/* Greets the broker anew though nothing broke. */
+void worker_node_greet(struct sim *s, struct node *n, unsigned link);
 uint64_t worker_node_incarnation(const struct node *n);
 /* Holds a suspect that runs alone: killing it would convict an innocent. */
 bool worker_node_is_court(const struct node *n);

@@ -15,10 +15,10 @@
 void
 oracle_make(struct sim *s)
 {
-    s->oracle = calloc(1, sizeof *s->oracle);
-    co_assert(s->oracle);
-    s->oracle->reader = calloc(1, sizeof *s->oracle->reader);
-    co_assert(s->oracle->reader);
+    s->job->oracle = calloc(1, sizeof *s->job->oracle);
+    co_assert(s->job->oracle);
+    s->job->oracle->reader = calloc(1, sizeof *s->job->oracle->reader);
+    co_assert(s->job->oracle->reader);
 }
 
 void
@@ -27,15 +27,15 @@ oracle_free(struct sim *s)
     for (unsigned b = 0; b < BATCH_BUCKETS; b++) {
         struct batch *next;
 
-        for (struct batch *x = s->oracle->batches[b]; x; x = next) {
+        for (struct batch *x = s->job->oracle->batches[b]; x; x = next) {
             next = x->chain;
             free(x);
         }
     }
-    free(s->oracle->losses);
-    free(s->oracle->reader);
-    free(s->oracle);
-    s->oracle = NULL;
+    free(s->job->oracle->losses);
+    free(s->job->oracle->reader);
+    free(s->job->oracle);
+    s->job->oracle = NULL;
 }
 
 /* ---- items ---- */
@@ -43,7 +43,7 @@ oracle_free(struct sim *s)
 bool
 oracle_dead(const struct sim *s, uint64_t index)
 {
-    return index < ITEMS_MAX && s->oracle->item[index] & ITEM_DEAD;
+    return index < ITEMS_MAX && s->job->oracle->item[index] & ITEM_DEAD;
 }
 
 uint64_t
@@ -52,7 +52,7 @@ oracle_decided(const struct sim *s)
     uint64_t n = 0;
 
     for (unsigned i = 0; i < ITEMS_MAX; i++) {
-        n += s->oracle->item[i] != 0;
+        n += s->job->oracle->item[i] != 0;
     }
     return n;
 }
@@ -60,7 +60,7 @@ oracle_decided(const struct sim *s)
 static bool
 is_pack(const struct sim *s, uint64_t task)
 {
-    return s->work->personas && (task & 0xff) == PERSONAS_STEP_PACK;
+    return s->job->work->personas && (task & 0xff) == PERSONAS_STEP_PACK;
 }
 
 /* The items of a task, as far as its payload or result ever said. */
@@ -69,9 +69,9 @@ count_of(const struct sim *s, uint64_t task)
 {
     uint8_t step = (uint8_t)task;
 
-    if (!s->work->personas) return 1;
+    if (!s->job->work->personas) return 1;
     if (task >> 8 >= ITEMS_MAX || step > PERSONAS_DEPTH_MAX) return 0;
-    return s->oracle->count[task >> 8][step];
+    return s->job->oracle->count[task >> 8][step];
 }
 
 static void
@@ -81,7 +81,7 @@ learn_count(struct sim *s, uint64_t task, const uint8_t *data, size_t len)
     uint8_t step = (uint8_t)task;
     uint32_t n;
 
-    if (!s->work->personas || task >> 8 >= ITEMS_MAX ||
+    if (!s->job->work->personas || task >> 8 >= ITEMS_MAX ||
         step > PERSONAS_DEPTH_MAX || walk_map(&w) < 2) {
         return;
     }
@@ -89,7 +89,9 @@ learn_count(struct sim *s, uint64_t task, const uint8_t *data, size_t len)
     (void)walk_u64(&w);
     (void)walk_u32(&w);
     n = walk_u32(&w);
-    if (n <= PERSONAS_CELL) s->oracle->count[task >> 8][step] = (uint16_t)n;
+    if (n <= PERSONAS_CELL) {
+        s->job->oracle->count[task >> 8][step] = (uint16_t)n;
+    }
 }
 
 static bool
@@ -100,7 +102,7 @@ all_marked(const struct sim *s, uint64_t task, unsigned marks)
     for (uint32_t i = 0; i < n; i++) {
         uint64_t index = (task >> 8) + i;
 
-        if (index >= ITEMS_MAX || !(s->oracle->item[index] & marks)) {
+        if (index >= ITEMS_MAX || !(s->job->oracle->item[index] & marks)) {
             return false;
         }
     }
@@ -113,13 +115,13 @@ mark(struct sim *s, uint64_t task, uint8_t mark)
     uint32_t n = count_of(s, task);
 
     for (uint32_t i = 0; i < n; i++) {
-        s->oracle->item[(task >> 8) + i] |= mark;
+        s->job->oracle->item[(task >> 8) + i] |= mark;
     }
 }
 
 /* ---- the watched kind ---- */
 
-#define REAL (s->oracle->real)
+#define REAL (s->job->oracle->real)
 
 static const char *
 watch_service(const void *kind)
@@ -133,10 +135,10 @@ watch_service(const void *kind)
 static void
 check_gone(struct sim *s, uint64_t task)
 {
-    uint32_t n = s->work->personas ? PERSONAS_CELL : 1;
+    uint32_t n = s->job->work->personas ? PERSONAS_CELL : 1;
 
     for (uint64_t i = task >> 8; i < (task >> 8) + n && i < ITEMS_MAX; i++) {
-        if (s->oracle->item[i] & ITEM_GONE) {
+        if (s->job->oracle->item[i] & ITEM_GONE) {
             sim_fail(s, "G3", "committed item %llu is lost to the next owner",
                      (unsigned long long)i);
         }
@@ -152,7 +154,7 @@ watch_next(void *kind, int64_t now_us, uint64_t *ret_task, int64_t *ret_due_us)
     if (next == KIND_NEXT_TASK) check_gone(s, *ret_task);
     if (next == KIND_NEXT_TASK && !is_pack(s, *ret_task) &&
         all_marked(s, *ret_task, ITEM_PLACED | ITEM_DEAD) &&
-        s->oracle->current == s->oracle->turn) {
+        s->job->oracle->current == s->job->oracle->turn) {
         sim_fail(s, "G3", "task %llx is given out again after its commit",
                  (unsigned long long)*ret_task);
     }
@@ -190,7 +192,8 @@ watch_take(void *kind, uint64_t task, const uint8_t *data, uint32_t len)
 
     if (take == KIND_ACCEPTED) {
         learn_count(s, task, data, len);
-        if (!s->oracle->replaying && s->oracle->turn == s->oracle->current &&
+        if (!s->job->oracle->replaying &&
+            s->job->oracle->turn == s->job->oracle->current &&
             !is_pack(s, task) && all_marked(s, task, ITEM_PLACED)) {
             sim_fail(s, "G3", "task %llx is accepted a second time",
                      (unsigned long long)task);
@@ -210,7 +213,7 @@ watch_place(void *kind, uint64_t task, int64_t now_us,
             const struct kind_place *place)
 {
     struct sim *s = sim_now;
-    struct oracle *o = s->oracle;
+    struct oracle *o = s->job->oracle;
     uint64_t end = (uint64_t)place->record + place->inside + place->len;
 
     REAL->place(kind, task, now_us, place);
@@ -237,10 +240,13 @@ static void
 watch_dead(void *kind, uint64_t task)
 {
     struct sim *s = sim_now;
-    struct oracle *o = s->oracle;
+    struct oracle *o = s->job->oracle;
 
     REAL->dead(kind, task);
-    if (is_pack(s, task)) return;
+    if (is_pack(s, task)) {
+        if (!o->replaying) oracle_judge_pack(s, task);
+        return;
+    }
     if (o->replaying) {
         mark(s, task, ITEM_REPLAYED_DEAD);
         return;
@@ -319,7 +325,7 @@ static const struct job_kind watched = {
 const struct job_kind *
 oracle_kind(struct sim *s, const struct job_kind *real)
 {
-    s->oracle->real = real;
+    s->job->oracle->real = real;
     return &watched;
 }
 
@@ -328,23 +334,24 @@ oracle_kind(struct sim *s, const struct job_kind *real)
 void
 oracle_owner_turn(struct sim *s, struct node *n)
 {
-    s->oracle->turn = n;
+    s->job->oracle->turn = n;
 }
 
 void
 oracle_on_replay(struct sim *s, struct node *n)
 {
-    s->oracle->replaying = true;
-    s->oracle->turn = s->oracle->current = s->oracle_owner = n;
+    s->job->oracle->replaying = true;
+    s->job->oracle->turn = s->job->oracle->current = s->job->in_force = n;
     for (unsigned i = 0; i < ITEMS_MAX; i++) {
-        s->oracle->item[i] &= (uint8_t) ~(ITEM_REPLAYED | ITEM_REPLAYED_DEAD);
+        s->job->oracle->item[i] &=
+            (uint8_t) ~(ITEM_REPLAYED | ITEM_REPLAYED_DEAD);
     }
 }
 
 void
 oracle_on_replayed(struct sim *s, struct node *n, uint64_t sealed)
 {
-    struct oracle *o = s->oracle;
+    struct oracle *o = s->job->oracle;
 
     (void)n;
     o->replaying = false;
@@ -363,6 +370,19 @@ oracle_on_replayed(struct sim *s, struct node *n, uint64_t sealed)
 
 /* ---- result batches and their acknowledgement ---- */
 
+/* What a message of a worker or broker is about. */
+static void
+enter_job(struct sim *s, uint64_t id)
+{
+    struct sim_job *job = sim_job_of(s, id);
+
+    if (job) {
+        sim_enter(s, job);
+    } else {
+        sim_fail(s, "protocol", "a message names a job that never was");
+    }
+}
+
 static struct batch **
 batch_slot(struct oracle *o, uint64_t worker, uint64_t seq)
 {
@@ -379,13 +399,15 @@ void
 oracle_on_worker_output(struct sim *s, struct node *n, uint64_t incarnation,
                         const struct outmsg *out, struct msg_reader *r)
 {
-    struct oracle *o = s->oracle;
+    struct oracle *o;
     struct batch **at, *b;
     uint64_t at_byte = 0;
     struct msg m;
 
     if (msg_decode(r, out->head.data, out->head.len, &m)) return;
     if (m.type != MSG_results) return;
+    enter_job(s, m.results.job);
+    o = s->job->oracle;
     at = batch_slot(o, incarnation, m.results.seq);
     if (*at) {
         if ((*at)->over) {
@@ -415,7 +437,7 @@ oracle_on_worker_output(struct sim *s, struct node *n, uint64_t incarnation,
 static void
 check_ack(struct sim *s, const char *who, uint64_t worker, uint64_t seq)
 {
-    const struct batch *b = *batch_slot(s->oracle, worker, seq);
+    const struct batch *b = *batch_slot(s->job->oracle, worker, seq);
 
     if (!b) {
         sim_fail(s, "G3", "%s acknowledges batch %llu that nobody sent", who,
@@ -438,13 +460,15 @@ on_ack(struct sim *s, struct node *n, uint64_t incarnation,
        const struct msg_ack *a)
 {
     if (a->worker != incarnation) return;
+    enter_job(s, a->job);
     for (uint32_t i = 0; i < a->seqs.n; i++) {
-        struct batch *b = *batch_slot(s->oracle, incarnation, a->seqs.v[i]);
+        struct batch *b =
+            *batch_slot(s->job->oracle, incarnation, a->seqs.v[i]);
 
         check_ack(s, "a message", incarnation, a->seqs.v[i]);
         if (!b || b->over) continue;
         b->over = true;
-        s->oracle->kept[n->index]--;
+        s->job->oracle->kept[n->index]--;
     }
 }
 
@@ -452,26 +476,30 @@ void
 oracle_on_spill_damage(struct sim *s, struct node *n, uint64_t incarnation,
                        uint64_t seq)
 {
-    struct batch *b = *batch_slot(s->oracle, incarnation, seq);
+    for (unsigned i = 0; i < s->n_jobs; i++) {
+        struct oracle *o = s->jobs[i].oracle;
+        struct batch *b = *batch_slot(o, incarnation, seq);
 
-    if (!b || b->over) return;
-    b->over = true;
-    s->oracle->kept[n->index]--;
+        if (!b || b->over) continue;
+        b->over = true;
+        o->kept[n->index]--;
+    }
 }
 
 static void
-on_forget(struct sim *s, struct node *n, uint64_t incarnation)
+on_forget(struct sim *s, struct node *n, uint64_t incarnation, uint64_t job)
 {
-    if (!s->over) {
+    enter_job(s, job);
+    if (!s->job->over) {
         sim_fail(s, "G3", "%s is told to forget a job that is not over",
                  node_name(n));
     }
     for (unsigned k = 0; k < BATCH_BUCKETS; k++) {
-        for (struct batch *b = s->oracle->batches[k]; b; b = b->chain) {
+        for (struct batch *b = s->job->oracle->batches[k]; b; b = b->chain) {
             b->over |= b->worker == incarnation;
         }
     }
-    s->oracle->kept[n->index] = 0;
+    s->job->oracle->kept[n->index] = 0;
 }
 
 void
@@ -479,7 +507,7 @@ oracle_on_worker_input(struct sim *s, struct node *n, uint64_t incarnation,
                        const struct msg *m)
 {
     if (m->type == MSG_ack) on_ack(s, n, incarnation, &m->ack);
-    if (m->type == MSG_forget) on_forget(s, n, incarnation);
+    if (m->type == MSG_forget) on_forget(s, n, incarnation, m->forget.job);
     if (m->type == MSG_refused) {
         sim_trace(s, "%s is refused: %.*s %.*s", node_name(n),
                   (int)m->refused.code.len, m->refused.code.text,
@@ -492,12 +520,16 @@ oracle_on_worker_turn(struct sim *s, struct node *n, uint64_t incarnation,
                       const struct slots *slots)
 {
     struct slots_stats stats;
+    uint32_t kept = 0;
 
     (void)incarnation;
+    for (unsigned i = 0; i < s->n_jobs; i++) {
+        kept += s->jobs[i].oracle->kept[n->index];
+    }
     slots_get_stats(slots, &stats);
-    if (stats.kept < s->oracle->kept[n->index]) {
+    if (stats.kept < kept) {
         sim_fail(s, "G3", "%s keeps %u result batches, %u are not committed",
-                 node_name(n), stats.kept, s->oracle->kept[n->index]);
+                 node_name(n), stats.kept, kept);
     }
     if (stats.counters.over_credit) {
         sim_fail(s, "G6", "%s got more tasks than it granted", node_name(n));
@@ -511,14 +543,18 @@ oracle_on_worker_turn(struct sim *s, struct node *n, uint64_t incarnation,
 void
 oracle_on_death(struct sim *s, const struct node *n)
 {
-    if (n->kind == NODE_WORKER) s->oracle->kept[n->index] = 0;
-    if (n->kind == NODE_OWNER && s->oracle->turn == n) s->oracle->turn = NULL;
+    for (unsigned i = 0; i < s->n_jobs; i++) {
+        struct oracle *o = s->jobs[i].oracle;
+
+        if (n->kind == NODE_WORKER) o->kept[n->index] = 0;
+        if (n->kind == NODE_OWNER && o->turn == n) o->turn = NULL;
+    }
 }
 
 void
 oracle_check_owner_ack(struct sim *s, struct node *n, const struct msg_ack *a)
 {
-    if (s->oracle->current != n) return;
+    if (s->job->oracle->current != n) return;
     for (uint32_t i = 0; i < a->seqs.n; i++) {
         check_ack(s, "the owner", a->worker, a->seqs.v[i]);
     }

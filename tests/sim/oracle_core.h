@@ -48,6 +48,8 @@ struct oracle {
     struct msg_reader *reader;
 };
 
+/* A frame that cannot be cut to size takes its good rows along. */
+void oracle_judge_pack(struct sim *s, uint64_t task);
 void oracle_judge_death(struct sim *s, uint64_t task, uint32_t count);
 void oracle_check_owner_ack(struct sim *s, struct node *n,
                             const struct msg_ack *a);

@@ -3,6 +3,7 @@
  * that reached it allow: granted - returned - (sent - given back). */
 #include "tests/sim/net.h"
 #include "tests/sim/oracle_core.h"
+#include "tests/sim/workload.h"
 
 #include <stdlib.h>
 
@@ -10,11 +11,19 @@ enum { FRONT_SIDE = 0, LONE_APART_US = 10000000 };
 
 /* ---- credit ---- */
 
-static void
-check_credit(struct sim *s, const struct conn *c, const char *hop)
+/* A worker grants by service; an owner has one. */
+static struct conn_credit *
+credit_of(struct conn *c, struct msg_str service)
 {
-    const struct conn_credit *k = &c->credit;
+    bool second = c->dealer->kind == NODE_WORKER &&
+                  !msg_str_is(service, workload_bench.name);
 
+    return &c->credit[second];
+}
+
+static void
+check_credit(struct sim *s, const struct conn_credit *k, const char *hop)
+{
     if (k->known && k->sent + k->returned > k->granted + k->back) {
         sim_fail(s, "G6",
                  "%s: %llu tasks sent and %llu grants returned, %llu granted, "
@@ -39,18 +48,18 @@ oracle_on_owner_output(struct sim *s, struct node *n, const struct outmsg *out,
     if (m.type == MSG_ack) oracle_check_owner_ack(s, n, &m.ack);
     if (!c) return;
     if (m.type == MSG_tasks) {
-        c->credit.sent += m.tasks.tasks.n;
-        check_credit(s, c, "owner to broker");
+        c->credit[0].sent += m.tasks.tasks.n;
+        check_credit(s, &c->credit[0], "owner to broker");
     } else if (m.type == MSG_reclaimed) {
-        c->credit.returned = m.reclaimed.returned;
-        check_credit(s, c, "owner to broker");
+        c->credit[0].returned = m.reclaimed.returned;
+        check_credit(s, &c->credit[0], "owner to broker");
     }
 }
 
 static void
 add_loss(struct sim *s, uint64_t task, uint64_t worker, bool failure, bool died)
 {
-    struct oracle *o = s->oracle;
+    struct oracle *o = s->job->oracle;
 
     if (o->n_losses == o->cap_losses) {
         o->cap_losses = o->cap_losses ? 2 * o->cap_losses : 64;
@@ -58,7 +67,7 @@ add_loss(struct sim *s, uint64_t task, uint64_t worker, bool failure, bool died)
         co_assert(o->losses);
     }
     o->losses[o->n_losses++] =
-        (struct loss){task, worker, s->now_us, failure, died};
+        (struct loss){task, worker, s->clock_us, failure, died};
 }
 
 /* The process that was declared dead runs on: it was cut off or frozen. */
@@ -66,7 +75,7 @@ static bool
 lives(const struct sim *s, uint64_t incarnation)
 {
     for (unsigned i = 0; i < s->n_workers; i++) {
-        const struct node *n = node_worker((struct sim *)(uintptr_t)s, i);
+        const struct node *n = node_worker(s, i);
 
         if (n->alive && worker_node_incarnation(n) == incarnation) return true;
     }
@@ -112,22 +121,23 @@ oracle_on_owner_input(struct sim *s, struct node *n, unsigned link,
         on_results(s, &m->results);
         break;
     case MSG_welcome:
-        if (c) c->credit = (struct conn_credit){.known = true};
+    case MSG_attached: /* also of a job that was attached: it compares */
+        if (c) c->credit[0] = (struct conn_credit){.known = true};
         break;
     case MSG_credit:
-        if (c && m->credit.granted > c->credit.granted) {
-            c->credit.granted = m->credit.granted;
+        if (c && m->credit.granted > c->credit[0].granted) {
+            c->credit[0].granted = m->credit.granted;
         }
         break;
     case MSG_have:
-        if (c) c->credit.back += m->have.tasks.n;
+        if (c) c->credit[0].back += m->have.tasks.n;
         break;
     case MSG_refused:
         sim_trace(s, "%s is refused: %.*s %.*s tasks %u", node_name(n),
                   (int)m->refused.code.len, m->refused.code.text,
                   (int)m->refused.text.len, m->refused.text.text,
                   m->refused.tasks.n);
-        if (c) c->credit.back += m->refused.tasks.n;
+        if (c) c->credit[0].back += m->refused.tasks.n;
         break;
     default:
         break;
@@ -139,19 +149,36 @@ oracle_on_broker_input(struct sim *s, unsigned side, uint64_t routing,
                        const struct msg *m)
 {
     struct conn *c = net_conn(s, routing);
+    struct conn_credit *k;
 
     if (side == FRONT_SIDE || !c) return;
     if (m->type == MSG_hello) {
         c->greetings++;
         c->greeting = m->hello.greeting;
-        c->granted_after = 0;
+        for (int i = 0; i < CONN_SERVICES; i++) {
+            c->credit[i].granted_after = 0;
+        }
     }
     if (m->type != MSG_credit || m->credit.greeting != c->greeting) return;
+    k = credit_of(c, m->credit.service);
     if (c->greetings) {
-        c->granted_after = m->credit.granted;
-    } else if (m->credit.granted > c->credit.granted) {
-        c->credit.granted = m->credit.granted;
+        k->granted_after = m->credit.granted;
+    } else if (m->credit.granted > k->granted) {
+        k->granted = m->credit.granted;
     }
+}
+
+/* WELCOME: counting begins anew. */
+static void
+begin_credit(struct conn *c)
+{
+    for (int i = 0; i < CONN_SERVICES; i++) {
+        c->credit[i] =
+            (struct conn_credit){.known = true,
+                                 .granted = c->credit[i].granted_after,
+                                 .granted_after = c->credit[i].granted_after};
+    }
+    if (c->greetings) c->greetings--;
 }
 
 void
@@ -159,6 +186,7 @@ oracle_on_broker_output(struct sim *s, struct node *n, const struct outmsg *out,
                         struct msg_reader *r)
 {
     struct conn *c = net_conn(s, out->peer);
+    struct conn_credit *k;
     struct msg m;
 
     (void)n;
@@ -169,17 +197,17 @@ oracle_on_broker_output(struct sim *s, struct node *n, const struct outmsg *out,
     if (out->side == FRONT_SIDE || !c) return;
     switch ((int)m.type) {
     case MSG_welcome:
-        c->credit =
-            (struct conn_credit){.known = true, .granted = c->granted_after};
-        if (c->greetings) c->greetings--;
+        begin_credit(c);
         break;
     case MSG_tasks:
-        c->credit.sent += m.tasks.tasks.n;
-        check_credit(s, c, "broker to worker");
+        k = credit_of(c, m.tasks.service);
+        k->sent += m.tasks.tasks.n;
+        check_credit(s, k, "broker to worker");
         break;
     case MSG_reclaimed:
-        c->credit.returned = m.reclaimed.returned;
-        check_credit(s, c, "broker to worker");
+        k = credit_of(c, m.reclaimed.service);
+        k->returned = m.reclaimed.returned;
+        check_credit(s, k, "broker to worker");
         break;
     default:
         break;
@@ -200,7 +228,7 @@ is_lone_loss(const struct sim *s, const struct loss *l, bool innocent)
 static bool
 rule_allows(const struct sim *s, uint64_t task, bool innocent)
 {
-    const struct oracle *o = s->oracle;
+    const struct oracle *o = s->job->oracle;
     unsigned failures = 0;
 
     for (size_t i = 0; i < o->n_losses; i++) {
@@ -225,8 +253,8 @@ void
 oracle_judge_death(struct sim *s, uint64_t task, uint32_t count)
 {
     uint64_t index = task >> 8;
-    bool innocent = !workload_poison(s->work, index, 1) &&
-                    !workload_failing(s->work, index, 1);
+    bool innocent = !workload_poison(s->job->work, index, 1) &&
+                    !workload_failing(s->job->work, index, 1);
 
     if (count > 1) {
         sim_fail(s, "guilt", "task %llx of %u items is given up whole",
@@ -246,4 +274,16 @@ oracle_judge_death(struct sim *s, uint64_t task, uint32_t count)
         sim_fail(s, "guilt", "item %llu is dead too early",
                  (unsigned long long)index);
     }
+}
+
+void
+oracle_judge_pack(struct sim *s, uint64_t task)
+{
+    sim_trace(s, "the pack %llx is given up", (unsigned long long)task);
+    if (s->profile == PROFILE_CALM || !rule_allows(s, task, true)) {
+        sim_fail(s, "guilt", "the frame %llx is given up",
+                 (unsigned long long)task);
+    }
+    s->job->rows_given_up = true;
+    s->result.faults.pack_dead++;
 }

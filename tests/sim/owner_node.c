@@ -10,6 +10,7 @@
 #include "tests/sim/faults.h"
 #include "tests/sim/net.h"
 #include "tests/sim/oracle.h"
+#include "tests/sim/redis.h"
 #include "tests/sim/workload.h"
 
 #include <stdio.h>
@@ -38,6 +39,12 @@ struct owner_node {
     uint64_t turns;
     struct co_diag diag;
 };
+
+static int64_t
+now_of(const struct owner_node *o)
+{
+    return node_now(o->sim, o->node);
+}
 
 /* ---- what the core tells ---- */
 
@@ -80,7 +87,7 @@ see_input(void *ctx, unsigned link, const struct msg *m)
 static void
 make_identity(struct owner_node *o, struct identity *id)
 {
-    const struct workload *w = o->sim->work;
+    const struct workload *w = o->sim->job->work;
 
     id->job = w->job;
     id->rows = w->rows;
@@ -96,7 +103,7 @@ make_identity(struct owner_node *o, struct identity *id)
 static void
 make_personas(struct owner_node *o, bool is_new)
 {
-    const struct workload *w = o->sim->work;
+    const struct workload *w = o->sim->job->work;
     struct corpus_options options = {.name = "sim",
                                      .job = w->job,
                                      .rows = w->rows,
@@ -119,9 +126,9 @@ make_personas(struct owner_node *o, bool is_new)
 static void
 make_bench(struct owner_node *o)
 {
-    const struct bench_options options = {.tasks = o->sim->work->rows,
+    const struct bench_options options = {.tasks = o->sim->job->work->rows,
                                           .payload_bytes =
-                                              o->sim->work->payload_bytes};
+                                              o->sim->job->work->payload_bytes};
 
     co_assert(!bench_new(&options, &o->bench));
     o->hosted = (struct hosted){.kind = &bench_kind, .state = o->bench};
@@ -130,7 +137,7 @@ make_bench(struct owner_node *o)
 static void
 make_core(struct owner_node *o)
 {
-    const struct workload *w = o->sim->work;
+    const struct workload *w = o->sim->job->work;
     struct owner_core_options options = {
         .self = {.incarnation = sim_random(o->sim) | 1,
                  .name = o->name,
@@ -139,7 +146,7 @@ make_core(struct owner_node *o)
                  .owner = o->number,
                  .job_name = "sim",
                  .priority = (uint32_t)sim_below(o->sim, PRIORITY_COUNT),
-                 .fingerprint = w->personas ? w->fingerprint : 0},
+                 .fingerprint = w->personas ? o->sim->fingerprint : 0},
         .journal_dir = disk_journal(o->sim),
         .fresh = o->fresh,
         .recipe = w->recipe_hash,
@@ -171,20 +178,28 @@ owner_node_start(struct sim *s, struct node *n)
     if (identity_read(disk_journal(s), &id, &o->diag)) {
         sim_fail(s, "G3", "the journal cannot be read: %s", o->diag.text);
     }
-    o->number = id.highest_owner + 1;
-    o->fresh = s->work->personas ? !id.found : !id.highest_owner;
-    if (journal_claim(disk_journal(s), s->work->job, o->number, &o->diag)) {
+    o->number = redis_owner(s, n->job);
+    if (id.highest_owner > o->number) o->number = id.highest_owner;
+    o->number++;
+    if (o->number <= n->job->number_seen) {
+        sim_fail(s, "fence", "owner number %u is given a second time",
+                 o->number);
+    }
+    n->job->number_seen = o->number;
+    o->fresh = s->job->work->personas ? !id.found : !id.highest_owner;
+    if (journal_claim(disk_journal(s), s->job->work->job, o->number,
+                      &o->diag)) {
         sim_fail(s, "G3", "no owner number: %s", o->diag.text);
     }
     make_identity(o, &id);
     identity_fini(&id);
-    if (s->work->personas) {
+    if (s->job->work->personas) {
         make_personas(o, o->fresh);
     } else {
         make_bench(o);
     }
     make_core(o);
-    o->attach_until_us = s->now_us + (int64_t)OWNER_ATTACH_MS * 1000;
+    o->attach_until_us = now_of(o) + (int64_t)OWNER_ATTACH_MS * 1000;
     for (unsigned i = 0; i < s->n_brokers; i++) {
         net_connect(s, n, i);
     }
@@ -219,8 +234,9 @@ owner_node_ask_stop(struct sim *s, struct node *n)
 {
     struct owner_node *o = n->core;
 
+    (void)s;
     if (!o || o->core->stopping) return;
-    owner_core_stop(o->core, s->now_us + (int64_t)OWNER_STOP_MS * 1000);
+    owner_core_stop(o->core, now_of(o) + (int64_t)OWNER_STOP_MS * 1000);
 }
 
 /* ---- the network ---- */
@@ -239,7 +255,7 @@ send_all(struct owner_node *o)
         oracle_on_owner_output(o->sim, o->node, &m, &o->output_reader);
         if (net_dealer_send(o->sim, o->node, link, m.head, m.body,
                             o->sim->now_us)) {
-            owner_core_unsent(o->core, link, o->sim->now_us);
+            owner_core_unsent(o->core, link, now_of(o));
         }
     }
     out->n = 0;
@@ -255,7 +271,7 @@ read_links(struct owner_node *o)
         if (!owner_core_has_room(o->core)) return;
         if (!node_take(o->node, 0, &mail)) return;
         owner_core_receive(o->core, (unsigned)mail.peer, mail.head, mail.body,
-                           o->sim->now_us);
+                           now_of(o));
         co_bytes_unref(&mail.head);
         co_bytes_unref(&mail.body);
     }
@@ -269,11 +285,18 @@ commit_event(struct sim *s, struct sim_event *e)
     struct node *n = &s->nodes[e->a];
 
     if (!n->alive || n->life != e->b) return;
+    sim_enter(s, n->job);
     if (n->frozen) { /* its thread is stopped too */
         sim_at(s, s->now_us + 100000, commit_event, e->a, e->b);
         return;
     }
     owner_node_commit(s, n);
+}
+
+static unsigned
+n_job(const struct owner_node *o)
+{
+    return o->node->job->index;
 }
 
 static void
@@ -283,7 +306,7 @@ plan_commit(struct owner_node *o)
     int64_t us = sim_between(s, s->plan->commit_us / 2, s->plan->commit_us);
 
     if (o->committing || !journal_queued_bytes(o->core->journal)) return;
-    if (s->now_us < s->plan->slow_disk_until_us) {
+    if (s->now_us < s->plan->slow_disk_until_us[n_job(o)]) {
         us += sim_between(s, 1, 3000000);
     }
     o->committing = true;
@@ -305,6 +328,7 @@ owner_node_commit(struct sim *s, struct node *n)
     struct owner_node *o = n->core;
 
     if (!o || !o->core->journal) return;
+    sim_enter(s, n->job);
     o->committing = false;
     oracle_owner_turn(s, n);
     (void)!journal_commit(o->core->journal);
@@ -322,10 +346,12 @@ replay(struct owner_node *o)
     oracle_on_replay(s, o->node);
     err = owner_core_replay(o->core, &o->diag);
     if (err) return err;
-    oracle_on_replayed(
-        s, o->node,
-        o->corpus ? personas_shards(o->hosted.state) * s->work->shard_rows : 0);
-    owner_core_begin(o->core, s->now_us);
+    redis_put_owner(s, o->node, o->number);
+    oracle_on_replayed(s, o->node,
+                       o->corpus ? personas_shards(o->hosted.state) *
+                                       s->job->work->shard_rows
+                                 : 0);
+    owner_core_begin(o->core, now_of(o));
     return CO_OK;
 }
 
@@ -355,6 +381,19 @@ fail(struct owner_node *o, enum co_err err)
 }
 
 static void
+job_over(struct sim *s, struct sim_job *job)
+{
+    job->over = true;
+    job->over_us = s->now_us;
+    s->over = true;
+    for (unsigned i = 0; i < s->n_jobs; i++) {
+        s->over = s->over && s->jobs[i].over;
+    }
+    if (s->over) s->over_us = s->now_us;
+    sim_trace(s, "job %u is over%s", job->index, s->over ? ", as all" : "");
+}
+
+static void
 finish(struct owner_node *o, enum owner_end how)
 {
     enum co_err err = owner_core_finish(o->core, how, &o->diag);
@@ -363,12 +402,11 @@ finish(struct owner_node *o, enum owner_end how)
         fail(o, err);
         return;
     }
-    o->sim->over = true;
-    o->sim->over_us = o->sim->now_us;
+    job_over(o->sim, o->node->job);
     owner_core_leave(o->core, how);
     send_all(o);
     (void)!journal_stop(o->core->journal, &o->diag);
-    o->hosted.kind->ledger(o->hosted.state, &o->sim->result.ledger);
+    o->hosted.kind->ledger(o->hosted.state, &o->node->job->ledger);
     end(o, how == OWNER_DONE ? "done" : "partial", false);
 }
 
@@ -377,10 +415,10 @@ static bool
 maybe_over(struct owner_node *o)
 {
     struct sim *s = o->sim;
-    bool in_force = s->oracle_owner == o->node;
+    bool in_force = s->job->in_force == o->node;
     enum owner_end how;
 
-    if (!owner_core_over(o->core, s->now_us, &how)) return false;
+    if (!owner_core_over(o->core, now_of(o), &how)) return false;
     switch (how) {
     case OWNER_STALE:
         if (in_force) {
@@ -435,9 +473,9 @@ owner_node_say(struct sim *s, const struct node *n)
 
     if (!o) return;
     co_buf_init(&out, 1 << 16);
-    engine_why(o->core->engine, s->now_us, &out);
+    engine_why(o->core->engine, now_of(o), &out);
     if (o->core->replayed) {
-        o->hosted.kind->why(o->hosted.state, s->now_us, &out);
+        o->hosted.kind->why(o->hosted.state, now_of(o), &out);
     }
     for (const char *at = co_buf_text(&out); *at;) {
         int len = (int)strcspn(at, "\n");
@@ -455,12 +493,12 @@ start_turn(struct owner_node *o)
     enum co_err err;
 
     if (!o->fresh) {
-        owner_core_greet(o->core, s->now_us);
+        owner_core_greet(o->core, now_of(o));
         send_all(o);
         read_links(o);
     }
     if (!o->fresh && !owner_core_attached(o->core) &&
-        s->now_us < o->attach_until_us && !o->core->stale) {
+        now_of(o) < o->attach_until_us && !o->core->stale) {
         node_wake(s, o->node, s->now_us + WAIT_MAX_US);
         return;
     }
@@ -478,7 +516,7 @@ work_turn(struct owner_node *o)
     enum co_err err;
 
     read_links(o);
-    err = owner_core_work(o->core, o->sim->now_us, &o->diag);
+    err = owner_core_work(o->core, now_of(o), &o->diag);
     if (!err) send_all(o);
     return err;
 }
@@ -507,6 +545,7 @@ owner_node_turn(struct sim *s, struct node *n)
     if (broken) sim_fail(s, "engine_check", "%s", broken);
     o->turns++;
     due = engine_due_us(o->core->engine);
+    if (due < INT64_MAX / 2) due -= s->skew_us[n->host];
     if (due > s->now_us + WAIT_MAX_US) due = s->now_us + WAIT_MAX_US;
     if (engine_done(o->core->engine) != KIND_RUNNING ||
         n->in[0].from < n->in[0].n) {

@@ -27,6 +27,7 @@ struct shards **disk_shards(struct sim *s);
 /* One owner's sealer. Work in progress dies with it. */
 struct sealer {
     struct sim *sim;
+    struct sim_job *job;
     uint64_t id; /* events of a dead one find nothing */
     struct seal_order orders[SEALER_ORDERS_MAX];
     struct seal_answer answers[SEALER_ORDERS_MAX];
@@ -44,6 +45,7 @@ shards_make(struct sim *s)
 {
     *disk_shards(s) = calloc(1, sizeof(struct shards));
     co_assert(*disk_shards(s));
+    if (s->job->index) return;
     last_id = 0;
     for (unsigned i = 0; i < SIM_OWNERS_MAX; i++) {
         living[i] = NULL;
@@ -172,15 +174,14 @@ order_done(struct sim *s, struct sim_event *e)
         struct sealer *l = living[i];
 
         if (!l || l->id != e->a) continue;
+        sim_enter(s, l->job);
         l->busy = false;
         write_hashes(l, &l->orders[0]);
         write_file(l, &l->orders[0]);
         l->n_orders--;
         memmove(l->orders, l->orders + 1, l->n_orders * sizeof l->orders[0]);
         start_next(l);
-        for (unsigned k = 0; k < SIM_OWNERS_MAX; k++) {
-            node_wake(s, node_owner(s, k), s->now_us);
-        }
+        node_wake(s, node_owner(s, l->job->index), s->now_us);
     }
 }
 
@@ -206,6 +207,7 @@ sealer_start(const char *out_dir, const char *journal_dir,
     (void)diag;
     co_assert(l);
     l->sim = sim_now;
+    l->job = sim_now->job;
     l->id = ++last_id;
     for (unsigned i = 0; i < SIM_OWNERS_MAX; i++) {
         if (living[i]) continue;

@@ -2,6 +2,7 @@
 #include "tests/sim/sim.h"
 
 #include "common/hash.h"
+#include "tests/sim/workload.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -35,6 +36,24 @@ bool
 sim_chance(struct sim *s, unsigned permille)
 {
     return sim_below(s, 1000) < permille;
+}
+
+/* ---- jobs ---- */
+
+struct sim_job *
+sim_job_of(struct sim *s, uint64_t id)
+{
+    for (unsigned i = 0; i < s->n_jobs; i++) {
+        if (s->jobs[i].work->job == id) return &s->jobs[i];
+    }
+    return NULL;
+}
+
+void
+sim_enter(struct sim *s, struct sim_job *job)
+{
+    co_assert(job);
+    s->job = job;
 }
 
 /* ---- events ---- */

@@ -11,9 +11,12 @@
 #include "coordinator/kind.h"
 
 enum {
-    SIM_BROKERS_MAX = 2,
+    SIM_BROKERS_MAX = 3,
     SIM_WORKERS_MAX = 10,
-    SIM_OWNERS_MAX = 2, /* the owner, and one that was taken for dead */
+    SIM_JOBS_MAX = 3,
+    SIM_OWNERS_MAX = SIM_JOBS_MAX, /* the folder's lock: one a job */
+    SIM_NODES_MAX = SIM_OWNERS_MAX + SIM_BROKERS_MAX + SIM_WORKERS_MAX,
+    SIM_HOSTS_MAX = 4,
     SIM_TRACE_LINES = 50,
     SIM_TRACE_BYTES = 200,
 };
@@ -49,19 +52,29 @@ struct sim_event {
     X(freeze)                                                                  \
     X(cut)                                                                     \
     X(partition)                                                               \
+    X(one_way)                                                                 \
+    X(flap)                                                                    \
+    X(greet_again)                                                             \
+    X(host_loss)                                                               \
+    X(suspend)                                                                 \
+    X(clock_jump)                                                              \
+    X(broker_gone)                                                             \
+    X(redis_rollback)                                                          \
+    X(redis_loss)                                                              \
+    X(redis_down)                                                              \
     X(slow_link)                                                               \
     X(slow_disk)                                                               \
     X(full_disk)                                                               \
     X(broken_disk)                                                             \
     X(drain)                                                                   \
     X(hand_back)                                                               \
-    X(zombie_owner)                                                            \
     X(stop_owner)                                                              \
     X(poison)                                                                  \
     X(failed_row)                                                              \
     X(spill_refused)                                                           \
     X(spill_damaged)                                                           \
-    X(convicted)
+    X(convicted)                                                               \
+    X(pack_dead)
 
 struct sim_faults {
 #define X(name) uint64_t name;
@@ -84,7 +97,6 @@ struct sim_result {
     uint64_t steps, hash;
     int64_t virtual_us;
     struct sim_faults faults;
-    struct kind_ledger ledger; /* at the end */
 };
 
 struct sim_heap {
@@ -98,6 +110,21 @@ struct workload;
 struct oracle;
 struct disk;
 struct fault_plan;
+struct redis_model;
+
+/* A job, what must hold for it, and the disk of its owners. */
+struct sim_job {
+    unsigned index;
+    struct workload *work;
+    struct oracle *oracle;
+    struct disk *disk;
+    struct node *in_force; /* its owner in force */
+    bool rows_given_up;    /* whole frames of them: which, nobody says */
+    uint32_t number_seen;  /* the highest that an owner ever had */
+    bool over;
+    int64_t over_us;
+    struct kind_ledger ledger; /* at the end */
+};
 
 struct sim {
     struct sim_options options;
@@ -113,14 +140,17 @@ struct sim {
     unsigned n_nodes, n_brokers, n_workers;
     struct conn *conns;
     size_t n_conns, cap_conns;
-    int64_t delay_us; /* of a message, at least */
-    struct workload *work;
-    struct oracle *oracle;
-    struct node *oracle_owner; /* the owner in force */
-    struct disk *disk;
+    int64_t delay_us;     /* of a message, at least */
+    uint64_t fingerprint; /* of all workers, and what jobs ask for */
+    struct sim_job jobs[SIM_JOBS_MAX];
+    unsigned n_jobs;
+    struct sim_job *job;            /* the one that the running code is about */
+    int64_t skew_us[SIM_HOSTS_MAX]; /* of each machine's clock to ours */
+    int64_t clock_us;               /* of whoever runs now */
+    struct redis_model *redis;
     struct fault_plan *plan;
     bool healed; /* no more faults */
-    bool over;   /* the job ended */
+    bool over;   /* all jobs ended */
     int64_t heal_us, over_us;
 };
 
@@ -148,6 +178,11 @@ void sim_trace(struct sim *s, const char *fmt, ...) co_printf(2, 3);
 /* The first call decides; the run ends after this step. */
 void sim_fail(struct sim *s, const char *invariant, const char *fmt, ...)
     co_printf(3, 4);
+
+/* -- jobs. What is asked of a job (workload, oracle, disk) is asked of s->job:
+ * whoever acts for another one says so first. */
+struct sim_job *sim_job_of(struct sim *s, uint64_t id); /* NULL: none */
+void sim_enter(struct sim *s, struct sim_job *job);
 
 /* -- a run (run.c). Prints nothing but the trace if asked. */
 struct sim_result sim_run(const struct sim_options *options);

@@ -31,8 +31,8 @@ struct worker_node {
     struct workload_env env; /* first: a service gets its address */
     struct sim *sim;
     struct node *node;
-    struct slots_service announced;
-    const struct service *service;
+    struct slots_service announced[2];
+    const struct service *services[2];
     struct slots *slots;
     struct work *work;
     struct assets *assets;
@@ -54,7 +54,13 @@ static struct worker_node *running; /* whose turn it is */
 static int64_t
 worker_clock(void)
 {
-    return sim_now->now_us + (running ? running->env.ahead_us : 0);
+    return sim_now->clock_us + (running ? running->env.ahead_us : 0);
+}
+
+static int64_t
+now_of(const struct worker_node *w)
+{
+    return node_now(w->sim, w->node);
 }
 
 /* ---- spill ---- */
@@ -112,17 +118,40 @@ spill_drop(void *ctx, uint64_t seq)
 
 /* ---- life ---- */
 
+/* Both services, the hint of each from the first job that asks for it. */
+static void
+announce(const struct sim *s, struct worker_node *w)
+{
+    w->services[0] = &workload_bench;
+    w->services[1] = &workload_range;
+    for (int i = 0; i < 2; i++) {
+        const struct service *service = w->services[i];
+        uint64_t ns = service->hint_ns;
+
+        for (unsigned j = s->n_jobs; j-- > 0;) {
+            const struct workload *work = s->jobs[j].work;
+
+            if (work->personas == service->range) {
+                ns = (uint64_t)work->task_us * 1000;
+            }
+        }
+        w->announced[i] =
+            (struct slots_service){service->name, service->range,
+                                   (uint32_t)co_min_u64(ns, UINT32_MAX)};
+    }
+}
+
 static void
 open_core(struct sim *s, struct worker_node *w)
 {
     uint32_t slots = (uint32_t)sim_between(s, 1, 4);
     const struct slots_config config = {
         .incarnation = w->incarnation,
-        .fingerprint = s->work->fingerprint,
+        .fingerprint = s->fingerprint,
         .name = w->name,
         .software = "sim",
-        .services = &w->announced,
-        .n_services = 1,
+        .services = w->announced,
+        .n_services = 2,
         .links = s->n_brokers,
         .slots = slots,
         .result_bytes_max = s->plan->result_memory,
@@ -135,7 +164,7 @@ open_core(struct sim *s, struct worker_node *w)
     };
 
     co_assert(!slots_new(&config, &w->slots));
-    co_assert(!work_new(w->slots, slots, &w->service, &w->env.env, worker_clock,
+    co_assert(!work_new(w->slots, slots, w->services, &w->env.env, worker_clock,
                         &w->work));
 }
 
@@ -148,13 +177,10 @@ worker_node_start(struct sim *s, struct node *n)
     w->sim = w->env.sim = s;
     w->node = n;
     w->env.speed = (unsigned)sim_between(s, 50, 200);
-    w->env.env.fingerprint = s->work->fingerprint;
+    w->env.env.fingerprint = s->fingerprint;
     w->incarnation = sim_random(s) | 1;
     (void)snprintf(w->name, sizeof w->name, "%s", node_name(n));
-    w->service = s->work->personas ? &workload_range : &workload_bench;
-    w->announced = (struct slots_service){
-        w->service->name, w->service->range,
-        (uint32_t)co_min_u64((uint64_t)s->work->task_us * 1000, UINT32_MAX)};
+    announce(s, w);
     outbox_init(&w->out);
     co_assert(!assets_new(w->incarnation, NULL, &w->assets));
     co_assert(!parts_new(SIM_BROKERS_MAX, &w->parts));
@@ -162,7 +188,7 @@ worker_node_start(struct sim *s, struct node *n)
     n->core = w;
     for (unsigned i = 0; i < s->n_brokers; i++) {
         net_connect(s, n, i);
-        slots_connect(w->slots, i, s->now_us, &w->out);
+        slots_connect(w->slots, i, now_of(w), &w->out);
     }
     node_wake(s, n, s->now_us);
 }
@@ -210,12 +236,22 @@ worker_node_drain(struct sim *s, struct node *n, bool now)
     sim_trace(s, "%s %s", node_name(n), now ? "hands back" : "drains");
     if (now) {
         work_hand_back(w->work, RETURN_DRAIN);
-        slots_hand_back(w->slots, s->now_us, &w->out);
+        slots_hand_back(w->slots, now_of(w), &w->out);
         w->leave = true;
     } else {
         w->drain_until_us = s->now_us + DRAIN_US;
-        slots_drain(w->slots, s->now_us, &w->out);
+        slots_drain(w->slots, now_of(w), &w->out);
     }
+    node_wake(s, n, s->now_us);
+}
+
+void
+worker_node_greet(struct sim *s, struct node *n, unsigned link)
+{
+    struct worker_node *w = n->core;
+
+    if (!w || w->leave) return;
+    w->greet[link] = true;
     node_wake(s, n, s->now_us);
 }
 
@@ -227,7 +263,7 @@ take(struct worker_node *w, unsigned link, const struct msg *m,
 {
     oracle_on_worker_input(w->sim, w->node, w->incarnation, m);
     if (m->type == MSG_tasks) w->alone = m->tasks.alone;
-    slots_on_message(w->slots, link, m, body, w->sim->now_us, &w->out);
+    slots_on_message(w->slots, link, m, body, now_of(w), &w->out);
 }
 
 static void
@@ -270,7 +306,7 @@ read_links(struct worker_node *w)
     for (unsigned i = 0; i < s->n_brokers; i++) {
         if (!greet || !w->greet[i]) continue;
         w->greet[i] = false;
-        slots_connect(w->slots, i, s->now_us, &w->out);
+        slots_connect(w->slots, i, now_of(w), &w->out);
     }
     for (int i = 0; i < READ_MAX && node_take(w->node, 0, &mail); i++) {
         deliver(w, &mail);
@@ -283,9 +319,9 @@ static bool
 send_one(struct worker_node *w, struct outmsg *m)
 {
     unsigned link = (unsigned)m->peer;
-    enum co_err err =
-        net_dealer_send(w->sim, w->node, link, co_bytes_ref(m->head),
-                        co_bytes_ref(m->body), worker_clock());
+    enum co_err err = net_dealer_send(
+        w->sim, w->node, link, co_bytes_ref(m->head), co_bytes_ref(m->body),
+        w->sim->now_us + w->env.ahead_us);
 
     if (err && slots_link_up(w->slots, link)) return false;
     if (err) w->greet[link] = true;
@@ -314,11 +350,12 @@ send_all(struct worker_node *w)
     w->out.n = w->seen = kept;
 }
 
+/* By the worker's clock. */
 static int64_t
 next_turn(const struct worker_node *w)
 {
     int64_t until = slots_deadline(w->slots), work = work_deadline(w->work);
-    int64_t now = w->sim->now_us;
+    int64_t now = now_of(w);
 
     if (w->busy || w->node->in[0].from < w->node->in[0].n) return now + 10;
     if (work < until) until = work;
@@ -333,7 +370,7 @@ leave(struct sim *s, struct node *n)
 {
     struct worker_node *w = n->core;
 
-    slots_flush(w->slots, s->now_us, &w->out);
+    slots_flush(w->slots, now_of(w), &w->out);
     slots_bye(w->slots, &w->out);
     send_all(w);
     net_close_node(s, n);
@@ -349,12 +386,12 @@ worker_node_turn(struct sim *s, struct node *n)
     running = w;
     w->env.ahead_us = 0;
     read_links(w);
-    slots_tick(w->slots, s->now_us, &w->out);
+    slots_tick(w->slots, now_of(w), &w->out);
     if (w->drain_until_us && s->now_us >= w->drain_until_us && !w->leave) {
         worker_node_drain(s, n, true);
     }
     if (slots_drained(w->slots)) w->leave = true;
-    w->busy = work_run(w->work, s->now_us);
+    w->busy = work_run(w->work, now_of(w));
     if (w->env.die) {
         running = NULL;
         s->result.faults.poison++;
@@ -362,7 +399,7 @@ worker_node_turn(struct sim *s, struct node *n)
         faults_restart(s, n, 500000);
         return;
     }
-    if (!w->out.n || !w->flushed) slots_flush(w->slots, s->now_us, &w->out);
+    if (!w->out.n || !w->flushed) slots_flush(w->slots, now_of(w), &w->out);
     send_all(w);
     w->flushed = w->out.n > 0;
     n->busy_until_us = s->now_us + w->env.ahead_us;
@@ -371,7 +408,7 @@ worker_node_turn(struct sim *s, struct node *n)
     if (w->leave) {
         leave(s, n);
     } else {
-        node_wake(s, n, next_turn(w));
+        node_wake_by(s, n, next_turn(w));
     }
     running = NULL;
 }

@@ -41,7 +41,7 @@ choose_recipe(struct sim *s, struct workload *w)
 static void
 choose_dedup(struct sim *s, struct workload *w)
 {
-    if (co_mix64(s->options.seed + 3) % 4 == 0) return;
+    if (co_mix64(s->options.seed + 3 + s->job->index) % 4 == 0) return;
     for (w->hash_bits = 8; (UINT64_C(1) << w->hash_bits) < 4 * w->rows;) {
         w->hash_bits++;
     }
@@ -83,9 +83,8 @@ workload_make(struct sim *s)
     int64_t total_us = sim_between(s, 1, 40) * 1000000;
 
     co_assert(w);
-    s->work = w;
+    s->job->work = w;
     w->job = sim_random(s) | 1;
-    w->fingerprint = sim_random(s) | 1;
     if (sim_chance(s, 500)) {
         choose_personas(s, w);
     } else {
@@ -97,20 +96,21 @@ workload_make(struct sim *s)
     w->task_us = total_us * s->n_workers / (int64_t)tasks;
     if (w->task_us > 1500000) w->task_us = 1500000;
     if (w->task_us < 10) w->task_us = 10;
-    sim_trace(s,
-              "job: %s rows %llu, shards of %u, reject %u, hashes of %u bits, "
-              "batch %u, window %u, poison %u, failing %u, task %lld us",
-              w->service, (unsigned long long)w->rows, w->shard_rows,
-              w->reject_one_in, w->hash_bits, w->batch, w->window, w->n_poison,
-              w->n_failing, (long long)w->task_us);
+    sim_trace(
+        s,
+        "job %u: %s rows %llu, shards of %u, reject %u, hashes of %u bits, "
+        "batch %u, window %u, poison %u, failing %u, task %lld us",
+        s->job->index, w->service, (unsigned long long)w->rows, w->shard_rows,
+        w->reject_one_in, w->hash_bits, w->batch, w->window, w->n_poison,
+        w->n_failing, (long long)w->task_us);
 }
 
 void
 workload_free(struct sim *s)
 {
-    co_bytes_unref(&s->work->recipe);
-    free(s->work);
-    s->work = NULL;
+    co_bytes_unref(&s->job->work->recipe);
+    free(s->job->work);
+    s->job->work = NULL;
 }
 
 static bool
@@ -138,6 +138,7 @@ workload_failing(const struct workload *w, uint64_t start, uint32_t count)
 
 struct run_state {
     struct workload_env *env;
+    const struct workload *work; /* of the task's job */
     int64_t left_us;
     struct fake_task range;
 };
@@ -147,12 +148,15 @@ begin(struct service_env *env, struct service_run *run, int64_t now_us)
 {
     struct workload_env *e = (struct workload_env *)env;
     struct run_state *r = calloc(1, sizeof *r);
-    const struct workload *w = e->sim->work;
+    const struct sim_job *job = sim_job_of(e->sim, run->task.job);
+    const struct workload *w;
     uint64_t spread = co_mix64(run->task.task * 31 + run->task.attempt);
 
     (void)now_us;
-    co_assert(r);
+    co_assert(r && job);
+    w = job->work;
     r->env = e;
+    r->work = w;
     r->range = (struct fake_task){run->task.task >> 8, 1, 1, {0}};
     if (w->personas) {
         r->range = fake_read(run->task.payload, run->task.payload_bytes);
@@ -175,7 +179,7 @@ begin(struct service_env *env, struct service_run *run, int64_t now_us)
 static enum service_step
 finish(struct run_state *r, struct service_run *run)
 {
-    const struct workload *w = r->env->sim->work;
+    const struct workload *w = r->work;
 
     if (workload_failing(w, r->range.start, r->range.count)) {
         r->env->sim->result.faults.failed_row++;
@@ -207,7 +211,7 @@ step(struct service_run *run, int64_t now_us)
     r->left_us -= slice;
     r->env->ahead_us += slice;
     if (r->left_us > 0) return SERVICE_MORE;
-    if (workload_poison(r->env->sim->work, r->range.start, r->range.count)) {
+    if (workload_poison(r->work, r->range.start, r->range.count)) {
         r->env->die = true;
         run->wait_until_us = INT64_MAX / 2;
         return SERVICE_WAIT;

@@ -12,7 +12,7 @@ enum { GUILTY_MAX = 3, ITEMS_MAX = 40000 };
 
 struct workload {
     bool personas;
-    uint64_t job, fingerprint;
+    uint64_t job;
     uint64_t rows;      /* asked for */
     uint64_t items;     /* indices that may ever be drawn */
     unsigned hash_bits; /* dedup with so few that duplicates come; 0: none */

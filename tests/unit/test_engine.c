@@ -1058,6 +1058,42 @@ a_broker_that_comes_back_is_asked_what_it_still_holds(void **state)
 }
 
 static void
+a_broker_that_restarted_gets_again_what_no_worker_claims_in_a_second(
+    void **state)
+{
+    struct world *w = given_bench(20);
+    struct msg_attached a = {.job = JOB, .owner = OWNER, .settle_ms = 15000};
+
+    (void)state;
+    attach(w, 0);
+    grant(w, 0, 10);
+    publish(w);
+    assert_int_equal(w->n_held, 10);
+    w->n_held = 0;
+    engine_on_link_down(w->e, 0, w->now_us);
+    w->granted[0] = 0;
+    engine_on_attached(w->e, 0, &a, w->now_us); /* it knows of nothing */
+    grant(w, 0, 30);
+    publish(w);
+    assert_int_equal(w->n_held, 10); /* new ones need not wait */
+    for (uint32_t i = 0; i < 10; i++) {
+        assert_true(w->held[i].task >= 10 << 8);
+    }
+    inventory(w, 0, 3 << 8); /* a worker is back */
+    w->now_us += 1000000 - 1;
+    publish(w);
+    assert_int_equal(w->n_held, 10);
+    w->now_us += 250001;
+    publish(w);
+    assert_int_equal(w->n_held, 19);
+    for (uint32_t i = 10; i < 19; i++) {
+        assert_int_not_equal(w->held[i].task, 3 << 8);
+        assert_int_equal(w->held[i].attempt, 2);
+    }
+    world_end(w);
+}
+
+static void
 tasks_of_a_broker_that_stays_away_go_to_another(void **state)
 {
     struct world *w = given_bench(10);
@@ -1335,6 +1371,8 @@ main(void)
         cmocka_unit_test(a_higher_owner_stops_everything),
         cmocka_unit_test(unused_grants_are_given_back_when_reclaimed),
         cmocka_unit_test(a_broker_that_comes_back_is_asked_what_it_still_holds),
+        cmocka_unit_test(
+            a_broker_that_restarted_gets_again_what_no_worker_claims_in_a_second),
         cmocka_unit_test(tasks_of_a_broker_that_stays_away_go_to_another),
         cmocka_unit_test(results_of_other_jobs_and_broken_batches_are_refused),
         cmocka_unit_test(a_hundred_thousand_random_events_break_no_invariant),

@@ -309,6 +309,22 @@ the_shorter_of_run_and_total_time_ends_a_run(void **state)
     finish(f, t, "x");
 }
 
+/* Its broker is told that the suspect starts, and it does a little later. */
+static struct slots_task
+started_suspect(struct fixture *f, uint32_t link)
+{
+    struct msg_beat beat;
+
+    flush(f); /* what goes back beside it goes first */
+    assert_nothing_to_run(f);
+    flush(f);
+    beat = take(f, link, MSG_beat).beat;
+    assert_int_equal(beat.tasks.n, 1);
+    assert_nothing_to_run(f);
+    f->now += 20 * MS;
+    return started(f);
+}
+
 static void
 a_second_suspect_from_another_broker_is_given_back_before_one_runs(void **state)
 {
@@ -321,7 +337,7 @@ a_second_suspect_from_another_broker_is_given_back_before_one_runs(void **state)
     assert_nothing_to_run(f);
     flush(f);
     assert_int_equal(take(f, 1, MSG_returned).returned.tasks.v[0], 2);
-    assert_int_equal(started(f).task, 1);
+    assert_int_equal(started_suspect(f, 0).task, 1);
 }
 
 static void
@@ -330,20 +346,62 @@ a_suspect_runs_alone(void **state)
     struct fixture *f = *state;
 
     given_link(f, 0);
-    say_tasks(f, 0, (struct given){.first = 1, .n = 1});
     say_tasks(f, 0, (struct given){.first = 2, .n = 1, .alone = 1});
     say_tasks(f, 0, (struct given){.first = 3, .n = 1});
-    struct slots_task one = started(f);
-    assert_nothing_to_run(f); /* the suspect waits for the other to end */
-    finish(f, one, "x");
-    struct slots_task suspect = started(f);
+    struct slots_task suspect = started_suspect(f, 0);
     assert_int_equal(suspect.task, 2);
-    assert_nothing_to_run(f); /* and nobody starts beside it */
+    assert_nothing_to_run(f); /* nobody starts beside it */
     finish(f, suspect, "x");
     assert_int_equal(started(f).task, 3);
 }
 
+static void
+a_suspect_beside_tasks_of_another_broker_is_given_back_and_room_is_made(
+    void **state)
+{
+    struct fixture *f = *state;
+
+    given_link(f, 0);
+    given_link(f, 1);
+    say_tasks(f, 1, (struct given){.first = 1, .n = 1});
+    struct slots_task running = started(f);
+    say_tasks(f, 1, (struct given){.first = 3, .n = 1});
+    say_tasks(f, 0, (struct given){.first = 9, .n = 1, .alone = 1});
+    flush(f);
+    struct msg_returned waited = take(f, 1, MSG_returned).returned;
+    assert_int_equal(waited.tasks.v[0], 3);
+    assert_int_equal(take(f, 0, MSG_returned).returned.tasks.v[0], 9);
+    finish(f, running, "x");
+
+    say_tasks(f, 1, (struct given){.first = 4, .n = 1}); /* not now */
+    assert_nothing_to_run(f);
+    say_tasks(f, 0,
+              (struct given){.first = 9, .n = 1, .attempt = 2, .alone = 1});
+    say_tasks(f, 1, (struct given){.first = 5, .n = 1}); /* nor beside it */
+    struct slots_task suspect = started_suspect(f, 0);
+    assert_int_equal(suspect.task, 9);
+    finish(f, suspect, "x");
+    at(f, 4000);
+    say_tasks(f, 1, (struct given){.first = 6, .n = 1});
+    assert_int_equal(started(f).task, 6);
+}
+
 /* -- results are kept ---------------------------------------------------- */
+static void
+a_result_still_gathered_goes_to_the_broker_that_asks_again(void **state)
+{
+    struct fixture *f = *state;
+
+    given_link(f, 0);
+    given_link(f, 1);
+    say_tasks(f, 0, (struct given){.first = 1, .n = 1});
+    finish(f, started(f), "x"); /* the turn is not over: nothing is sealed */
+    say_tasks(f, 1, (struct given){.first = 1, .n = 1});
+    flush(f);
+    assert_int_equal(take(f, 1, MSG_results).results.tasks.v[0], 1);
+    slots_check(f->s);
+}
+
 static void
 a_result_is_held_until_its_ack(void **state)
 {
@@ -897,6 +955,8 @@ main(void)
         T(the_shorter_of_run_and_total_time_ends_a_run),
         T2(a_second_suspect_from_another_broker_is_given_back_before_one_runs),
         T2(a_suspect_runs_alone),
+        T2(a_result_still_gathered_goes_to_the_broker_that_asks_again),
+        T2(a_suspect_beside_tasks_of_another_broker_is_given_back_and_room_is_made),
         T(a_result_is_held_until_its_ack),
         T(a_late_or_foreign_ack_changes_nothing),
         T(no_owner_keeps_and_owner_attached_sends_again),
