@@ -8,7 +8,9 @@
 #include "coordinator/scale.h"
 #include "coordinator/watch_redis.h"
 
+#include <ctype.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -17,6 +19,7 @@ enum {
     TICK_US = 250000,
     LINE_BYTES_MAX = 64 * 1024,
     RATE_SAMPLES = 16, /* quarter seconds the rate is measured over */
+    WHY_CODE_BYTES = 16,
 };
 
 struct watch {
@@ -29,12 +32,15 @@ struct watch {
     const void *state;
     uint32_t owner;
     const char *name; /* of the job's state */
+    char said[200];   /* why it is in it; told once the engine is gone */
     int64_t started_us, next_us;
     struct {
         int64_t at_us;
         uint64_t accepted;
     } sample[RATE_SAMPLES];
     unsigned samples; /* taken in all */
+    uint64_t moved;   /* candidates drawn and decided, when it last changed */
+    int64_t moved_ms; /* wall clock */
     struct co_buf line;
 };
 
@@ -164,7 +170,8 @@ watch_limit(const struct engine_status *status)
                  status->why == ENGINE_WHY_WINDOW ||
                  (status->why == ENGINE_WHY_KIND &&
                   (status->kind == KIND_NEXT_UNDECIDED ||
-                   status->kind == KIND_NEXT_SHARDS));
+                   status->kind == KIND_NEXT_SHARDS ||
+                   status->kind == KIND_NEXT_MEMORY));
 
     if (owner) return SCALER_LIMIT_OWNER;
     if (status->why == ENGINE_WHY_KIND && status->kind == KIND_NEXT_RATE) {
@@ -185,26 +192,62 @@ watch_remaining(const struct watch *w, const struct kind_ledger *l)
     return (l->requested - known + rows - 1) / rows;
 }
 
+/* Why nothing more is published: of the engine, or, when it asks its kind in
+ * vain, of that. */
+static void
+watch_why(const struct engine_status *status, struct watch_numbers *n,
+          char code[WHY_CODE_BYTES])
+{
+    bool of_kind = status->why == ENGINE_WHY_KIND;
+    const char *name =
+        of_kind ? kind_next_name(status->kind) : engine_why_name(status->why);
+    size_t i = 0;
+
+    for (; name[i] && i + 1 < WHY_CODE_BYTES; i++) {
+        code[i] = (char)tolower((unsigned char)name[i]);
+    }
+    code[i] = '\0';
+    n->why_code = code;
+    n->why =
+        of_kind ? kind_next_text(status->kind) : engine_why_text(status->why);
+}
+
+/* The ledger, and since when it stands still. */
+static void
+watch_ledger(struct watch *w, struct watch_numbers *n)
+{
+    const struct kind_ledger *l = &n->ledger;
+    uint64_t sum;
+
+    w->kind->ledger(w->state, &n->ledger);
+    sum = l->drawn + l->accepted + l->rejected + l->dead + l->surplus;
+    if (sum != w->moved || !w->moved_ms) w->moved_ms = co_clock_wall_ms();
+    w->moved = sum;
+    n->moved_ms = w->moved_ms;
+}
+
 static void
 watch_progress(struct watch *w, int64_t now_us)
 {
-    struct watch_numbers numbers = {.limit =
-                                        scaler_limit_name(SCALER_LIMIT_NONE),
-                                    .state = w->name,
-                                    .owner = w->owner,
-                                    .why = "the job is over"};
+    struct watch_numbers numbers = {
+        .limit = scaler_limit_name(SCALER_LIMIT_NONE),
+        .state = w->name,
+        .owner = w->owner,
+        .why = w->said[0] ? w->said : "the job is over",
+        .why_code = "done"};
+    char code[WHY_CODE_BYTES];
     struct co_json json;
 
     if (w->engine) {
         struct engine_status status;
 
         engine_status(w->engine, &status);
-        numbers.why = engine_why_text(status.why);
+        watch_why(&status, &numbers, code);
         numbers.out = status.out;
         numbers.ready = status.ready + status.waiting;
         numbers.limit = scaler_limit_name(watch_limit(&status));
     }
-    w->kind->ledger(w->state, &numbers.ledger);
+    watch_ledger(w, &numbers);
     numbers.remaining = watch_remaining(w, &numbers.ledger);
     numbers.rate = watch_rate(w, numbers.ledger.accepted, now_us);
     if (numbers.rate) {
@@ -238,6 +281,7 @@ watch_state(struct watch *w, const char *state, const char *why)
            (unsigned long long)w->opt.job, w->name, state, why ? why : "-");
     if (w->redis) watch_redis_event(w->redis, w->name, state, why);
     w->name = state;
+    (void)snprintf(w->said, sizeof w->said, "%s", why ? why : "");
     if (w->kind) watch_progress(w, co_clock_us());
 }
 

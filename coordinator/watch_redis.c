@@ -127,6 +127,7 @@ write_job(struct watch_redis *r, const struct watch_numbers *n,
     put(r, "kind", r->opt.kind);
     put(r, "state", n->state);
     put(r, "why", n->why);
+    put(r, "why_code", n->why_code);
     put(r, "host", r->host);
     put(r, "folder", r->opt.folder);
     put(r, "service", r->opt.service);
@@ -147,6 +148,8 @@ write_job(struct watch_redis *r, const struct watch_numbers *n,
     put_u64(r, "failed", c->failed);
     put_u64(r, "salvaged", c->salvaged);
     put_u64(r, "duplicate", c->duplicate);
+    put_u64(r, "moved_at", (uint64_t)n->moved_ms);
+    put_u64(r, "updated_at", (uint64_t)co_clock_wall_ms());
     finish(r);
 }
 

@@ -12,6 +12,8 @@ struct watch_numbers {
     const char *state, *why;
     const char *limit;  /* what makes more workers useless; "none" */
     uint64_t remaining; /* tasks that are not drawn yet, about */
+    const char *why_code; /* as docs/redis-keys.md lists them */
+    int64_t moved_ms;     /* wall clock: when the ledger last changed */
     struct kind_ledger ledger;
     uint64_t rate; /* rows a second */
     uint64_t eta_s;
