@@ -19,6 +19,7 @@ static const struct cli_command table[] = {
     {"status", cmd_status, "[JOB|DIR]", "how runs stand"},
     {"workers", cmd_workers, "[--drain ID]", "who works in a fleet"},
     {"scale", cmd_scale, "[SERVICE [N|auto]]", "how many workers, and why"},
+    {"top", cmd_top, "", "jobs, queues, workers and brokers, live"},
     {"why", cmd_why, "[JOB|DIR]", "what a job waits for, and what to do"},
     {"events", cmd_events, "[--follow]", "what changed: jobs, workers, owners"},
     {"query", cmd_query, "OUT [EXPR]",

@@ -39,6 +39,7 @@ int cmd_validate(int argc, char **argv);
 int cmd_status(int argc, char **argv);
 int cmd_workers(int argc, char **argv);
 int cmd_scale(int argc, char **argv);
+int cmd_top(int argc, char **argv);
 int cmd_why(int argc, char **argv);
 int cmd_events(int argc, char **argv);
 int cmd_query(int argc, char **argv);

@@ -28,16 +28,19 @@ struct field {
     T(name)                                                                    \
     T(host)                                                                    \
     T(version)                                                                 \
-    T(services) T(state) N(pid) N(started_at) N(capacity) N(in_flight)         \
-        N(queued) N(results_kept) N(done) N(failed) N(returned) N(resent)      \
-            N(rss_bytes) N(cpu_pct)
+    T(services)                                                                \
+    T(state)                                                                   \
+    N(pid) N(started_at) N(capacity) N(in_flight) N(queued) N(results_kept)    \
+        N(done) N(failed) N(returned) N(resent) N(rss_bytes) N(cpu_pct)
 #define BROKER_FIELDS(T, N)                                                    \
     T(host)                                                                    \
     T(version)                                                                 \
     T(state)                                                                   \
-    N(pid) N(started_at) N(workers) N(owners) N(jobs) N(queued) N(in_flight)   \
-        N(queued_bytes) N(rss_bytes) N(cpu_pct) N(redis_refused) N(tasks_in)   \
-            N(tasks_out) N(results_in) N(results_out) N(acks) N(returned)      \
+    N(pid)                                                                     \
+    N(started_at)                                                              \
+    N(workers) N(owners) N(jobs) N(queued) N(in_flight) N(queued_bytes)        \
+        N(rss_bytes) N(cpu_pct) N(redis_refused) N(tasks_in) N(tasks_out)      \
+            N(results_in) N(results_out) N(acks) N(returned)                   \
                 N(lost_worker_dead) N(workers_dead) N(malformed)
 #define COORDINATOR_FIELDS(T, N)                                               \
     T(host)                                                                    \
@@ -46,11 +49,12 @@ struct field {
     T(name)                                                                    \
     T(kind)                                                                    \
     T(state)                                                                   \
-    T(why) T(why_code) T(host) T(folder) T(service) N(owner) N(requested)      \
-        N(drawn) N(accepted) N(rejected) N(dead) N(surplus) N(pending)         \
-            N(rows_per_s) N(eta_s) N(tasks_out) N(tasks_ready) N(retried)      \
-                N(lost) N(failed) N(salvaged) N(duplicate) N(updated_at)       \
-                    N(moved_at)
+    T(why)                                                                     \
+    T(why_code)                                                                \
+    T(host) T(folder) T(service) N(owner) N(requested) N(drawn) N(accepted)    \
+        N(rejected) N(dead) N(surplus) N(pending) N(rows_per_s) N(eta_s)       \
+            N(tasks_out) N(tasks_ready) N(retried) N(lost) N(failed)           \
+                N(salvaged) N(duplicate) N(updated_at) N(moved_at)
 
 #define T(f) {#f, offsetof(struct OF, f), sizeof(((struct OF *)0)->f)},
 #define N(f) {#f, offsetof(struct OF, f), 0},
@@ -168,6 +172,12 @@ make(void *ret_v, size_t *n, size_t count, size_t size)
                        item->text ? item->text : "");                          \
     }
 
+#define SCORE_ALL(s, list, reply, field)                                       \
+    for (size_t i = 0; i < (s)->list.n; i++) {                                 \
+        const char *score = (reply)->elements[2 * i + 1].text;                 \
+        (s)->list.v[i].field = score ? strtoull(score, NULL, 10) : 0;          \
+    }
+
 static int64_t
 time_of(const struct co_redis_reply *r)
 {
@@ -194,26 +204,27 @@ read_lists(struct asking *a, struct co_redis_client *client,
     ask(a, "ZREVRANGE", CO_KEY_COORDINATORS, NULL, "0", "255");
     ask(a, "ZREVRANGE", CO_KEY_JOBS, NULL, "0", "255");
     ask(a, "ZCARD", CO_KEY_JOBS, NULL, NULL, NULL);
+    a->v[2].argv[a->v[2].argc++] = "WITHSCORES";
+    a->v[4].argv[a->v[4].argc++] = "WITHSCORES";
     a->v[6].argv[a->v[6].argc++] = "WITHSCORES";
     err = exchange(a, client, &r, diag);
     if (err) return err;
     e = r->elements;
     s->now_ms = time_of(&e[0]);
     if (e[1].text) (void)snprintf(s->schema, sizeof s->schema, "%s", e[1].text);
-    if (LISTED(s, workers, e[2].count) || LISTED(s, brokers, e[4].count) ||
+    if (LISTED(s, workers, e[2].count / 2) ||
+        LISTED(s, brokers, e[4].count / 2) ||
         LISTED(s, coordinators, e[5].count) ||
         LISTED(s, jobs, e[6].count / 2)) {
         return co_fail(diag, CO_NOMEM, "out of memory");
     }
-    NAME_ALL(s, workers, &e[2], 1)
-    NAME_ALL(s, brokers, &e[4], 1)
+    NAME_ALL(s, workers, &e[2], 2)
+    NAME_ALL(s, brokers, &e[4], 2)
     NAME_ALL(s, coordinators, &e[5], 1)
     NAME_ALL(s, jobs, &e[6], 2)
-    for (size_t i = 0; i < s->jobs.n; i++) {
-        const char *score = e[6].elements[2 * i + 1].text;
-
-        s->jobs.v[i].begun_at = score ? strtoull(score, NULL, 10) : 0;
-    }
+    SCORE_ALL(s, workers, &e[2], beat_at)
+    SCORE_ALL(s, brokers, &e[4], beat_at)
+    SCORE_ALL(s, jobs, &e[6], begun_at)
     s->workers.all = (size_t)e[3].integer;
     s->jobs.all = (size_t)e[7].integer;
     return CO_OK;
@@ -354,7 +365,10 @@ take_queue_field(const struct fleet_state *s, const char *name, uint64_t value,
         return;
     }
     if (!broker_lives(s, who)) return;
-    if (strncmp(name, "at.", 3) == 0) q->brokers++;
+    if (strncmp(name, "at.", 3) == 0) {
+        q->brokers++;
+        q->beat_at = co_max_u64(q->beat_at, value);
+    }
     for (size_t k = 0; k < co_countof(queue_fields); k++) {
         const struct field *f = &queue_fields[k];
         uint64_t *sum = (uint64_t *)(void *)((char *)q + f->offset);
@@ -394,6 +408,62 @@ read_queues(struct asking *a, struct co_redis_client *client,
     return err;
 }
 
+/* What follows from the rest. */
+static void
+derive(struct fleet_state *s)
+{
+    uint64_t now = s->now_ms > 0 ? (uint64_t)s->now_ms : 0;
+
+    for (size_t i = 0; i < s->jobs.n; i++) {
+        struct fleet_job *j = &s->jobs.v[i];
+
+        if (j->requested) {
+            j->permille = j->accepted >= j->requested
+                              ? 1000
+                              : (uint64_t)((double)j->accepted * 1000 /
+                                           (double)j->requested);
+        }
+    }
+    for (size_t i = 0; i < s->workers.n; i++) {
+        s->workers.v[i].up_ms =
+            now - co_min_u64(now, s->workers.v[i].started_at);
+    }
+    for (size_t i = 0; i < s->brokers.n; i++) {
+        s->brokers.v[i].up_ms =
+            now - co_min_u64(now, s->brokers.v[i].started_at);
+    }
+}
+
+static uint64_t
+rate(uint64_t n, uint64_t before, uint64_t at, uint64_t before_at)
+{
+    return n > before && at > before_at ? (n - before) * 1000 / (at - before_at)
+                                        : 0;
+}
+
+/* Both lists are in nearly the same order: looking begins at the same place. */
+#define RATES(now, before, list, key, count)                                   \
+    for (size_t i = 0; i < (now)->list.n; i++) {                               \
+        for (size_t k = 0; k < (before)->list.n; k++) {                        \
+            size_t at = (i + k) % (before)->list.n;                            \
+            if (strcmp((now)->list.v[i].key, (before)->list.v[at].key) != 0) { \
+                continue;                                                      \
+            }                                                                  \
+            (now)->list.v[i].per_s =                                           \
+                rate((now)->list.v[i].count, (before)->list.v[at].count,       \
+                     (now)->list.v[i].beat_at, (before)->list.v[at].beat_at);  \
+            break;                                                             \
+        }                                                                      \
+    }
+
+void
+fleet_state_rates(struct fleet_state *now, const struct fleet_state *before)
+{
+    RATES(now, before, workers, id, done)
+    RATES(now, before, brokers, id, tasks_out)
+    RATES(now, before, queues, service, results)
+}
+
 enum co_err
 fleet_state_read(struct co_redis_client *client, const char *name_space,
                  struct fleet_state **ret_state, struct co_diag *diag)
@@ -408,8 +478,10 @@ fleet_state_read(struct co_redis_client *client, const char *name_space,
     if (!err) err = read_hashes(a, client, s, diag);
     if (!err) err = read_queues(a, client, s, diag);
     free(a);
-    if (!err) *ret_state = co_take(&s);
-    return err;
+    if (err) return err;
+    derive(s);
+    *ret_state = co_take(&s);
+    return CO_OK;
 }
 
 void

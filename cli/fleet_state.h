@@ -19,6 +19,7 @@ struct fleet_worker {
     char id[20], name[130], host[66], version[32], services[260], state[16];
     uint64_t pid, started_at, capacity, in_flight, queued, results_kept;
     uint64_t done, failed, returned, resent, rss_bytes, cpu_pct;
+    uint64_t beat_at, per_s, up_ms; /* per_s: tasks done */
 };
 
 struct fleet_broker {
@@ -27,6 +28,7 @@ struct fleet_broker {
     uint64_t queued_bytes, rss_bytes, cpu_pct, redis_refused;
     uint64_t tasks_in, tasks_out, results_in, results_out, acks;
     uint64_t returned, lost_worker_dead, workers_dead, malformed;
+    uint64_t beat_at, per_s, up_ms; /* per_s: tasks handed out */
 };
 
 struct fleet_coordinator {
@@ -40,7 +42,8 @@ struct fleet_queue {
     unsigned brokers; /* that know the service */
     uint64_t backlog, queued, in_flight, capacity, workers;
     uint64_t tasks_in, results;
-    uint64_t oldest_ms; /* the largest */
+    uint64_t oldest_ms;      /* the largest */
+    uint64_t beat_at, per_s; /* per_s: results */
 };
 
 struct fleet_job {
@@ -51,6 +54,7 @@ struct fleet_job {
     uint64_t retried, lost, failed, salvaged, duplicate;
     uint64_t updated_at, moved_at; /* ms since 1970, by its coordinator */
     uint64_t begun_at;             /* score in `jobs` */
+    uint64_t permille;             /* of the rows asked for, rounded down */
     bool lease;                    /* owner:job:ID stands */
 };
 
@@ -79,6 +83,10 @@ co_must_use enum co_err fleet_state_read(struct co_redis_client *client,
                                          struct co_diag *diag);
 void fleet_state_free(struct fleet_state *s);
 CO_DEFINE_FREEP(struct fleet_state, fleet_state_free)
+
+/* Fills the per_s of `now` from what stood in `before`, an earlier reading. */
+void fleet_state_rates(struct fleet_state *now,
+                       const struct fleet_state *before);
 
 /* NULL when there is none of this id. */
 const struct fleet_job *fleet_state_job(const struct fleet_state *s,
