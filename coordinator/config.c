@@ -2,6 +2,7 @@
 #include "coordinator/config.h"
 
 #include "common/log.h"
+#include "common/metrics_options.h"
 
 #include <stdio.h>
 
@@ -97,6 +98,7 @@ static const struct co_option run_table[] = {
      .min = 64ull * 1024,
      .max = 1 << 30,
      .help = "bytes of a journal segment; smaller ones are deleted sooner"},
+    CO_METRICS_OPTIONS(FIELD(metrics), FIELD(metrics_insecure)),
     COMMON_OPTIONS,
 };
 

@@ -13,6 +13,10 @@ struct coordinator_config {
     uint64_t status_fd; /* CONFIG_NO_FD: none */
     int log_level;
 
+    /* run, serve */
+    const char *metrics; /* address, NULL: none are served */
+    bool metrics_insecure;
+
     /* run */
     const char *out;
     const char *rows, *seed; /* as given; NULL: as in the job file */

@@ -6,6 +6,7 @@
 #include "common/log.h"
 #include "coordinator/ledger.h"
 #include "coordinator/scale.h"
+#include "coordinator/watch_metrics.h"
 #include "coordinator/watch_redis.h"
 
 #include <ctype.h>
@@ -26,6 +27,7 @@ struct watch {
     struct watch_options opt;
     struct watch_redis *redis;       /* NULL without Redis */
     struct scale *scale;             /* the namespace's scaler, or NULL */
+    struct watch_metrics *metrics;   /* NULL when not asked for */
     const struct engine *engine;     /* NULL before and after it lives */
     struct engine_counters counters; /* once it is gone */
     const struct job_kind *kind;
@@ -70,6 +72,10 @@ watch_new(const struct watch_options *options, struct watch **ret_watch,
         err = scale_new(&scaling, &w->scale, diag);
         if (err) return err;
     }
+    if (options->metrics) {
+        err = watch_metrics_new(options, &w->metrics, diag);
+        if (err) return err;
+    }
     if (options->status_fd >= 0) {
         /* A command that does not read must not hold the job up. */
         int flags = fcntl(options->status_fd, F_GETFL);
@@ -86,6 +92,7 @@ watch_free(struct watch *w)
     if (!w) return;
     scale_free(w->scale);
     watch_redis_free(w->redis);
+    watch_metrics_free(w->metrics);
     co_buf_fini(&w->line);
     free(w);
 }
@@ -262,6 +269,10 @@ watch_progress(struct watch *w, int64_t now_us)
     co_json_put_text(&json, "why", numbers.why);
     line_end(w, &json);
     if (w->redis) watch_redis_job(w->redis, &numbers, watch_counters(w));
+    if (w->metrics) {
+        watch_metrics_job(w->metrics, &numbers, watch_counters(w), w->redis,
+                          now_us / 1000);
+    }
 }
 
 void

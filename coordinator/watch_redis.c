@@ -5,7 +5,7 @@
 #include "common/hash.h"
 #include "common/keys.h"
 #include "common/log.h"
-#include "common/redis.h"
+#include "common/redis_log.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +24,7 @@ enum {
 struct watch_redis {
     struct watch_options opt;
     struct co_redis *redis;
+    struct co_redis_refusals refusals;
     char id[CO_HEX16_SIZE]; /* of the job */
     char self[64];          /* of this coordinator: host-pid */
     char host[40];
@@ -256,6 +257,7 @@ void
 watch_redis_job(struct watch_redis *r, const struct watch_numbers *n,
                 const struct engine_counters *counters)
 {
+    co_redis_log_refusals(r->redis, &r->refusals, co_clock_ms());
     write_registration(r);
     write_job(r, n, counters);
     write_self(r, n);
@@ -338,6 +340,13 @@ watch_redis_free(struct watch_redis *r)
         co_redis_free(r->redis);
     }
     free(r);
+}
+
+void
+watch_redis_counters(struct watch_redis *r, struct co_redis_counters *ret)
+{
+    *ret = (struct co_redis_counters){0};
+    if (r) co_redis_counters(r->redis, ret);
 }
 
 uint32_t

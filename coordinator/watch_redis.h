@@ -35,6 +35,10 @@ void watch_redis_job(struct watch_redis *r, const struct watch_numbers *n,
 void watch_redis_event(struct watch_redis *r, const char *from, const char *to,
                        const char *why);
 
+/* How the connection does; all zeros for NULL. */
+struct co_redis_counters;
+void watch_redis_counters(struct watch_redis *r, struct co_redis_counters *ret);
+
 /* The highest owner number that Redis knows for the job; 0 when it knows none
  * or does not answer within a second. Blocks: for the start only. */
 uint32_t watch_redis_owner(const char *url, bool insecure,
