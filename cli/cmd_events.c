@@ -113,9 +113,11 @@ put(struct reading *r, const struct co_redis_reply *entry)
 static bool
 flush(struct reading *r)
 {
-    bool open = fwrite(r->out.data, 1, r->out.len, stdout) == r->out.len &&
-                fflush(stdout) == 0;
+    bool open;
 
+    if (r->out.len == 0) return true;
+    open = fwrite(r->out.data, 1, r->out.len, stdout) == r->out.len &&
+           fflush(stdout) == 0;
     co_buf_clear(&r->out);
     return open;
 }
@@ -290,7 +292,7 @@ look_for_gap(struct reading *r, struct co_diag *diag)
                 events_id_compare(id, last) > 0)) {
         note("here events may be missing: Redis was emptied, replaced, or "
              "keeps newer ones only");
-        if (!first->count) (void)snprintf(r->last, sizeof r->last, "0-0");
+        r->last[0] = '\0'; /* whatever comes is new */
     }
     return CO_OK;
 }
@@ -335,8 +337,12 @@ follow(struct reading *r, struct co_diag *diag)
         bool more = false;
         enum co_err err = wait_for_more(r, &more, diag);
 
-        if (!err && more) err = look_for_gap(r, diag);
-        if (!err && more) err = read_forward(r, "-", &open, diag);
+        /* Also when nothing came: ids that are older than the last one read
+         * would wake nobody. */
+        if (!err) err = look_for_gap(r, diag);
+        if (!err && (more || !r->last[0])) {
+            err = read_forward(r, "-", &open, diag);
+        }
         if (err == CO_DENIED || err == CO_NOMEM) return err;
         if (err) come_back(r, diag);
     }

@@ -83,7 +83,12 @@ snapshot(struct source *source)
         top_screen_init(screen);
         top_view_draw(view, &scene, screen);
         for (unsigned i = 0; i < screen->n; i++) {
-            (void)puts(co_buf_text(&screen->line[i]));
+            struct co_buf *line = &screen->line[i];
+
+            while (line->len && line->data[line->len - 1] == ' ') {
+                line->len--; /* columns are padded to the right */
+            }
+            (void)puts(co_buf_text(line));
         }
         top_screen_fini(screen);
     }

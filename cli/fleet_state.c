@@ -30,18 +30,24 @@ struct field {
     T(version)                                                                 \
     T(services)                                                                \
     T(state)                                                                   \
-    N(pid) N(started_at) N(capacity) N(in_flight) N(queued) N(results_kept)    \
-        N(done) N(failed) N(returned) N(resent) N(rss_bytes) N(cpu_pct)
+    N(pid)                                                                     \
+    N(started_at)                                                              \
+    N(capacity)                                                                \
+    N(in_flight) N(queued) N(results_kept) N(done) N(failed) N(returned)       \
+        N(resent) N(rss_bytes) N(cpu_pct)
 #define BROKER_FIELDS(T, N)                                                    \
     T(host)                                                                    \
     T(version)                                                                 \
     T(state)                                                                   \
     N(pid)                                                                     \
     N(started_at)                                                              \
-    N(workers) N(owners) N(jobs) N(queued) N(in_flight) N(queued_bytes)        \
-        N(rss_bytes) N(cpu_pct) N(redis_refused) N(tasks_in) N(tasks_out)      \
-            N(results_in) N(results_out) N(acks) N(returned)                   \
-                N(lost_worker_dead) N(workers_dead) N(malformed)
+    N(workers)                                                                 \
+    N(owners)                                                                  \
+    N(jobs)                                                                    \
+    N(queued) N(in_flight) N(queued_bytes) N(rss_bytes) N(cpu_pct)             \
+        N(redis_refused) N(tasks_in) N(tasks_out) N(results_in) N(results_out) \
+            N(acks) N(returned) N(lost_worker_dead) N(workers_dead)            \
+                N(malformed)
 #define COORDINATOR_FIELDS(T, N)                                               \
     T(host)                                                                    \
     T(job) T(state) N(pid) N(redis_refused) N(redis_failed) N(redis_reconnects)
@@ -51,10 +57,13 @@ struct field {
     T(state)                                                                   \
     T(why)                                                                     \
     T(why_code)                                                                \
-    T(host) T(folder) T(service) N(owner) N(requested) N(drawn) N(accepted)    \
-        N(rejected) N(dead) N(surplus) N(pending) N(rows_per_s) N(eta_s)       \
-            N(tasks_out) N(tasks_ready) N(retried) N(lost) N(failed)           \
-                N(salvaged) N(duplicate) N(updated_at) N(moved_at)
+    T(host)                                                                    \
+    T(folder)                                                                  \
+    T(service)                                                                 \
+    N(owner) N(requested) N(drawn) N(accepted) N(rejected) N(dead) N(surplus)  \
+        N(pending) N(rows_per_s) N(eta_s) N(tasks_out) N(tasks_ready)          \
+            N(retried) N(lost) N(failed) N(salvaged) N(duplicate)              \
+                N(updated_at) N(moved_at)
 
 #define T(f) {#f, offsetof(struct OF, f), sizeof(((struct OF *)0)->f)},
 #define N(f) {#f, offsetof(struct OF, f), 0},
@@ -424,11 +433,16 @@ derive(struct fleet_state *s)
                                            (double)j->requested);
         }
     }
+    for (size_t i = 0; i < s->queues.n; i++) {
+        s->queues.v[i].per_s = FLEET_NO_RATE;
+    }
     for (size_t i = 0; i < s->workers.n; i++) {
+        s->workers.v[i].per_s = FLEET_NO_RATE;
         s->workers.v[i].up_ms =
             now - co_min_u64(now, s->workers.v[i].started_at);
     }
     for (size_t i = 0; i < s->brokers.n; i++) {
+        s->brokers.v[i].per_s = FLEET_NO_RATE;
         s->brokers.v[i].up_ms =
             now - co_min_u64(now, s->brokers.v[i].started_at);
     }

@@ -15,6 +15,8 @@ enum {
     FLEET_JOBS_MAX = 256,
 };
 
+#define FLEET_NO_RATE UINT64_MAX /* per_s: there was no earlier reading */
+
 struct fleet_worker {
     char id[20], name[130], host[66], version[32], services[260], state[16];
     uint64_t pid, started_at, capacity, in_flight, queued, results_kept;

@@ -43,6 +43,7 @@ put(const char *text, size_t len)
     while (len > 0) {
         ssize_t n = write(STDOUT_FILENO, text, len);
 
+        // NOLINTNEXTLINE(bugprone-signal-handler,cert-sig30-c): errno is safe
         if (n < 0 && errno == EINTR) continue;
         if (n <= 0) return;
         text += n;
@@ -50,7 +51,8 @@ put(const char *text, size_t len)
     }
 }
 
-/* Only calls that a signal handler may make. */
+/* Only calls that a signal handler may make. errno is a thread's own, and
+ * reading it is no call into the library but for its address. */
 static void
 give_back(void)
 {
@@ -280,5 +282,5 @@ terminal_diff(const char *const *before, const char *const *now,
 void
 terminal_write(const struct co_buf *text)
 {
-    put((const char *)text->data, text->len);
+    if (text->len) put((const char *)text->data, text->len);
 }

@@ -61,8 +61,9 @@ read_once(struct top_fetch *f)
     enum co_err err = CO_OK;
 
     if (!news) return NULL;
-    if (!f->source.client)
+    if (!f->source.client) {
         err = source_again(&f->source, SOURCE_WAIT_MS, &diag);
+    }
     if (!err) {
         err = fleet_state_read(f->source.client, f->source.name_space,
                                &news->state, &diag);

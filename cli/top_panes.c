@@ -31,7 +31,7 @@ static const struct top_column queue_columns[] = {
     {"RUNNING", TOP_COUNT, AT(in_flight), 8, 2},
     {"ROOM", TOP_COUNT, AT(capacity), 8, 4},
     {"OLDEST", TOP_SPAN, AT(oldest_ms), 10, 5},
-    {"RESULTS/S", TOP_COUNT, AT(per_s), 9, 6},
+    {"RESULTS/S", TOP_RATE, AT(per_s), 9, 6},
     {"RESULTS", TOP_COUNT, AT(results), 11, 8},
     {"BACKLOG", TOP_COUNT, AT(backlog), 8, 7},
 };
@@ -43,7 +43,7 @@ static const struct top_column worker_columns[] = {
     {"RUNS", TOP_COUNT, AT(in_flight), 5, 2},
     {"SLOTS", TOP_COUNT, AT(capacity), 5, 4},
     {"WAIT", TOP_COUNT, AT(queued), 5, 6},
-    {"TASKS/S", TOP_COUNT, AT(per_s), 8, 3},
+    {"TASKS/S", TOP_RATE, AT(per_s), 8, 3},
     {"DONE", TOP_COUNT, AT(done), 10, 5},
     {"FAILED", TOP_COUNT, AT(failed), 6, 8},
     {"CPU", TOP_PERCENT, AT(cpu_pct), 6, 7},
@@ -59,7 +59,7 @@ static const struct top_column broker_columns[] = {
     {"OWNERS", TOP_COUNT, AT(owners), 6, 3},
     {"QUEUED", TOP_COUNT, AT(queued), 8, 4},
     {"RUNNING", TOP_COUNT, AT(in_flight), 8, 5},
-    {"TASKS/S", TOP_COUNT, AT(per_s), 9, 2},
+    {"TASKS/S", TOP_RATE, AT(per_s), 9, 2},
     {"LOST", TOP_COUNT, AT(lost_worker_dead), 6, 6},
     {"CPU", TOP_PERCENT, AT(cpu_pct), 6, 7},
     {"MEMORY", TOP_BYTES, AT(rss_bytes), 8, 8},
@@ -120,6 +120,7 @@ top_number(const void *row, const struct top_column *c)
     uint64_t n;
 
     memcpy(&n, (const char *)row + c->offset, sizeof n);
+    if (c->kind == TOP_RATE && n == FLEET_NO_RATE) n = 0;
     /* The one field in seconds. */
     if (c->kind == TOP_SPAN && strcmp(c->title, "ETA") == 0) n *= 1000;
     return n;

@@ -379,13 +379,21 @@ fit(const struct top_table *t, unsigned width, bool shown[COLUMNS_MAX])
 static void
 format(const void *row, const struct top_column *c, char text[288])
 {
-    uint64_t n = c->kind == TOP_TEXT ? 0 : top_number(row, c);
+    uint64_t n = c->kind == TOP_TEXT ? 0 : top_number(row, c), raw;
     co_auto(co_buf_fini) struct co_buf buf;
 
     co_buf_init(&buf, 64);
     switch (c->kind) {
     case TOP_TEXT:
         (void)snprintf(text, 288, "%s", (const char *)row + c->offset);
+        return;
+    case TOP_RATE:
+        memcpy(&raw, (const char *)row + c->offset, sizeof raw);
+        if (raw == FLEET_NO_RATE) {
+            (void)snprintf(text, 288, "-");
+            return;
+        }
+        (void)pen_count(n, c->width, text);
         return;
     case TOP_COUNT:
         (void)pen_count(n, c->width, text);
@@ -488,7 +496,7 @@ draw_pane(struct drawing *d, struct top_view *v, enum top_pane pane,
           size_t rows)
 {
     struct top_place *place = &v->place[pane];
-    bool shown[COLUMNS_MAX];
+    bool shown[COLUMNS_MAX] = {false};
     struct order o;
     size_t n = arrange(v, d->scene->state, pane, &o);
     unsigned name_width = fit(o.table, d->scene->width, shown);
@@ -604,9 +612,8 @@ static const char *const help_lines[] = {
     "p                   pause and go on;  space: read now",
     "",
     "The line at the bottom tells of the selected row; for a job, what it",
-    "waits for (as `" CO_PROGRAM " why`). ROOM: tasks that workers would hold "
-    "at once,",
-    "those that run included. BACKLOG: to be published again. Times are UTC.",
+    "waits for. ROOM: tasks that workers would hold at once, those that run",
+    "included. BACKLOG: to be published again. Times are UTC.",
     "",
     "any key goes back",
 };

@@ -129,6 +129,7 @@ say(struct why *w, enum finding f, const char *fmt, ...)
     va_start(args, fmt);
     (void)vsnprintf(to->text, sizeof to->text, fmt, args);
     va_end(args);
+    if (strstr(to->text, to->act)) to->act = ""; /* it says so itself */
 }
 
 static const char *
@@ -140,7 +141,7 @@ s_of(uint64_t n)
 /* ---- who works ---- */
 
 struct crew {
-    uint64_t serving, draining, busy; /* workers */
+    uint64_t serving, draining; /* workers */
 };
 
 static struct crew
@@ -154,7 +155,6 @@ crew_of(const struct fleet_state *s, const char *service)
         if (!fleet_worker_serves(w, service)) continue;
         c.serving++;
         c.draining += strcmp(w->state, "draining") == 0;
-        c.busy += strcmp(w->state, "busy") == 0;
     }
     return c;
 }
@@ -183,53 +183,62 @@ stalled(const struct fleet_queue *q)
 }
 
 static void
-why_no_broker(const struct fleet_state *s, const struct fleet_job *j,
-              struct why *w)
+why_no_link(const struct fleet_state *s, const struct fleet_job *j,
+            struct why *w)
 {
     (void)j;
-    if (s->brokers.n == 0) {
-        say(w, F_NO_BROKER, "no broker is alive in this namespace");
-    } else {
-        say(w, F_NOT_ATTACHED,
-            "%zu broker%s alive here, but this job's coordinator is attached "
-            "to none",
-            s->brokers.n, s->brokers.n == 1 ? " is" : "s are");
-    }
+    say(w, F_NOT_ATTACHED,
+        "%zu broker%s alive here, but this job's coordinator is attached to "
+        "none",
+        s->brokers.n, s->brokers.n == 1 ? " is" : "s are");
 }
 
-/* The brokers grant no more: is there nobody, or are all at work? */
+/* Nobody would do the work: that comes before whatever the coordinator says,
+ * which may have published all it has and wait. */
+static bool
+why_nobody(const struct fleet_state *s, const struct fleet_job *j,
+           struct why *w)
+{
+    const struct fleet_queue *q = fleet_state_queue(s, j->service);
+    struct crew c = crew_of(s, j->service);
+
+    if (s->brokers.n == 0) {
+        say(w, F_NO_BROKER, "no broker is alive in this namespace");
+    } else if (c.serving == 0 && (!q || q->workers == 0)) {
+        say(w, F_NO_WORKERS, "no worker for %s is alive", j->service);
+    } else if (c.serving && c.draining == c.serving) {
+        say(w, F_DRAINING,
+            "all workers for %s (%" PRIu64 ") are draining: they take no new "
+            "tasks",
+            j->service, c.serving);
+    } else if (q && q->workers == 0 && s->workers.n == s->workers.all) {
+        say(w, F_UNLIKE,
+            "%" PRIu64 " worker%s serve%s %s, but none gives a broker credit",
+            c.serving, s_of(c.serving), c.serving == 1 ? "s" : "", j->service);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+/* The brokers grant no more: all are at work. */
 static void
 why_no_credit(const struct fleet_state *s, const struct fleet_job *j,
               struct why *w)
 {
     const struct fleet_queue *q = fleet_state_queue(s, j->service);
-    struct crew c = crew_of(s, j->service);
     unsigned others = rivals(s, j);
 
-    if (c.serving == 0 && (!q || q->workers == 0)) {
-        say(w, F_NO_WORKERS, "no worker for %s is alive", j->service);
+    if (!q || stalled(q)) { /* told as that */
+        say(w, F_WINDOW, "%s", j->why);
         return;
     }
-    if (c.serving && c.draining == c.serving) {
-        say(w, F_DRAINING, "all %" PRIu64 " workers for %s are draining",
-            c.serving, j->service);
-        return;
-    }
-    if (q && q->workers == 0) {
-        say(w, F_UNLIKE,
-            "%" PRIu64 " worker%s serve%s %s, but none gives the broker credit",
-            c.serving, s_of(c.serving), c.serving == 1 ? "s" : "", j->service);
-        return;
-    }
-    if (!stalled(q)) {
-        say(w, F_FULL_LOAD,
-            "workers: %" PRIu64 " task%s run or wait at %" PRIu64
-            " worker%s, which take at most %" PRIu64 "; %" PRIu64
-            " more wait with the broker",
-            q ? q->in_flight : 0, s_of(q ? q->in_flight : 0),
-            q ? q->workers : c.serving, s_of(q ? q->workers : c.serving),
-            q ? q->capacity : 0, q ? q->queued : 0);
-    }
+    say(w, F_FULL_LOAD,
+        "workers: %" PRIu64 " task%s run or wait at %" PRIu64
+        " worker%s, which take at most %" PRIu64 "; %" PRIu64
+        " more wait with the broker",
+        q->in_flight, s_of(q->in_flight), q->workers, s_of(q->workers),
+        q->capacity, q->queued);
     if (others) {
         say(w, F_SHARED, "%u other job%s want%s the same workers", others,
             s_of(others), others == 1 ? "s" : "");
@@ -266,7 +275,7 @@ static const struct {
                struct why *w);
 } codes[] = {
     {"none", F_RUNS, NULL},
-    {"no_link", F_NO_BROKER, why_no_broker},
+    {"no_link", F_NOT_ATTACHED, why_no_link},
     {"settling", F_SETTLING, NULL},
     {"no_credit", F_FULL_LOAD, why_no_credit},
     {"window", F_WINDOW, NULL},
@@ -414,7 +423,7 @@ why_of_job(const struct fleet_state *s, const struct fleet_job *j,
     if (strcmp(j->state, "stopping") == 0) {
         say(ret, F_STOPPING, "%s", j->why);
     } else {
-        why_code(s, j, ret);
+        if (!why_nobody(s, j, ret)) why_code(s, j, ret);
         why_stall(s, j, ret);
     }
     why_notes(s, j, ret);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The label of a job's id is job_id: `job` is Prometheus's own. */
 struct watch_metrics {
     struct co_metrics *http;
     struct co_buf text;
@@ -93,9 +94,10 @@ put_state(const struct watch_metrics *m, const struct watch_numbers *n,
 {
     static const char *const states[] = {"running", "stopping", "complete",
                                          "partial", "stopped",  "failed"};
-    const char *const info[] = {"job",   m->job,    "name",     m->name, "kind",
-                                m->kind, "service", m->service, NULL};
-    const char *const why[] = {"job", m->job, "why", n->why_code, NULL};
+    const char *const info[] = {"job_id",  m->job,     "name",
+                                m->name,   "kind",     m->kind,
+                                "service", m->service, NULL};
+    const char *const why[] = {"job_id", m->job, "why", n->why_code, NULL};
 
     co_metrics_family(out, "cohort_job_info", CO_METRICS_GAUGE,
                       "1; its labels say which job");
@@ -103,7 +105,8 @@ put_state(const struct watch_metrics *m, const struct watch_numbers *n,
     co_metrics_family(out, "cohort_job_state", CO_METRICS_GAUGE,
                       "1 for the state that the job is in, 0 for the others");
     for (size_t i = 0; i < co_countof(states); i++) {
-        const char *const labels[] = {"job", m->job, "state", states[i], NULL};
+        const char *const labels[] = {"job_id", m->job, "state", states[i],
+                                      NULL};
 
         co_metrics_sample(out, "cohort_job_state", labels,
                           strcmp(states[i], n->state) == 0);
@@ -117,7 +120,7 @@ static void
 put_numbers(const struct watch_metrics *m, const struct watch_numbers *n,
             const struct engine_counters *c, struct co_buf *out)
 {
-    const char *const job[] = {"job", m->job, NULL};
+    const char *const job[] = {"job_id", m->job, NULL};
 
 #define X(name, type, how, value, help)                                        \
     co_metrics_family(out, name, CO_METRICS_##type, help);                     \

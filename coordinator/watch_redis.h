@@ -10,8 +10,8 @@ struct watch_redis; /* opaque */
 /* What a progress report says. */
 struct watch_numbers {
     const char *state, *why;
-    const char *limit;  /* what makes more workers useless; "none" */
-    uint64_t remaining; /* tasks that are not drawn yet, about */
+    const char *limit;    /* what makes more workers useless; "none" */
+    uint64_t remaining;   /* tasks that are not drawn yet, about */
     const char *why_code; /* as docs/redis-keys.md lists them */
     int64_t moved_ms;     /* wall clock: when the ledger last changed */
     struct kind_ledger ledger;
