@@ -2,6 +2,7 @@
 #include "broker/config.h"
 
 #include "common/lifeline.h"
+#include "common/metrics_options.h"
 #include "proto/parts.h"
 
 #include <fcntl.h>
@@ -74,6 +75,7 @@ static const struct co_option table[] = {
      .def = "15s", .max = 600000,
      .help = "after the start, workers may report what they hold this long, "
              "and 1 s longer for every 1,500 peers"},
+    CO_METRICS_OPTIONS(FIELD(metrics), FIELD(metrics_insecure)),
     {.name = "log", .type = CO_OPTION_STRING, .offset = FIELD(log),
      .placeholder = "FILE", .help = "write the log there (default: stderr)"},
     {.name = "log-level", .type = CO_OPTION_ENUM, .offset = FIELD(log_level),

@@ -15,6 +15,8 @@ struct broker_config {
     uint64_t queued_bytes_max;
     uint64_t beat_ms, dead_ms, away_ms, settle_ms;
     struct keyring_options keys;
+    const char *metrics; /* address, NULL: none are served */
+    bool metrics_insecure;
     const char *log; /* file, NULL: stderr */
     int log_level;
 };

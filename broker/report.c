@@ -6,7 +6,7 @@
 #include "common/hash.h"
 #include "common/keys.h"
 #include "common/log.h"
-#include "common/redis.h"
+#include "common/redis_log.h"
 #include "proto/gate.h"
 
 #include <inttypes.h>
@@ -23,6 +23,7 @@ enum {
 
 struct report {
     struct co_redis *redis;
+    struct co_redis_refusals refusals;
     const char *ns; /* the config's */
     char id[NAME_BYTES_MAX + 1];
     char host[65];
@@ -274,6 +275,13 @@ report_leave(struct report *r, const struct dispatch *d, int64_t now_ms)
 }
 
 void
+report_redis(struct report *r, struct co_redis_counters *ret)
+{
+    *ret = (struct co_redis_counters){0};
+    if (r) co_redis_counters(r->redis, ret);
+}
+
+void
 report_tick(struct report *r, struct dispatch *d, struct gate *gate,
             int64_t now_ms)
 {
@@ -292,6 +300,7 @@ report_tick(struct report *r, struct dispatch *d, struct gate *gate,
                    co_log_quote(item->why).text);
         }
     }
+    co_redis_log_refusals(r->redis, &r->refusals, now_ms);
     report_broker(r, d, gate, now_ms);
     for (uint32_t i = 0; dispatch_service_at(d, i, now_ms, &s); i++) {
         report_service(r, &s);

@@ -20,6 +20,9 @@ void report_leave(struct report *r, const struct dispatch *d, int64_t now_ms);
 /* Writes what waits, for at most half a second, and ends. Takes NULL. */
 void report_free(struct report *r);
 CO_DEFINE_FREEP(struct report, report_free)
+/* How the connection does; all zeros for NULL. */
+struct co_redis_counters;
+void report_redis(struct report *r, struct co_redis_counters *ret);
 /* Sends when REPORT_MS have passed. Takes the events off d also without
  * Redis (r NULL): they go to the log. gate: NULL without keys. */
 void report_tick(struct report *r, struct dispatch *d, struct gate *gate,

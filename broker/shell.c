@@ -4,6 +4,7 @@
  * before writing would starve the other side under load. */
 #include "broker/shell.h"
 
+#include "broker/metrics.h"
 #include "broker/report.h"
 #include "common/clock.h"
 #include "common/hash.h"
@@ -43,7 +44,8 @@ struct shell {
     struct parts *parts[2];
     struct dispatch *d;
     struct report *report;
-    struct outbox out, cut; /* cut: messages that go as PARTs */
+    struct metrics *metrics; /* NULL: not asked for */
+    struct outbox out, cut;  /* cut: messages that go as PARTs */
     struct msg_reader reader;
     uint64_t part_number;
     char name[NAME_BYTES_MAX + 1];
@@ -60,6 +62,7 @@ static void
 shell_fini(struct shell *s)
 {
     report_free(s->report);
+    metrics_free(s->metrics);
     outbox_fini(&s->out);
     outbox_fini(&s->cut);
     dispatch_free(s->d);
@@ -157,6 +160,7 @@ shell_init(struct shell *s, struct co_diag *diag)
     if (!err) {
         err = report_new(s->config, s->name, incarnation, diag, &s->report);
     }
+    if (!err) err = metrics_new(s->config, &s->metrics, diag);
     s->part_max = limits.part_max;
     return err ? err : open_links(s, diag);
 }
@@ -167,12 +171,14 @@ say_ready(struct shell *s, struct co_diag *diag)
 {
     const char *front = sock_endpoint(s->sock[SIDE_FRONT]);
     const char *back = sock_endpoint(s->sock[SIDE_BACK]);
-    char line[600];
-    int len = snprintf(line, sizeof line, "front=%s back=%s\n", front, back);
+    const char *metrics = metrics_address(s->metrics);
+    char line[700];
+    int len = snprintf(line, sizeof line, "front=%s back=%s%s%s\n", front, back,
+                       metrics[0] ? " metrics=" : "", metrics);
     int fd = (int)s->config->ready_fd;
 
-    co_log(CO_LOG_INFO, "broker.ready", "name=%s front=%s back=%s",
-           co_log_quote(s->name).text, front, back);
+    co_log(CO_LOG_INFO, "broker.ready", "name=%s front=%s back=%s metrics=%s",
+           co_log_quote(s->name).text, front, back, metrics[0] ? metrics : "-");
     if (!fd) return CO_OK;
     if (write(fd, line, (size_t)len) != len) {
         return co_fail(diag, CO_IO, "--ready-fd %d: cannot write: %s", fd,
@@ -390,6 +396,7 @@ serve(struct shell *s, struct co_diag *diag)
         if (now_ms >= dispatch_next_deadline(s->d)) {
             dispatch_tick(s->d, now_ms, &s->out);
             report_tick(s->report, s->d, s->gate, now_ms);
+            metrics_tick(s->metrics, s->d, s->report, now_ms);
         }
         dispatch_run(s->d, now_ms, &s->out);
         /* A message that could not be queued leaves a peer with a wrong

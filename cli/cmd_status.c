@@ -1,17 +1,15 @@
 /* cmd_status.c - `cohort status`: how runs stand. Without argument the runs of
  * this user on this machine (registry.h), or the jobs in --redis. */
-#include "cli/job_state.h"
+#include "cli/find_job.h"
 #include "cli/registry.h"
 #include "cli/say.h"
 #include "cli/summary.h"
 #include "common/json.h"
 #include "common/keys.h"
 
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #define PROGRAM CO_PROGRAM " status"
 
@@ -183,65 +181,6 @@ show_one(const struct status_config *cfg, const struct job_state *s)
 
 /* ---- finding ---- */
 
-/* The run whose run.json carries this id. */
-static enum co_err
-find_by_id(const char *id, struct job_state *ret, struct co_diag *diag)
-{
-    struct registry_entry *v;
-    char folder[REGISTRY_TEXT];
-    bool found = false;
-    size_t n;
-    enum co_err err = registry_list(&v, &n, diag);
-
-    if (err) return err;
-    for (size_t i = 0; i < n && !found; i++) {
-        found = job_state_of_folder(v[i].out, ret, NULL) == CO_OK &&
-                strcasecmp(ret->job, id) == 0;
-    }
-    free(v);
-    registry_folder(folder, sizeof folder);
-    return found ? CO_OK
-                 : co_fail(diag, CO_NOTFOUND,
-                           "no run with job id %s in %s; give its folder, or "
-                           "the Redis it reports to (--redis)",
-                           id, folder);
-}
-
-static enum co_err
-find_one(const struct status_config *cfg, const char *what,
-         struct job_state *ret, struct co_diag *diag)
-{
-    char real[PATH_MAX];
-    struct stat st;
-
-    if (stat(what, &st) == 0 && S_ISDIR(st.st_mode) && realpath(what, real)) {
-        enum co_err err = job_state_of_folder(real, ret, diag);
-
-        return err == CO_NOTFOUND
-                   ? co_fail(diag, CO_USAGE,
-                             "%s: no run.json here: nothing was run in it",
-                             real)
-                   : err;
-    }
-    if (!job_state_is_id(what)) {
-        return co_fail(diag, CO_USAGE,
-                       "%s: neither a folder nor a job id (16 hex digits); "
-                       "`" PROGRAM "` lists the runs",
-                       what);
-    }
-    if (cfg->redis) {
-        co_auto(co_redis_closep) struct co_redis_client *client = NULL;
-        enum co_err err = co_redis_connect(cfg->redis, cfg->redis_insecure,
-                                           REDIS_WAIT_MS, &client, diag);
-
-        *ret = (struct job_state){0};
-        (void)snprintf(ret->job, sizeof ret->job, "%s", what);
-        return err ? err
-                   : job_state_of_redis(client, cfg->name_space, ret, diag);
-    }
-    return find_by_id(what, ret, diag);
-}
-
 static enum co_err
 list_redis(struct listing *l, struct co_diag *diag)
 {
@@ -330,6 +269,7 @@ cmd_status(int argc, char **argv)
         return exit_code;
     }
     if (co_options_arg_count(options) == 0) return show_list(&cfg);
-    err = find_one(&cfg, co_options_arg(options, 0), &state, &diag);
+    err = find_job(co_options_arg(options, 0), cfg.redis, cfg.redis_insecure,
+                   cfg.name_space, &state, &diag);
     return err ? say_error(PROGRAM, err, &diag) : show_one(&cfg, &state);
 }

@@ -62,13 +62,14 @@ take_run_file(const json_t *o, struct job_state *s)
 
 /* Ended, or dead and only not yet waited for: in a container without an init
  * nobody ever waits for what was left behind. */
-static bool
-process_gone(int64_t pid)
+bool
+job_state_process_gone(int64_t pid)
 {
     char path[40], text[64] = "";
     const char *state;
     FILE *f;
 
+    if (pid <= 0) return false;
     if (kill((pid_t)pid, 0) && errno == ESRCH) return true;
     (void)snprintf(path, sizeof path, "/proc/%lld/stat", (long long)pid);
     f = fopen(path, "re");
@@ -94,7 +95,7 @@ look_alive(struct job_state *s)
         *s = now;
     }
     /* Redis keeps the last word of a coordinator that was killed. */
-    if (s->pid > 0 && process_gone(s->pid)) {
+    if (job_state_process_gone(s->pid)) {
         s->live = false;
         (void)snprintf(s->state, sizeof s->state, "interrupted");
         (void)snprintf(s->why, sizeof s->why,

@@ -31,5 +31,8 @@ co_must_use enum co_err job_state_of_redis(struct co_redis_client *client,
                                            const char *name_space,
                                            struct job_state *ret,
                                            struct co_diag *diag);
+/* Has this process ended? Also true when it is dead and only not yet waited
+ * for. A pid that is not known (0 or less) is not gone. */
+bool job_state_process_gone(int64_t pid);
 /* Is text a job id (16 hex digits)? */
 bool job_state_is_id(const char *text);

@@ -159,5 +159,18 @@ co_must_use enum co_err co_redis_call(struct co_redis_client *client, int argc,
                                       const size_t *lens, int64_t timeout_ms,
                                       struct co_redis_reply **ret_reply,
                                       struct co_diag *diag);
+/* Several commands in one exchange. *ret_replies is an ARRAY whose element i
+ * answers command i; each may be an ERROR by itself. Errors as of
+ * co_redis_call; at most CO_REDIS_MANY_MAX commands. */
+enum { CO_REDIS_MANY_MAX = 4096, CO_REDIS_MANY_ARGS = 10 };
+struct co_redis_command {
+    int argc;
+    const char *argv[CO_REDIS_MANY_ARGS]; /* texts, borrowed */
+};
+co_must_use enum co_err
+co_redis_call_many(struct co_redis_client *client,
+                   const struct co_redis_command *commands, size_t count,
+                   int64_t timeout_ms, struct co_redis_reply **ret_replies,
+                   struct co_diag *diag);
 /* Of the server that the client talks to. */
 const char *co_redis_version(const struct co_redis_client *client);

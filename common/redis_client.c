@@ -82,6 +82,54 @@ co_redis_call(struct co_redis_client *client, int argc, const char *const *argv,
     return CO_OK;
 }
 
+/* Answers as they come, each moved into its element of one array. */
+static void
+keep_element(void *arg, struct co_redis_reply *reply)
+{
+    struct co_redis_reply *all = arg;
+
+    if (!reply) {
+        all->type = CO_REDIS_ERROR; /* out of memory: told at the end */
+        return;
+    }
+    all->elements[all->count++] = *reply;
+    free(reply);
+}
+
+enum co_err
+co_redis_call_many(struct co_redis_client *client,
+                   const struct co_redis_command *commands, size_t count,
+                   int64_t timeout_ms, struct co_redis_reply **ret_replies,
+                   struct co_diag *diag)
+{
+    co_auto(co_redis_reply_freep) struct co_redis_reply *all =
+        calloc(1, sizeof *all);
+    co_auto(co_buf_fini) struct co_buf buf;
+    enum co_err err;
+
+    co_buf_init(&buf, COMMAND_BYTES_MAX);
+    co_assert(count <= CO_REDIS_MANY_MAX);
+    if (all) all->elements = calloc(count + 1, sizeof *all->elements);
+    if (!all || !all->elements) {
+        return co_fail(diag, CO_NOMEM, "out of memory");
+    }
+    all->type = CO_REDIS_ARRAY;
+    for (size_t i = 0; i < count; i++) {
+        co_redis_encode(&buf, commands[i].argc, commands[i].argv, NULL);
+    }
+    err = buf.err;
+    if (!err) err = co_redis_conn_append(client->conn, buf.data, buf.len);
+    if (err) return co_fail(diag, err, "Redis command: %s", co_err_text(err));
+    err = co_redis_conn_exchange(client->conn, count, timeout_ms, keep_element,
+                                 all, diag);
+    if (err) return err;
+    if (all->type == CO_REDIS_ERROR) {
+        return co_fail(diag, CO_NOMEM, "out of memory");
+    }
+    *ret_replies = co_take(&all);
+    return CO_OK;
+}
+
 const char *
 co_redis_version(const struct co_redis_client *client)
 {

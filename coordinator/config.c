@@ -2,6 +2,7 @@
 #include "coordinator/config.h"
 
 #include "common/log.h"
+#include "common/metrics_options.h"
 
 #include <stdio.h>
 
@@ -128,6 +129,7 @@ static const struct co_option run_table[] = {
              "0: no limit"},
     KEYRING_KEY_OPTION,
     KEYRING_OTHERS_OPTION("broker-key", "broker"),
+    CO_METRICS_OPTIONS(FIELD(metrics), FIELD(metrics_insecure)),
     COMMON_OPTIONS,
 };
 

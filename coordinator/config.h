@@ -15,6 +15,10 @@ struct coordinator_config {
     struct keyring_options keys;
     struct keyring ring; /* loaded from keys; config_forget at the end */
 
+    /* run, serve */
+    const char *metrics; /* address, NULL: none are served */
+    bool metrics_insecure;
+
     /* run */
     const char *out;
     const char *rows, *seed; /* as given; NULL: as in the job file */

@@ -265,6 +265,8 @@ enum kind_state engine_done(const struct engine *e);
 const struct engine_counters *engine_counters(const struct engine *e);
 void engine_status(const struct engine *e, struct engine_status *ret_status);
 const char *engine_why_text(enum engine_why why);
+/* Its name in the list: "NO_CREDIT". */
+const char *engine_why_name(enum engine_why why);
 /* Appends lines for a person: state, reasons, counters that are not 0. */
 void engine_why(const struct engine *e, int64_t now_us, struct co_buf *out);
 /* Walks everything; NULL, or a text that says which invariant is broken. For

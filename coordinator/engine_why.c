@@ -16,6 +16,30 @@ kind_next_text(enum kind_next next)
 }
 
 const char *
+kind_next_name(enum kind_next next)
+{
+    static const char *const names[KIND_NEXT_COUNT] = {
+#define X(name, text) #name,
+        KIND_NEXT_LIST(X)
+#undef X
+    };
+
+    return (unsigned)next < KIND_NEXT_COUNT ? names[next] : "UNKNOWN";
+}
+
+const char *
+engine_why_name(enum engine_why why)
+{
+    static const char *const names[ENGINE_WHY_COUNT] = {
+#define X(name, text) #name,
+        ENGINE_WHY_LIST(X)
+#undef X
+    };
+
+    return (unsigned)why < ENGINE_WHY_COUNT ? names[why] : "UNKNOWN";
+}
+
+const char *
 engine_why_text(enum engine_why why)
 {
     static const char *const texts[ENGINE_WHY_COUNT] = {

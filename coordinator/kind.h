@@ -48,6 +48,7 @@ kind_ledger_holds(const struct kind_ledger *l)
     X(ALL_OUT, "everything needed is published or decided")                    \
     X(UNDECIDED, "65,536 candidates are undecided")                            \
     X(SHARDS, "256 shards are open and wait for their last rows or sealing")   \
+    X(MEMORY, "dedup waits for memory that the machine does not have")         \
     X(RATE, "the rate asked for is reached")                                   \
     X(BUDGET, "the candidate budget is spent")                                 \
     X(OVER, "the job is over")
@@ -127,5 +128,6 @@ struct job_kind {
     const char *(*check)(const void *kind);
 };
 
-/* The text of the list above. */
+/* The text of the list above, and its name ("SHARDS"). */
 const char *kind_next_text(enum kind_next next);
+const char *kind_next_name(enum kind_next next);

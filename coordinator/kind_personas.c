@@ -136,6 +136,14 @@ idle_piece(struct cell *c)
     return NULL;
 }
 
+/* A limit is reached because rows are not decided; when that is for want of
+ * memory, waiting for workers would be no help. */
+static enum kind_next
+full(const struct personas *p, enum kind_next limit)
+{
+    return p->stalled ? KIND_NEXT_MEMORY : limit;
+}
+
 /* Whether the cell at the cursor may be published; a new one only if needed. */
 static enum kind_next
 may_draw(const struct personas *p, uint64_t cell, const struct cell *c)
@@ -145,11 +153,11 @@ may_draw(const struct personas *p, uint64_t cell, const struct cell *c)
         if (expected_rows(p) >= p->options.rows) return KIND_NEXT_ALL_OUT;
     }
     if (cell / p->cells - p->sealed_n >= KIND_SHARDS_MAX) {
-        return KIND_NEXT_SHARDS;
+        return full(p, KIND_NEXT_SHARDS);
     }
     if ((!c || !c->drawn) &&
         p->undecided + PERSONAS_CELL > KIND_UNDECIDED_MAX) {
-        return KIND_NEXT_UNDECIDED;
+        return full(p, KIND_NEXT_UNDECIDED);
     }
     return KIND_NEXT_TASK;
 }

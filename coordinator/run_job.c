@@ -133,6 +133,8 @@ run_watch(struct run *r, struct co_diag *diag)
         .redis_url = r->cfg.redis,
         .redis_insecure = r->cfg.redis_insecure,
         .name_space = r->cfg.name_space,
+        .metrics = r->cfg.metrics,
+        .metrics_insecure = r->cfg.metrics_insecure,
         .scale_quiet_ms = r->cfg.scaler ? (int64_t)r->cfg.scale_quiet_ms : 0,
         .rows_per_task = PERSONAS_CELL,
         .job = r->folder.identity.job,

@@ -6,8 +6,10 @@
 #include "common/log.h"
 #include "coordinator/ledger.h"
 #include "coordinator/scale.h"
+#include "coordinator/watch_metrics.h"
 #include "coordinator/watch_redis.h"
 
+#include <ctype.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,18 +21,21 @@ enum {
     LINE_BYTES_MAX = 64 * 1024,
     STALL_MS = 10000,  /* then it is told as an event */
     RATE_SAMPLES = 16, /* quarter seconds the rate is measured over */
+    WHY_CODE_BYTES = 16,
 };
 
 struct watch {
     struct watch_options opt;
     struct watch_redis *redis;       /* NULL without Redis */
     struct scale *scale;             /* the namespace's scaler, or NULL */
+    struct watch_metrics *metrics;   /* NULL when not asked for */
     const struct engine *engine;     /* NULL before and after it lives */
     struct engine_counters counters; /* once it is gone */
     const struct job_kind *kind;
     const void *state;
     uint32_t owner;
     const char *name; /* of the job's state */
+    char said[200];   /* why it is in it; told once the engine is gone */
     int64_t started_us, next_us;
     struct {
         int64_t at_us;
@@ -38,6 +43,8 @@ struct watch {
     } sample[RATE_SAMPLES];
     unsigned samples; /* taken in all */
     bool stalled;     /* and told so */
+    uint64_t moved;   /* candidates drawn and decided, when it last changed */
+    int64_t moved_ms; /* wall clock */
     struct co_buf line;
 };
 
@@ -67,6 +74,10 @@ watch_new(const struct watch_options *options, struct watch **ret_watch,
         err = scale_new(&scaling, &w->scale, diag);
         if (err) return err;
     }
+    if (options->metrics) {
+        err = watch_metrics_new(options, &w->metrics, diag);
+        if (err) return err;
+    }
     if (options->status_fd >= 0) {
         /* A command that does not read must not hold the job up. */
         int flags = fcntl(options->status_fd, F_GETFL);
@@ -83,6 +94,7 @@ watch_free(struct watch *w)
     if (!w) return;
     scale_free(w->scale);
     watch_redis_free(w->redis);
+    watch_metrics_free(w->metrics);
     co_buf_fini(&w->line);
     free(w);
 }
@@ -167,7 +179,8 @@ watch_limit(const struct engine_status *status)
                  status->why == ENGINE_WHY_WINDOW ||
                  (status->why == ENGINE_WHY_KIND &&
                   (status->kind == KIND_NEXT_UNDECIDED ||
-                   status->kind == KIND_NEXT_SHARDS));
+                   status->kind == KIND_NEXT_SHARDS ||
+                   status->kind == KIND_NEXT_MEMORY));
 
     if (owner) return SCALER_LIMIT_OWNER;
     if (status->why == ENGINE_WHY_KIND && status->kind == KIND_NEXT_RATE) {
@@ -188,15 +201,49 @@ watch_remaining(const struct watch *w, const struct kind_ledger *l)
     return (l->requested - known + rows - 1) / rows;
 }
 
+/* Why nothing more is published: of the engine, or, when it asks its kind in
+ * vain, of that. */
+static void
+watch_why(const struct engine_status *status, struct watch_numbers *n,
+          char code[WHY_CODE_BYTES])
+{
+    bool of_kind = status->why == ENGINE_WHY_KIND;
+    const char *name =
+        of_kind ? kind_next_name(status->kind) : engine_why_name(status->why);
+    size_t i = 0;
+
+    for (; name[i] && i + 1 < WHY_CODE_BYTES; i++) {
+        code[i] = (char)tolower((unsigned char)name[i]);
+    }
+    code[i] = '\0';
+    n->why_code = code;
+    n->why =
+        of_kind ? kind_next_text(status->kind) : engine_why_text(status->why);
+}
+
+/* The ledger, and since when it stands still. */
+static void
+watch_ledger(struct watch *w, struct watch_numbers *n)
+{
+    const struct kind_ledger *l = &n->ledger;
+    uint64_t sum;
+
+    w->kind->ledger(w->state, &n->ledger);
+    sum = l->drawn + l->accepted + l->rejected + l->dead + l->surplus;
+    if (sum != w->moved || !w->moved_ms) w->moved_ms = co_clock_wall_ms();
+    w->moved = sum;
+    n->moved_ms = w->moved_ms;
+}
+
 /* Why nothing is sent, and for how long there has been work all the same; a
  * stall that begins or ends is an event too. */
 static const char *
-stall_why(struct watch *w, const struct engine_status *s, char *text,
-          size_t size)
+stall_why(struct watch *w, const struct engine_status *s, const char *why,
+          char *text, size_t size)
 {
     bool stalled = s->stalled_us / 1000 >= STALL_MS;
 
-    (void)snprintf(text, size, "%s", engine_why_text(s->why));
+    (void)snprintf(text, size, "%s", why);
     if (stalled && s->out) {
         (void)snprintf(text, size,
                        "stalled: there is work, and nothing was sent or came "
@@ -206,8 +253,7 @@ stall_why(struct watch *w, const struct engine_status *s, char *text,
         (void)snprintf(text, size,
                        "stalled: there is work, and nothing was sent or came "
                        "back for %lld s: %s",
-                       (long long)s->stalled_us / 1000000,
-                       engine_why_text(s->why));
+                       (long long)s->stalled_us / 1000000, why);
     }
     if (stalled != w->stalled) {
         w->stalled = stalled;
@@ -225,25 +271,28 @@ stall_why(struct watch *w, const struct engine_status *s, char *text,
 static void
 watch_progress(struct watch *w, int64_t now_us)
 {
+    struct watch_numbers numbers = {
+        .limit = scaler_limit_name(SCALER_LIMIT_NONE),
+        .state = w->name,
+        .owner = w->owner,
+        .why = w->said[0] ? w->said : "the job is over",
+        .why_code = "done"};
+    char code[WHY_CODE_BYTES];
     char why[200];
-    struct watch_numbers numbers = {.limit =
-                                        scaler_limit_name(SCALER_LIMIT_NONE),
-                                    .state = w->name,
-                                    .owner = w->owner,
-                                    .why = "the job is over"};
     struct co_json json;
 
     if (w->engine) {
         struct engine_status status;
 
         engine_status(w->engine, &status);
+        watch_why(&status, &numbers, code);
         numbers.stalled_ms = (uint64_t)status.stalled_us / 1000;
-        numbers.why = stall_why(w, &status, why, sizeof why);
+        numbers.why = stall_why(w, &status, numbers.why, why, sizeof why);
         numbers.out = status.out;
         numbers.ready = status.ready + status.waiting;
         numbers.limit = scaler_limit_name(watch_limit(&status));
     }
-    w->kind->ledger(w->state, &numbers.ledger);
+    watch_ledger(w, &numbers);
     numbers.remaining = watch_remaining(w, &numbers.ledger);
     numbers.rate = watch_rate(w, numbers.ledger.accepted, now_us);
     if (numbers.rate) {
@@ -259,6 +308,10 @@ watch_progress(struct watch *w, int64_t now_us)
     co_json_put_text(&json, "why", numbers.why);
     line_end(w, &json);
     if (w->redis) watch_redis_job(w->redis, &numbers, watch_counters(w));
+    if (w->metrics) {
+        watch_metrics_job(w->metrics, &numbers, watch_counters(w), w->redis,
+                          now_us / 1000);
+    }
 }
 
 void
@@ -278,6 +331,7 @@ watch_state(struct watch *w, const char *state, const char *why)
            (unsigned long long)w->opt.job, w->name, state, why ? why : "-");
     if (w->redis) watch_redis_event(w->redis, w->name, state, why);
     w->name = state;
+    (void)snprintf(w->said, sizeof w->said, "%s", why ? why : "");
     if (w->kind) watch_progress(w, co_clock_us());
 }
 

@@ -13,6 +13,8 @@ struct watch_options {
     const char *name_space; /* of the keys */
     int64_t scale_quiet_ms; /* quiet window of the scaler; 0: run none */
     uint64_t rows_per_task; /* about; to say how many tasks remain */
+    const char *metrics;    /* where /metrics is served; NULL: nowhere */
+    bool metrics_insecure;
     uint64_t job;
     const char *job_name, *kind, *folder, *service;
     uint64_t rows_per_item; /* rows the ledger counts in; 1 */

@@ -5,7 +5,7 @@
 #include "common/hash.h"
 #include "common/keys.h"
 #include "common/log.h"
-#include "common/redis.h"
+#include "common/redis_log.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +24,7 @@ enum {
 struct watch_redis {
     struct watch_options opt;
     struct co_redis *redis;
+    struct co_redis_refusals refusals;
     char id[CO_HEX16_SIZE]; /* of the job */
     char self[64];          /* of this coordinator: host-pid */
     char host[40];
@@ -128,6 +129,7 @@ write_job(struct watch_redis *r, const struct watch_numbers *n,
     put(r, "kind", r->opt.kind);
     put(r, "state", n->state);
     put(r, "why", n->why);
+    put(r, "why_code", n->why_code);
     put(r, "host", r->host);
     put(r, "folder", r->opt.folder);
     put(r, "service", r->opt.service);
@@ -149,6 +151,8 @@ write_job(struct watch_redis *r, const struct watch_numbers *n,
     put_u64(r, "failed", c->failed);
     put_u64(r, "salvaged", c->salvaged);
     put_u64(r, "duplicate", c->duplicate);
+    put_u64(r, "moved_at", (uint64_t)n->moved_ms);
+    put_u64(r, "updated_at", (uint64_t)co_clock_wall_ms());
     finish(r);
 }
 
@@ -255,6 +259,7 @@ void
 watch_redis_job(struct watch_redis *r, const struct watch_numbers *n,
                 const struct engine_counters *counters)
 {
+    co_redis_log_refusals(r->redis, &r->refusals, co_clock_ms());
     write_registration(r);
     write_job(r, n, counters);
     write_self(r, n);
@@ -381,6 +386,13 @@ watch_redis_free(struct watch_redis *r)
         co_redis_free(r->redis);
     }
     free(r);
+}
+
+void
+watch_redis_counters(struct watch_redis *r, struct co_redis_counters *ret)
+{
+    *ret = (struct co_redis_counters){0};
+    if (r) co_redis_counters(r->redis, ret);
 }
 
 uint32_t

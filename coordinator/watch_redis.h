@@ -13,8 +13,10 @@ enum { WATCH_LETTERS_MAX = 500 }; /* 8 KiB each at most: 4 MiB a job */
 /* What a progress report says. */
 struct watch_numbers {
     const char *state, *why;
-    const char *limit;  /* what makes more workers useless; "none" */
-    uint64_t remaining; /* tasks that are not drawn yet, about */
+    const char *limit;    /* what makes more workers useless; "none" */
+    uint64_t remaining;   /* tasks that are not drawn yet, about */
+    const char *why_code; /* as docs/redis-keys.md lists them */
+    int64_t moved_ms;     /* wall clock: when the ledger last changed */
     struct kind_ledger ledger;
     uint64_t rate; /* rows a second */
     uint64_t eta_s;
@@ -44,6 +46,9 @@ void watch_redis_letters(struct watch_redis *r,
                          const struct dead_file *letters);
 void watch_redis_letter(struct watch_redis *r,
                         const struct dead_letter *letter);
+/* How the connection does; all zeros for NULL. */
+struct co_redis_counters;
+void watch_redis_counters(struct watch_redis *r, struct co_redis_counters *ret);
 
 /* The highest owner number that Redis knows for the job; 0 when it knows none
  * or does not answer within a second. Blocks: for the start only. */

@@ -7,7 +7,7 @@
 #include "common/clock.h"
 #include "common/keys.h"
 #include "common/log.h"
-#include "common/redis.h"
+#include "common/redis_log.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -26,6 +26,7 @@ enum {
 struct worker_heartbeat {
     struct worker_heartbeat_self self;
     struct co_redis *redis;
+    struct co_redis_refusals refusals;
     char key[CO_KEY_BYTES], list[CO_KEY_BYTES], drain_key[CO_KEY_BYTES];
     char id[17], host[65], pid[16], started[24];
     /* "done.SERVICE" and "busy_ms.SERVICE", made once */
@@ -197,6 +198,7 @@ worker_heartbeat_write(struct worker_heartbeat *h,
     struct co_redis_counters redis;
 
     /* Without a connection beats would only pile up. */
+    co_redis_log_refusals(h->redis, &h->refusals, co_clock_ms());
     co_redis_counters(h->redis, &redis);
     if (redis.waiting > 16) return;
     f.argv[f.n++] = "HSET";

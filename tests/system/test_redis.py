@@ -1,5 +1,6 @@
 """Redis killed, emptied or frozen during a run: the run goes on, the keys come
 back; and every key of docs/redis-keys.md is what it is said to be."""
+import json
 import os
 import re
 import signal
@@ -20,6 +21,44 @@ def documented():
     part = text.split("## Keys that exist")[1].split("\n## ")[0]
     rows = re.findall(r"^\| `([^`]+)` \| (\w+) \| ([^|]+) \|", part, re.M)
     return {name: (kind, ttl.strip() != "none") for name, kind, ttl in rows}
+
+
+# Where the fields of a key stand in the document: its heading, and files whose
+# X-macro lists more of them.
+FIELDS = {
+    "worker:ID": ("### `worker:ID`", []),
+    "broker:ID": ("### `broker:ID`", [("broker/dispatch.h", "DISPATCH_COUNTERS")]),
+    "coordinator:ID": ("### `coordinator:ID`", []),
+    "queue:SERVICE": ("## What waits: `queue:SERVICE`", []),
+    "scale:SERVICE": ("## How many workers: `demand:SERVICE`, `scale:SERVICE`", []),
+    "job:ID": ("### `job:ID`", []),
+    "events": ("### `events`", []),
+}
+
+
+# Described in sentences of that section: every live field must be named there.
+TOLD = ("pin:SERVICE", "supervisor:ID", "actor:SERVICE")
+
+
+def macro_names(path, macro):
+    """The first words of the X(...) lines of a list."""
+    with open(os.path.join(harness.ROOT, path)) as f:
+        body = f.read().split(f"#define {macro}(X)")[1].split("\n\n")[0]
+    return set(re.findall(r"X\((\w+),", body))
+
+
+def documented_fields(name):
+    heading, lists = FIELDS[name]
+    with open(os.path.join(harness.ROOT, "docs/redis-keys.md")) as f:
+        part = f.read().split(f"\n{heading}\n")[1]
+    part = re.split(r"\n##", part)[0]
+    fields = set()
+    for row in re.findall(r"^\| (`[^|]+) \|", part, re.M):
+        fields |= set(re.findall(r"`([\w.]+)`", row))
+    for path, macro in lists:
+        fields |= macro_names(path, macro)
+    # queued.BROKER and its kind: the id is the writer's.
+    return {re.sub(r"\.[A-Z]+$", "", field) for field in fields}
 
 
 def pattern(name):
@@ -158,6 +197,52 @@ class Redis(harness.SystemTest):
         self.assertIn("version", wanted)
         self.assertEqual([w for w in wanted if not fields.get(w)], [])
         self.assertEqual(fields["pid"], str(broker.pid))
+
+    def live_fields(self, name):
+        """The fields of all live keys of that name; those of every one too."""
+        found = []
+        for key in self.keys():
+            if not pattern(name).match(key):
+                continue
+            if documented()[name][0] == "hash":
+                found.append(self.bench.redis_call("HGETALL", key)[::2])
+            else:
+                found += [entry[1][::2] for entry in self.bench.redis_call("XRANGE", key, "-", "+")]
+        self.assertTrue(found, name)
+        named = [{field.split(".")[0] for field in fields} for fields in found]
+        return set.union(*named), set.intersection(*named)
+
+    def test_every_field_is_documented_and_every_documented_field_exists(self):
+        self.begin(rows=2000, service="slow", shard_rows=250)
+        self.bench.redis_call("HSET", PREFIX + "pin:slow", "min", 0)
+        self.all_keys("all keys")
+        harness.wait_for("the broker's events", lambda: self.bench.redis_call("XLEN", PREFIX + "events") >= 4, alive=[self.proc])
+        self.assertEqual({n for n, (kind, _) in documented().items() if kind in ("hash", "stream")}, set(FIELDS) | set(TOLD))
+        with open(os.path.join(harness.ROOT, "docs/redis-keys.md")) as f:
+            told = set(re.findall(r"`([a-z_]+)`", f.read().split("## How many workers")[1].split("\n## ")[0]))
+        for name in TOLD:
+            self.assertEqual(self.live_fields(name)[0] - told, set(), f"{name}: not documented")
+        for name in FIELDS:
+            wanted = documented_fields(name)
+            try: # a hash of several writers is whole once all have written
+                harness.wait_for(name, lambda n=name, w=wanted: not w - self.live_fields(n)[0], seconds=8)
+            except AssertionError:
+                pass # told below
+            some, every = self.live_fields(name)
+            self.assertEqual(some - wanted, set(), f"{name}: not documented")
+            self.assertEqual(wanted - some, set(), f"{name}: documented, but nobody writes it")
+            # A queue of no job has only what brokers write, and coordinators'
+            # events name no broker; everything else is always there.
+            self.assertLessEqual(wanted - every, {"backlog", "remaining", "limit", "broker"}, name)
+        line = json.loads(self.bench.redis_call("LRANGE", PREFIX + "series:" + self.job_of(), 0, 0)[0])
+        with open(os.path.join(harness.ROOT, "docs/redis-keys.md")) as f:
+            shown = json.loads(re.search(r"^\{\"time_ms\".*\}$", f.read().split("### `series:JOB`")[1], re.M).group(0))
+        self.assertEqual(set(line), set(shown))
+        self.proc.kill(signal.SIGTERM)
+        self.assertEqual(self.proc.wait(), 3)
+
+    def job_of(self):
+        return self.bench.redis_call("ZRANGE", PREFIX + "jobs", 0, -1)[0]
 
     def test_every_key_is_documented_and_every_documented_key_exists(self):
         self.begin(rows=2000, service="slow", shard_rows=250)

@@ -545,6 +545,40 @@ the_client_calls_and_times_out(void **state)
 }
 
 static void
+many_commands_go_in_one_exchange_and_each_has_its_answer(void **state)
+{
+    struct fixture *f = *state;
+    struct co_redis_client *client = NULL;
+    struct co_redis_reply *all = NULL;
+    struct co_redis_command v[200];
+    struct co_diag diag;
+
+    start_server(f, NULL);
+    start_actor(f, (struct co_redis_options){0});
+    expect_up(f); /* so it listens */
+    assert_int_equal(
+        co_redis_connect(f->url, false, PATIENCE_MS, &client, &diag), CO_OK);
+    for (size_t i = 0; i < co_countof(v); i++) {
+        v[i] = i == 7 ? (struct co_redis_command){1, {"NONSENSE"}}
+                      : (struct co_redis_command){2, {"INCR", "n"}};
+    }
+    assert_int_equal(
+        co_redis_call_many(client, v, co_countof(v), PATIENCE_MS, &all, &diag),
+        CO_OK);
+    assert_int_equal(all->type, CO_REDIS_ARRAY);
+    assert_int_equal(all->count, co_countof(v));
+    assert_int_equal(all->elements[7].type, CO_REDIS_ERROR); /* by itself */
+    assert_int_equal(all->elements[6].integer, 7);
+    assert_int_equal(all->elements[199].integer, 199);
+    co_redis_reply_free(all);
+    assert_int_equal(co_redis_call_many(client, v, 0, PATIENCE_MS, &all, &diag),
+                     CO_OK);
+    assert_int_equal(all->count, 0);
+    co_redis_reply_free(all);
+    co_redis_close(client);
+}
+
+static void
 assert_url_refused(const char *text, const char *message)
 {
     struct co_redis_url url;
@@ -650,6 +684,7 @@ main(void)
         TEST(stop_writes_what_waits),
         TEST(a_hanging_redis_does_not_hold_up_the_stop),
         TEST(the_client_calls_and_times_out),
+        TEST(many_commands_go_in_one_exchange_and_each_has_its_answer),
         cmocka_unit_test(addresses_are_parsed),
         cmocka_unit_test(
             bad_addresses_are_refused_without_showing_the_password),

@@ -1,0 +1,11 @@
+/* find_job.h - the job that a person means: an output folder, or a job id that
+ * a Redis or a run of this user knows. One thread. */
+#pragma once
+#include "cli/job_state.h"
+
+/* what: a folder, or 16 hex digits. redis: NULL, or where to ask for an id.
+ * CO_USAGE: neither a folder with a run nor an id; CO_NOTFOUND: nobody knows
+ * it. */
+co_must_use enum co_err find_job(const char *what, const char *redis,
+                                 bool redis_insecure, const char *name_space,
+                                 struct job_state *ret, struct co_diag *diag);

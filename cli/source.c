@@ -1,0 +1,109 @@
+/* source.c - see source.h. */
+#include "cli/source.h"
+
+#include "cli/job_state.h"
+#include "cli/registry.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { RUN_WAIT_MS = 500 };
+
+static void
+note(struct source *s, const char *url, bool insecure, const char *name_space)
+{
+    struct co_redis_url parsed;
+
+    *s = (struct source){.insecure = insecure};
+    (void)snprintf(s->url, sizeof s->url, "%s", url);
+    (void)snprintf(s->name_space, sizeof s->name_space, "%s", name_space);
+    if (co_redis_url_parse(url, &parsed, NULL) == CO_OK) {
+        (void)snprintf(s->shown, sizeof s->shown, "%s",
+                       co_redis_url_name(&parsed).text);
+    }
+}
+
+enum co_err
+source_open_url(const char *url, bool insecure, const char *name_space,
+                struct source *ret_source, struct co_diag *diag)
+{
+    if (strlen(url) >= sizeof ret_source->url) {
+        return co_fail(diag, CO_USAGE, "--redis: the address is too long");
+    }
+    note(ret_source, url, insecure, name_space);
+    return source_again(ret_source, SOURCE_WAIT_MS, diag);
+}
+
+enum co_err
+source_again(struct source *s, int64_t timeout_ms, struct co_diag *diag)
+{
+    source_close(s);
+    return co_redis_connect(s->url, s->insecure, timeout_ms, &s->client, diag);
+}
+
+void
+source_close(struct source *s)
+{
+    co_redis_close(co_take(&s->client));
+}
+
+/* The newest run that goes on and whose Redis answers. Entries without a
+ * process are of runs that are over: asking their Redis would only take time.
+ */
+static bool
+find_run(struct source *ret, bool *ret_any)
+{
+    struct registry_entry *v;
+    bool found = false;
+    size_t n;
+
+    *ret_any = false;
+    if (registry_list(&v, &n, NULL)) return false;
+    for (size_t i = 0; i < n && !found; i++) {
+        if (!v[i].redis[0] || job_state_process_gone(v[i].pid)) continue;
+        *ret_any = true;
+        /* The run was allowed to talk to it; reading needs no new leave. */
+        note(ret, v[i].redis, true, v[i].name_space);
+        (void)snprintf(ret->run, sizeof ret->run, "%s", v[i].name);
+        found = source_again(ret, RUN_WAIT_MS, NULL) == CO_OK;
+    }
+    free(v);
+    return found;
+}
+
+enum co_err
+source_open(const struct source_config *config, struct source *ret_source,
+            struct co_diag *diag)
+{
+    bool any;
+
+    if (config->redis) {
+        enum co_err err = source_open_url(config->redis, config->redis_insecure,
+                                          config->name_space, ret_source, diag);
+
+        return err ? co_fail_prefix(diag, err, "--redis") : CO_OK;
+    }
+    if (find_run(ret_source, &any)) return CO_OK;
+    return co_fail(diag, CO_NOTFOUND,
+                   any ? "a run goes on here, but its Redis does not answer; "
+                         "`" CO_PROGRAM " status` shows what its folder says"
+                       : "no run goes on on this machine. For a fleet give "
+                         "its Redis (--redis URL); `" CO_PROGRAM
+                         " status` lists the runs that are over");
+}
+
+enum co_err
+source_refused(const struct co_redis_reply *reply, const char *command,
+               struct co_diag *diag)
+{
+    if (reply->type != CO_REDIS_ERROR) return CO_OK;
+    if (strncmp(reply->text, "NOPERM", 6) == 0) {
+        return co_fail(diag, CO_DENIED,
+                       "Redis does not permit %s to this user: \"%.300s\". "
+                       "docs/operations.md has the ACL that reading needs",
+                       command, reply->text);
+    }
+    return co_fail(diag, CO_DENIED, "Redis refused %s: %.300s", command,
+                   reply->text);
+}

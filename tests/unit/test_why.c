@@ -1,0 +1,303 @@
+/* What a job waits for: each situation of a fleet gives its reason first. */
+#include "cli/why.h"
+#include "tests/co_test.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct fixture {
+    struct fleet_state s;
+    struct fleet_worker workers[2];
+    struct fleet_broker broker;
+    struct fleet_coordinator coordinator;
+    struct fleet_queue queue;
+    struct fleet_job jobs[2];
+    struct why why;
+};
+
+/* Two workers at work for one of two jobs; all is well. */
+static int
+set_up(void **state)
+{
+    static struct fixture f;
+    struct fleet_job *j = &f.jobs[0];
+
+    f = (struct fixture){.broker = {.id = "b"},
+                         .coordinator = {.id = "c", .job = "00000000000000aa"},
+                         .queue = {.service = "slow",
+                                   .queued = 9,
+                                   .in_flight = 4,
+                                   .capacity = 4,
+                                   .workers = 2,
+                                   .brokers = 1}};
+    for (int i = 0; i < 2; i++) {
+        (void)snprintf(f.workers[i].services, sizeof f.workers[i].services,
+                       "noop,slow");
+        (void)snprintf(f.workers[i].state, sizeof f.workers[i].state, "busy");
+    }
+    (void)snprintf(j->id, sizeof j->id, "00000000000000aa");
+    (void)snprintf(j->state, sizeof j->state, "running");
+    (void)snprintf(j->service, sizeof j->service, "slow");
+    (void)snprintf(j->host, sizeof j->host, "ana");
+    (void)snprintf(j->why_code, sizeof j->why_code, "no_credit");
+    j->lease = true;
+    j->updated_at = j->moved_at = 1000000;
+    f.s.workers.v = f.workers;
+    f.s.workers.n = f.s.workers.all = 2;
+    f.s.brokers.v = &f.broker;
+    f.s.brokers.n = 1;
+    f.s.coordinators.v = &f.coordinator;
+    f.s.coordinators.n = 1;
+    f.s.queues.v = &f.queue;
+    f.s.queues.n = 1;
+    f.s.jobs.v = f.jobs;
+    f.s.jobs.n = 1;
+    *state = &f;
+    return 0;
+}
+
+static void
+ask(struct fixture *f)
+{
+    why_of_job(&f->s, &f->jobs[0], &f->why);
+    assert_true(f->why.n > 0);
+}
+
+static bool
+tells(const struct fixture *f, const char *code)
+{
+    for (size_t i = 0; i < f->why.n; i++) {
+        if (strcmp(f->why.v[i].code, code) == 0) return true;
+    }
+    return false;
+}
+
+static void
+assert_first(struct fixture *f, const char *code, enum why_level level)
+{
+    ask(f);
+    assert_string_equal(f->why.v[0].code, code);
+    assert_int_equal(f->why.v[0].level, level);
+    if (level == WHY_PROBLEM) assert_true(f->why.v[0].act[0] != '\0');
+}
+
+static void
+set_code(struct fixture *f, const char *code)
+{
+    (void)snprintf(f->jobs[0].why_code, sizeof f->jobs[0].why_code, "%s", code);
+}
+
+static void
+busy_workers_are_as_it_should_be(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_first(f, "full_load", WHY_FINE);
+    assert_int_equal(f->why.n, 1);
+    assert_string_equal(f->why.v[0].text,
+                        "workers: 4 tasks run or wait at 2 workers, which take "
+                        "at most 4; 9 more wait with the broker");
+}
+
+static void
+without_workers_that_is_the_reason_whatever_the_coordinator_says(void **state)
+{
+    static const char *const codes[] = {"no_credit", "all_out", "none",
+                                        "window", "undecided"};
+    struct fixture *f = *state;
+
+    f->s.workers.n = f->s.workers.all = 0;
+    f->queue.workers = 0;
+    for (size_t i = 0; i < co_countof(codes); i++) {
+        set_code(f, codes[i]);
+        assert_first(f, "no_workers", WHY_PROBLEM);
+    }
+    /* Those that serve something else are no help. */
+    f->s.workers.n = f->s.workers.all = 2;
+    for (int i = 0; i < 2; i++) {
+        (void)snprintf(f->workers[i].services, sizeof f->workers[i].services,
+                       "noop,slower");
+    }
+    assert_first(f, "no_workers", WHY_PROBLEM);
+}
+
+static void
+without_a_broker_workers_do_not_matter(void **state)
+{
+    struct fixture *f = *state;
+
+    f->s.brokers.n = 0;
+    assert_first(f, "no_broker", WHY_PROBLEM);
+    f->s.brokers.n = 1;
+    set_code(f, "no_link");
+    assert_first(f, "not_attached", WHY_PROBLEM);
+}
+
+static void
+workers_that_drain_or_are_unlike_give_nothing(void **state)
+{
+    struct fixture *f = *state;
+
+    f->queue.workers = 0;
+    assert_first(f, "workers_unlike", WHY_PROBLEM);
+    for (int i = 0; i < 2; i++) {
+        (void)snprintf(f->workers[i].state, sizeof f->workers[i].state,
+                       "draining");
+    }
+    assert_first(f, "draining", WHY_PROBLEM);
+    (void)snprintf(f->workers[0].state, sizeof f->workers[0].state, "ready");
+    f->queue.workers = 1;
+    assert_first(f, "full_load", WHY_FINE);
+}
+
+static void
+a_task_that_waits_although_workers_have_room_is_a_stall(void **state)
+{
+    struct fixture *f = *state;
+
+    f->queue.in_flight = 1;
+    f->queue.oldest_ms = 9000; /* not yet */
+    ask(f);
+    assert_false(tells(f, "stall"));
+    f->queue.oldest_ms = 31000;
+    ask(f);
+    assert_true(tells(f, "stall"));
+    f->queue.in_flight = 4; /* no room: it may wait */
+    ask(f);
+    assert_false(tells(f, "stall"));
+}
+
+static void
+a_ledger_that_stands_still_is_said(void **state)
+{
+    struct fixture *f = *state;
+
+    f->jobs[0].updated_at += 15000;
+    ask(f);
+    assert_false(tells(f, "still"));
+    f->jobs[0].updated_at += 30000;
+    ask(f);
+    assert_true(tells(f, "still"));
+}
+
+static void
+another_job_that_wants_the_same_workers_is_named(void **state)
+{
+    struct fixture *f = *state;
+
+    f->jobs[1] = f->jobs[0];
+    (void)snprintf(f->jobs[1].id, sizeof f->jobs[1].id, "00000000000000bb");
+    f->s.jobs.n = 2;
+    ask(f);
+    assert_true(tells(f, "shared"));
+    (void)snprintf(f->jobs[1].state, sizeof f->jobs[1].state, "stopped");
+    ask(f);
+    assert_false(tells(f, "shared"));
+}
+
+static void
+each_word_of_the_coordinator_has_its_reason(void **state)
+{
+    static const struct {
+        const char *word, *code;
+        enum why_level level;
+    } words[] = {
+        {"none", "runs", WHY_FINE},
+        {"settling", "settling", WHY_FINE},
+        {"window", "window", WHY_FINE},
+        {"table", "task_table", WHY_NOTE},
+        {"journal", "disk", WHY_PROBLEM},
+        {"retry", "retry", WHY_NOTE},
+        {"alone", "suspects", WHY_NOTE},
+        {"stale", "other_owner", WHY_PROBLEM},
+        {"nomem", "memory", WHY_PROBLEM},
+        {"all_out", "all_out", WHY_FINE},
+        {"undecided", "shards_open", WHY_PROBLEM},
+        {"shards", "shards_open", WHY_PROBLEM},
+        {"memory", "dedup_memory", WHY_PROBLEM},
+        {"budget", "budget", WHY_PROBLEM},
+        {"of a newer release", "runs", WHY_FINE},
+    };
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < co_countof(words); i++) {
+        set_code(f, words[i].word);
+        assert_first(f, words[i].code, words[i].level);
+    }
+}
+
+static void
+an_owner_without_lease_and_hash_is_silent(void **state)
+{
+    struct fixture *f = *state;
+
+    f->jobs[0].lease = false;
+    assert_first(f, "full_load", WHY_FINE); /* its hash is there: just slow */
+    f->s.coordinators.n = 0;
+    assert_first(f, "no_owner", WHY_PROBLEM);
+    assert_non_null(strstr(f->why.v[0].text, "ana"));
+}
+
+static void
+how_it_ended_is_told_by_the_message(void **state)
+{
+    static const struct {
+        const char *state, *text, *code;
+    } ends[] = {
+        {"complete", "all rows are written", "complete"},
+        {"partial", "the candidate budget is spent", "partial"},
+        {"stopped", "stopped; the same command goes on", "stopped"},
+        {"stopped", "another owner has taken the job over", "other_owner"},
+        {"interrupted", "nobody runs it", "interrupted"},
+        {"failed", "/out: No space left on device", "disk_full"},
+        {"failed", "cannot set 16777216 bytes aside", "disk_full"},
+        {"failed", "a committed record is damaged at offset 7", "damaged"},
+        {"failed", "something else", "failed"},
+        {"of a newer release", "", "failed"},
+    };
+    struct job_state s = {0};
+    struct why why;
+
+    (void)state;
+    for (size_t i = 0; i < co_countof(ends); i++) {
+        (void)snprintf(s.state, sizeof s.state, "%s", ends[i].state);
+        (void)snprintf(s.why, sizeof s.why, "%s", ends[i].text);
+        why_of_folder(&s, &why);
+        assert_string_equal(why.v[0].code, ends[i].code);
+    }
+}
+
+static void
+a_run_whose_redis_is_away_goes_on(void **state)
+{
+    struct job_state s = {.state = "running", .redis = "unix:///x", .pid = 7};
+    struct why why;
+
+    (void)state;
+    why_of_folder(&s, &why);
+    assert_string_equal(why.v[0].code, "redis_away");
+    s.redis[0] = '\0';
+    why_of_folder(&s, &why);
+    assert_string_equal(why.v[0].code, "runs");
+}
+
+int
+main(void)
+{
+#define TEST(name) cmocka_unit_test_setup(name, set_up)
+    static const struct CMUnitTest tests[] = {
+        TEST(busy_workers_are_as_it_should_be),
+        TEST(without_workers_that_is_the_reason_whatever_the_coordinator_says),
+        TEST(without_a_broker_workers_do_not_matter),
+        TEST(workers_that_drain_or_are_unlike_give_nothing),
+        TEST(a_task_that_waits_although_workers_have_room_is_a_stall),
+        TEST(a_ledger_that_stands_still_is_said),
+        TEST(another_job_that_wants_the_same_workers_is_named),
+        TEST(each_word_of_the_coordinator_has_its_reason),
+        TEST(an_owner_without_lease_and_hash_is_silent),
+        TEST(how_it_ended_is_told_by_the_message),
+        TEST(a_run_whose_redis_is_away_goes_on),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
