@@ -37,17 +37,23 @@ struct layout {
 #define BROKER_SETTINGS                                                        \
     {                                                                          \
         {"front", "tcp://0.0.0.0:5570", FIXED},                                \
-            {"back", "tcp://0.0.0.0:5571", FIXED}, {"redis", NULL, REDIS},     \
+            {"back", "tcp://0.0.0.0:5571", FIXED},                             \
+            {"key", "/etc/cohort/keys/broker.key", FIXED},                     \
+            {"allow", "/etc/cohort/keys", FIXED}, {"redis", NULL, REDIS},      \
     }
 #define WORKER_SETTINGS                                                        \
     {                                                                          \
-        {"broker", NULL, BACKS}, {"redis", NULL, REDIS},                       \
-            {"processes", "0", FIXED},                                         \
+        {"broker", NULL, BACKS},                                               \
+            {"key", "/etc/cohort/keys/worker.key", FIXED},                     \
+            {"broker-key", "/etc/cohort/keys/broker.pub", FIXED},              \
+            {"redis", NULL, REDIS}, {"processes", "0", FIXED},                 \
     }
 #define COORDINATOR_SETTINGS                                                   \
     {                                                                          \
-        {"broker", NULL, FRONTS}, {"redis", NULL, REDIS},                      \
-            {"out", "/var/lib/cohort/corpora", FIXED},                         \
+        {"broker", NULL, FRONTS},                                              \
+            {"key", "/etc/cohort/keys/coordinator.key", FIXED},                \
+            {"broker-key", "/etc/cohort/keys/broker.pub", FIXED},              \
+            {"redis", NULL, REDIS}, {"out", "/var/lib/cohort/corpora", FIXED}, \
             {"listen", "ipc:///run/cohort/coordinator", FIXED},                \
             {"log-level", "info", FIXED},                                      \
     }
@@ -89,6 +95,8 @@ static const struct layout layouts[] = {
                       {"submit.conf", CO_PROGRAM, "submit"}},
             .settings = {BROKER_SETTINGS,
                          {{"broker", NULL, BACKS},
+                          {"key", "/etc/cohort/keys/worker.key", FIXED},
+                          {"broker-key", "/etc/cohort/keys/broker.pub", FIXED},
                           {"redis", NULL, REDIS},
                           {"processes", "1", FIXED}},
                          COORDINATOR_SETTINGS,
