@@ -528,10 +528,11 @@ class Watching(harness.SystemTest):
                                   cwd=self.bench.top, capture_output=True, text=True, timeout=60 * harness.FACTOR,
                                   preexec_fn=lambda: signal.alarm(3)) # ends it
         self.assertEqual(followed.stderr, "")
-        proc.kill(signal.SIGTERM)
-        self.assertEqual(proc.wait(), 3)
+        # The worker first: while its results are acknowledged it need not wait.
         worker.kill(signal.SIGTERM)
         worker.wait()
+        proc.kill(signal.SIGTERM)
+        self.assertEqual(proc.wait(), 3)
         self.assertEqual(self.denials(), [])
         # And not less: each command that is granted was used.
         stats = self.bench.redis_call("INFO", "commandstats")
