@@ -18,6 +18,7 @@
 
 enum {
     WINDOW_BYTES = 256 << 10,
+    SECTOR_BYTES = 512, /* the least that a disk writes as a whole */
     RECORD_BYTES_MAX = RECORD_HEADER_BYTES + RECORD_CONTENT_MAX,
 };
 
@@ -329,23 +330,56 @@ scan_record(struct segment_scan *scan, struct scan_pending *pending,
     }
 }
 
+/* Does the byte at `at` lie in a sector that reads as zeros, as one does that
+ * was written and never reached the disk? Sectors that lie in front of the bad
+ * record are not asked: its header, for one, did. */
+static enum co_err
+sector_is_missing(struct segment_source *src, uint64_t from, uint64_t at,
+                  uint64_t end, bool *ret)
+{
+    uint64_t start = at / SECTOR_BYTES * SECTOR_BYTES;
+    const uint8_t *raw;
+    enum co_err err;
+    size_t len;
+
+    *ret = false;
+    if (start < from) return CO_OK;
+    len = (size_t)(co_min_u64(start + SECTOR_BYTES, end) - start);
+    err = segment_source_get(src, start, len, &raw);
+    if (err) return err;
+    *ret = true;
+    for (size_t i = 0; i < len; i++) {
+        *ret &= raw[i] == 0;
+    }
+    return CO_OK;
+}
+
 /* Is the record at the start of an unconfirmed stretch one flip away from
- * valid? Then its write was complete: not torn. */
+ * valid? Then its write was complete: not torn. A missing sector of which just
+ * one bit was set looks the same; where more of the commit is bad, that is
+ * what it is. (More can be bad behind a flipped bit, too: a later commit that
+ * is torn from its beginning on.) */
 static enum co_err
 scan_one_flip(struct segment_source *src, uint32_t seed, uint64_t end,
               const struct scan_pending *pending, bool *ret)
 {
-    uint64_t avail = co_min_u64(end, src->size) - pending->bad;
+    uint64_t last = co_min_u64(end, src->size);
+    uint64_t avail = co_min_u64(last - pending->bad, RECORD_BYTES_MAX);
+    bool missing = false;
     struct bitfix fix;
     const uint8_t *raw;
     enum co_err err;
 
-    if (avail > RECORD_BYTES_MAX) avail = RECORD_BYTES_MAX;
     err = segment_source_get(src, pending->bad, (size_t)avail, &raw);
     if (err) return err;
     *ret = bitfix_record(raw, (size_t)avail, seed, pending->sequence, &fix) ==
            CO_OK;
-    return CO_OK;
+    if (*ret && pending->stretches > 1) {
+        err = sector_is_missing(src, pending->bad, pending->bad + fix.byte,
+                                last, &missing);
+        *ret = !missing;
+    }
+    return err;
 }
 
 static enum co_err
@@ -364,9 +398,7 @@ scan_finish(struct segment_source *src, uint32_t seed, uint64_t end,
         if (pending->bad) scan_damage(scan, pending);
         return CO_OK;
     }
-    /* One flip explains one bad stretch: where there are more, pages of the
-     * commit are missing, whatever the first of them looks like. */
-    if (!damage && pending->stretches == 1) {
+    if (!damage) {
         err = scan_one_flip(src, seed, end, pending, &damage);
         if (err) return err;
     }

@@ -295,6 +295,79 @@ pages_of_the_last_commit_in_any_order_are_torn_not_damage(void **state)
     expect_notes(f, 0, 1, 3);
 }
 
+/* A record of zeros with one bit set, in the middle of a sector that lies
+ * wholly inside it. */
+static void
+append_zeros(struct journal *j, size_t at_bit)
+{
+    static uint8_t zeros[2048];
+    struct co_bytes content;
+
+    zeros[at_bit] = 1;
+    assert_int_equal(co_bytes_copy(zeros, sizeof zeros, &content), CO_OK);
+    zeros[at_bit] = 0;
+    assert_int_equal(journal_append(j, RECORD_RESULTS, &content, 1, 99), CO_OK);
+    co_bytes_unref(&content);
+}
+
+static void
+a_missing_sector_that_looks_like_one_flipped_bit_is_torn_not_damage(
+    void **state)
+{
+    struct fixture *f = *state;
+    struct journal *j = start(f, 1, NULL, 0);
+    struct journal_report report;
+    uint8_t *whole;
+    size_t before, len;
+
+    commit(j, 1, 3);
+    whole = slurp(path(f, 1, 1), &before);
+    free(whole);
+    append_zeros(j, 1024);
+    commit(j, 4, 9); /* in the same commit */
+    journal_free(j);
+    whole = slurp(path(f, 1, 1), &len);
+    assert_int_equal(whole[before + RECORD_HEADER_BYTES + 1024], 1);
+    whole[before + RECORD_HEADER_BYTES + 1024] = 0;
+    memset(whole + len - 100, 0, 100);
+    put_back(path(f, 1, 1), whole, len);
+    free(whole);
+    report = recover(f, 0, NULL);
+    assert_int_equal(report.torn_offset, before);
+    expect_notes(f, 0, 1, 3);
+}
+
+/* The later commit began with a page that never came: nothing but the flipped
+ * bit tells that the earlier one, which was acknowledged, is whole. */
+static void
+a_flipped_bit_in_front_of_a_torn_commit_costs_nothing(void **state)
+{
+    struct fixture *f = *state;
+    struct journal *j = start(f, 1, NULL, 0);
+    struct journal_report report;
+    uint8_t *whole;
+    size_t before, len, bit;
+
+    commit(j, 1, 3);
+    whole = slurp(path(f, 1, 1), &before);
+    free(whole);
+    commit(j, 4, 9);
+    whole = slurp(path(f, 1, 1), &len);
+    free(whole);
+    commit(j, 10, 12);
+    journal_free(j);
+    bit = len;
+    whole = slurp(path(f, 1, 1), &len);
+    memset(whole + bit, 0, 30);                   /* the beginning of note 10 */
+    whole[before + RECORD_HEADER_BYTES + 2] ^= 4; /* in note 4 */
+    put_back(path(f, 1, 1), whole, len);
+    free(whole);
+    assert_int_equal(journal_check(f->dir, &report, &f->diag), CO_DAMAGED);
+    assert_int_equal(journal_repair(f->dir, &report, &f->diag), CO_OK);
+    assert_int_equal(report.corrected_bits, 1);
+    expect_notes(f, 0, 1, 9);
+}
+
 /* A journal of three segments, closed in order. */
 static void
 three_segments(struct fixture *f)
@@ -710,6 +783,8 @@ main(void)
         T(every_truncation_is_a_torn_tail_and_keeps_what_is_before),
         T(a_torn_tail_is_cut_by_the_next_owner_and_stays_cut),
         T(pages_of_the_last_commit_in_any_order_are_torn_not_damage),
+        T(a_missing_sector_that_looks_like_one_flipped_bit_is_torn_not_damage),
+        T(a_flipped_bit_in_front_of_a_torn_commit_costs_nothing),
         T(any_flipped_bit_is_found_and_repaired_without_loss),
         T(bytes_beyond_repair_cost_only_the_records_they_hit),
         T(bad_bytes_in_front_of_a_later_commit_are_damage_also_after_a_kill),
