@@ -686,6 +686,55 @@ a_worker_with_a_suspect_gets_nothing_else(void **state)
     assert_int_equal(tasks_sent(w, W1), 4);
 }
 
+/* The worker of a suspect dies: what its owner hears as the cause. */
+static uint32_t
+cause_when_the_worker_of_a_suspect_dies(struct world *w, bool begun,
+                                        uint64_t begun_task)
+{
+    uint64_t job = JOB;
+    struct msg m;
+
+    given_owner(w);
+    given_worker(w, W1, 10);
+    m = tasks_msg(w, JOB, 100, 1);
+    m.tasks.alone = 1;
+    publishes_as(w, BOSS, m);
+    assert_int_equal(tasks_sent(w, W1), 1);
+    if (begun) {
+        sends(w, BACK, W1,
+              (struct msg){.type = MSG_beat,
+                           .beat = {.held_count = 1,
+                                    .held_hash = msg_held_key(JOB, 100, 1),
+                                    .jobs = {&job, 1},
+                                    .tasks = {&begun_task, 1}}});
+    }
+    dispatch_on_unroutable(w->d, SIDE_BACK, W1, w->now, &w->out);
+    passes(w, w->limits.away_ms + 500);
+    return expect(w, FRONT, BOSS, MSG_lost)->lost.cause;
+}
+
+static void
+a_suspect_that_its_dead_worker_began_is_lost_by_that_death(void **state)
+{
+    assert_int_equal(cause_when_the_worker_of_a_suspect_dies(*state, true, 100),
+                     LOST_WORKER_DEAD);
+}
+
+/* It may have died of what another broker sent it. */
+static void
+a_suspect_that_its_dead_worker_had_not_begun_is_lost_by_the_link(void **state)
+{
+    assert_int_equal(cause_when_the_worker_of_a_suspect_dies(*state, false, 0),
+                     LOST_LINK);
+}
+
+static void
+the_beginning_of_another_task_is_not_that_of_the_suspect(void **state)
+{
+    assert_int_equal(cause_when_the_worker_of_a_suspect_dies(*state, true, 101),
+                     LOST_LINK);
+}
+
 static void
 tasks_go_only_to_workers_with_the_same_fingerprint(void **state)
 {
@@ -977,6 +1026,9 @@ main(void)
         T(suspects_run_alone),
         T(a_suspect_finds_the_empty_worker_among_many),
         T(a_worker_with_a_suspect_gets_nothing_else),
+        T(a_suspect_that_its_dead_worker_began_is_lost_by_that_death),
+        T(a_suspect_that_its_dead_worker_had_not_begun_is_lost_by_the_link),
+        T(the_beginning_of_another_task_is_not_that_of_the_suspect),
         T(tasks_go_only_to_workers_with_the_same_fingerprint),
         T(an_unknown_peer_is_asked_who_it_is),
         T(wrong_versions_roles_and_places_are_refused),
