@@ -14,7 +14,10 @@
  *
  * A half inherits a strike because one of the two is guilty: otherwise eight
  * levels would cost sixteen workers instead of nine. A worker that held many
- * tasks says little about each: those go out with neighbours again. */
+ * tasks says little about each: those go out with neighbours again, until a
+ * second one dies of them. With 64 for the limit, a host of 12 slots that was
+ * cut off kept other workers busy with one task at a time for a minute, and a
+ * fleet in which a worker dies every few seconds hardly moved. */
 #include "common/bug.h"
 #include "coordinator/engine_core.h"
 
@@ -24,7 +27,7 @@ enum {
     ROW_LONE_LOSSES = 2,
     TRIAL_US = 15000000, /* a worker whose link broke is back long before */
     TRIAL_SILENT_US = 60000000,
-    SUSPECT_NEIGHBOURS = 64,
+    SUSPECT_NEIGHBOURS = 4, /* each suspect takes a whole worker for itself */
     LONE_APART_US = 10000000,
     BACKOFF_FIRST_US = 100000,
     BACKOFF_MAX_US = 10000000,

@@ -107,6 +107,7 @@ job_list_remove(struct job_list *list, size_t i)
 bool
 job_list_failed(struct listed_job *job, int64_t now_ms)
 {
+    if (now_ms - job->start_ms >= JOB_WELL_MS) job->failures = 0;
     job->failures++;
     if (job->failures >= JOB_FAILURES_MAX) return false;
     job->start_ms = now_ms + ((int64_t)FIRST_DELAY_MS << (job->failures - 1));

@@ -5,7 +5,11 @@
 
 #include <sys/types.h>
 
-enum { JOB_LIST_MAX = 256, JOB_FAILURES_MAX = 8 };
+enum {
+    JOB_LIST_MAX = 256,
+    JOB_FAILURES_MAX = 8,
+    JOB_WELL_MS = 30 * 1000 /* who lived this long died of something else */
+};
 
 struct listed_job {
     uint64_t id;
@@ -13,7 +17,7 @@ struct listed_job {
     char rows[24], seed[24]; /* overrides as text; "" none */
     pid_t pid;               /* of its process; 0: none runs */
     int failures;            /* deaths in a row */
-    int64_t start_ms;        /* not to be started earlier */
+    int64_t start_ms;        /* when it was started, or is to be */
 };
 
 struct job_list {
@@ -31,5 +35,7 @@ co_must_use enum co_err job_list_add(struct job_list *list,
                                      const struct listed_job *job);
 struct listed_job *job_list_find(struct job_list *list, const char *out);
 void job_list_remove(struct job_list *list, size_t i);
-/* Counts a death; true while it is worth starting again, at start_ms. */
+/* Counts a death; true while it is worth starting again, at start_ms. Deaths
+ * are in a row when none of them came JOB_WELL_MS or more after its start:
+ * a job of weeks outlives any number of them. */
 bool job_list_failed(struct listed_job *job, int64_t now_ms);

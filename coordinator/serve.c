@@ -113,6 +113,7 @@ launch_due(struct daemon_state *d)
                    co_log_quote(diag.text).text);
             job_list_failed(job, now_ms);
         } else {
+            job->start_ms = now_ms;
             co_log(CO_LOG_INFO, "job.started", "out=%s pid=%d", job->out,
                    (int)job->pid);
         }

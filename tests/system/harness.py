@@ -179,6 +179,7 @@ class Bench:
         self.procs = []
         self.counter = 0
         self.redis_port = 0
+        self.redis_host = "127.0.0.1"
         self.front = f"ipc://{self.top}/front"
         self.back = f"ipc://{self.top}/back"
 
@@ -304,7 +305,7 @@ class Bench:
     def redis_call(self, *words):
         """One command; None when Redis does not answer."""
         try:
-            with socket.create_connection(("127.0.0.1", self.redis_port), timeout=5) as s:
+            with socket.create_connection((self.redis_host, self.redis_port), timeout=5) as s:
                 parts = [str(w).encode() for w in words]
                 s.sendall(b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%s\r\n" % (len(p), p) for p in parts))
                 return redis_read(s.makefile("rb"))

@@ -690,6 +690,30 @@ only_the_death_of_its_worker_counts_against_a_task(void **state)
 }
 
 static void
+tasks_of_a_worker_that_held_many_are_suspect_only_when_a_second_one_dies(
+    void **state)
+{
+    struct world *w = given_personas(250, 0, 1);
+    struct held h;
+
+    (void)state;
+    attach(w, 0);
+    grant(w, 0, 1000);
+    publish(w);
+    h = held_take(w, 0);
+    lose(w, &h, LOST_SILENT, 5);
+    publish(w);
+    assert_int_equal(counters(w).lost_charged, 1);
+    assert_false(w->held[0].alone);
+    h = held_take(w, 0);
+    lose(w, &h, LOST_SILENT, 5);
+    publish(w);
+    assert_int_equal(counters(w).halved, 1);
+    assert_true(w->held[0].alone);
+    world_end(w);
+}
+
+static void
 one_row_that_kills_workers_is_found_and_only_it_dies(void **state)
 {
     const uint64_t guilty = 777;
@@ -1353,6 +1377,8 @@ main(void)
         cmocka_unit_test(
             a_late_result_is_salvaged_and_the_newer_attempt_cancelled),
         cmocka_unit_test(only_the_death_of_its_worker_counts_against_a_task),
+        cmocka_unit_test(
+            tasks_of_a_worker_that_held_many_are_suspect_only_when_a_second_one_dies),
         cmocka_unit_test(one_row_that_kills_workers_is_found_and_only_it_dies),
         cmocka_unit_test(
             a_task_that_its_broker_lost_in_silence_is_found_and_sent_again),

@@ -114,6 +114,26 @@ a_job_that_dies_is_started_later_each_time_and_then_given_up(void **state)
     assert_false(job_list_failed(&job, 1000));
 }
 
+static void
+deaths_of_a_job_that_ran_for_long_are_not_in_a_row(void **state)
+{
+    struct listed_job job = {.id = 1};
+    int64_t now_ms = 1000;
+
+    (void)state;
+    for (int i = 0; i < 3 * JOB_FAILURES_MAX; i++) {
+        job.start_ms = now_ms;
+        now_ms += JOB_WELL_MS;
+        assert_true(job_list_failed(&job, now_ms));
+        assert_int_equal(job.failures, 1);
+    }
+    for (int i = 2; i < JOB_FAILURES_MAX; i++) {
+        now_ms = job.start_ms + JOB_WELL_MS - 1;
+        assert_true(job_list_failed(&job, now_ms));
+    }
+    assert_false(job_list_failed(&job, job.start_ms));
+}
+
 int
 main(void)
 {
@@ -124,6 +144,7 @@ main(void)
         T(jobs_come_back_with_their_overrides_and_at_once),
         T(the_list_is_bounded_and_keeps_its_order),
         T(a_job_that_dies_is_started_later_each_time_and_then_given_up),
+        T(deaths_of_a_job_that_ran_for_long_are_not_in_a_row),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
