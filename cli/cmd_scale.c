@@ -10,6 +10,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define PROGRAM CO_PROGRAM " scale"
@@ -22,6 +23,8 @@ struct scale_config {
     bool json;
 };
 
+#define SERVICE_LETTERS                                                        \
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._:-"
 #define FIELD(name) offsetof(struct scale_config, name)
 
 static const struct co_option table[] = {
@@ -166,7 +169,7 @@ show(struct redis_fleet *fleet, const struct scale_config *cfg,
         co_json_end(&json);
         co_buf_putc(&out, '\n');
     }
-    if (!err) (void)fputs(co_buf_text(&out), stdout);
+    if (!err) say_print(&out);
     co_buf_fini(&out);
     return err;
 }
@@ -197,14 +200,23 @@ check_word(const struct scale_config *cfg, const char *service,
     enum scaler_mode mode;
     enum co_err err = CO_OK;
 
-    if (strlen(service) > SERVICE_MAX) {
-        return co_fail(diag, CO_USAGE, "the service's name is too long");
+    if (!service[0] || strlen(service) > SERVICE_MAX ||
+        service[strspn(service, SERVICE_LETTERS)]) {
+        return co_fail(diag, CO_USAGE,
+                       "the service's name: allowed are 1 to %d of a-z A-Z 0-9 "
+                       ". _ : -",
+                       SERVICE_MAX);
     }
     if (size && strcmp(size, "auto") != 0) {
         err = check_number("N", size, diag);
     }
     if (!err && cfg->min) err = check_number("--min", cfg->min, diag);
     if (!err && cfg->max) err = check_number("--max", cfg->max, diag);
+    if (!err && cfg->min && cfg->max &&
+        strtoul(cfg->min, NULL, 10) > strtoul(cfg->max, NULL, 10)) {
+        err = co_fail(diag, CO_USAGE, "--min %s is larger than --max %s",
+                      cfg->min, cfg->max);
+    }
     if (!err && cfg->mode && !scaler_mode_of(cfg->mode, &mode)) {
         err = co_fail(diag, CO_USAGE,
                       "--mode: found \"%s\"; allowed are horizontal, "

@@ -174,7 +174,7 @@ show_one(const struct status_config *cfg, const struct job_state *s)
     } else {
         put_one(s, &out);
     }
-    (void)fputs(co_buf_text(&out), stdout);
+    say_print(&out);
     co_buf_fini(&out);
     return CLI_OK;
 }
@@ -250,7 +250,7 @@ show_list(const struct status_config *cfg)
                                        : "no runs yet; `" CO_PROGRAM
                                          " run FILE` starts one\n");
     }
-    if (!err) (void)fputs(co_buf_text(&l.out), stdout);
+    if (!err) say_print(&l.out);
     co_buf_fini(&l.out);
     return err ? say_error(PROGRAM, err, &diag) : CLI_OK;
 }

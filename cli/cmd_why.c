@@ -263,7 +263,7 @@ cmd_why(int argc, char **argv)
     } else {
         put_text(&told, &out);
     }
-    (void)fputs(co_buf_text(&out), stdout);
+    say_print(&out);
     co_buf_fini(&out);
     return CLI_OK;
 }

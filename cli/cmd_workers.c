@@ -206,7 +206,7 @@ print_workers(const struct listed_worker *v, size_t n, bool as_json)
         co_json_end(&json);
         co_buf_putc(&out, '\n');
     }
-    (void)fputs(co_buf_text(&out), stdout);
+    say_print(&out);
     co_buf_fini(&out);
 }
 

@@ -47,6 +47,17 @@ say_options(const struct co_options_spec *spec, int argc, char **argv,
 }
 
 void
+say_print(struct co_buf *out)
+{
+    for (size_t i = 0; i < out->len; i++) {
+        unsigned char c = (unsigned char)out->data[i];
+
+        if ((c < 0x20 && c != '\n') || c == 0x7f) out->data[i] = '?';
+    }
+    (void)fputs(co_buf_text(out), stdout);
+}
+
+void
 say_count(struct co_buf *out, uint64_t n)
 {
     char digits[24];

@@ -13,6 +13,9 @@ int say_error(const char *program, enum co_err err, const struct co_diag *diag);
 bool say_options(const struct co_options_spec *spec, int argc, char **argv,
                  void *config, struct co_options **ret_options, int *ret_exit);
 
+/* Prints lines for people: control characters in them, which may come from
+ * another machine, become '?', so that no terminal obeys them. */
+void say_print(struct co_buf *out);
 /* Appends 1234567 as "1,234,567". */
 void say_count(struct co_buf *out, uint64_t n);
 /* Appends "12.3 MB" (powers of 1000). */

@@ -168,7 +168,7 @@ dead_file_load(const char *dir, struct dead_file *ret, struct co_diag *diag)
         return co_fail(diag, CO_RANGE, "%s: the path is too long", dir);
     }
     co_buf_init(&text, FILE_BYTES_MAX);
-    if (stat(f.path, &st) == 0) {
+    if (stat(f.path, &st) == 0 || errno != ENOENT) {
         err = co_fs_read_file(f.path, FILE_BYTES_MAX, &text, diag);
         if (!err) err = take_text(&f, (char *)text.data, text.len, diag);
     }

@@ -129,9 +129,25 @@ sock_new(void *zmq_ctx, int type, struct sock **ret_sock)
     return CO_OK;
 }
 
+/* libzmq takes a larger number and cuts it to 16 bits: another port. */
+static bool
+port_is_too_large(const char *endpoint)
+{
+    const char *port = strrchr(endpoint, ':') + 1;
+
+    return strncmp(endpoint, "tcp://", 6) == 0 &&
+           port[strspn(port, "0123456789")] == '\0' &&
+           (strlen(port) > 9 || strtoul(port, NULL, 10) > UINT16_MAX);
+}
+
 enum co_err
 sock_allowed(const char *endpoint, bool with_keys, struct co_diag *diag)
 {
+    if (strchr(endpoint, ':') && port_is_too_large(endpoint)) {
+        return co_fail(diag, CO_DENIED,
+                       "endpoint \"%s\": the port must be at most 65535",
+                       endpoint);
+    }
     if (sock_is_local(endpoint)) return CO_OK;
     if (strncmp(endpoint, "tcp://", 6) != 0 || strchr(endpoint, ';')) {
         return co_fail(diag, CO_DENIED,

@@ -3,6 +3,7 @@
 
 #include "common/buf.h"
 #include "common/fs.h"
+#include "common/redis.h"
 #include "scaler/command.h"
 #include "scaler/scaler.h"
 
@@ -216,6 +217,9 @@ enum co_err
 actor_config_check(struct actor_config *config,
                    const struct co_options *options, struct co_diag *diag)
 {
+    struct co_redis_url url;
+    enum co_err err;
+
     if (!config->redis || !config->service) {
         return co_fail(diag, CO_USAGE,
                        "--redis URL and --service NAME are needed: the wish "
@@ -224,6 +228,10 @@ actor_config_check(struct actor_config *config,
     if (config->min > config->max) {
         return co_fail(diag, CO_USAGE, "--min is larger than --max");
     }
+    /* said now: trying again would not mend it */
+    err = co_redis_url_parse(config->redis, &url, diag);
+    if (!err) err = co_redis_url_allowed(&url, config->redis_insecure, diag);
+    if (err) return CO_USAGE;
     return check_actor(config, options, diag);
 }
 

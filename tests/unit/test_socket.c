@@ -171,6 +171,11 @@ with_keys_tcp_may_go_anywhere_and_nothing_else(void **state)
     assert_int_equal(sock_allowed("udp://192.0.2.1:5000", true, NULL),
                      CO_DENIED);
     assert_int_equal(sock_allowed("tcp://a:1;b:2", true, NULL), CO_DENIED);
+    assert_int_equal(sock_allowed("tcp://127.0.0.1:65535", false, NULL), CO_OK);
+    assert_int_equal(sock_allowed("tcp://127.0.0.1:65536", false, NULL),
+                     CO_DENIED);
+    assert_int_equal(sock_allowed("tcp://a:99999999999", true, NULL),
+                     CO_DENIED);
     assert_true(sock_is_local("tcp://127.0.0.1:*"));
     assert_true(sock_is_local("tcp://[::1]:5000"));
     assert_true(sock_is_local("tcp://localhost:5000"));
