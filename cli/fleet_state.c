@@ -33,8 +33,9 @@ struct field {
     N(pid)                                                                     \
     N(started_at)                                                              \
     N(capacity)                                                                \
-    N(in_flight) N(queued) N(results_kept) N(done) N(failed) N(returned)       \
-        N(resent) N(rss_bytes) N(cpu_pct)
+    N(in_flight)                                                               \
+    N(queued) N(results_kept) N(done) N(failed) N(returned) N(resent)          \
+        N(rss_bytes) N(cpu_pct)
 #define BROKER_FIELDS(T, N)                                                    \
     T(host)                                                                    \
     T(version)                                                                 \
@@ -44,10 +45,10 @@ struct field {
     N(workers)                                                                 \
     N(owners)                                                                  \
     N(jobs)                                                                    \
-    N(queued) N(in_flight) N(queued_bytes) N(rss_bytes) N(cpu_pct)             \
-        N(redis_refused) N(tasks_in) N(tasks_out) N(results_in) N(results_out) \
-            N(acks) N(returned) N(lost_worker_dead) N(workers_dead)            \
-                N(malformed)
+    N(queued)                                                                  \
+    N(in_flight) N(queued_bytes) N(rss_bytes) N(cpu_pct) N(redis_refused)      \
+        N(tasks_in) N(tasks_out) N(results_in) N(results_out) N(acks)          \
+            N(returned) N(lost_worker_dead) N(workers_dead) N(malformed)
 #define COORDINATOR_FIELDS(T, N)                                               \
     T(host)                                                                    \
     T(job) T(state) N(pid) N(redis_refused) N(redis_failed) N(redis_reconnects)
@@ -60,7 +61,8 @@ struct field {
     T(host)                                                                    \
     T(folder)                                                                  \
     T(service)                                                                 \
-    N(owner) N(requested) N(drawn) N(accepted) N(rejected) N(dead) N(surplus)  \
+    N(owner)                                                                   \
+    N(requested) N(drawn) N(accepted) N(rejected) N(dead) N(surplus)           \
         N(pending) N(rows_per_s) N(eta_s) N(tasks_out) N(tasks_ready)          \
             N(retried) N(lost) N(failed) N(salvaged) N(duplicate)              \
                 N(updated_at) N(moved_at)
