@@ -34,8 +34,9 @@ struct field {
     N(started_at)                                                              \
     N(capacity)                                                                \
     N(in_flight)                                                               \
-    N(queued) N(results_kept) N(done) N(failed) N(returned) N(resent)          \
-        N(rss_bytes) N(cpu_pct)
+    N(queued)                                                                  \
+    N(results_kept)                                                            \
+    N(done) N(failed) N(returned) N(resent) N(rss_bytes) N(cpu_pct)
 #define BROKER_FIELDS(T, N)                                                    \
     T(host)                                                                    \
     T(version)                                                                 \
@@ -46,9 +47,16 @@ struct field {
     N(owners)                                                                  \
     N(jobs)                                                                    \
     N(queued)                                                                  \
-    N(in_flight) N(queued_bytes) N(rss_bytes) N(cpu_pct) N(redis_refused)      \
-        N(tasks_in) N(tasks_out) N(results_in) N(results_out) N(acks)          \
-            N(returned) N(lost_worker_dead) N(workers_dead) N(malformed)
+    N(in_flight)                                                               \
+    N(queued_bytes)                                                            \
+    N(rss_bytes)                                                               \
+    N(cpu_pct)                                                                 \
+    N(redis_refused)                                                           \
+    N(tasks_in)                                                                \
+    N(tasks_out)                                                               \
+    N(results_in)                                                              \
+    N(results_out)                                                             \
+    N(acks) N(returned) N(lost_worker_dead) N(workers_dead) N(malformed)
 #define COORDINATOR_FIELDS(T, N)                                               \
     T(host)                                                                    \
     T(job) T(state) N(pid) N(redis_refused) N(redis_failed) N(redis_reconnects)
@@ -62,10 +70,19 @@ struct field {
     T(folder)                                                                  \
     T(service)                                                                 \
     N(owner)                                                                   \
-    N(requested) N(drawn) N(accepted) N(rejected) N(dead) N(surplus)           \
-        N(pending) N(rows_per_s) N(eta_s) N(tasks_out) N(tasks_ready)          \
-            N(retried) N(lost) N(failed) N(salvaged) N(duplicate)              \
-                N(updated_at) N(moved_at)
+    N(requested)                                                               \
+    N(drawn)                                                                   \
+    N(accepted)                                                                \
+    N(rejected)                                                                \
+    N(dead)                                                                    \
+    N(surplus)                                                                 \
+    N(pending)                                                                 \
+    N(rows_per_s)                                                              \
+    N(eta_s)                                                                   \
+    N(tasks_out)                                                               \
+    N(tasks_ready)                                                             \
+    N(retried)                                                                 \
+    N(lost) N(failed) N(salvaged) N(duplicate) N(updated_at) N(moved_at)
 
 #define T(f) {#f, offsetof(struct OF, f), sizeof(((struct OF *)0)->f)},
 #define N(f) {#f, offsetof(struct OF, f), 0},
