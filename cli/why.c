@@ -67,7 +67,7 @@ enum {
     X(STILL, "still", PROBLEM,                                                 \
       "see the reasons beside this; without any, keep the logs and report it") \
     X(LOST, "lost", NOTE, "`" CO_PROGRAM " events --kind worker` shows whose") \
-    X(DEAD, "dead_rows", NOTE, "`cohort dead list OUT` names them and says why") \
+    X(DEAD, "dead_rows", NOTE, "`" CO_PROGRAM " dead list OUT` names them")    \
     X(WRITES, "redis_behind", NOTE,                                            \
       "numbers shown may be old: Redis is slow or was away")                   \
     X(REFUSED, "redis_refuses", PROBLEM,                                       \
