@@ -139,6 +139,7 @@ begin(struct call *c, const char *usage, const char *about, unsigned rows_min,
                                        .args_min = 1 + rows_min,
                                        .args_max = 1 + rows_max};
     if (!say_options(&c->spec, argc, argv, &c->config, &c->options, ret_exit)) {
+        co_options_free(c->options);
         return false;
     }
     c->dir = co_options_arg(c->options, 0);

@@ -257,6 +257,10 @@ personas_revive(void *kind, uint64_t task)
     p->decided -= co_min_u64(p->decided, piece->count);
     piece->state = PIECE_IDLE;
     piece->revived = true;
+    /* A record gave the dead piece texts, judged and empty: its own are not. */
+    free(piece->texts);
+    piece->texts = NULL;
+    piece->judged = false;
     count_again(p);
     return true;
 }

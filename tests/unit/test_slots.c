@@ -321,7 +321,7 @@ started_suspect(struct fixture *f, uint32_t link)
     beat = take(f, link, MSG_beat).beat;
     assert_int_equal(beat.tasks.n, 1);
     assert_nothing_to_run(f);
-    f->now += 20 * MS;
+    f->now += (int64_t)20 * MS;
     return started(f);
 }
 
