@@ -62,8 +62,28 @@ def ip(*words):
 
 
 def enter():
-    """Into namespaces of our own; Unavailable where that is not allowed. To be
-    called before there is a second thread."""
+    """Into namespaces of our own; Unavailable where that is not allowed, and
+    then nothing has changed: a child tries first, since half way in there is
+    not even a loopback. To be called before there is a second thread."""
+    r, w = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            move()
+        except Unavailable as why:
+            os.write(w, str(why).encode())
+        finally:
+            os._exit(0)
+    os.close(w)
+    with os.fdopen(r, "rb") as stream:
+        why = stream.read().decode()
+    os.waitpid(child, 0)
+    if why:
+        raise Unavailable(why)
+    move()
+
+
+def move():
     uid, gid = os.getuid(), os.getgid()
     flags = CLONE_NEWNS | CLONE_NEWNET
     call("unshare", flags if uid == 0 else flags | CLONE_NEWUSER)
