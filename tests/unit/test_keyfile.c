@@ -185,6 +185,22 @@ what_is_wrong_in_a_key_file_is_said_with_its_line(void **state)
                      CO_INVALID);
 }
 
+/* The five bits of a secret that Curve25519 sets itself (RFC 7748, section 5)
+ * are free: secrets that differ in them alone are one key. */
+static void
+are_one_secret(const struct key *a, const struct key *b)
+{
+    uint8_t scalar[2][KEY_BYTES];
+
+    memcpy(scalar[0], a->secret, KEY_BYTES);
+    memcpy(scalar[1], b->secret, KEY_BYTES);
+    for (int i = 0; i < 2; i++) {
+        scalar[i][0] &= 0xf8;
+        scalar[i][KEY_BYTES - 1] = (scalar[i][KEY_BYTES - 1] & 0x7f) | 0x40;
+    }
+    assert_memory_equal(scalar[0], scalar[1], KEY_BYTES);
+}
+
 static void
 any_cut_or_flipped_byte_gives_another_key_or_none(void **state)
 {
@@ -205,7 +221,7 @@ any_cut_or_flipped_byte_gives_another_key_or_none(void **state)
             text.data[i] ^= (uint8_t)(1 << bit);
             if (!keyfile_parse("f", co_buf_text(&text), text.len, &key, NULL) &&
                 key.has_secret) {
-                assert_memory_equal(key.secret, first.secret, KEY_BYTES);
+                are_one_secret(&key, &first);
             }
             text.data[i] ^= (uint8_t)(1 << bit);
         }
