@@ -3,8 +3,13 @@
  * without a word; never HANDOVER, never routing ids chosen by peers (both let
  * one peer take another's place); IMMEDIATE, so that nothing queues for a
  * broker that is not there; MAXMSGSIZE and HANDSHAKE_IVL against hostile
- * peers; heartbeats on both sides, so that a cut link shows. High-water marks
- * are generous: credit is the flow control.
+ * peers. High-water marks are generous: credit is the flow control.
+ * A cut link must show. A DEALER asks for it by ZeroMQ's heartbeats. A ROUTER
+ * must not, and no peer may make it (HEARTBEAT_TTL): libzmq keeps a thread's
+ * timers in one tree and walks all of it to cancel one, which each message
+ * does behind a heartbeat. With 10,000 peers that is all a core can do, and
+ * workers count as dead because nobody gets to read them. The kernel does it
+ * for a ROUTER: keep-alive, and TCP_USER_TIMEOUT for what is under way.
  * With keys: CURVE, and ZAP_ENFORCE_DOMAIN, without which libzmq lets everybody
  * in when no ZAP handler answers. ZAP's answer to a stranger is 300: 400 would
  * end its attempts for ever, and a key that is added later be of no use. */
@@ -28,6 +33,9 @@ enum {
     HANDSHAKE_MS = 10000,
     HEARTBEAT_MS = 2000,
     HEARTBEAT_DEAD_MS = 10000,
+    KEEPALIVE_S = 5, /* silence, then one probe after the other */
+    PROBE_S = 2,
+    PROBES = 3,
     RECONNECT_MS = 100,
     RECONNECT_MAX_MS = 2000,
     LINGER_MS = 300,
@@ -84,26 +92,48 @@ sock_is_local(const char *endpoint)
            strncmp(endpoint, "inproc://", 9) == 0;
 }
 
+struct option {
+    int option, value;
+};
+
+static int
+set_options(void *zmq, const struct option *v, size_t n)
+{
+    int bad = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        bad |= zmq_setsockopt(zmq, v[i].option, &v[i].value, sizeof v[i].value);
+    }
+    return bad;
+}
+
 static enum co_err
 sock_new(void *zmq_ctx, int type, struct sock **ret_sock)
 {
-    static const struct {
-        int option, value;
-    } options[] = {
+    static const struct option all[] = {
         {ZMQ_SNDHWM, SOCK_HWM},
         {ZMQ_RCVHWM, SOCK_HWM},
         {ZMQ_BACKLOG, SOCK_BACKLOG},
         {ZMQ_IMMEDIATE, 1},
         {ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS},
-        {ZMQ_HEARTBEAT_IVL, HEARTBEAT_MS},
-        {ZMQ_HEARTBEAT_TIMEOUT, HEARTBEAT_DEAD_MS},
-        {ZMQ_HEARTBEAT_TTL, HEARTBEAT_DEAD_MS},
-        {ZMQ_RECONNECT_IVL, RECONNECT_MS},
-        {ZMQ_RECONNECT_IVL_MAX, RECONNECT_MAX_MS},
         {ZMQ_LINGER, LINGER_MS},
     };
+    static const struct option router[] = {
+        {ZMQ_ROUTER_MANDATORY, 1},
+        {ZMQ_TCP_KEEPALIVE, 1},
+        {ZMQ_TCP_KEEPALIVE_IDLE, KEEPALIVE_S},
+        {ZMQ_TCP_KEEPALIVE_INTVL, PROBE_S},
+        {ZMQ_TCP_KEEPALIVE_CNT, PROBES},
+        {ZMQ_TCP_MAXRT, HEARTBEAT_DEAD_MS},
+    };
+    static const struct option dealer[] = {
+        {ZMQ_HEARTBEAT_IVL, HEARTBEAT_MS},
+        {ZMQ_HEARTBEAT_TIMEOUT, HEARTBEAT_DEAD_MS},
+        {ZMQ_HEARTBEAT_TTL, 0},
+        {ZMQ_RECONNECT_IVL, RECONNECT_MS},
+        {ZMQ_RECONNECT_IVL_MAX, RECONNECT_MAX_MS},
+    };
     const int64_t max_bytes = BODY_BYTES_MAX + HEAD_BYTES_MAX;
-    const int mandatory = 1;
     struct sock *s = calloc(1, sizeof *s);
     int bad = 0;
 
@@ -115,15 +145,10 @@ sock_new(void *zmq_ctx, int type, struct sock **ret_sock)
         free(s);
         return CO_NOMEM;
     }
-    for (size_t i = 0; i < co_countof(options); i++) {
-        bad |= zmq_setsockopt(s->zmq, options[i].option, &options[i].value,
-                              sizeof options[i].value);
-    }
+    bad |= set_options(s->zmq, all, co_countof(all));
+    bad |= s->router ? set_options(s->zmq, router, co_countof(router))
+                     : set_options(s->zmq, dealer, co_countof(dealer));
     bad |= zmq_setsockopt(s->zmq, ZMQ_MAXMSGSIZE, &max_bytes, sizeof max_bytes);
-    if (s->router) {
-        bad |= zmq_setsockopt(s->zmq, ZMQ_ROUTER_MANDATORY, &mandatory,
-                              sizeof mandatory);
-    }
     co_assert(bad == 0); /* constants that libzmq documents as valid */
     *ret_sock = s;
     return CO_OK;
