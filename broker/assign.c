@@ -3,8 +3,9 @@
  * a lower one waits it gathers age, and once 19 units went elsewhere one unit
  * is its: no band gets less than 5 %. Inside a band flows (jobs) take turns by
  * deficit round robin. Workers: same fingerprint and tags, then most free
- * credit; the search starts elsewhere each time and stops after SEARCH_MAX
- * candidates, so that it costs the same with 10 workers or 4,000.
+ * credit; the search goes over those that have any, starts elsewhere each time
+ * and stops after SEARCH_MAX candidates, so that it costs the same with 10
+ * workers or 10,000.
  *
  * A batch that fits goes on as it came; a small one takes the next ones with
  * it; a large one is cut. The last two write a new header, as does one with a
@@ -152,9 +153,8 @@ pick_worker(struct dispatch *d, struct lane *lane, uint32_t at_flow,
     const struct job *job = &d->jobs[d->flows[at_flow].job];
     struct choice best = {0};
 
-    for (uint32_t i = 0; i < lane->line_count && best.candidates < SEARCH_MAX;
-         i++) {
-        struct line *line = lane->lines[(lane->turn + i) % lane->line_count];
+    for (uint32_t i = 0; i < lane->open && best.candidates < SEARCH_MAX; i++) {
+        struct line *line = lane->lines[(lane->turn + i) % lane->open];
         struct worker *w = d->workers[line->worker];
         uint64_t open = credit_line_free(d, line);
 

@@ -58,6 +58,10 @@ check_line(const struct dispatch *d, const struct line *line)
         held += d->entries[at].lane == line->lane;
     }
     MUST(held == line->held);
+    MUST(line->at < d->lanes[line->lane]->line_count);
+    MUST(d->lanes[line->lane]->lines[line->at] == line);
+    MUST((line->at < d->lanes[line->lane]->open) ==
+         (credit_line_free(d, line) > 0));
     return NULL;
 }
 

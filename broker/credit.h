@@ -14,9 +14,11 @@ struct line *credit_line(const struct worker *w, uint32_t lane);
 /* The same, made when unknown. NULL: no memory or too many. */
 struct line *credit_line_get(struct dispatch *d, struct worker *w,
                              uint32_t lane);
+/* A task goes by the line. */
+void credit_line_use(struct dispatch *d, struct line *line);
 /* Takes back all lines of a worker that is gone or begins anew. */
 void credit_drop_lines(struct dispatch *d, struct worker *w);
-void credit_reset_lines(struct worker *w);
+void credit_reset_lines(struct dispatch *d, struct worker *w);
 
 void credit_on_credit(struct dispatch *d, struct worker *w, const struct msg *m,
                       struct outbox *out);

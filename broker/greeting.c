@@ -151,10 +151,10 @@ worker_begin(struct dispatch *d, struct worker *w, uint64_t handle,
     w->left = false; /* it says DRAIN again if it still means it */
     w->inv_page = 0;
     w->inv_mark = w->sent;
-    w->inv_asked = h->held_count > 0;
+    w->inv_asked = w->inv_greets = h->held_count > 0;
     w->reserved_for = NONE;
     co_table_put(&d->registry, handle, IN_BACK, w->slot);
-    credit_reset_lines(w);
+    credit_reset_lines(d, w);
     if (!w->inv_asked) {
         route_unacked_lose(d, w, out);
         w->unacked_lost = false;

@@ -7,6 +7,7 @@
 #include "broker/inventory.h"
 
 #include "broker/jobs.h"
+#include "broker/route.h"
 #include "broker/tasks.h"
 
 enum { MISMATCHES_MAX = 2, ASK_BEATS = 5 };
@@ -37,6 +38,7 @@ ask(struct dispatch *d, struct worker *w, int64_t now_ms, struct outbox *out)
     w->asked_ms = w->compared_ms = now_ms;
     w->mismatches = 0;
     w->inv_asked = true;
+    w->inv_greets = false;
     w->inv_mark = w->sent;
     w->inv_page = 0;
     push(out, SIDE_BACK, w->handle, &m);
@@ -196,5 +198,10 @@ inventory_on_page(struct dispatch *d, struct worker *w, const struct msg *m,
     w->inv_page = 0;
     w->quiet_since = now_ms;
     if (w->inv_asked) inventory_lose_unseen(d, w, out);
-    w->inv_asked = false;
+    if (w->inv_greets) {
+        route_unacked_doubt(w);
+    } else if (w->inv_asked) {
+        route_unacked_lose_doubted(d, w, out);
+    }
+    w->inv_asked = w->inv_greets = false;
 }

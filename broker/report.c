@@ -102,7 +102,7 @@ report_free(struct report *r)
     free(r);
 }
 
-static void
+void
 report_events(struct report *r, struct dispatch *d)
 {
     struct dispatch_event e;
@@ -287,7 +287,6 @@ report_tick(struct report *r, struct dispatch *d, struct gate *gate,
 {
     struct dispatch_service s;
 
-    report_events(r, d);
     if (!r || now_ms < r->next_ms) return;
     r->next_ms = now_ms + REPORT_MS;
     for (;;) { /* nobody waits for answers; DOWN and UP are told once */

@@ -23,7 +23,10 @@ CO_DEFINE_FREEP(struct report, report_free)
 /* How the connection does; all zeros for NULL. */
 struct co_redis_counters;
 void report_redis(struct report *r, struct co_redis_counters *ret);
-/* Sends when REPORT_MS have passed. Takes the events off d also without
- * Redis (r NULL): they go to the log. gate: NULL without keys. */
+/* Takes the events off d and sends them: in each turn, or those of a fleet that
+ * comes all at once find no room. Without Redis (r NULL) they go to the log
+ * only. */
+void report_events(struct report *r, struct dispatch *d);
+/* Sends the rest when REPORT_MS have passed. gate: NULL without keys. */
 void report_tick(struct report *r, struct dispatch *d, struct gate *gate,
                  int64_t now_ms);

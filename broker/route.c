@@ -82,7 +82,10 @@ route_unacked_add(struct dispatch *d, struct worker *w, uint64_t seq,
     uint32_t at = unacked_place(w, seq);
     struct unacked *u;
 
-    if (at < w->unacked_to && w->unacked[at].seq == seq) return; /* again */
+    if (at < w->unacked_to && w->unacked[at].seq == seq) { /* again */
+        w->unacked[at].doubted = false;
+        return;
+    }
     if (!unacked_room(d, w)) {
         d->count.unacked_untracked++;
         w->unacked_lost = true;
@@ -181,6 +184,30 @@ route_unacked_lose(struct dispatch *d, struct worker *w, struct outbox *out)
         unacked_lose(d, w, &w->unacked[i], out);
     }
     route_unacked_forget(d, w, NONE);
+}
+
+void
+route_unacked_doubt(struct worker *w)
+{
+    for (uint32_t i = w->unacked_from; i < w->unacked_to; i++) {
+        w->unacked[i].doubted = true;
+    }
+}
+
+/* What its RETURNED said went with the link: a damaged spill, for one. */
+void
+route_unacked_lose_doubted(struct dispatch *d, struct worker *w,
+                           struct outbox *out)
+{
+    for (uint32_t i = w->unacked_from; i < w->unacked_to; i++) {
+        struct unacked *u = &w->unacked[i];
+
+        if (!u->n || !u->doubted) continue;
+        d->count.inventory_missing += u->n;
+        unacked_lose(d, w, u, out);
+        unacked_clear(d, w, u);
+    }
+    unacked_shrink(w);
 }
 
 /* ---- results ------------------------------------------------------------- */

@@ -31,5 +31,10 @@ void route_unacked_forget(struct dispatch *d, struct worker *w, uint32_t job);
  * an INVENTORY may have named them. */
 void route_unacked_lose(struct dispatch *d, struct worker *w,
                         struct outbox *out);
+/* A worker that says HELLO again sends all of them again: doubts those that we
+ * know until then, and loses those that did not come. */
+void route_unacked_doubt(struct worker *w);
+void route_unacked_lose_doubted(struct dispatch *d, struct worker *w,
+                                struct outbox *out);
 /* Tasks that waited longer than their wait_ms go back to their owners. */
 void route_tick(struct dispatch *d, int64_t now_ms, struct outbox *out);

@@ -399,6 +399,7 @@ serve(struct shell *s, struct co_diag *diag)
             metrics_tick(s->metrics, s->d, s->report, now_ms);
         }
         dispatch_run(s->d, now_ms, &s->out);
+        report_events(s->report, s->d);
         /* A message that could not be queued leaves a peer with a wrong
          * picture. State is memory only, so beginning anew is the cure. */
         if (s->out.err || s->cut.err) {

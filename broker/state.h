@@ -21,7 +21,7 @@ enum {
     NONE = UINT32_MAX,
     FLOWS_PER_JOB = 8, /* queues of one job: by provider, alone or not */
     TAGS_MAX = 64,     /* distinct tags a broker knows: a bit each */
-    EVENTS_MAX = 256,
+    EVENTS_MAX = 4096,
     FORGOTTEN_MAX = 1024,
     BURIED_MAX = 1024,
     WHO_MAX = 64,
@@ -111,6 +111,7 @@ struct line {
     uint32_t worker, lane;
     uint64_t granted, returned, used;
     uint32_t held; /* entries of this lane, also from before WELCOME */
+    uint32_t at;   /* its place in the lane's lines; credit.c keeps it */
 };
 
 struct unacked {
@@ -118,6 +119,7 @@ struct unacked {
     uint64_t hash; /* XOR of the held keys */
     struct co_bytes head;
     uint32_t job, n; /* n 0: acknowledged, waits for older ones */
+    bool doubted;    /* not sent again since the worker said HELLO again */
 };
 
 struct worker {
@@ -143,7 +145,8 @@ struct worker {
     uint16_t inv_round;
     uint8_t mismatches;
     bool inv_asked;
-    bool left; /* it said DRAIN since its HELLO */
+    bool inv_greets; /* it is the one behind HELLO: results follow it */
+    bool left;       /* it said DRAIN since its HELLO */
     /* alone */
     bool alone;            /* holds a suspect: gets nothing else */
     uint32_t reserved_for; /* flow that waits until it is empty, or NONE */
@@ -201,8 +204,8 @@ struct band {
 struct lane {
     char service[NAME_BYTES_MAX + 1], provider[NAME_BYTES_MAX + 1];
     struct band bands[PRIORITY_COUNT];
-    struct line **lines;
-    uint32_t line_count;
+    struct line **lines; /* those with free credit first: open of them */
+    uint32_t line_count, open;
     uint32_t root;     /* the lane of the service without a provider */
     uint64_t capacity; /* roots: what workers would hold, all providers */
     uint32_t attached, active; /* roots: jobs, and those with demand */
@@ -225,6 +228,7 @@ struct dispatch {
     uint64_t speaker; /* key of the message that is being taken, 0: none */
     char name[NAME_BYTES_MAX + 1];
     int64_t started_ms, next_tick;
+    int64_t summed_ms; /* when capacity was summed; see credit_run */
 
     struct co_table
         registry;            /* (handle, side), (incarnation, 2), (job id, 3) */

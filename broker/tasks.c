@@ -258,7 +258,7 @@ tasks_assign(struct dispatch *d, uint32_t at, struct worker *w,
 {
     tasks_apply(d, at, TEV_ASSIGN, w->slot);
     d->entries[at].number = ++w->sent;
-    if (line) line->used++;
+    if (line) credit_line_use(d, line);
 }
 
 /* The superseded entry of an attempt at w, or NONE. Rare, hence a search. */

@@ -460,6 +460,44 @@ results_that_went_with_their_worker_are_lost_to_the_successor(void **state)
     assert_int_equal(w->got.lost.cause, LOST_LINK);
 }
 
+/* Its spill was damaged, and the RETURNED that said so went with the link. */
+static void
+a_kept_result_that_does_not_come_again_is_lost_at_the_next_inventory(
+    void **state)
+{
+    struct world *w = *state;
+    const uint64_t job = JOB;
+    const uint64_t kept[] = {0, 1};
+    const uint32_t one = 1;
+    const uint32_t done = HELD_DONE;
+    struct msg page = {.type = MSG_inventory,
+                       .inventory = {.pages = 1,
+                                     .jobs = {&job, 1},
+                                     .tasks = {kept, 2},
+                                     .attempts = {&one, 1},
+                                     .states = {&done, 1}}};
+
+    given_owner(w);
+    given_worker(w, W1, 10);
+    publishes(w, 0, 2);
+    finishes(w, W1, 1, 0, 1, 1);
+    finishes(w, W1, 2, 1, 1, 1);
+    hello(w, BACK, W1, 2);
+    sends(w, BACK, W1, page);
+    finishes(w, W1, 1, 0, 1, 1); /* and not the second */
+    page.inventory.tasks.n = 1;
+    for (int i = 0; i < 9 && !finds(w, BACK, W1, MSG_inventory_get); i++) {
+        passes(w, 1000);
+        beats(w, FRONT, BOSS, 0, 0);
+        beats(w, BACK, W1, 1, msg_held_key(JOB, 0, 1));
+    }
+    forget_past(w);
+    sends(w, BACK, W1, page);
+    assert_int_equal(expect(w, FRONT, BOSS, MSG_lost)->lost.tasks.n, 1);
+    assert_int_equal(w->got.lost.tasks.v[0], 1);
+    assert_int_equal(dispatch_counts(w->d)->inventory_missing, 1);
+}
+
 static void
 a_difference_in_two_beats_leads_to_an_inventory_that_repairs(void **state)
 {
@@ -1016,6 +1054,7 @@ main(void)
         T(an_unroutable_worker_that_stays_away_is_dead_soon),
         T(a_kept_result_that_is_given_back_is_not_kept),
         T(results_that_went_with_their_worker_are_lost_to_the_successor),
+        T(a_kept_result_that_does_not_come_again_is_lost_at_the_next_inventory),
         T(a_difference_in_two_beats_leads_to_an_inventory_that_repairs),
         T(results_without_an_owner_are_kept_by_the_worker),
         T(results_that_the_broker_knows_nothing_of_are_passed_on),

@@ -339,18 +339,68 @@ static void
 events_nobody_fetches_are_dropped_and_counted(void **state)
 {
     struct world *w = *state;
+    const struct msg hello = {.type = MSG_hello,
+                              .hello = {.version = PROTO_VERSION,
+                                        .role = ROLE_WORKER,
+                                        .incarnation = 1}};
+    const struct msg bye = {.type = MSG_bye};
+    const struct co_bytes none = {0};
     struct dispatch_event e;
     int n = 0;
 
-    for (int i = 0; i < 200; i++) {
-        hello(w, BACK, W1, 0);
-        sends(w, BACK, W1, (struct msg){.type = MSG_bye});
+    for (int i = 0; i < 2100; i++) {
+        dispatch_on_message(w->d, SIDE_BACK, W1, &hello, none, none, w->now,
+                            &w->out);
+        dispatch_on_message(w->d, SIDE_BACK, W1, &bye, none, none, w->now,
+                            &w->out);
+        outbox_clear(&w->out);
     }
     while (dispatch_take_event(w->d, &e)) {
         n++;
     }
-    assert_int_equal(n, 256);
-    assert_int_equal(dispatch_counts(w->d)->events_dropped, 400 - 256);
+    assert_int_equal(n, 4096);
+    assert_int_equal(dispatch_counts(w->d)->events_dropped, 4200 - 4096);
+}
+
+static void
+joins(struct world *w, uint64_t worker, uint64_t credit)
+{
+    hello(w, BACK, worker, 0);
+    sends(w, BACK, worker,
+          (struct msg){
+              .type = MSG_credit,
+              .credit = {.service = msg_text("noop"), .granted = credit}});
+}
+
+/* Those that are busy are not searched: dispatch_check looks at the order. */
+static void
+one_worker_with_credit_among_many_without_gets_the_task(void **state)
+{
+    struct world *w = *state;
+
+    given_owner(w);
+    for (uint64_t i = 10; i < 110; i++) {
+        joins(w, i, i == 70);
+    }
+    publishes(w, 0, 1);
+    assert_int_equal(expect(w, BACK, 70, MSG_tasks)->tasks.tasks.n, 1);
+}
+
+/* What it would hold is not summed in every turn, but soon. */
+static void
+a_large_fleet_opens_the_window_of_its_owner_within_milliseconds(void **state)
+{
+    struct world *w = *state;
+
+    given_owner(w);
+    for (uint64_t i = 10; i < 310; i++) {
+        joins(w, i, 1);
+    }
+    forget_past(w);
+    w->now += 2;
+    dispatch_run(w->d, w->now, &w->out);
+    publishes(w, 0, 1);
+    assert_true(expect(w, FRONT, BOSS, MSG_credit)->credit.granted >= 1000);
 }
 
 int
@@ -380,6 +430,8 @@ main(void)
         TIGHT(too_many_services_are_refused),
         TIGHT(a_worker_that_grants_without_bound_is_believed_up_to_the_limit),
         TIGHT(result_batches_beyond_the_limit_are_passed_on_unremembered),
+        T(one_worker_with_credit_among_many_without_gets_the_task),
+        T(a_large_fleet_opens_the_window_of_its_owner_within_milliseconds),
         TIGHT(events_nobody_fetches_are_dropped_and_counted),
     };
 
