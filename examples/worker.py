@@ -67,7 +67,6 @@ class Worker:
             (zmq.RECONNECT_IVL_MAX, 2000),
             (zmq.HEARTBEAT_IVL, 2000),
             (zmq.HEARTBEAT_TIMEOUT, 10000),
-            (zmq.HEARTBEAT_TTL, 10000),
             (zmq.SNDHWM, 65536),
             (zmq.RCVHWM, 65536),
             (zmq.LINGER, 300),

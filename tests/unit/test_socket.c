@@ -197,6 +197,31 @@ sending_without_a_connection_fails_at_once(void **state)
     sock_free(alone);
 }
 
+static int
+option_of(struct sock *s, int option)
+{
+    int value = -1;
+    size_t len = sizeof value;
+
+    assert_int_equal(zmq_getsockopt(sock_handle(s), option, &value, &len), 0);
+    return value;
+}
+
+/* Each costs libzmq a walk over the timers of all peers: 10,000 workers would
+ * count as dead because nobody gets to read what they send. */
+static void
+a_router_has_no_timer_for_a_peer_and_lets_the_kernel_watch_the_link(
+    void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(option_of(f->router, ZMQ_HEARTBEAT_IVL), 0);
+    assert_int_equal(option_of(f->dealer, ZMQ_HEARTBEAT_TTL), 0);
+    assert_true(option_of(f->dealer, ZMQ_HEARTBEAT_IVL) > 0);
+    assert_int_equal(option_of(f->router, ZMQ_TCP_KEEPALIVE), 1);
+    assert_true(option_of(f->router, ZMQ_TCP_MAXRT) > 0);
+}
+
 int
 main(void)
 {
@@ -207,6 +232,7 @@ main(void)
         T(wrong_numbers_of_frames_are_skipped_and_counted),
         T(nothing_is_bound_or_connected_beyond_this_host),
         T(with_keys_tcp_may_go_anywhere_and_nothing_else),
+        T(a_router_has_no_timer_for_a_peer_and_lets_the_kernel_watch_the_link),
         T(sending_without_a_connection_fails_at_once),
 #undef T
     };
