@@ -169,6 +169,16 @@ class Elastic(harness.SystemTest):
         harness.wait_for("a wish of the second", lambda: self.wish() == 5 and self.scale("number") == number, alive=[first, second])
         self.assertEqual(self.bench.redis_call("GET", NS + "scaler").split()[0], number)
 
+    def test_a_scaler_that_ends_leaves_the_lease_of_another_alone(self):
+        self.bench.redis()
+        daemon = self.daemon("daemon")
+        held = harness.wait_for("a holder", lambda: self.bench.redis_call("GET", NS + "scaler"), alive=[daemon])
+        # It does not know yet: it would look within a second.
+        self.bench.redis_call("SET", NS + "scaler", "99 another")
+        daemon.kill(signal.SIGTERM)
+        self.assertEqual(daemon.wait(), 0)
+        self.assertEqual(self.bench.redis_call("GET", NS + "scaler"), "99 another", f"was {held}")
+
     def test_of_two_coordinators_one_is_the_scaler_and_the_other_takes_over(self):
         self.bench.redis()
         daemons = [self.daemon("first")]
