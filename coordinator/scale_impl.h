@@ -41,6 +41,8 @@ struct scale_service {
     bool pinned;            /* a person set something */
     struct scaler_sample m; /* of this round */
     uint64_t in_flight;     /* at the brokers */
+    uint32_t slots_max;     /* most slots that a worker of it has */
+    bool told_mode;         /* that the mode was refused */
     uint32_t plain;         /* workers that no supervisor started */
     struct scale_broker brokers[SCALE_WRITERS_MAX];
     uint32_t n_brokers;
@@ -58,7 +60,7 @@ struct scale_worker {
     int64_t seen_ms; /* in the list */
     bool read;       /* its hash was read at least once */
     bool draining, supervised;
-    uint32_t slots, running;
+    uint32_t slots, slots_max, running;
     uint64_t rss_bytes;
     struct scale_offer offers[SCALE_OFFERS_MAX];
     uint32_t n_offers;

@@ -29,18 +29,26 @@ struct command {
     int argc;
 };
 
+static void add_list(struct command *c, const char *fmt, va_list args)
+    __attribute__((format(printf, 2, 0)));
+static void
+add_list(struct command *c, const char *fmt, va_list args)
+{
+    co_assert(c->argc < ARGS_MAX);
+    (void)vsnprintf(c->texts[c->argc], TEXT_BYTES, fmt, args);
+    c->argv[c->argc] = c->texts[c->argc];
+    c->argc++;
+}
+
 static void add(struct command *c, const char *fmt, ...) co_printf(2, 3);
 static void
 add(struct command *c, const char *fmt, ...)
 {
     va_list args;
 
-    co_assert(c->argc < ARGS_MAX);
     va_start(args, fmt);
-    (void)vsnprintf(c->texts[c->argc], TEXT_BYTES, fmt, args);
+    add_list(c, fmt, args);
     va_end(args);
-    c->argv[c->argc] = c->texts[c->argc];
-    c->argc++;
 }
 
 /* Everything before the fields; how many they are is known at their end. */
@@ -81,12 +89,9 @@ put(struct command *c, const char *field, const char *fmt, ...)
     va_list args;
 
     add(c, "%s", field);
-    co_assert(c->argc < ARGS_MAX);
     va_start(args, fmt);
-    (void)vsnprintf(c->texts[c->argc], TEXT_BYTES, fmt, args);
+    add_list(c, fmt, args);
     va_end(args);
-    c->argv[c->argc] = c->texts[c->argc];
-    c->argc++;
 }
 
 /* Thousandths as a decimal number. */

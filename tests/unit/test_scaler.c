@@ -299,6 +299,25 @@ in_flight_grows_by_one_and_is_halved_by_errors_and_by_memory(void **state)
 }
 
 static void
+vertical_keeps_the_workers_that_live_and_wants_one_for_work(void **state)
+{
+    struct world w = given(3, false);
+    struct scaler_sample m = second_of(&w, 0, 0);
+
+    (void)state;
+    w.c.mode = SCALER_MODE_VERTICAL;
+    for (int i = 0; i < 200; i++) {
+        assert_int_equal(step(&w, &m), 3); /* a quiet window changes nothing */
+    }
+    w = given(0, false);
+    w.c.mode = SCALER_MODE_VERTICAL;
+    m = second_of(&w, 0, 0);
+    assert_int_equal(step(&w, &m), 0);
+    m = second_of(&w, 0, 10);
+    assert_int_equal(step(&w, &m), 1);
+}
+
+static void
 quality_steps_down_once_a_window_when_the_deadline_is_out_of_reach(void **state)
 {
     struct world w = given(2, false);
@@ -507,6 +526,8 @@ main(void)
         cmocka_unit_test(absurd_figures_of_a_faulty_peer_are_clamped),
         cmocka_unit_test(
             in_flight_grows_by_one_and_is_halved_by_errors_and_by_memory),
+        cmocka_unit_test(
+            vertical_keeps_the_workers_that_live_and_wants_one_for_work),
         cmocka_unit_test(
             quality_steps_down_once_a_window_when_the_deadline_is_out_of_reach),
         cmocka_unit_test(
