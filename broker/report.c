@@ -6,6 +6,7 @@
 #include "common/hash.h"
 #include "common/keys.h"
 #include "common/log.h"
+#include "common/proc.h"
 #include "common/redis_log.h"
 #include "proto/gate.h"
 
@@ -145,20 +146,6 @@ report_events(struct report *r, struct dispatch *d)
     }
 }
 
-static uint64_t
-resident_bytes(void)
-{
-    char text[128];
-    char *resident; /* the second number, in pages */
-    FILE *f = fopen("/proc/self/statm", "re");
-
-    if (!f) return 0;
-    resident = fgets(text, sizeof text, f) ? strchr(text, ' ') : NULL;
-    (void)fclose(f);
-    if (!resident) return 0;
-    return strtoull(resident, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
-}
-
 static void
 report_broker(struct report *r, const struct dispatch *d, struct gate *gate,
               int64_t now_ms)
@@ -186,7 +173,7 @@ report_broker(struct report *r, const struct dispatch *d, struct gate *gate,
     FIELD("in_flight", "%u", t.in_flight);
     FIELD("queued_bytes", "%" PRIu64, t.queued_bytes);
     FIELD("redis_refused", "%" PRIu64, r->refused);
-    FIELD("rss_bytes", "%" PRIu64, resident_bytes());
+    FIELD("rss_bytes", "%" PRIu64, co_proc_resident_bytes());
     FIELD("cpu_pct", "%" PRId64,
           span > 0 ? (cpu_us - r->cpu_us) / (10 * span) : 0);
 #define X(name, help) FIELD(#name, "%" PRIu64, c->name);

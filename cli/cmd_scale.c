@@ -2,11 +2,10 @@
  * why, and a person's word on it: a number, bounds, a mode, or `auto`. The word
  * is written into pin:SERVICE, which the scaler reads every second; the answer
  * stands in scale:SERVICE. */
-#include "cli/redis_fleet.h"
 #include "cli/say.h"
+#include "cli/scale_set.h"
 #include "common/clock.h"
 #include "common/json.h"
-#include "scaler/scaler.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -15,38 +14,55 @@
 
 #define PROGRAM CO_PROGRAM " scale"
 
-enum { OUT_BYTES_MAX = 1 << 20, AGE_MS = 3600 * 1000, SERVICE_MAX = 250 };
+enum {
+    OUT_BYTES_MAX = 1 << 20,
+    AGE_MS = 3600 * 1000,
+    HOLDER_BYTES = 128,
+    OLD_MS = 5000, /* a scaler writes every second */
+};
 
 struct scale_config {
     struct redis_fleet_config fleet;
-    const char *min, *max, *mode;
+    struct scale_word word;
     bool json;
 };
 
-#define SERVICE_LETTERS                                                        \
-    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._:-"
 #define FIELD(name) offsetof(struct scale_config, name)
 
 static const struct co_option table[] = {
     REDIS_FLEET_OPTIONS(FIELD(fleet)),
     {.name = "min",
      .type = CO_OPTION_STRING,
-     .offset = FIELD(min),
+     .offset = FIELD(word.min),
      .placeholder = "N",
      .no_env = true,
-     .help = "never fewer workers than these"},
+     .help = "never fewer workers than these; none lifts it"},
     {.name = "max",
      .type = CO_OPTION_STRING,
-     .offset = FIELD(max),
+     .offset = FIELD(word.max),
      .placeholder = "N",
      .no_env = true,
-     .help = "never more workers than these"},
+     .help = "never more workers than these; none lifts it"},
     {.name = "mode",
      .type = CO_OPTION_STRING,
-     .offset = FIELD(mode),
+     .offset = FIELD(word.mode),
      .placeholder = "MODE",
      .no_env = true,
-     .help = "what may change: horizontal, vertical, quality or hybrid"},
+     .help = "what may change: horizontal (workers), vertical (tasks in "
+             "flight in each) or hybrid (workers, then those)"},
+    {.name = "memory",
+     .type = CO_OPTION_SIZE,
+     .offset = FIELD(word.memory_bytes),
+     .def = "0",
+     .max = 1LL << 44,
+     .no_env = true,
+     .help = "of a worker: vertical and hybrid take fewer tasks near it"},
+    {.name = "new",
+     .type = CO_OPTION_FLAG,
+     .offset = FIELD(word.is_new),
+     .no_env = true,
+     .help = "set it though no job, worker or supervisor names the service "
+             "yet"},
     {.name = "json",
      .type = CO_OPTION_FLAG,
      .offset = FIELD(json),
@@ -68,9 +84,35 @@ static const struct co_options_spec spec = {
 
 /* ---- showing ---- */
 
+/* Who holds the lease; "" nobody. */
+static enum co_err
+read_holder(struct redis_fleet *fleet, char holder[HOLDER_BYTES],
+            struct co_diag *diag)
+{
+    co_auto(co_redis_reply_freep) struct co_redis_reply *reply = NULL;
+    char key[CO_KEY_BYTES];
+    const char *argv[] = {"GET", NULL, NULL};
+    enum co_err err;
+
+    argv[1] = co_key(CO_KEY_SCALER, fleet->config->name_space, NULL, key);
+    err = redis_fleet_call(fleet, argv, &reply, diag);
+    if (err) return err;
+    (void)snprintf(holder, HOLDER_BYTES, "%s",
+                   reply->type == CO_REDIS_TEXT ? reply->text : "");
+    return CO_OK;
+}
+
+static uint64_t
+since(const struct co_redis_reply *hash, const char *field)
+{
+    int64_t ago = co_clock_wall_ms() - (int64_t)redis_fleet_number(hash, field);
+
+    return ago > 0 ? (uint64_t)ago : 0;
+}
+
 static void
 put_json(const char *service, const struct co_redis_reply *hash,
-         struct co_json *json)
+         const char *holder, struct co_json *json)
 {
     co_json_object(json);
     co_json_put_text(json, "service", service);
@@ -82,27 +124,50 @@ put_json(const char *service, const struct co_redis_reply *hash,
             co_json_put_text(json, name->text, value->text);
         }
     }
+    if (redis_fleet_text(hash, "at")[0]) {
+        co_json_put_u64(json, "age_ms", since(hash, "at"));
+    }
+    co_json_put_text(json, "scaler", holder);
     co_json_end(json);
+}
+
+/* Figures that nobody renews must not pass for those of now. */
+static void
+put_age(const struct co_redis_reply *hash, const char *holder,
+        struct co_buf *out)
+{
+    uint64_t age = since(hash, "at");
+
+    if (holder[0] && age < OLD_MS) return;
+    co_buf_puts(out, "  old       written ");
+    say_duration(out, age);
+    co_buf_puts(out, " ago; ");
+    if (holder[0]) {
+        co_buf_printf(out, "scaler %s holds the lease and does not renew it\n",
+                      holder);
+    } else {
+        co_buf_puts(out, "no scaler holds the lease: nothing changes until a "
+                         "coordinator with --redis runs\n");
+    }
 }
 
 static void
 put_lines(const char *service, const struct co_redis_reply *hash,
-          struct co_buf *out)
+          const char *holder, struct co_buf *out)
 {
     const char *was = redis_fleet_text(hash, "forecast_was");
-    int64_t changed = (int64_t)redis_fleet_number(hash, "changed_at");
-    int64_t ago = co_clock_wall_ms() - changed;
 
     if (!redis_fleet_text(hash, "desired")[0]) {
-        co_buf_printf(out, "%s  no scaler has said anything about it\n",
-                      service);
+        co_buf_printf(out, "%s  no scaler has said anything about it%s\n",
+                      service, holder[0] ? "" : ", and none holds the lease");
         return;
     }
 #define T(field) redis_fleet_text(hash, field)
     co_buf_printf(out, "%s  %s wished, %s live (%s to %s, %s)\n", service,
                   T("desired"), T("actual"), T("min"), T("max"), T("mode"));
+    put_age(hash, holder, out);
     co_buf_printf(out, "  why       %s\n  changed   ", T("reason"));
-    say_duration(out, ago > 0 ? (uint64_t)ago : 0);
+    say_duration(out, since(hash, "changed_at"));
     co_buf_printf(out,
                   " ago\n  work      %s s (%s tasks wait, %s run, %s ms "
                   "each), slots %s %% used\n",
@@ -112,12 +177,17 @@ put_lines(const char *service, const struct co_redis_reply *hash,
                   T("forecast"));
     if (was[0]) co_buf_printf(out, " (for now it had been %s)", was);
     co_buf_putc(out, '\n');
+    if (redis_fleet_number(hash, "in_flight_max")) {
+        co_buf_printf(out, "  in flight %s tasks in each worker\n",
+                      T("in_flight_max"));
+    }
 #undef T
 }
 
 static enum co_err
-show_one(struct redis_fleet *fleet, const char *service, struct co_buf *out,
-         struct co_json *json, bool as_json, struct co_diag *diag)
+show_one(struct redis_fleet *fleet, const char *service, const char *holder,
+         struct co_buf *out, struct co_json *json, bool as_json,
+         struct co_diag *diag)
 {
     co_auto(co_redis_reply_freep) struct co_redis_reply *hash = NULL;
     enum co_err err =
@@ -125,16 +195,17 @@ show_one(struct redis_fleet *fleet, const char *service, struct co_buf *out,
 
     if (err) return err;
     if (as_json) {
-        put_json(service, hash, json);
+        put_json(service, hash, holder, json);
     } else {
-        put_lines(service, hash, out);
+        put_lines(service, hash, holder, out);
     }
     return CO_OK;
 }
 
 static enum co_err
 show_services(struct redis_fleet *fleet, const struct scale_config *cfg,
-              struct co_buf *out, struct co_json *json, struct co_diag *diag)
+              const char *holder, struct co_buf *out, struct co_json *json,
+              struct co_diag *diag)
 {
     co_auto(co_redis_reply_freep) struct co_redis_reply *list = NULL;
     enum co_err err =
@@ -143,8 +214,8 @@ show_services(struct redis_fleet *fleet, const struct scale_config *cfg,
     if (err) return err;
     for (size_t i = 0; !err && i < list->count; i++) {
         if (list->elements[i].type != CO_REDIS_TEXT) continue;
-        err =
-            show_one(fleet, list->elements[i].text, out, json, cfg->json, diag);
+        err = show_one(fleet, list->elements[i].text, holder, out, json,
+                       cfg->json, diag);
     }
     if (!list->count && !cfg->json) {
         co_buf_puts(out, "no service has had a job in the last hour\n");
@@ -158,13 +229,17 @@ show(struct redis_fleet *fleet, const struct scale_config *cfg,
 {
     struct co_buf out;
     struct co_json json;
-    enum co_err err;
+    char holder[HOLDER_BYTES] = "";
+    enum co_err err = read_holder(fleet, holder, diag);
 
+    if (!err && service) err = scale_known(fleet, service, diag);
+    if (err) return err;
     co_buf_init(&out, OUT_BYTES_MAX);
     co_json_init(&json, &out);
     if (cfg->json) co_json_array(&json);
-    err = service ? show_one(fleet, service, &out, &json, cfg->json, diag)
-                  : show_services(fleet, cfg, &out, &json, diag);
+    err = service
+              ? show_one(fleet, service, holder, &out, &json, cfg->json, diag)
+              : show_services(fleet, cfg, holder, &out, &json, diag);
     if (cfg->json) {
         co_json_end(&json);
         co_buf_putc(&out, '\n');
@@ -177,131 +252,27 @@ show(struct redis_fleet *fleet, const struct scale_config *cfg,
 /* ---- setting ---- */
 
 static enum co_err
-check_number(const char *what, const char *text, struct co_diag *diag)
-{
-    uint64_t n = 0;
-    bool good = text[0] != '\0';
-
-    for (const char *at = text; *at && good; at++) {
-        good = *at >= '0' && *at <= '9';
-        n = n * 10 + (uint64_t)(*at - '0');
-        good = good && n <= SCALER_MAX;
-    }
-    if (good) return CO_OK;
-    return co_fail(diag, CO_USAGE,
-                   "%s: found \"%s\"; allowed is a whole number from 0 to %d",
-                   what, text, SCALER_MAX);
-}
-
-static enum co_err
-check_word(const struct scale_config *cfg, const char *service,
-           const char *size, struct co_diag *diag)
-{
-    enum scaler_mode mode;
-    enum co_err err = CO_OK;
-
-    if (!service[0] || strlen(service) > SERVICE_MAX ||
-        service[strspn(service, SERVICE_LETTERS)]) {
-        return co_fail(diag, CO_USAGE,
-                       "the service's name: allowed are 1 to %d of a-z A-Z 0-9 "
-                       ". _ : -",
-                       SERVICE_MAX);
-    }
-    if (size && strcmp(size, "auto") != 0) {
-        err = check_number("N", size, diag);
-    }
-    if (!err && cfg->min) err = check_number("--min", cfg->min, diag);
-    if (!err && cfg->max) err = check_number("--max", cfg->max, diag);
-    if (!err && cfg->min && cfg->max &&
-        strtoul(cfg->min, NULL, 10) > strtoul(cfg->max, NULL, 10)) {
-        err = co_fail(diag, CO_USAGE, "--min %s is larger than --max %s",
-                      cfg->min, cfg->max);
-    }
-    if (!err && cfg->mode && !scaler_mode_of(cfg->mode, &mode)) {
-        err = co_fail(diag, CO_USAGE,
-                      "--mode: found \"%s\"; allowed are horizontal, "
-                      "vertical, quality and hybrid",
-                      cfg->mode);
-    }
-    return err;
-}
-
-static enum co_err
-run(struct redis_fleet *fleet, const char *const *argv, struct co_diag *diag)
-{
-    co_auto(co_redis_reply_freep) struct co_redis_reply *reply = NULL;
-
-    return redis_fleet_call(fleet, argv, &reply, diag);
-}
-
-static enum co_err
-set_field(struct redis_fleet *fleet, const char *service, const char *field,
-          const char *value, struct co_diag *diag)
-{
-    char key[CO_KEY_BYTES];
-    const char *argv[] = {value ? "HSET" : "HDEL", NULL, field, value, NULL};
-
-    argv[1] = co_key(CO_KEY_PIN, fleet->config->name_space, service, key);
-    return run(fleet, argv, diag);
-}
-
-/* The scaler looks at services that somebody told of. */
-static enum co_err
-tell_of(struct redis_fleet *fleet, const char *service, struct co_diag *diag)
-{
-    char key[CO_KEY_BYTES], now[24];
-    const char *argv[] = {"ZADD", NULL, now, service, NULL};
-
-    argv[1] = co_key(CO_KEY_SERVICES, fleet->config->name_space, NULL, key);
-    (void)snprintf(now, sizeof now, "%" PRId64, co_clock_wall_ms());
-    return run(fleet, argv, diag);
-}
-
-static enum co_err
-warn_without_scaler(struct redis_fleet *fleet, struct co_diag *diag)
-{
-    co_auto(co_redis_reply_freep) struct co_redis_reply *reply = NULL;
-    char key[CO_KEY_BYTES];
-    const char *argv[] = {"GET", NULL, NULL};
-    enum co_err err;
-
-    argv[1] = co_key(CO_KEY_SCALER, fleet->config->name_space, NULL, key);
-    err = redis_fleet_call(fleet, argv, &reply, diag);
-    if (err || reply->type == CO_REDIS_TEXT) return err;
-    (void)fprintf(stderr, PROGRAM ": no scaler runs in this namespace now, so "
-                                  "nothing happens yet: one runs in every "
-                                  "coordinator that has --redis\n");
-    return CO_OK;
-}
-
-static enum co_err
 set(struct redis_fleet *fleet, const struct scale_config *cfg,
-    const char *service, const char *size, struct co_diag *diag)
+    const char *service, struct co_diag *diag)
 {
-    enum co_err err = check_word(cfg, service, size, diag);
+    const char *size = cfg->word.size;
+    bool automatic = size && strcmp(size, "auto") == 0;
+    char holder[HOLDER_BYTES] = "";
+    enum co_err err = scale_set(fleet, service, &cfg->word, diag);
 
-    if (!err && size) {
-        bool automatic = strcmp(size, "auto") == 0;
-
-        err = set_field(fleet, service, "size", automatic ? NULL : size, diag);
-    }
-    if (!err && cfg->min) {
-        err = set_field(fleet, service, "min", cfg->min, diag);
-    }
-    if (!err && cfg->max) {
-        err = set_field(fleet, service, "max", cfg->max, diag);
-    }
-    if (!err && cfg->mode) {
-        err = set_field(fleet, service, "mode", cfg->mode, diag);
-    }
-    if (!err) err = tell_of(fleet, service, diag);
-    if (!err) err = warn_without_scaler(fleet, diag);
+    if (!err) err = read_holder(fleet, holder, diag);
     if (err) return err;
+    if (!holder[0]) {
+        (void)fprintf(stderr,
+                      PROGRAM ": no scaler holds the lease of this namespace, "
+                              "so nothing happens yet: one runs in every "
+                              "coordinator that has --redis\n");
+    }
     (void)printf("%s: %s%s; the scaler reads it within a second\n", service,
-                 !size                       ? "bounds and mode as given"
-                 : strcmp(size, "auto") == 0 ? "the scaler decides"
-                                             : "set by hand to ",
-                 size && strcmp(size, "auto") != 0 ? size : "");
+                 !size       ? "bounds and mode as given"
+                 : automatic ? "the scaler decides"
+                             : "set by hand to ",
+                 size && !automatic ? size : "");
     return CO_OK;
 }
 
@@ -311,7 +282,7 @@ cmd_scale(int argc, char **argv)
     co_auto(co_options_freep) struct co_options *options = NULL;
     struct scale_config cfg = {.json = false};
     struct redis_fleet fleet = {.client = NULL};
-    const char *service = NULL, *size = NULL;
+    const char *service = NULL;
     struct co_diag diag = {""};
     enum co_err err;
     bool change;
@@ -321,15 +292,20 @@ cmd_scale(int argc, char **argv)
         return exit_code;
     }
     if (co_options_arg_count(options) > 0) service = co_options_arg(options, 0);
-    if (co_options_arg_count(options) > 1) size = co_options_arg(options, 1);
-    change = size || cfg.min || cfg.max || cfg.mode;
+    if (co_options_arg_count(options) > 1) {
+        cfg.word.size = co_options_arg(options, 1);
+    }
+    change = cfg.word.size || cfg.word.min || cfg.word.max || cfg.word.mode ||
+             cfg.word.memory_bytes;
     if (change && !service) {
         err = co_fail(&diag, CO_USAGE, "whose bounds? Name a service");
         return say_error(PROGRAM, err, &diag);
     }
+    err = service ? scale_check(service, &cfg.word, &diag) : CO_OK;
+    if (err) return say_error(PROGRAM, err, &diag);
     err = redis_fleet_open(&cfg.fleet, &fleet, &diag);
     if (!err && change && service) {
-        err = set(&fleet, &cfg, service, size, &diag);
+        err = set(&fleet, &cfg, service, &diag);
     } else if (!err) {
         err = show(&fleet, &cfg, service, &diag);
     }

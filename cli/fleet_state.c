@@ -406,6 +406,27 @@ take_queue_field(const struct fleet_state *s, const char *name, uint64_t value,
     }
 }
 
+#define OF fleet_queue
+static const struct field scale_fields[] = {
+    {"desired", offsetof(struct OF, desired), 0},
+    {"actual", offsetof(struct OF, actual), 0},
+    {"at", offsetof(struct OF, scale_at), 0},
+    {"reason", offsetof(struct OF, reason), sizeof((struct OF *)NULL)->reason},
+};
+#undef OF
+
+/* A wish that no scaler renews is none. */
+static void
+take_scale(const struct fleet_state *s, const struct co_redis_reply *hash,
+           struct fleet_queue *q)
+{
+    q->desired = FLEET_NO_RATE;
+    take_hash(hash, scale_fields, co_countof(scale_fields), q);
+    if ((int64_t)q->scale_at < s->now_ms - CO_KEY_ALIVE_MS) {
+        q->desired = FLEET_NO_RATE;
+    }
+}
+
 static enum co_err
 read_queues(struct asking *a, struct co_redis_client *client,
             struct fleet_state *s, struct co_diag *diag)
@@ -422,6 +443,9 @@ read_queues(struct asking *a, struct co_redis_client *client,
     for (size_t i = 0; i < s->queues.n; i++) {
         ask(a, "HGETALL", CO_KEY_QUEUE, s->queues.v[i].service, NULL, NULL);
     }
+    for (size_t i = 0; i < s->queues.n; i++) {
+        ask(a, "HGETALL", CO_KEY_SCALE, s->queues.v[i].service, NULL, NULL);
+    }
     err = exchange(a, client, &r, diag);
     for (size_t i = 0; i < s->queues.n && !err; i++) {
         const struct co_redis_reply *h = &r->elements[i];
@@ -432,6 +456,7 @@ read_queues(struct asking *a, struct co_redis_client *client,
                              strtoull(h->elements[k + 1].text, NULL, 10),
                              &s->queues.v[i]);
         }
+        take_scale(s, &r->elements[s->queues.n + i], &s->queues.v[i]);
     }
     return err;
 }

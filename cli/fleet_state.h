@@ -44,7 +44,10 @@ struct fleet_queue {
     unsigned brokers; /* that know the service */
     uint64_t backlog, queued, in_flight, capacity, workers;
     uint64_t tasks_in, results;
-    uint64_t oldest_ms;      /* the largest */
+    uint64_t oldest_ms; /* the largest */
+    uint64_t desired;   /* workers, by the scaler; FLEET_NO_RATE: none */
+    uint64_t actual, scale_at;
+    char reason[100];
     uint64_t beat_at, per_s; /* per_s: results */
 };
 

@@ -27,13 +27,14 @@ static const struct top_column job_columns[] = {
 static const struct top_column queue_columns[] = {
     {"SERVICE", TOP_TEXT, AT(service), 0, 0},
     {"WORKERS", TOP_COUNT, AT(workers), 7, 3},
+    {"WISHED", TOP_RATE, AT(desired), 6, 4},
     {"QUEUED", TOP_COUNT, AT(queued), 8, 1},
     {"RUNNING", TOP_COUNT, AT(in_flight), 8, 2},
-    {"ROOM", TOP_COUNT, AT(capacity), 8, 4},
-    {"OLDEST", TOP_SPAN, AT(oldest_ms), 10, 5},
-    {"RESULTS/S", TOP_RATE, AT(per_s), 9, 6},
-    {"RESULTS", TOP_COUNT, AT(results), 11, 8},
-    {"BACKLOG", TOP_COUNT, AT(backlog), 8, 7},
+    {"ROOM", TOP_COUNT, AT(capacity), 8, 5},
+    {"OLDEST", TOP_SPAN, AT(oldest_ms), 10, 6},
+    {"RESULTS/S", TOP_RATE, AT(per_s), 9, 7},
+    {"RESULTS", TOP_COUNT, AT(results), 11, 9},
+    {"BACKLOG", TOP_COUNT, AT(backlog), 8, 8},
 };
 #undef OF
 #define OF fleet_worker
@@ -150,12 +151,14 @@ job_style(const struct fleet_state *s, const struct fleet_job *j,
 static enum pen_style
 queue_style(const struct fleet_queue *q, const struct top_column *c)
 {
+    bool short_of = q->desired != FLEET_NO_RATE && q->actual < q->desired;
     bool waits = q->queued > 0 && q->in_flight < q->capacity;
 
     if (strcmp(c->title, "WORKERS") == 0 && !q->workers &&
         (q->queued || q->backlog)) {
         return PEN_BAD;
     }
+    if (strcmp(c->title, "WISHED") == 0 && short_of) return PEN_WARN;
     if (strcmp(c->title, "OLDEST") == 0 && waits && q->oldest_ms > 10000) {
         return PEN_BAD;
     }
@@ -227,6 +230,12 @@ top_detail(const struct fleet_state *s, enum top_pane pane, const void *row,
         job_detail(s, row, out);
         break;
     case TOP_QUEUES:
+        if (q->desired != FLEET_NO_RATE) {
+            co_buf_printf(
+                out, "%s: %" PRIu64 " workers wished, %" PRIu64 " live: %s",
+                q->service, q->desired, q->actual, q->reason);
+            break;
+        }
         co_buf_printf(out,
                       "%s: %" PRIu64 " tasks came in, %" PRIu64
                       " results went out, at %u broker%s",

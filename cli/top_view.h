@@ -71,7 +71,7 @@ void top_screen_fini(struct top_screen *s);
 enum top_cell {
     TOP_TEXT,
     TOP_COUNT,
-    TOP_RATE, /* FLEET_NO_RATE is "-" */
+    TOP_RATE, /* a count; FLEET_NO_RATE is "-" */
     TOP_BYTES,
     TOP_PERMILLE, /* shown in percent */
     TOP_PERCENT,

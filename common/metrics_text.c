@@ -2,6 +2,7 @@
 #include "common/metrics_text.h"
 
 #include "common/clock.h"
+#include "common/proc.h"
 
 #include <dirent.h>
 #include <inttypes.h>
@@ -76,21 +77,6 @@ co_metrics_one(struct co_buf *out, const char *name, enum co_metrics_type type,
 
 /* ---- of every process ---- */
 
-/* The second number of /proc/self/statm, in pages. */
-static uint64_t
-resident_bytes(void)
-{
-    char text[128] = "";
-    char *resident;
-    FILE *f = fopen("/proc/self/statm", "re");
-
-    if (!f) return 0;
-    resident = fgets(text, sizeof text, f) ? strchr(text, ' ') : NULL;
-    (void)fclose(f);
-    if (!resident) return 0;
-    return strtoull(resident, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
-}
-
 static uint64_t
 open_files(void)
 {
@@ -130,7 +116,22 @@ co_metrics_process(struct co_buf *out, const char *program, const char *version)
     co_metrics_milli(out, "process_cpu_seconds_total", NULL,
                      (uint64_t)co_clock_cpu_us() / 1000);
     co_metrics_one(out, "process_resident_memory_bytes", CO_METRICS_GAUGE,
-                   "resident memory", resident_bytes());
+                   "resident memory", co_proc_resident_bytes());
     co_metrics_one(out, "process_open_fds", CO_METRICS_GAUGE,
                    "open file descriptors", open_files());
+}
+
+void
+co_metrics_redis(struct co_buf *out, const struct co_redis_counters *c)
+{
+    co_metrics_one(out, "cohort_redis_commands_total", CO_METRICS_COUNTER,
+                   "commands for Redis", c->sent);
+    co_metrics_one(out, "cohort_redis_failed_total", CO_METRICS_COUNTER,
+                   "commands that Redis answered with an error", c->failed);
+    co_metrics_one(out, "cohort_redis_refused_total", CO_METRICS_COUNTER,
+                   "commands that found the queue for Redis full", c->refused);
+    co_metrics_one(out, "cohort_redis_reconnects_total", CO_METRICS_COUNTER,
+                   "connections to Redis after the first", c->reconnects);
+    co_metrics_one(out, "cohort_redis_waiting", CO_METRICS_GAUGE,
+                   "commands that wait for Redis", c->waiting);
 }

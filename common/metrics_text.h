@@ -3,6 +3,7 @@
  * together, so a family is written whole before the next. Pure. */
 #pragma once
 #include "common/buf.h"
+#include "common/redis.h"
 
 enum co_metrics_type { CO_METRICS_GAUGE, CO_METRICS_COUNTER };
 
@@ -23,3 +24,5 @@ void co_metrics_one(struct co_buf *out, const char *name,
 /* What every process tells: program, version, start, memory, CPU, files. */
 void co_metrics_process(struct co_buf *out, const char *program,
                         const char *version);
+/* How a process gets on with Redis: cohort_redis_... */
+void co_metrics_redis(struct co_buf *out, const struct co_redis_counters *c);

@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
@@ -323,4 +324,18 @@ co_proc_rlimit_nofile(uint64_t wanted, uint64_t *ret_now, struct co_diag *diag)
                    "hard limit (ulimit -Hn, or LimitNOFILE= of the service)",
                    (unsigned long long)limit.rlim_cur,
                    (unsigned long long)wanted);
+}
+
+uint64_t
+co_proc_resident_bytes(void)
+{
+    char text[128];
+    char *resident; /* the second number, in pages */
+    FILE *f = fopen("/proc/self/statm", "re");
+
+    if (!f) return 0;
+    resident = fgets(text, sizeof text, f) ? strchr(text, ' ') : NULL;
+    (void)fclose(f);
+    if (!resident) return 0;
+    return strtoull(resident, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
 }

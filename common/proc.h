@@ -1,4 +1,5 @@
-/* proc.h - starting, awaiting and stopping programs.
+/* proc.h - starting, awaiting and stopping programs; limits and memory of the
+ * own one.
  * A child gets exactly the descriptors that are listed, default signal
  * handling, an empty signal mask, and /dev/null as stdin. No shell is ever
  * involved. Thread-safe, but see death_signal. */
@@ -58,3 +59,6 @@ co_must_use enum co_err co_proc_stop(pid_t pid, int term_ms,
  * raise it), the program may go on with less. */
 co_must_use enum co_err
 co_proc_rlimit_nofile(uint64_t wanted, uint64_t *ret_now, struct co_diag *diag);
+
+/* Memory of this process that is resident now; 0 when /proc does not say. */
+uint64_t co_proc_resident_bytes(void);

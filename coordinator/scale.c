@@ -1,14 +1,15 @@
 /* scale.c - see scale.h. A round, once a second:
  *
- *   LEASE        who is the scaler? nobody: draw a number, claim it
+ *   LEASE        who is the scaler? nobody: claim it
  *   (holder only from here)
  *   SERVICES ..  which services, workers, supervisors, brokers, coordinators
  *   WORKER ..    what each of them says
- *   decide, write
+ *   WRITE        what was decided; Redis refuses it of who lost the lease
  *
  * Each step asks everything in one pipeline and waits for all answers; a round
  * that Redis leaves unfinished is given up. */
 #include "coordinator/scale_impl.h"
+#include "coordinator/scale_script.h"
 
 #include "common/clock.h"
 #include "common/log.h"
@@ -26,6 +27,7 @@ enum {
     STOP_MS = 300,
     LIST_AGE_MS = 3600 * 1000, /* services that nobody told of since */
     ROUND_BITS = 24,
+    REFUSED_LOG_MS = 60000,
 };
 
 enum co_err
@@ -56,16 +58,32 @@ scale_new(const struct scale_options *options, struct scale **ret_scale,
     return CO_OK;
 }
 
+/* What the actor cannot take is counted there and written again soon. */
+void
+scale_send(struct scale *s, int argc, const char *const *argv)
+{
+    enum co_err err = co_redis_send(s->redis, argc, argv, NULL);
+
+    (void)err;
+}
+
+static void
+give_back(struct scale *s)
+{
+    char key[CO_KEY_BYTES], mine[LEASE_VALUE_BYTES];
+    const char *argv[] = {"EVAL", scale_script_release, "1", NULL, mine};
+
+    argv[3] = co_key(CO_KEY_SCALER, s->opt.name_space, NULL, key);
+    lease_value(&s->lease, mine);
+    scale_send(s, (int)co_countof(argv), argv);
+}
+
 void
 scale_free(struct scale *s)
 {
     if (!s) return;
     if (s->redis) {
-        char key[CO_KEY_BYTES];
-        const char *del[] = {"DEL", NULL};
-
-        del[1] = co_key(CO_KEY_SCALER, s->opt.name_space, NULL, key);
-        if (lease_held(&s->lease, co_clock_ms())) scale_send(s, 2, del);
+        if (lease_held(&s->lease, co_clock_ms())) give_back(s);
         co_redis_stop(s->redis, STOP_MS);
         co_redis_free(s->redis);
     }
@@ -91,9 +109,9 @@ token_of(const struct scale *s, enum scale_ask what, uint32_t i)
            (uint64_t)what << 32 | i;
 }
 
-static void
-ask(struct scale *s, enum scale_ask what, uint32_t i, int argc,
-    const char *const *argv)
+void
+scale_ask(struct scale *s, enum scale_ask what, uint32_t i, int argc,
+          const char *const *argv)
 {
     if (co_redis_ask(s->redis, token_of(s, what, i), argc, argv, NULL)) {
         s->failed = true;
@@ -105,41 +123,27 @@ ask(struct scale *s, enum scale_ask what, uint32_t i, int argc,
 static void
 ask_lease(struct scale *s)
 {
-    char key[CO_KEY_BYTES], ttl[16];
-    const char *get[] = {"GET", NULL};
-    const char *expire[] = {"PEXPIRE", NULL, ttl};
+    char key[CO_KEY_BYTES], mine[LEASE_VALUE_BYTES], ttl[16];
+    const char *argv[] = {"EVAL", scale_script_keep, "1", NULL, mine, ttl};
 
-    get[1] = expire[1] = co_key(CO_KEY_SCALER, s->opt.name_space, NULL, key);
+    argv[3] = co_key(CO_KEY_SCALER, s->opt.name_space, NULL, key);
+    lease_value(&s->lease, mine);
     (void)snprintf(ttl, sizeof ttl, "%d", (int)LEASE_TTL_MS);
-    ask(s, SCALE_ASK_LEASE, 0, 2, get);
-    if (lease_held(&s->lease, s->now_ms)) scale_send(s, 3, expire);
-}
-
-static void
-ask_number(struct scale *s)
-{
-    char key[CO_KEY_BYTES];
-    const char *incr[] = {"INCR", NULL};
-
-    incr[1] = co_key(CO_KEY_SCALER_NUMBER, s->opt.name_space, NULL, key);
-    ask(s, SCALE_ASK_NUMBER, 0, 2, incr);
+    scale_ask(s, SCALE_ASK_LEASE, 0, (int)co_countof(argv), argv);
 }
 
 static void
 ask_claim(struct scale *s)
 {
-    char key[CO_KEY_BYTES], number_key[CO_KEY_BYTES], number[24], ttl[16];
-    char value[LEASE_VALUE_BYTES];
-    const char *set[] = {"SET", NULL, number};
-    const char *claim[] = {"SET", NULL, value, "NX", "PX", ttl};
+    char key[CO_KEY_BYTES], number_key[CO_KEY_BYTES], seen[24], ttl[16];
+    const char *argv[] = {"EVAL", scale_script_claim, "2", NULL, NULL,
+                          seen,   s->lease.id,        ttl};
 
-    set[1] = co_key(CO_KEY_SCALER_NUMBER, s->opt.name_space, NULL, number_key);
-    claim[1] = co_key(CO_KEY_SCALER, s->opt.name_space, NULL, key);
-    (void)snprintf(number, sizeof number, "%" PRIu64, s->lease.wanted);
+    argv[3] = co_key(CO_KEY_SCALER, s->opt.name_space, NULL, key);
+    argv[4] = co_key(CO_KEY_SCALER_NUMBER, s->opt.name_space, NULL, number_key);
+    (void)snprintf(seen, sizeof seen, "%" PRIu64, s->lease.highest);
     (void)snprintf(ttl, sizeof ttl, "%d", (int)LEASE_TTL_MS);
-    lease_value(&s->lease, s->lease.wanted, value);
-    scale_send(s, 3, set);
-    ask(s, SCALE_ASK_CLAIM, 0, (int)co_countof(claim), claim);
+    scale_ask(s, SCALE_ASK_CLAIM, 0, (int)co_countof(argv), argv);
 }
 
 static void
@@ -150,7 +154,7 @@ ask_list(struct scale *s, enum scale_ask what, enum co_key key, int64_t age_ms)
 
     argv[1] = co_key(key, s->opt.name_space, NULL, text);
     (void)snprintf(from, sizeof from, "%" PRId64, co_clock_wall_ms() - age_ms);
-    ask(s, what, 0, 4, argv);
+    scale_ask(s, what, 0, 4, argv);
 }
 
 static void
@@ -172,7 +176,7 @@ ask_worker(struct scale *s, uint32_t i)
 
     (void)snprintf(id, sizeof id, "%016" PRIx64, s->workers[i].id);
     argv[1] = co_key(CO_KEY_WORKER, s->opt.name_space, id, key);
-    ask(s, SCALE_ASK_WORKER, i, 2, argv);
+    scale_ask(s, SCALE_ASK_WORKER, i, 2, argv);
 }
 
 /* In a large fleet each round reads a part; what a worker did meanwhile is
@@ -197,7 +201,7 @@ ask_hashes(struct scale *s)
 
         argv[1] =
             co_key(CO_KEY_SUPERVISOR, s->opt.name_space, s->hosts[i].id, key);
-        ask(s, SCALE_ASK_HOST, i, 5, argv);
+        scale_ask(s, SCALE_ASK_HOST, i, 5, argv);
     }
     for (uint32_t i = 0; i < s->n_services; i++) {
         const char *name = s->services[i].name;
@@ -207,11 +211,11 @@ ask_hashes(struct scale *s)
         const char *before[] = {"HMGET", NULL, "number"};
 
         queue[1] = co_key(CO_KEY_QUEUE, s->opt.name_space, name, key);
-        ask(s, SCALE_ASK_QUEUE, i, 2, queue);
+        scale_ask(s, SCALE_ASK_QUEUE, i, 2, queue);
         pin[1] = co_key(CO_KEY_PIN, s->opt.name_space, name, key);
-        ask(s, SCALE_ASK_PIN, i, (int)co_countof(pin), pin);
+        scale_ask(s, SCALE_ASK_PIN, i, (int)co_countof(pin), pin);
         before[1] = co_key(CO_KEY_SCALE, s->opt.name_space, name, key);
-        ask(s, SCALE_ASK_BEFORE, i, 3, before);
+        scale_ask(s, SCALE_ASK_BEFORE, i, 3, before);
     }
 }
 
@@ -240,7 +244,6 @@ decide(struct scale *s)
         begin_service(s, v);
         scaler_step(&v->core, &v->config, &v->m, s->now_ms, &v->out);
         scale_write(s, v);
-        if (v->out.desired != v->told) scale_write_event(s, v);
         v->told = v->out.desired;
         v->wrote = s->lease.number;
     }
@@ -266,7 +269,7 @@ round_begin(struct scale *s, int64_t now_ms)
     s->failed = false;
     s->active = true;
     s->phase = SCALE_ASK_LEASE;
-    s->order = LEASE_NOTHING;
+    s->claim = false;
     ask_lease(s);
 }
 
@@ -283,14 +286,10 @@ advance(struct scale *s, int64_t now_ms)
 {
     bool held = lease_held(&s->lease, now_ms);
 
-    if (s->failed || (!held && s->order == LEASE_NOTHING)) {
+    if (s->failed || s->phase == SCALE_ASK_WRITE || (!held && !s->claim)) {
         round_end(s);
-    } else if (s->order == LEASE_DRAW_NUMBER) {
-        s->order = LEASE_NOTHING;
-        s->phase = SCALE_ASK_NUMBER;
-        ask_number(s);
-    } else if (s->order == LEASE_CLAIM) {
-        s->order = LEASE_NOTHING;
+    } else if (s->claim) {
+        s->claim = false;
         s->phase = SCALE_ASK_CLAIM;
         ask_claim(s);
     } else if (s->phase < SCALE_ASK_SERVICES) {
@@ -301,9 +300,19 @@ advance(struct scale *s, int64_t now_ms)
         s->phase = SCALE_ASK_WORKER;
         ask_hashes(s);
     } else {
+        s->phase = SCALE_ASK_WRITE;
         decide(s);
-        round_end(s);
     }
+}
+
+/* Another one took over between the look at the lease and the write: frozen
+ * or cut off meanwhile. Nothing was changed. */
+static void
+on_written(struct scale *s, int64_t written)
+{
+    if (written || !lease_held(&s->lease, s->now_ms)) return;
+    lease_on_refusal(&s->lease);
+    co_log(CO_LOG_WARN, "scaler.replaced", "number=%" PRIu64, s->lease.number);
 }
 
 static void
@@ -314,13 +323,13 @@ on_answer(struct scale *s, enum scale_ask what, uint32_t i,
 
     switch (what) {
     case SCALE_ASK_LEASE:
-        s->order = lease_on_value(&s->lease, text ? r->text : NULL, s->now_ms);
-        break;
-    case SCALE_ASK_NUMBER:
-        s->order = lease_on_number(&s->lease, (uint64_t)r->integer);
+        s->claim = lease_on_value(&s->lease, text ? r->text : NULL, s->now_ms);
         break;
     case SCALE_ASK_CLAIM:
-        lease_on_claim(&s->lease, text, s->now_ms);
+        lease_on_claim(&s->lease, (uint64_t)r->integer, s->now_ms);
+        break;
+    case SCALE_ASK_WRITE:
+        on_written(s, r->integer);
         break;
     case SCALE_ASK_SERVICES:
     case SCALE_ASK_WORKERS:
@@ -341,6 +350,17 @@ on_answer(struct scale *s, enum scale_ask what, uint32_t i,
     }
 }
 
+/* Most likely a command that the user of Redis was not granted. */
+static void
+say_refused(struct scale *s, const char *why)
+{
+    uint64_t more;
+
+    if (!co_log_every(&s->refusals, s->now_ms, REFUSED_LOG_MS, &more)) return;
+    co_log(CO_LOG_WARN, "scaler.refused", "error=%s more=%" PRIu64,
+           co_log_quote(why).text, more);
+}
+
 static void
 on_reply(struct scale *s, const struct co_redis_item *item)
 {
@@ -349,6 +369,7 @@ on_reply(struct scale *s, const struct co_redis_item *item)
     if (!s->active || item->token >> 40 != mine) return; /* given up */
     s->waiting--;
     if (!item->reply || item->reply->type == CO_REDIS_ERROR) {
+        if (item->reply) say_refused(s, item->reply->text);
         s->failed = true;
         return;
     }

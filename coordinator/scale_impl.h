@@ -2,6 +2,7 @@
  * rounds, scale_read.c puts answers into these tables, scale_write.c tells. */
 #pragma once
 #include "common/keys.h"
+#include "common/log.h"
 #include "common/redis.h"
 #include "common/table.h"
 #include "coordinator/scale.h"
@@ -40,6 +41,8 @@ struct scale_service {
     bool pinned;            /* a person set something */
     struct scaler_sample m; /* of this round */
     uint64_t in_flight;     /* at the brokers */
+    uint32_t slots_max;     /* most slots that a worker of it has */
+    bool told_mode;         /* that the mode was refused */
     uint32_t plain;         /* workers that no supervisor started */
     struct scale_broker brokers[SCALE_WRITERS_MAX];
     uint32_t n_brokers;
@@ -57,7 +60,7 @@ struct scale_worker {
     int64_t seen_ms; /* in the list */
     bool read;       /* its hash was read at least once */
     bool draining, supervised;
-    uint32_t slots, running;
+    uint32_t slots, slots_max, running;
     uint64_t rss_bytes;
     struct scale_offer offers[SCALE_OFFERS_MAX];
     uint32_t n_offers;
@@ -80,7 +83,6 @@ struct scale_names {
 
 enum scale_ask {
     SCALE_ASK_LEASE,
-    SCALE_ASK_NUMBER,
     SCALE_ASK_CLAIM,
     SCALE_ASK_SERVICES,
     SCALE_ASK_WORKERS,
@@ -92,6 +94,7 @@ enum scale_ask {
     SCALE_ASK_QUEUE,
     SCALE_ASK_PIN,
     SCALE_ASK_BEFORE,
+    SCALE_ASK_WRITE,
     SCALE_ASK_COUNT
 };
 
@@ -108,7 +111,8 @@ struct scale {
     int phase; /* SCALE_ASK_...: the first kind of the present questions */
     bool active, failed;
     int64_t begun_ms, next_ms;
-    enum lease_order order;
+    bool claim; /* nobody has the lease */
+    struct co_log_limit refusals;
 
     struct scale_service *services; /* SCALE_SERVICES_MAX */
     uint32_t n_services;
@@ -135,9 +139,15 @@ void scale_read_end(struct scale *s);
 /* Lets go of those that were not seen for a while. */
 void scale_forget(struct scale *s);
 
-/* scale_write.c */
+/* scale.c: a question of the round, about the i-th of its kind. */
+void scale_ask(struct scale *s, enum scale_ask what, uint32_t i, int argc,
+               const char *const *argv);
+/* A command whose answer interests nobody. */
 void scale_send(struct scale *s, int argc, const char *const *argv);
+
+/* scale_write.c: nothing is changed in Redis, and SCALE_ASK_WRITE answers 0,
+ * when the lease is another's by then. */
+/* scale:SERVICE and demand:SERVICE, and an event when the wish changed. */
 void scale_write(struct scale *s, struct scale_service *v);
-void scale_write_event(struct scale *s, const struct scale_service *v);
 /* The keys of a service that nobody needs any more. */
 void scale_write_gone(struct scale *s, const char *service);

@@ -229,6 +229,8 @@ read_worker(struct scale *s, struct scale_worker *w,
         } else if (strcmp(field, "capacity") == 0) {
             w->slots = (uint32_t)co_min_u64(number_of(value), SLOTS_MAX);
             w->read = true;
+        } else if (strcmp(field, "slots_max") == 0) {
+            w->slots_max = (uint32_t)co_min_u64(number_of(value), SLOTS_MAX);
         } else if (strcmp(field, "in_flight") == 0) {
             w->running = (uint32_t)co_min_u64(number_of(value), SLOTS_MAX);
         } else if (strcmp(field, "rss_bytes") == 0) {
@@ -337,6 +339,24 @@ read_queue(struct scale *s, struct scale_service *v,
     }
 }
 
+/* An unknown mode is one of a later version, one that nobody acts on would
+ * stop the scaling: horizontal. `cohort scale` refuses both. */
+static enum scaler_mode
+mode_of(struct scale_service *v, const char *name)
+{
+    enum scaler_mode mode = SCALER_MODE_HORIZONTAL;
+    bool good =
+        !name[0] || (scaler_mode_of(name, &mode) && scaler_mode_acts(mode));
+
+    if (!good && !v->told_mode) {
+        co_log(CO_LOG_WARN, "scaler.mode_refused",
+               "service=%s mode=%s uses=horizontal", v->name,
+               co_log_quote(name).text);
+    }
+    v->told_mode = !good;
+    return good ? mode : SCALER_MODE_HORIZONTAL;
+}
+
 /* pin, min, max, mode, memory_bytes; what is missing is the default. */
 static void
 read_pin(struct scale *s, struct scale_service *v,
@@ -357,10 +377,7 @@ read_pin(struct scale *s, struct scale_service *v,
     if (text_of(&r->elements[2])[0]) c.max = NUMBER(2, 1);
 #undef NUMBER
     if (c.min > c.max) c.min = c.max;
-    /* An unknown mode is one of a later version: horizontal. */
-    if (!scaler_mode_of(text_of(&r->elements[3]), &c.mode)) {
-        c.mode = SCALER_MODE_HORIZONTAL;
-    }
+    c.mode = mode_of(v, text_of(&r->elements[3]));
     c.memory_bytes = number_of(&r->elements[4]);
     v->config = c;
     if (v->pinned) v->seen_ms = s->now_ms;
@@ -395,6 +412,7 @@ scale_read_begin(struct scale *s)
 
         v->m = (struct scaler_sample){.left_ms = INT64_MAX};
         v->in_flight = 0;
+        v->slots_max = 0;
         v->plain = 0;
     }
 }
@@ -408,6 +426,7 @@ sum_worker(struct scale *s, const struct scale_worker *w)
 
         v->m.workers++;
         v->m.slots += w->slots;
+        v->slots_max = (uint32_t)co_max_u64(v->slots_max, w->slots_max);
         v->m.running += w->running;
         v->plain += !w->supervised;
         v->m.rss_bytes = co_max_u64(v->m.rss_bytes, w->rss_bytes);
@@ -426,6 +445,10 @@ scale_read_end(struct scale *s)
         /* Workers of several services: what runs for this one is at most
          * what brokers say. */
         v->m.running = co_min_u64(v->m.running, v->in_flight);
+        /* More in flight than a worker has slots would change nothing. */
+        if (v->slots_max && v->slots_max < v->config.in_flight_max) {
+            v->config.in_flight_max = v->slots_max;
+        }
         /* What workers hold beyond that waits there. */
         v->m.waiting += v->in_flight - v->m.running;
     }

@@ -1,8 +1,9 @@
-/* scale_write.c - what the scaler decided goes into Redis. Both keys of a
- * service change in one MULTI ... EXEC, whole each time: whoever counts
- * demand:SERVICE (KEDA does) never sees it half made, and a Redis that was
- * emptied is right again a second later. */
+/* scale_write.c - what the scaler decided goes into Redis: both keys of a
+ * service and the event about it in one script, whole each time. Whoever counts
+ * demand:SERVICE (KEDA does) never sees it half made, a Redis that was emptied
+ * is right again a second later, and who lost the lease changes nothing. */
 #include "coordinator/scale_impl.h"
+#include "coordinator/scale_script.h"
 
 #include "common/clock.h"
 #include "common/log.h"
@@ -13,36 +14,71 @@
 #include <string.h>
 
 enum {
-    ARGS_MAX = 2 + 2 * (40 + SHARE_HOSTS_MAX),
+    KEYS = 4,
+    FIELDS_AT = 3 + KEYS + 3, /* behind EVAL, keys and three numbers */
+    EVENT_ARGS = 1 + 2 * 8,
+    ARGS_MAX = FIELDS_AT + 2 * (40 + SHARE_HOSTS_MAX) + EVENT_ARGS,
     TEXT_BYTES = SCALE_NAME_BYTES + 32,
-    MEMBERS_MAX = 500, /* of one SADD */
-    MEMBER_BYTES = 12,
 };
 
 /* A command under construction; large, so one is enough. */
 struct command {
     const char *argv[ARGS_MAX];
     char texts[ARGS_MAX][TEXT_BYTES];
-    char key[CO_KEY_BYTES];
+    char keys[KEYS][CO_KEY_BYTES];
     int argc;
 };
 
-/* What the actor cannot take is counted there and written again soon. */
-void
-scale_send(struct scale *s, int argc, const char *const *argv)
+static void add_list(struct command *c, const char *fmt, va_list args)
+    __attribute__((format(printf, 2, 0)));
+static void
+add_list(struct command *c, const char *fmt, va_list args)
 {
-    enum co_err err = co_redis_send(s->redis, argc, argv, NULL);
+    co_assert(c->argc < ARGS_MAX);
+    (void)vsnprintf(c->texts[c->argc], TEXT_BYTES, fmt, args);
+    c->argv[c->argc] = c->texts[c->argc];
+    c->argc++;
+}
 
-    (void)err;
+static void add(struct command *c, const char *fmt, ...) co_printf(2, 3);
+static void
+add(struct command *c, const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    add_list(c, fmt, args);
+    va_end(args);
+}
+
+/* Everything before the fields; how many they are is known at their end. */
+static void
+begin(struct scale *s, struct command *c, const char *service, uint32_t wish)
+{
+    static const enum co_key keys[KEYS] = {CO_KEY_SCALER, CO_KEY_SCALE,
+                                           CO_KEY_DEMAND, CO_KEY_EVENTS};
+    char mine[LEASE_VALUE_BYTES];
+
+    lease_value(&s->lease, mine);
+    c->argc = 0;
+    c->argv[c->argc++] = "EVAL";
+    c->argv[c->argc++] = scale_script_write;
+    add(c, "%d", (int)KEYS);
+    for (int i = 0; i < KEYS; i++) {
+        c->argv[c->argc++] =
+            co_key(keys[i], s->opt.name_space, service, c->keys[i]);
+    }
+    add(c, "%s", mine);
+    add(c, "%u", wish);
+    add(c, "0");
+    co_assert(c->argc == FIELDS_AT);
 }
 
 static void
-begin(struct scale *s, struct command *c, const char *name, enum co_key key,
-      const char *id)
+end_fields(struct command *c)
 {
-    c->argv[0] = name;
-    c->argv[1] = co_key(key, s->opt.name_space, id, c->key);
-    c->argc = 2;
+    (void)snprintf(c->texts[FIELDS_AT - 1], TEXT_BYTES, "%d",
+                   c->argc - FIELDS_AT);
 }
 
 static void put(struct command *c, const char *field, const char *fmt, ...)
@@ -52,15 +88,10 @@ put(struct command *c, const char *field, const char *fmt, ...)
 {
     va_list args;
 
-    co_assert(c->argc + 2 <= ARGS_MAX);
-    (void)snprintf(c->texts[c->argc], TEXT_BYTES, "%s", field);
-    c->argv[c->argc] = c->texts[c->argc];
-    c->argc++;
+    add(c, "%s", field);
     va_start(args, fmt);
-    (void)vsnprintf(c->texts[c->argc], TEXT_BYTES, fmt, args);
+    add_list(c, fmt, args);
     va_end(args);
-    c->argv[c->argc] = c->texts[c->argc];
-    c->argc++;
 }
 
 /* Thousandths as a decimal number. */
@@ -68,12 +99,6 @@ static void
 put_milli(struct command *c, const char *field, uint64_t milli)
 {
     put(c, field, "%" PRIu64 ".%03u", milli / 1000, (unsigned)(milli % 1000));
-}
-
-static void
-finish(struct scale *s, const struct command *c)
-{
-    scale_send(s, c->argc, c->argv);
 }
 
 /* ---- scale:SERVICE ---- */
@@ -139,87 +164,60 @@ put_shares(struct scale *s, struct scale_service *v, uint32_t bit,
     }
 }
 
-/* ---- demand:SERVICE ---- */
+/* ---- events ---- */
 
 static void
-write_demand(struct scale *s, const struct scale_service *v)
+put_event(struct scale *s, const struct scale_service *v, struct command *c)
 {
-    char key[CO_KEY_BYTES], texts[MEMBERS_MAX][MEMBER_BYTES];
-    const char *argv[2 + MEMBERS_MAX] = {"DEL"};
-
-    argv[1] = co_key(CO_KEY_DEMAND, s->opt.name_space, v->name, key);
-    scale_send(s, 2, argv);
-    argv[0] = "SADD";
-    for (uint32_t next = 1; next <= v->out.desired;) {
-        int n = 0;
-
-        for (; next <= v->out.desired && n < MEMBERS_MAX; next++, n++) {
-            (void)snprintf(texts[n], MEMBER_BYTES, "%u", next);
-            argv[2 + n] = texts[n];
-        }
-        scale_send(s, 2 + n, argv);
-    }
-}
-
-void
-scale_write(struct scale *s, struct scale_service *v)
-{
-    static struct command c; /* 160 KB: not on the stack; one thread */
-    const char *const multi[] = {"MULTI"}, *const exec[] = {"EXEC"};
-
-    scale_send(s, 1, multi);
-    begin(s, &c, "DEL", CO_KEY_SCALE, v->name);
-    finish(s, &c);
-    begin(s, &c, "HSET", CO_KEY_SCALE, v->name);
-    put_sizes(s, v, &c);
-    put_figures(v, &c);
-    put_shares(s, v, (uint32_t)(v - s->services), &c);
-    finish(s, &c);
-    write_demand(s, v);
-    scale_send(s, 1, exec);
-    if (!v->pinned) return;
-    /* What a person set must not be forgotten for want of a job. */
-    begin(s, &c, "ZADD", CO_KEY_SERVICES, NULL);
-    (void)snprintf(c.texts[2], TEXT_BYTES, "%" PRId64, co_clock_wall_ms());
-    c.argv[2] = c.texts[2];
-    c.argv[3] = v->name;
-    c.argc = 4;
-    finish(s, &c);
-}
-
-void
-scale_write_event(struct scale *s, const struct scale_service *v)
-{
-    static struct command c;
     const char *why = scaler_reason_text(v->out.reason);
 
     co_log(CO_LOG_INFO, "scale.changed",
            "service=%s from=%u to=%u actual=%u why=%s", v->name, v->told,
            v->out.desired, v->m.workers, co_log_quote(why).text);
-    begin(s, &c, "XADD", CO_KEY_EVENTS, NULL);
-    c.argv[c.argc++] = "MAXLEN";
-    c.argv[c.argc++] = "~";
-    (void)snprintf(c.texts[4], TEXT_BYTES, "%d", (int)CO_KEY_EVENTS_MAX);
-    c.argv[c.argc++] = c.texts[4];
-    c.argv[c.argc++] = "*";
-    put(&c, "time_ms", "%" PRId64, co_clock_wall_ms());
-    put(&c, "kind", "scale");
-    put(&c, "id", "%016" PRIx64, s->lease.number);
-    put(&c, "name", "%s", v->name);
-    put(&c, "job", "%s", "");
-    put(&c, "from", "%u", v->told);
-    put(&c, "to", "%u", v->out.desired);
-    put(&c, "why", "%s", why);
-    finish(s, &c);
+    add(c, "%d", (int)CO_KEY_EVENTS_MAX);
+    put(c, "time_ms", "%" PRId64, co_clock_wall_ms());
+    put(c, "kind", "scale");
+    put(c, "id", "%016" PRIx64, s->lease.number);
+    put(c, "name", "%s", v->name);
+    put(c, "job", "%s", "");
+    put(c, "from", "%u", v->told);
+    put(c, "to", "%u", v->out.desired);
+    put(c, "why", "%s", why);
+}
+
+/* What a person set must not be forgotten for want of a job. */
+static void
+keep_known(struct scale *s, const struct scale_service *v)
+{
+    char key[CO_KEY_BYTES], now[24];
+    const char *argv[] = {"ZADD", NULL, now, v->name};
+
+    argv[1] = co_key(CO_KEY_SERVICES, s->opt.name_space, NULL, key);
+    (void)snprintf(now, sizeof now, "%" PRId64, co_clock_wall_ms());
+    scale_send(s, (int)co_countof(argv), argv);
+}
+
+void
+scale_write(struct scale *s, struct scale_service *v)
+{
+    static struct command c; /* 180 KB: not on the stack; one thread */
+    uint32_t at = (uint32_t)(v - s->services);
+
+    begin(s, &c, v->name, v->out.desired);
+    put_sizes(s, v, &c);
+    put_figures(v, &c);
+    put_shares(s, v, at, &c);
+    end_fields(&c);
+    if (v->out.desired != v->told) put_event(s, v, &c);
+    scale_ask(s, SCALE_ASK_WRITE, at, c.argc, c.argv);
+    if (v->pinned) keep_known(s, v);
 }
 
 void
 scale_write_gone(struct scale *s, const char *service)
 {
-    char scale_key[CO_KEY_BYTES], demand_key[CO_KEY_BYTES];
-    const char *del[] = {"DEL", NULL, NULL};
+    static struct command c;
 
-    del[1] = co_key(CO_KEY_SCALE, s->opt.name_space, service, scale_key);
-    del[2] = co_key(CO_KEY_DEMAND, s->opt.name_space, service, demand_key);
-    scale_send(s, 3, del);
+    begin(s, &c, service, 0);
+    scale_ask(s, SCALE_ASK_WRITE, 0, c.argc, c.argv);
 }

@@ -141,16 +141,7 @@ put_redis(struct watch_redis *redis, struct co_buf *out)
     struct co_redis_counters c;
 
     watch_redis_counters(redis, &c);
-    co_metrics_one(out, "cohort_redis_commands_total", CO_METRICS_COUNTER,
-                   "commands for Redis", c.sent);
-    co_metrics_one(out, "cohort_redis_failed_total", CO_METRICS_COUNTER,
-                   "commands that Redis answered with an error", c.failed);
-    co_metrics_one(out, "cohort_redis_refused_total", CO_METRICS_COUNTER,
-                   "commands that found the queue for Redis full", c.refused);
-    co_metrics_one(out, "cohort_redis_reconnects_total", CO_METRICS_COUNTER,
-                   "connections to Redis after the first", c.reconnects);
-    co_metrics_one(out, "cohort_redis_waiting", CO_METRICS_GAUGE,
-                   "commands that wait for Redis", c.waiting);
+    co_metrics_redis(out, &c);
 }
 
 void

@@ -38,7 +38,7 @@ listening() {
 case $name in
 cohort-broker) wanted=2 ;;
 cohort-coordina*) wanted=1 ;;
-cohort-worker | cohort) wanted=0 ;;
+cohort-worker | cohort-scaler | cohort) wanted=0 ;;
 *) fail "process $pid is $name, no program of Cohort" ;;
 esac
 found=$(listening)

@@ -39,7 +39,7 @@ enum lost_cause {
 enum return_reason {
     RETURN_DRAIN = 1,
     RETURN_NO_RECIPE = 2, /* the recipe could not be fetched or read */
-    RETURN_LIMIT = 3,     /* an endpoint's limit; see not_before_ms */
+    RETURN_LIMIT = 3, /* of an endpoint (see not_before_ms), or fewer slots */
     RETURN_CANCELLED = 4,
     RETURN_FULL = 5, /* more than was granted, or no memory */
 };

@@ -15,10 +15,9 @@ lease_init(struct lease *l, const char *id)
 }
 
 void
-lease_value(const struct lease *l, uint64_t number,
-            char text[LEASE_VALUE_BYTES])
+lease_value(const struct lease *l, char text[LEASE_VALUE_BYTES])
 {
-    (void)snprintf(text, LEASE_VALUE_BYTES, "%" PRIu64 " %s", number, l->id);
+    (void)snprintf(text, LEASE_VALUE_BYTES, "%" PRIu64 " %s", l->number, l->id);
 }
 
 bool
@@ -27,49 +26,40 @@ lease_held(const struct lease *l, int64_t now_ms)
     return now_ms < l->until_ms;
 }
 
-static void
-let_go(struct lease *l)
+void
+lease_on_refusal(struct lease *l)
 {
     if (l->until_ms != INT64_MIN) l->lost++;
     l->until_ms = INT64_MIN;
 }
 
-enum lease_order
+bool
 lease_on_value(struct lease *l, const char *value, int64_t asked_ms)
 {
     char mine[LEASE_VALUE_BYTES];
     uint64_t number;
 
     if (!value) {
-        let_go(l);
-        return LEASE_DRAW_NUMBER;
+        lease_on_refusal(l);
+        return true;
     }
     number = strtoull(value, NULL, 10);
     if (number > l->highest) l->highest = number;
-    lease_value(l, l->number, mine);
+    lease_value(l, mine);
     if (l->number && strcmp(value, mine) == 0) {
         l->until_ms = asked_ms + LEASE_TTL_MS - LEASE_MARGIN_MS;
     } else {
-        let_go(l);
+        lease_on_refusal(l);
     }
-    return LEASE_NOTHING;
-}
-
-/* A Redis that came back empty counts from 1 again: what was seen before is
- * the least that the next number must exceed. */
-enum lease_order
-lease_on_number(struct lease *l, uint64_t number)
-{
-    l->wanted = number > l->highest ? number : l->highest + 1;
-    return LEASE_CLAIM;
+    return false;
 }
 
 void
-lease_on_claim(struct lease *l, bool taken, int64_t asked_ms)
+lease_on_claim(struct lease *l, uint64_t number, int64_t asked_ms)
 {
-    if (!taken) return;
-    l->number = l->wanted;
-    if (l->number > l->highest) l->highest = l->number;
+    if (!number) return;
+    l->number = number;
+    if (number > l->highest) l->highest = number;
     l->until_ms = asked_ms + LEASE_TTL_MS - LEASE_MARGIN_MS;
     l->taken++;
 }

@@ -4,10 +4,11 @@
  *   scaler         "NUMBER HOLDER", expires after LEASE_TTL_MS
  *   scaler:number  the last number given out
  *
- * A holder asks GET and PEXPIRE every second. PEXPIRE after somebody else took
- * the lease prolongs theirs a little, which harms nobody; a SET would take it
- * away from them. What the holder writes carries its number, and who acts on it
- * ignores a lower one: a holder that was frozen cannot turn anything back. */
+ * A holder prolongs it every second. Whatever is done by right of the lease,
+ * taking it included, Redis does in one step with the look at who has it
+ * (coordinator/scale_script.h). What the holder writes carries its number, and
+ * who acts on it ignores a lower one: a holder that was frozen cannot turn
+ * anything back. */
 #pragma once
 #include "common/base.h"
 
@@ -23,26 +24,20 @@ struct lease {
     char id[LEASE_ID_MAX + 1];
     uint64_t number;      /* of the lease that is held or was held last */
     uint64_t highest;     /* seen anywhere */
-    uint64_t wanted;      /* asked for */
     int64_t until_ms;     /* held until then */
     uint64_t taken, lost; /* how often */
 };
 
-enum lease_order {
-    LEASE_NOTHING,
-    LEASE_DRAW_NUMBER, /* INCR scaler:number, then lease_on_number */
-    LEASE_CLAIM, /* SET scaler:number wanted; SET scaler lease_value NX PX */
-};
-
 /* id: without blanks, unique among those who try; cut to LEASE_ID_MAX. */
 void lease_init(struct lease *l, const char *id);
-/* GET's answer; value NULL: there is none. asked_ms: when it was asked. */
-enum lease_order lease_on_value(struct lease *l, const char *value,
-                                int64_t asked_ms);
-enum lease_order lease_on_number(struct lease *l, uint64_t number);
-/* SET's answer. */
-void lease_on_claim(struct lease *l, bool taken, int64_t asked_ms);
+/* Who has it, as Redis says; NULL: nobody. True: try to claim it.
+ * asked_ms: when it was asked. */
+bool lease_on_value(struct lease *l, const char *value, int64_t asked_ms);
+/* The number under which it was claimed, above l->highest; 0: another one was
+ * faster. */
+void lease_on_claim(struct lease *l, uint64_t number, int64_t asked_ms);
+/* Redis refused a write: somebody else has it, or nobody. */
+void lease_on_refusal(struct lease *l);
 bool lease_held(const struct lease *l, int64_t now_ms);
-/* The value that says that this one holds it by the wanted number. */
-void lease_value(const struct lease *l, uint64_t number,
-                 char text[LEASE_VALUE_BYTES]);
+/* The value that says that this one holds it (or held it last). */
+void lease_value(const struct lease *l, char text[LEASE_VALUE_BYTES]);

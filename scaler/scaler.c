@@ -50,6 +50,12 @@ scaler_mode_name(enum scaler_mode mode)
 }
 
 bool
+scaler_mode_acts(enum scaler_mode mode)
+{
+    return mode != SCALER_MODE_QUALITY;
+}
+
+bool
 scaler_mode_of(const char *name, enum scaler_mode *ret_mode)
 {
     for (unsigned i = 0; i < SCALER_MODE_COUNT; i++) {
@@ -319,6 +325,19 @@ go_down(struct scaler *s, const struct scaler_config *c,
     return s->desired ? SCALER_REASON_AT_MIN : SCALER_REASON_IDLE;
 }
 
+/* In these modes the size is what lives when they begin, and at least one as
+ * soon as there is work: none could be turned. */
+static enum scaler_reason
+keep_size(struct scaler *s, const struct scaler_config *c,
+          const struct scaler_sample *m, const struct need *n, int64_t now_ms)
+{
+    uint32_t to = m->workers ? m->workers : n->least > 0;
+
+    if (s->desired || !to) return SCALER_REASON_MODE;
+    set_desired(s, to < c->max ? to : c->max, now_ms);
+    return m->workers ? SCALER_REASON_MODE : SCALER_REASON_FIRST;
+}
+
 static enum scaler_reason
 decide(struct scaler *s, const struct scaler_config *c,
        const struct scaler_sample *m, int64_t now_ms)
@@ -340,7 +359,7 @@ decide(struct scaler *s, const struct scaler_config *c,
         return SCALER_REASON_HOLD;
     }
     if (c->mode == SCALER_MODE_VERTICAL || c->mode == SCALER_MODE_QUALITY) {
-        return SCALER_REASON_MODE;
+        return keep_size(s, c, m, &n, now_ms);
     }
     if (n.least > s->desired) return go_up(s, c, m, &n, now_ms);
     return go_down(s, c, m, lately, n.floor, now_ms);

@@ -67,7 +67,8 @@ enum scaler_mode {
     X(LIMIT_OWNER, "no more workers: the job's coordinator is the limit")      \
     X(PINNED, "set by hand")                                                   \
     X(HOLD, "a new scaler watches for a quiet window before it decides")       \
-    X(MODE, "this mode does not change the number of workers")
+    X(MODE, "the number of workers stays; tasks in flight in each are "        \
+            "changed")
 
 enum scaler_reason {
 #define X(name, text) SCALER_REASON_##name,
@@ -163,6 +164,9 @@ const char *scaler_limit_name(enum scaler_limit limit);
 /* Unknown words are NONE: an older scaler must not stop a fleet. */
 enum scaler_limit scaler_limit_of(const char *name);
 const char *scaler_mode_name(enum scaler_mode mode);
+/* Whether somebody acts on what the mode decides. Nobody lowers quality yet:
+ * jobs have neither a deadline nor levels. */
+bool scaler_mode_acts(enum scaler_mode mode);
 /* False: no such mode. */
 bool scaler_mode_of(const char *name, enum scaler_mode *ret_mode);
 const char *scaler_reason_text(enum scaler_reason reason);

@@ -29,6 +29,7 @@ fill_defaults(struct slots *s)
     if (!c->result_bytes_max) c->result_bytes_max = result_bytes_default;
     if (!c->result_age_us) c->result_age_us = result_age_default_us;
     if (!c->software) c->software = "";
+    s->limit = c->slots;
     for (uint32_t i = 0; i < c->n_services; i++) {
         s->ewma_ns[i] = c->services[i].hint_ns;
     }
@@ -293,6 +294,7 @@ slots_get_stats(const struct slots *s, struct slots_stats *ret_stats)
         .result_bytes = s->result_bytes,
         .spilled_bytes = s->spilled_bytes,
         .credit = credit,
+        .slots = s->limit,
         .draining = s->draining,
         .full = s->full,
         .counters = s->counters,

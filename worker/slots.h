@@ -54,7 +54,7 @@ struct slots_config {
     const char *const *tags;
     uint32_t n_tags;
     uint32_t links;            /* brokers, 1 .. SLOTS_LINKS_MAX */
-    uint32_t slots;            /* tasks that run at once, >= 1 */
+    uint32_t slots;            /* tasks that may ever run at once, >= 1 */
     uint32_t held_max;         /* tasks and results; 0 = 262,144 */
     uint64_t result_bytes_max; /* results in memory; 0 = 64 MiB */
     int64_t result_age_us;     /* then spilled; 0 = 24 hours */
@@ -125,6 +125,7 @@ struct slots_stats {
     uint64_t result_bytes;  /* results in memory */
     uint64_t spilled_bytes; /* results on disk */
     uint64_t credit;        /* grants that brokers have not used */
+    uint32_t slots;         /* tasks that may run at once now */
     bool draining;
     bool full; /* results fill memory and spill: nothing is taken */
     struct slots_counters counters;
@@ -146,8 +147,12 @@ void slots_connect(struct slots *s, uint32_t link, int64_t now_us,
 void slots_on_message(struct slots *s, uint32_t link, const struct msg *m,
                       struct co_bytes body, int64_t now_us, struct outbox *out);
 
+/* At most so many run at once from now on, 1 .. config.slots; 0, or more than
+ * that: config.slots. What runs goes on; what waits beyond a lower limit is
+ * given back, so that it does not wait here for long. */
+void slots_limit(struct slots *s, uint32_t limit, int64_t now_us);
 /* The next task to run; it counts as running from now on. False: none may
- * start now. At most config.slots run at once. */
+ * start now. At most slots_limit run at once. */
 bool slots_next(struct slots *s, int64_t now_us, struct slots_task *ret_task);
 /* Whether a running task should be stopped: then call slots_give_back. */
 bool slots_stopped(const struct slots *s, struct slots_ref ref);

@@ -33,7 +33,7 @@ uint64_t
 slots_look_ahead(const struct slots *s, uint32_t service)
 {
     uint64_t ns = s->ewma_ns[service] ? s->ewma_ns[service] : 1;
-    uint64_t look = s->config.slots * co_clamp_u64(LOOK_NS / ns, 1, LOOK_MAX);
+    uint64_t look = s->limit * co_clamp_u64(LOOK_NS / ns, 1, LOOK_MAX);
 
     if (s->config.services[service].range && look < LOOK_RANGES) {
         look = LOOK_RANGES;

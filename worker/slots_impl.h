@@ -169,6 +169,7 @@ struct giveback {
 
 struct slots {
     struct slots_config config;
+    uint32_t limit;                       /* slots in use, 1 .. config.slots */
     uint64_t ewma_ns[SLOTS_SERVICES_MAX]; /* of the run time, by service */
     struct link links[SLOTS_LINKS_MAX];
 

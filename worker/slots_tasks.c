@@ -446,6 +446,29 @@ count_running(const struct slots *s)
            s->lists[SLOTS_DROPPED].n;
 }
 
+/* The last in the queue, which would wait longest, go first. */
+static void
+give_excess_back(struct slots *s)
+{
+    struct held_list *queued = &s->lists[SLOTS_QUEUED];
+
+    while (queued->n > s->limit) {
+        slots_return_held(s, queued->last, RETURN_LIMIT);
+    }
+}
+
+void
+slots_limit(struct slots *s, uint32_t limit, int64_t now_us)
+{
+    bool lower;
+
+    if (limit == 0 || limit > s->config.slots) limit = s->config.slots;
+    lower = limit < s->limit;
+    s->now_us = now_us;
+    s->limit = limit;
+    if (lower) give_excess_back(s);
+}
+
 /* Its total time ran out before it could start: no use to begin. */
 static void
 expire(struct slots *s, uint32_t index)
@@ -511,7 +534,7 @@ slots_next(struct slots *s, int64_t now_us, struct slots_task *ret_task)
         const struct intake *in = s->pool[i].intake;
         uint32_t running = count_running(s);
 
-        if (running >= s->config.slots || s->alone) return false;
+        if (running >= s->limit || s->alone) return false;
         if (in->expires_us <= now_us) {
             expire(s, i);
             continue;

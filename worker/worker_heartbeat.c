@@ -20,7 +20,8 @@ enum {
     FIELDS_MAX = 48 + 4 * SLOTS_SERVICES_MAX,
     VALUE_BYTES = 32,
     NAME_BYTES = NAME_BYTES_MAX + 16,
-    ASK_DRAIN = 1, /* token */
+    ASK_DRAIN = 1, /* tokens */
+    ASK_LIMIT = 2, /* + number of the service */
 };
 
 struct worker_heartbeat {
@@ -32,6 +33,8 @@ struct worker_heartbeat {
     /* "done.SERVICE" and "busy_ms.SERVICE", made once */
     char done_names[SLOTS_SERVICES_MAX][NAME_BYTES];
     char busy_names[SLOTS_SERVICES_MAX][NAME_BYTES];
+    char scale_keys[SLOTS_SERVICES_MAX][CO_KEY_BYTES];
+    uint32_t limits[SLOTS_SERVICES_MAX]; /* 0: none */
     bool drain;
 };
 
@@ -43,6 +46,7 @@ name_fields(struct worker_heartbeat *h)
 
         (void)snprintf(h->done_names[i], NAME_BYTES, "done.%s", name);
         (void)snprintf(h->busy_names[i], NAME_BYTES, "busy_ms.%s", name);
+        (void)co_key(CO_KEY_SCALE, h->self.ns, name, h->scale_keys[i]);
     }
 }
 
@@ -101,6 +105,24 @@ worker_heartbeat_fd(const struct worker_heartbeat *h)
     return co_redis_fd(h->redis);
 }
 
+/* An answer that was lost changes nothing; one that says that there is no such
+ * field lifts the limit. */
+static void
+take_answer(struct worker_heartbeat *h, uint64_t token,
+            const struct co_redis_reply *reply)
+{
+    bool text = reply && reply->type == CO_REDIS_TEXT;
+
+    if (!reply || reply->type == CO_REDIS_ERROR) return;
+    if (token == ASK_DRAIN) {
+        h->drain |= text;
+    } else if (token - ASK_LIMIT < h->self.n_services) {
+        uint64_t limit = text ? strtoull(reply->text, NULL, 10) : 0;
+
+        h->limits[token - ASK_LIMIT] = (uint32_t)co_min_u64(limit, UINT32_MAX);
+    }
+}
+
 void
 worker_heartbeat_read(struct worker_heartbeat *h)
 {
@@ -108,7 +130,7 @@ worker_heartbeat_read(struct worker_heartbeat *h)
 
     while ((item = co_redis_poll(h->redis))) {
         if (item->kind == CO_REDIS_REPLY) {
-            h->drain |= item->reply && item->reply->type == CO_REDIS_TEXT;
+            take_answer(h, item->token, item->reply);
         } else if (item->kind == CO_REDIS_UP) {
             co_log(CO_LOG_INFO, "redis.up", "version=%s",
                    co_log_quote(item->version).text);
@@ -181,6 +203,29 @@ ask_drain(struct worker_heartbeat *h)
     (void)err;
 }
 
+/* A worker with one slot has nothing to change. */
+static void
+ask_limits(struct worker_heartbeat *h)
+{
+    for (uint32_t i = 0; i < h->self.n_services && h->self.slots > 1; i++) {
+        const char *const get[] = {"HGET", h->scale_keys[i], "in_flight_max"};
+
+        if (co_redis_ask(h->redis, ASK_LIMIT + i, 3, get, NULL)) return;
+    }
+}
+
+uint32_t
+worker_heartbeat_limit(const struct worker_heartbeat *h)
+{
+    uint32_t limit = 0;
+
+    for (uint32_t i = 0; i < h->self.n_services; i++) {
+        if (!h->limits[i] || (limit && h->limits[i] >= limit)) continue;
+        limit = h->limits[i];
+    }
+    return limit;
+}
+
 bool
 worker_heartbeat_drain(const struct worker_heartbeat *h)
 {
@@ -210,7 +255,8 @@ worker_heartbeat_write(struct worker_heartbeat *h,
     add_text(&f, "services", h->self.services);
     add_text(&f, "state", state_name(stats));
     add_text(&f, "started_at", h->started);
-    add_number(&f, "capacity", h->self.slots);
+    add_number(&f, "capacity", stats->slots);
+    add_number(&f, "slots_max", h->self.slots);
     add_number(&f, "in_flight", stats->running);
     add_number(&f, "queued", (uint64_t)stats->queued + stats->parked);
     add_number(&f, "results_kept", stats->kept);
@@ -227,4 +273,5 @@ worker_heartbeat_write(struct worker_heartbeat *h,
     }
     if (!co_redis_send(h->redis, f.n, f.argv, NULL)) send_list(h);
     if (!h->drain) ask_drain(h);
+    ask_limits(h);
 }

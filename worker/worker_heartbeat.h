@@ -1,7 +1,7 @@
 /* worker_heartbeat.h - tells Redis once a second that this worker lives and
- * what it does (docs/redis-keys.md), and hears there when it is to drain. Redis
- * being away is no reason to stop. Not thread-safe: belongs to the worker's
- * loop. */
+ * what it does (docs/redis-keys.md), and hears there when it is to drain and
+ * how many tasks it is to run at once. Redis being away is no reason to stop.
+ * Not thread-safe: belongs to the worker's loop. */
 #pragma once
 #include "worker/work.h"
 
@@ -32,7 +32,11 @@ int worker_heartbeat_fd(const struct worker_heartbeat *h);
 void worker_heartbeat_read(struct worker_heartbeat *h);
 /* Whether somebody asked this worker to drain (drain:ID). */
 bool worker_heartbeat_drain(const struct worker_heartbeat *h);
-/* Writes the worker's hash and its place in the list; asks about drain:ID. */
+/* Tasks that should run here at once (in_flight_max of its services' scale:,
+ * the smallest); 0: nobody set a limit. */
+uint32_t worker_heartbeat_limit(const struct worker_heartbeat *h);
+/* Writes the worker's hash and its place in the list; asks about drain:ID
+ * and the limit. */
 void worker_heartbeat_write(struct worker_heartbeat *h,
                             const struct slots_stats *stats,
                             const struct work_usage *usage, uint64_t rss_bytes,

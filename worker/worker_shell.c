@@ -12,6 +12,7 @@
 #include "common/clock.h"
 #include "common/lifeline.h"
 #include "common/log.h"
+#include "common/proc.h"
 #include "common/signals.h"
 
 #include <errno.h>
@@ -119,20 +120,6 @@ wait_for_events(struct worker_shell *s)
 }
 
 /* -- timers -------------------------------------------------------------- */
-static uint64_t
-rss_bytes(void)
-{
-    char text[128];
-    char *resident; /* the second number, in pages */
-    FILE *f = fopen("/proc/self/statm", "re");
-
-    if (!f) return 0;
-    resident = fgets(text, sizeof text, f) ? strchr(text, ' ') : NULL;
-    (void)fclose(f);
-    if (!resident) return 0;
-    return strtoull(resident, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
-}
-
 /* A broker that does not let us in says nothing; libzmq tries again by itself,
  * and this is all that people would see. */
 static void
@@ -156,7 +143,7 @@ static void
 beat(struct worker_shell *s)
 {
     int64_t cpu_us = co_clock_cpu_us(), span = s->now_us - s->beat_us;
-    uint64_t rss = rss_bytes();
+    uint64_t rss = co_proc_resident_bytes();
     uint32_t permille = 0;
     struct slots_stats stats;
 
@@ -173,10 +160,24 @@ beat(struct worker_shell *s)
                            rss, permille);
 }
 
+/* The scaler turns how many tasks run at once ("vertical"). */
+static void
+follow_limit(struct worker_shell *s)
+{
+    uint32_t limit = worker_heartbeat_limit(s->heartbeat);
+
+    if (limit == s->limit) return;
+    co_log(CO_LOG_INFO, "worker.slots", "from=%u to=%u most=%" PRIu64, s->limit,
+           limit, s->config->slots);
+    s->limit = limit;
+    slots_limit(s->slots, limit, s->now_us);
+}
+
 static void
 timers(struct worker_shell *s)
 {
     if (s->now_us - s->beat_us >= BEAT_US) beat(s);
+    if (s->heartbeat) follow_limit(s);
     slots_tick(s->slots, s->now_us, &s->out);
     if (s->drain_until_us && s->now_us >= s->drain_until_us && !s->leave) {
         hand_back(s, "drain took too long");

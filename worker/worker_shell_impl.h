@@ -54,7 +54,8 @@ struct worker_shell {
     struct outbox out;
 
     int epoll_fd, signals_fd, lifeline_fd;
-    int signals; /* TERM or INT so far */
+    uint32_t limit; /* of the scaler; 0: none */
+    int signals;    /* TERM or INT so far */
     int64_t now_us, beat_us, drain_until_us;
     int64_t cpu_us;
     bool busy;    /* there is work to go on with at once */

@@ -227,6 +227,9 @@ class Actors(harness.SystemTest):
                                              "--out", self.bench.path("jobs"), "--broker", self.bench.front] + self.bench.redis_args())
         harness.wait_for("a scaler", lambda: self.bench.redis_call("GET", NS + "scaler"), alive=[daemon])
         code, out, err = self.fleet("scale", SERVICE, "4", "--max", "6")
+        self.assertEqual((code, out), (1, ""), "nobody named it")
+        self.assertIn(f"{SERVICE}: no such service", err)
+        code, out, err = self.fleet("scale", SERVICE, "4", "--max", "6", "--new")
         self.assertEqual((code, err), (0, ""), out)
         shown = lambda: json.loads(self.fleet("scale", SERVICE, "--json")[1])[0]
         harness.wait_for("four", lambda: shown().get("desired") == "4" and shown()["pinned"] == "1", alive=[daemon])
@@ -237,10 +240,36 @@ class Actors(harness.SystemTest):
         self.assertEqual(self.fleet("scale", SERVICE, "auto")[0], 0)
         harness.wait_for("automatic", lambda: shown()["pinned"] == "0", alive=[daemon])
         for args, words in ((["scale", SERVICE, "many"], "whole number"), (["scale", SERVICE, "--mode", "diagonal"], "hybrid"),
-                            (["scale", "--max", "3"], "Name a service")):
+                            (["scale", "--max", "3"], "Name a service"), (["scale", SERVICE, "--mode", "quality"], "neither a deadline"),
+                            (["scale", SERVICE, "--max", "0"], "from 1 to 10000"), (["scale", SERVICE, "7"], "more than --max 6"),
+                            (["scale", SERVICE, "--min", "7"], "larger than --max 6"), (["scale", SERVICE, "2", "--min", "3"], "fewer than --min 3")):
             code, out, err = self.fleet(*args)
             self.assertEqual(code, 2, args)
             self.assertIn(words, err)
+        self.assertEqual(self.bench.redis_call("HGETALL", NS + "pin:" + SERVICE), ["max", "6"], "a refusal changes nothing")
+        self.assertEqual(self.fleet("scale", SERVICE, "7", "--max", "none")[0], 0)
+        for args in (["scale", "slwo"], ["scale", "slwo", "2"]):
+            code, out, err = self.fleet(*args)
+            self.assertEqual((code, out), (1, ""), args)
+            self.assertIn(f"known are {SERVICE}", err)
+
+    def test_figures_that_nobody_renews_are_called_old(self):
+        self.bench.redis()
+        daemon = self.bench.start("daemon", [f"{harness.BIN}/cohort-coordinator", "serve", "--listen", f"ipc://{self.bench.top}/d",
+                                             "--out", self.bench.path("jobs"), "--broker", self.bench.front] + self.bench.redis_args())
+        self.assertEqual(self.fleet("scale", SERVICE, "4", "--new")[0], 0)
+        harness.wait_for("four", lambda: "4 wished" in self.fleet("scale", SERVICE)[1], alive=[daemon])
+        self.assertNotIn("  old ", self.fleet("scale", SERVICE)[1])
+        daemon.kill(signal.SIGTERM)
+        daemon.wait()
+        out = self.fleet("scale", SERVICE)[1]
+        self.assertIn("no scaler holds the lease", out)
+        shown = json.loads(self.fleet("scale", SERVICE, "--json")[1])[0]
+        self.assertEqual(shown["scaler"], "")
+        harness.wait_for("its age", lambda: json.loads(self.fleet("scale", SERVICE, "--json")[1])[0]["age_ms"] > shown["age_ms"])
+        code, out, err = self.fleet("scale", SERVICE, "auto")
+        self.assertEqual(code, 0)
+        self.assertIn("nothing happens yet", err)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
 """Workers come and go with the work: scaler, supervisor, drains, KEDA's read."""
+import re
 import shutil
 import signal
 import unittest
@@ -85,6 +86,8 @@ class Elastic(harness.SystemTest):
         timeline = []
         self.watch_until("eight workers", lambda s: s and s["actual"] == "8", timeline, 60, [home, job, daemon])
         self.assertEqual(len(children(home.pid)), 8)
+        code, out, err = self.bench.cohort("top", "--once", *self.bench.redis_args())
+        self.assertRegex(out, rf"(?m)^{SERVICE} +\d+ +8 ", err)
         code = job.wait(120)
         self.assertEqual(code, 0, job.log())
         self.watch_until("one worker", lambda s: s and s["actual"] == "1" and len(children(home.pid)) == 1, timeline, 60,
@@ -123,6 +126,40 @@ class Elastic(harness.SystemTest):
         for counter in ("lost_worker_dead", "lost_link", "lost_drain", "workers_dead"):
             self.assertEqual(self.brokers_count(counter), 0, counter)
         self.assertNotIn("worker.handing_back", home.log())
+
+    def test_vertical_fills_the_slots_of_a_worker_and_memory_empties_them(self):
+        self.bench.redis()
+        self.bench.broker()
+        self.bench.redis_call("HSET", NS + "pin:" + SERVICE, "mode", "vertical")
+        worker = self.bench.worker("--slots", "6", "--services", SERVICE, "--log-level", "info")
+        job = self.coordinator(self.bench.job(100000, service=SERVICE, shard_rows=250))
+        self.addCleanup(job.kill)
+        mine = lambda name: int(next(iter(self.workers().values()), {}).get(name, 0))
+        limits = lambda: [int(n) for n in re.findall(r"worker.slots from=\d+ to=(\d+)", worker.log())]
+        uses = lambda n: mine("capacity") == n and mine("in_flight") == n
+        # What began before the first limit was read ends first; then it climbs.
+        harness.wait_for("all slots in use", lambda: 6 in limits() and uses(6), 120, alive=[worker, job])
+        self.assertEqual(limits(), [1, 2, 3, 4, 5, 6], "one more at a time")
+        self.assertEqual(self.scale("mode"), "vertical")
+        self.assertEqual(self.scale("in_flight_max"), "6")
+        self.assertEqual(self.scale("desired"), "1")
+        self.assertEqual(mine("slots_max"), 6)
+        # Less memory than it has: halved until one is left, and nothing was killed.
+        self.bench.redis_call("HSET", NS + "pin:" + SERVICE, "memory_bytes", 1 << 20)
+        harness.wait_for("one again", lambda: limits()[-1] == 1 and uses(1), 120, alive=[worker, job])
+        self.assertEqual(mine("failed"), 0)
+        # Another mode lifts the limit.
+        self.bench.redis_call("DEL", NS + "pin:" + SERVICE)
+        harness.wait_for("no limit", lambda: mine("capacity") == 6, alive=[worker, job])
+
+    def test_a_mode_that_nobody_acts_on_is_refused_also_where_it_was_written_by_hand(self):
+        self.bench.redis()
+        daemon = self.daemon("daemon")
+        self.bench.redis_call("ZADD", NS + "services", "99999999999999", SERVICE)
+        self.bench.redis_call("HSET", NS + "pin:" + SERVICE, "mode", "quality", "size", 2)
+        harness.wait_for("the wish", lambda: self.wish() == 2, alive=[daemon])
+        self.assertEqual(self.scale("mode"), "horizontal")
+        self.assertIn("mode=quality uses=horizontal", daemon.log())
 
     def test_keda_reads_the_wish_and_reads_it_again_after_redis_lost_everything(self):
         self.bench.redis()
@@ -168,6 +205,16 @@ class Elastic(harness.SystemTest):
         self.bench.redis_call("HSET", NS + "pin:" + SERVICE, "size", 5)
         harness.wait_for("a wish of the second", lambda: self.wish() == 5 and self.scale("number") == number, alive=[first, second])
         self.assertEqual(self.bench.redis_call("GET", NS + "scaler").split()[0], number)
+
+    def test_a_scaler_that_ends_leaves_the_lease_of_another_alone(self):
+        self.bench.redis()
+        daemon = self.daemon("daemon")
+        held = harness.wait_for("a holder", lambda: self.bench.redis_call("GET", NS + "scaler"), alive=[daemon])
+        # It does not know yet: it would look within a second.
+        self.bench.redis_call("SET", NS + "scaler", "99 another")
+        daemon.kill(signal.SIGTERM)
+        self.assertEqual(daemon.wait(), 0)
+        self.assertEqual(self.bench.redis_call("GET", NS + "scaler"), "99 another", f"was {held}")
 
     def test_of_two_coordinators_one_is_the_scaler_and_the_other_takes_over(self):
         self.bench.redis()

@@ -3,6 +3,7 @@
 #include "common/clock.h"
 #include "common/redis.h"
 #include "tests/co_test.h"
+#include "tests/unit/redis_server.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -10,10 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 enum { PATIENCE_MS = 20000 };
@@ -45,9 +44,7 @@ setup(void **state)
 static void
 kill_server(struct fixture *f)
 {
-    if (f->server <= 0) return;
-    (void)kill(f->server, SIGKILL);
-    (void)waitpid(f->server, NULL, 0);
+    redis_server_kill(f->server);
     f->server = 0;
 }
 
@@ -66,22 +63,10 @@ teardown(void **state)
     return 0;
 }
 
-/* The server dies with us, however we end. */
 static void
 start_server(struct fixture *f, const char *password)
 {
-    pid_t parent = getpid();
-
-    f->server = fork();
-    assert_true(f->server >= 0);
-    if (f->server > 0) return;
-    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent) _exit(1);
-    (void)dup2(open("/dev/null", O_RDWR), 1);
-    execlp("redis-server", "redis-server", "--port", "0", "--unixsocket",
-           f->socket, "--dir", f->dir, "--save", "", "--requirepass",
-           password ? password : "", (char *)NULL);
-    _exit(127);
+    f->server = redis_server_start(f->socket, f->dir, password ? password : "");
 }
 
 /* A socket that listens but is no Redis. */

@@ -299,6 +299,25 @@ in_flight_grows_by_one_and_is_halved_by_errors_and_by_memory(void **state)
 }
 
 static void
+vertical_keeps_the_workers_that_live_and_wants_one_for_work(void **state)
+{
+    struct world w = given(3, false);
+    struct scaler_sample m = second_of(&w, 0, 0);
+
+    (void)state;
+    w.c.mode = SCALER_MODE_VERTICAL;
+    for (int i = 0; i < 200; i++) {
+        assert_int_equal(step(&w, &m), 3); /* a quiet window changes nothing */
+    }
+    w = given(0, false);
+    w.c.mode = SCALER_MODE_VERTICAL;
+    m = second_of(&w, 0, 0);
+    assert_int_equal(step(&w, &m), 0);
+    m = second_of(&w, 0, 10);
+    assert_int_equal(step(&w, &m), 1);
+}
+
+static void
 quality_steps_down_once_a_window_when_the_deadline_is_out_of_reach(void **state)
 {
     struct world w = given(2, false);
@@ -367,15 +386,14 @@ a_lease_is_taken_once_and_kept_while_it_says_so(void **state)
     (void)state;
     lease_init(&a, "a");
     lease_init(&b, "b");
-    assert_int_equal(lease_on_value(&a, NULL, 0), LEASE_DRAW_NUMBER);
-    assert_int_equal(lease_on_number(&a, 1), LEASE_CLAIM);
-    lease_on_claim(&a, true, 10);
+    assert_true(lease_on_value(&a, NULL, 0));
+    lease_on_claim(&a, 1, 10);
     assert_true(lease_held(&a, 2000));
-    lease_value(&a, a.number, value);
+    lease_value(&a, value);
     assert_string_equal(value, "1 a");
-    assert_int_equal(lease_on_value(&b, value, 500), LEASE_NOTHING);
+    assert_false(lease_on_value(&b, value, 500));
     assert_false(lease_held(&b, 500));
-    assert_int_equal(lease_on_value(&a, value, 1000), LEASE_NOTHING);
+    assert_false(lease_on_value(&a, value, 1000));
     assert_true(lease_held(&a, 3400));
     assert_false(lease_held(&a, 3600)); /* Redis did not answer since */
 }
@@ -383,33 +401,28 @@ a_lease_is_taken_once_and_kept_while_it_says_so(void **state)
 static void
 a_frozen_holder_finds_itself_replaced_by_a_higher_number(void **state)
 {
-    struct lease a, b;
+    struct lease a;
 
     (void)state;
     lease_init(&a, "a");
-    lease_init(&b, "b");
-    (void)lease_on_number(&a, 4);
-    lease_on_claim(&a, true, 0);
-    (void)lease_on_number(&b, 5);
-    lease_on_claim(&b, true, 9000);
-    assert_int_equal(lease_on_value(&a, "5 b", 10000), LEASE_NOTHING);
+    lease_on_claim(&a, 4, 0);
+    assert_false(lease_on_value(&a, "5 b", 10000));
     assert_false(lease_held(&a, 10000));
     assert_int_equal(a.lost, 1);
-    assert_true(b.number > a.number);
+    assert_int_equal(a.highest, 5);
 }
 
 static void
-a_redis_that_was_emptied_gives_no_number_twice(void **state)
+a_holder_whose_write_was_refused_stops_at_once(void **state)
 {
     struct lease a;
 
     (void)state;
     lease_init(&a, "a");
-    (void)lease_on_value(&a, "41 gone", 0);
-    (void)lease_on_value(&a, NULL, 4000);
-    (void)lease_on_number(&a, 1); /* INCR of a key that was lost */
-    lease_on_claim(&a, true, 4000);
-    assert_int_equal(a.number, 42);
+    lease_on_claim(&a, 4, 0);
+    lease_on_refusal(&a);
+    assert_false(lease_held(&a, 1));
+    assert_int_equal(a.lost, 1);
 }
 
 static void
@@ -419,8 +432,7 @@ who_loses_the_race_for_the_lease_has_none(void **state)
 
     (void)state;
     lease_init(&a, "a");
-    (void)lease_on_number(&a, 7);
-    lease_on_claim(&a, false, 0);
+    lease_on_claim(&a, 0, 0);
     assert_false(lease_held(&a, 1));
     assert_int_equal(a.taken, 0);
 }
@@ -515,13 +527,15 @@ main(void)
         cmocka_unit_test(
             in_flight_grows_by_one_and_is_halved_by_errors_and_by_memory),
         cmocka_unit_test(
+            vertical_keeps_the_workers_that_live_and_wants_one_for_work),
+        cmocka_unit_test(
             quality_steps_down_once_a_window_when_the_deadline_is_out_of_reach),
         cmocka_unit_test(
             hybrid_takes_workers_first_then_in_flight_then_quality),
         cmocka_unit_test(a_lease_is_taken_once_and_kept_while_it_says_so),
         cmocka_unit_test(
             a_frozen_holder_finds_itself_replaced_by_a_higher_number),
-        cmocka_unit_test(a_redis_that_was_emptied_gives_no_number_twice),
+        cmocka_unit_test(a_holder_whose_write_was_refused_stops_at_once),
         cmocka_unit_test(who_loses_the_race_for_the_lease_has_none),
         cmocka_unit_test(shares_add_up_and_nothing_moves_between_hosts),
         cmocka_unit_test(

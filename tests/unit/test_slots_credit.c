@@ -507,6 +507,69 @@ every_pair_of_result_state_and_event_is_as_drawn(void **state)
     }
 }
 
+/* -- slots that the scaler turns ----------------------------------------- */
+static int
+setup_four_slots(void **state)
+{
+    return fixture_setup_config(state, (struct slots_config){.slots = 4});
+}
+
+static void
+no_more_run_than_the_limit_says_and_never_more_than_there_are_slots(
+    void **state)
+{
+    struct fixture *f = *state;
+
+    given_link(f, 0);
+    slots_limit(f->s, 2, f->now);
+    say_tasks(f, 0, (struct given){.first = 10, .n = 6});
+    (void)started(f);
+    (void)started(f);
+    assert_nothing_to_run(f);
+    slots_limit(f->s, 1000, f->now);
+    assert_int_equal(stats(f).slots, 4);
+    (void)started(f);
+    (void)started(f);
+    assert_nothing_to_run(f);
+}
+
+static void
+a_lower_limit_stops_nothing_and_gives_back_what_would_wait_long(void **state)
+{
+    struct fixture *f = *state;
+    struct slots_task running;
+    struct msg m;
+
+    given_link(f, 0);
+    say_tasks(f, 0, (struct given){.first = 10, .n = 5});
+    running = started(f);
+    (void)started(f);
+    slots_limit(f->s, 1, f->now);
+    flush(f);
+    m = take(f, 0, MSG_returned);
+    assert_int_equal(m.returned.reason, RETURN_LIMIT);
+    assert_int_equal(m.returned.tasks.n, 2); /* one waits on */
+    assert_int_equal(m.returned.tasks.v[0], 14);
+    assert_int_equal(stats(f).running, 2);
+    finish(f, running, "x");
+    assert_nothing_to_run(f); /* the other one runs still */
+    slots_limit(f->s, 0, f->now);
+    assert_int_equal(started(f).task, 12);
+}
+
+static void
+a_limit_asks_for_less_work(void **state)
+{
+    struct fixture *f = *state;
+
+    for (int i = 0; i < 200; i++) {
+        slots_measure(f->s, NOOP, 5ull * 1000 * 1000);
+    }
+    assert_int_equal(slots_look_ahead(f->s, NOOP), 4);
+    slots_limit(f->s, 3, f->now);
+    assert_int_equal(slots_look_ahead(f->s, NOOP), 3);
+}
+
 #define WITH(setup, name)                                                      \
     cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
 #define T(name) WITH(fixture_setup, name)
@@ -535,6 +598,12 @@ main(void)
         WITH(setup_spill, a_result_that_the_disk_lost_gives_its_tasks_back),
         WITH(setup_spill, a_result_that_the_disk_shortened_is_not_sent),
         WITH(setup_few_held, the_grant_never_exceeds_what_can_be_held),
+        WITH(
+            setup_four_slots,
+            no_more_run_than_the_limit_says_and_never_more_than_there_are_slots),
+        WITH(setup_four_slots,
+             a_lower_limit_stops_nothing_and_gives_back_what_would_wait_long),
+        WITH(setup_four_slots, a_limit_asks_for_less_work),
         cmocka_unit_test(every_pair_of_task_state_and_event_is_as_drawn),
         cmocka_unit_test(every_pair_of_link_state_and_event_is_as_drawn),
         cmocka_unit_test(every_pair_of_result_state_and_event_is_as_drawn),

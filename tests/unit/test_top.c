@@ -160,6 +160,25 @@ every_pane_is_there_and_the_one_in_focus_gets_the_room(void **state)
 }
 
 static void
+a_service_shows_how_many_workers_are_wished_and_why(void **state)
+{
+    struct fixture *f = *state;
+
+    f->queue.workers = 4;
+    f->queue.desired = 8;
+    f->queue.actual = 4;
+    (void)snprintf(f->queue.reason, sizeof f->queue.reason, "up: busy");
+    (void)key(f, '2');
+    assert_true(line_with(f, "WORKERS  WISHED") >= 0);
+    assert_true(line_with(f, "4       8") >= 0);
+    assert_true(line_with(f, "slow: 8 workers wished, 4 live: up: busy") >= 0);
+    f->queue.desired = FLEET_NO_RATE; /* no scaler says anything */
+    draw(f);
+    assert_true(line_with(f, "4       -") >= 0);
+    assert_int_equal(line_with(f, "wished"), -1);
+}
+
+static void
 what_names_say_cannot_reach_the_terminal(void **state)
 {
     struct fixture *f = *state;
@@ -360,6 +379,7 @@ main(void)
     static const struct CMUnitTest tests[] = {
         TEST(a_picture_fits_whatever_the_size),
         TEST(every_pane_is_there_and_the_one_in_focus_gets_the_room),
+        TEST(a_service_shows_how_many_workers_are_wished_and_why),
         TEST(what_names_say_cannot_reach_the_terminal),
         TEST(the_selection_stays_on_its_row_when_rows_move),
         TEST(keys_act_and_others_do_nothing),
