@@ -2,8 +2,8 @@
  * why, and a person's word on it: a number, bounds, a mode, or `auto`. The word
  * is written into pin:SERVICE, which the scaler reads every second; the answer
  * stands in scale:SERVICE. */
-#include "cli/redis_fleet.h"
 #include "cli/say.h"
+#include "cli/source.h"
 #include "common/clock.h"
 #include "common/json.h"
 #include "scaler/scaler.h"
@@ -18,7 +18,7 @@
 enum { OUT_BYTES_MAX = 1 << 20, AGE_MS = 3600 * 1000, SERVICE_MAX = 250 };
 
 struct scale_config {
-    struct redis_fleet_config fleet;
+    struct source_config source;
     const char *min, *max, *mode;
     bool json;
 };
@@ -28,7 +28,7 @@ struct scale_config {
 #define FIELD(name) offsetof(struct scale_config, name)
 
 static const struct co_option table[] = {
-    REDIS_FLEET_OPTIONS(FIELD(fleet)),
+    SOURCE_OPTIONS(FIELD(source), SOURCE_NEWEST_RUN),
     {.name = "min",
      .type = CO_OPTION_STRING,
      .offset = FIELD(min),
@@ -89,39 +89,41 @@ static void
 put_lines(const char *service, const struct co_redis_reply *hash,
           struct co_buf *out)
 {
-    const char *was = redis_fleet_text(hash, "forecast_was");
-    int64_t changed = (int64_t)redis_fleet_number(hash, "changed_at");
+    const char *was = co_redis_field(hash, "forecast_was");
+    int64_t changed = (int64_t)co_redis_field_u64(hash, "changed_at");
     int64_t ago = co_clock_wall_ms() - changed;
+    size_t begin;
 
-    if (!redis_fleet_text(hash, "desired")[0]) {
-        co_buf_printf(out, "%s  no scaler has said anything about it\n",
-                      service);
+    if (!co_redis_field(hash, "desired")[0]) {
+        say_line(out, "%s  no scaler has said anything about it", service);
         return;
     }
-#define T(field) redis_fleet_text(hash, field)
-    co_buf_printf(out, "%s  %s wished, %s live (%s to %s, %s)\n", service,
-                  T("desired"), T("actual"), T("min"), T("max"), T("mode"));
-    co_buf_printf(out, "  why       %s\n  changed   ", T("reason"));
+#define T(field) co_redis_field(hash, field)
+    say_line(out, "%s  %s wished, %s live (%s to %s, %s)", service,
+             T("desired"), T("actual"), T("min"), T("max"), T("mode"));
+    say_line(out, "  why       %s", T("reason"));
+    co_buf_puts(out, "  changed   ");
     say_duration(out, ago > 0 ? (uint64_t)ago : 0);
-    co_buf_printf(out,
-                  " ago\n  work      %s s (%s tasks wait, %s run, %s ms "
-                  "each), slots %s %% used\n",
-                  T("work_s"), T("waiting"), T("running"), T("task_ms"),
-                  T("utilisation_pct"));
+    co_buf_puts(out, " ago\n");
+    say_line(out,
+             "  work      %s s (%s tasks wait, %s run, %s ms each), slots %s "
+             "%% used",
+             T("work_s"), T("waiting"), T("running"), T("task_ms"),
+             T("utilisation_pct"));
+    begin = out->len;
     co_buf_printf(out, "  arrivals  %s a second, %s foreseen", T("in_rate"),
                   T("forecast"));
     if (was[0]) co_buf_printf(out, " (for now it had been %s)", was);
-    co_buf_putc(out, '\n');
+    say_end_line(out, begin);
 #undef T
 }
 
 static enum co_err
-show_one(struct redis_fleet *fleet, const char *service, struct co_buf *out,
+show_one(struct source *source, const char *service, struct co_buf *out,
          struct co_json *json, bool as_json, struct co_diag *diag)
 {
     co_auto(co_redis_reply_freep) struct co_redis_reply *hash = NULL;
-    enum co_err err =
-        redis_fleet_hash(fleet, CO_KEY_SCALE, service, &hash, diag);
+    enum co_err err = source_hash(source, CO_KEY_SCALE, service, &hash, diag);
 
     if (err) return err;
     if (as_json) {
@@ -133,18 +135,17 @@ show_one(struct redis_fleet *fleet, const char *service, struct co_buf *out,
 }
 
 static enum co_err
-show_services(struct redis_fleet *fleet, const struct scale_config *cfg,
+show_services(struct source *source, const struct scale_config *cfg,
               struct co_buf *out, struct co_json *json, struct co_diag *diag)
 {
     co_auto(co_redis_reply_freep) struct co_redis_reply *list = NULL;
-    enum co_err err =
-        redis_fleet_list(fleet, CO_KEY_SERVICES, AGE_MS, &list, diag);
+    enum co_err err = source_list(source, CO_KEY_SERVICES, AGE_MS, &list, diag);
 
     if (err) return err;
     for (size_t i = 0; !err && i < list->count; i++) {
         if (list->elements[i].type != CO_REDIS_TEXT) continue;
-        err =
-            show_one(fleet, list->elements[i].text, out, json, cfg->json, diag);
+        err = show_one(source, list->elements[i].text, out, json, cfg->json,
+                       diag);
     }
     if (!list->count && !cfg->json) {
         co_buf_puts(out, "no service has had a job in the last hour\n");
@@ -153,8 +154,8 @@ show_services(struct redis_fleet *fleet, const struct scale_config *cfg,
 }
 
 static enum co_err
-show(struct redis_fleet *fleet, const struct scale_config *cfg,
-     const char *service, struct co_diag *diag)
+show(struct source *source, const struct scale_config *cfg, const char *service,
+     struct co_diag *diag)
 {
     struct co_buf out;
     struct co_json json;
@@ -163,8 +164,8 @@ show(struct redis_fleet *fleet, const struct scale_config *cfg,
     co_buf_init(&out, OUT_BYTES_MAX);
     co_json_init(&json, &out);
     if (cfg->json) co_json_array(&json);
-    err = service ? show_one(fleet, service, &out, &json, cfg->json, diag)
-                  : show_services(fleet, cfg, &out, &json, diag);
+    err = service ? show_one(source, service, &out, &json, cfg->json, diag)
+                  : show_services(source, cfg, &out, &json, diag);
     if (cfg->json) {
         co_json_end(&json);
         co_buf_putc(&out, '\n');
@@ -227,46 +228,46 @@ check_word(const struct scale_config *cfg, const char *service,
 }
 
 static enum co_err
-run(struct redis_fleet *fleet, const char *const *argv, struct co_diag *diag)
+run(struct source *source, const char *const *argv, struct co_diag *diag)
 {
     co_auto(co_redis_reply_freep) struct co_redis_reply *reply = NULL;
 
-    return redis_fleet_call(fleet, argv, &reply, diag);
+    return source_call(source, argv, &reply, diag);
 }
 
 static enum co_err
-set_field(struct redis_fleet *fleet, const char *service, const char *field,
+set_field(struct source *source, const char *service, const char *field,
           const char *value, struct co_diag *diag)
 {
     char key[CO_KEY_BYTES];
     const char *argv[] = {value ? "HSET" : "HDEL", NULL, field, value, NULL};
 
-    argv[1] = co_key(CO_KEY_PIN, fleet->config->name_space, service, key);
-    return run(fleet, argv, diag);
+    argv[1] = co_key(CO_KEY_PIN, source->name_space, service, key);
+    return run(source, argv, diag);
 }
 
 /* The scaler looks at services that somebody told of. */
 static enum co_err
-tell_of(struct redis_fleet *fleet, const char *service, struct co_diag *diag)
+tell_of(struct source *source, const char *service, struct co_diag *diag)
 {
     char key[CO_KEY_BYTES], now[24];
     const char *argv[] = {"ZADD", NULL, now, service, NULL};
 
-    argv[1] = co_key(CO_KEY_SERVICES, fleet->config->name_space, NULL, key);
+    argv[1] = co_key(CO_KEY_SERVICES, source->name_space, NULL, key);
     (void)snprintf(now, sizeof now, "%" PRId64, co_clock_wall_ms());
-    return run(fleet, argv, diag);
+    return run(source, argv, diag);
 }
 
 static enum co_err
-warn_without_scaler(struct redis_fleet *fleet, struct co_diag *diag)
+warn_without_scaler(struct source *source, struct co_diag *diag)
 {
     co_auto(co_redis_reply_freep) struct co_redis_reply *reply = NULL;
     char key[CO_KEY_BYTES];
     const char *argv[] = {"GET", NULL, NULL};
     enum co_err err;
 
-    argv[1] = co_key(CO_KEY_SCALER, fleet->config->name_space, NULL, key);
-    err = redis_fleet_call(fleet, argv, &reply, diag);
+    argv[1] = co_key(CO_KEY_SCALER, source->name_space, NULL, key);
+    err = source_call(source, argv, &reply, diag);
     if (err || reply->type == CO_REDIS_TEXT) return err;
     (void)fprintf(stderr, PROGRAM ": no scaler runs in this namespace now, so "
                                   "nothing happens yet: one runs in every "
@@ -275,27 +276,27 @@ warn_without_scaler(struct redis_fleet *fleet, struct co_diag *diag)
 }
 
 static enum co_err
-set(struct redis_fleet *fleet, const struct scale_config *cfg,
-    const char *service, const char *size, struct co_diag *diag)
+set(struct source *source, const struct scale_config *cfg, const char *service,
+    const char *size, struct co_diag *diag)
 {
     enum co_err err = check_word(cfg, service, size, diag);
 
     if (!err && size) {
         bool automatic = strcmp(size, "auto") == 0;
 
-        err = set_field(fleet, service, "size", automatic ? NULL : size, diag);
+        err = set_field(source, service, "size", automatic ? NULL : size, diag);
     }
     if (!err && cfg->min) {
-        err = set_field(fleet, service, "min", cfg->min, diag);
+        err = set_field(source, service, "min", cfg->min, diag);
     }
     if (!err && cfg->max) {
-        err = set_field(fleet, service, "max", cfg->max, diag);
+        err = set_field(source, service, "max", cfg->max, diag);
     }
     if (!err && cfg->mode) {
-        err = set_field(fleet, service, "mode", cfg->mode, diag);
+        err = set_field(source, service, "mode", cfg->mode, diag);
     }
-    if (!err) err = tell_of(fleet, service, diag);
-    if (!err) err = warn_without_scaler(fleet, diag);
+    if (!err) err = tell_of(source, service, diag);
+    if (!err) err = warn_without_scaler(source, diag);
     if (err) return err;
     (void)printf("%s: %s%s; the scaler reads it within a second\n", service,
                  !size                       ? "bounds and mode as given"
@@ -310,7 +311,7 @@ cmd_scale(int argc, char **argv)
 {
     co_auto(co_options_freep) struct co_options *options = NULL;
     struct scale_config cfg = {.json = false};
-    struct redis_fleet fleet = {.client = NULL};
+    struct source source = {.client = NULL};
     const char *service = NULL, *size = NULL;
     struct co_diag diag = {""};
     enum co_err err;
@@ -327,12 +328,12 @@ cmd_scale(int argc, char **argv)
         err = co_fail(&diag, CO_USAGE, "whose bounds? Name a service");
         return say_error(PROGRAM, err, &diag);
     }
-    err = redis_fleet_open(&cfg.fleet, &fleet, &diag);
+    err = source_open(&cfg.source, &source, &diag);
     if (!err && change && service) {
-        err = set(&fleet, &cfg, service, size, &diag);
+        err = set(&source, &cfg, service, size, &diag);
     } else if (!err) {
-        err = show(&fleet, &cfg, service, &diag);
+        err = show(&source, &cfg, service, &diag);
     }
-    redis_fleet_close(&fleet);
+    source_close(&source);
     return err ? say_error(PROGRAM, err, &diag) : CLI_OK;
 }
