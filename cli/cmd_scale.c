@@ -279,9 +279,9 @@ static enum co_err
 set(struct source *source, const struct scale_config *cfg, const char *service,
     const char *size, struct co_diag *diag)
 {
-    enum co_err err = check_word(cfg, service, size, diag);
+    enum co_err err = CO_OK;
 
-    if (!err && size) {
+    if (size) {
         bool automatic = strcmp(size, "auto") == 0;
 
         err = set_field(source, service, "size", automatic ? NULL : size, diag);
@@ -328,7 +328,8 @@ cmd_scale(int argc, char **argv)
         err = co_fail(&diag, CO_USAGE, "whose bounds? Name a service");
         return say_error(PROGRAM, err, &diag);
     }
-    err = source_open(&cfg.source, &source, &diag);
+    err = change && service ? check_word(&cfg, service, size, &diag) : CO_OK;
+    if (!err) err = source_open(&cfg.source, &source, &diag);
     if (!err && change && service) {
         err = set(&source, &cfg, service, size, &diag);
     } else if (!err) {

@@ -1,9 +1,11 @@
 /* say.c - see say.h. */
 #include "cli/say.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 int
@@ -43,16 +45,46 @@ clean(unsigned char *text, size_t len)
     }
 }
 
+/* A message may have lines of its own: they begin with a blank, so that none
+ * can be taken for another message. Other line ends came with a value. */
+static void
+clean_message(char *text)
+{
+    for (char *line = text, *end; line; line = end) {
+        size_t len = strcspn(line, "\n");
+
+        clean((unsigned char *)line, len);
+        end = line[len] ? line + len + 1 : NULL;
+        if (end && *end != ' ') line[len] = '?';
+    }
+}
+
 int
 say_error(const char *program, enum co_err err, const struct co_diag *diag)
 {
     struct co_diag said = *diag;
 
-    clean((unsigned char *)said.text, strlen(said.text));
+    clean_message(said.text);
     (void)fflush(stdout);
     (void)fprintf(stderr, "%s: %s\n", program,
                   said.text[0] ? said.text : co_err_text(err));
     return say_exit(err);
+}
+
+enum co_err
+say_number(const char *option, const char *text, uint64_t *ret,
+           struct co_diag *diag)
+{
+    char *end = NULL;
+
+    if (!text) return CO_OK;
+    errno = 0;
+    if (*text >= '0' && *text <= '9') *ret = strtoull(text, &end, 10);
+    if (end && *end == '\0' && errno == 0) return CO_OK;
+    return co_fail(diag, CO_USAGE,
+                   "--%s: found \"%.100s\"; allowed is a whole number in plain "
+                   "digits, at most %" PRIu64,
+                   option, text, UINT64_MAX);
 }
 
 bool

@@ -5,13 +5,20 @@
 
 /* The exit code for an error: bad input is CLI_USAGE, all else CLI_FAILED. */
 int say_exit(enum co_err err);
-/* "cohort run: what went wrong" on stderr; returns say_exit(err). */
+/* "cohort run: what went wrong" on stderr; returns say_exit(err). Cleaned as
+ * say_line does; only our own further lines, which are indented, stay. */
 int say_error(const char *program, enum co_err err, const struct co_diag *diag);
 
 /* Parses and answers --help and its kind, as every command begins. Returns
  * false when the command is to end with *ret_exit (said already). */
 bool say_options(const struct co_options_spec *spec, int argc, char **argv,
                  void *config, struct co_options **ret_options, int *ret_exit);
+
+/* The value of --option as a whole number, in plain digits as in a job file;
+ * *ret stays as it is when text is NULL. CO_USAGE: it is none, or beyond 64
+ * bits; whether it makes sense is the job file's to say. */
+co_must_use enum co_err say_number(const char *option, const char *text,
+                                   uint64_t *ret, struct co_diag *diag);
 
 /* What comes from Redis, from a file or from a name on the disk may hold
  * anything. Control characters of it (C0, DEL, C1) become '?', so that no

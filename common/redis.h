@@ -87,8 +87,8 @@ struct co_redis_options {
 };
 
 /* Checks the options and starts the thread, which connects in the background:
- * a Redis that is down is an event, not an error. CO_INVALID: bad URL;
- * CO_USAGE: not loopback and not allow_insecure. */
+ * a Redis that is down is an event, not an error. CO_USAGE: bad URL, or not
+ * loopback and not allow_insecure. */
 co_must_use enum co_err co_redis_start(const struct co_redis_options *options,
                                        struct co_redis **ret_redis,
                                        struct co_diag *diag);

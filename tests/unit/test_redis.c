@@ -579,6 +579,52 @@ many_commands_go_in_one_exchange_and_each_has_its_answer(void **state)
 }
 
 static void
+a_refusal_says_who_refused_what_and_what_to_do(void **state)
+{
+    static const struct {
+        const char *answer;
+        enum co_err err;
+        const char *next;
+    } cases[] = {
+        {"NOPERM this user has no permissions to run the 'get' command",
+         CO_DENIED, "Users of Redis"},
+        {"NOAUTH Authentication required.", CO_DENIED, "USER:PASSWORD@"},
+        {"WRONGPASS invalid username-password pair or user is disabled.",
+         CO_DENIED, "%XX"},
+        {"WRONGTYPE Operation against a key holding the wrong kind of value",
+         CO_MISMATCH, "redis-cli TYPE"},
+        {"OOM command not allowed when used memory > 'maxmemory'.", CO_FULL,
+         "Raise maxmemory"},
+        {"LOADING Redis is loading the dataset in memory", CO_UNAVAILABLE,
+         "try again"},
+        {"BUSY Redis is busy running a script.", CO_UNAVAILABLE, "SCRIPT KILL"},
+        {"READONLY You can't write against a read only replica.", CO_DENIED,
+         "Name the master"},
+        {"MISCONF Redis is configured to save RDB snapshots", CO_IO,
+         "space on its disk"},
+        {"ERR unknown command", CO_DENIED, "Redis 6 or newer"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < co_countof(cases); i++) {
+        char text[200];
+        struct co_redis_reply reply = {.type = CO_REDIS_ERROR, .text = text};
+        struct co_diag diag = {""};
+
+        (void)snprintf(text, sizeof text, "%s", cases[i].answer);
+        assert_int_equal(
+            co_redis_refused(&reply, "redis://h:1", "GET key", &diag),
+            cases[i].err);
+        assert_ptr_equal(strstr(diag.text, "redis://h:1 refused GET key: "),
+                         diag.text);
+        assert_non_null(strstr(diag.text, text)); /* its own words too */
+        assert_non_null(strstr(diag.text, cases[i].next));
+        reply.type = CO_REDIS_TEXT;
+        assert_int_equal(co_redis_refused(&reply, "", "", NULL), CO_OK);
+    }
+}
+
+static void
 assert_url_refused(const char *text, const char *message)
 {
     struct co_redis_url url;
@@ -685,6 +731,7 @@ main(void)
         TEST(a_hanging_redis_does_not_hold_up_the_stop),
         TEST(the_client_calls_and_times_out),
         TEST(many_commands_go_in_one_exchange_and_each_has_its_answer),
+        cmocka_unit_test(a_refusal_says_who_refused_what_and_what_to_do),
         cmocka_unit_test(addresses_are_parsed),
         cmocka_unit_test(
             bad_addresses_are_refused_without_showing_the_password),
