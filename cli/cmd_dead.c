@@ -11,11 +11,13 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { ROWS_MAX = 10000, OUT_BYTES_MAX = 96 << 20, TIME_BYTES = 32 };
 
@@ -105,6 +107,21 @@ check_rows(const struct call *c, struct co_diag *diag)
     return CO_OK;
 }
 
+/* A run writes run.json with its first row; dead.jsonl alone may have been
+ * copied, with nothing else, to a machine where somebody looks at it. */
+static bool
+is_of_a_run(const char *dir)
+{
+    static const char *const files[] = {"run.json", "dead.jsonl"};
+    char path[PATH_MAX];
+
+    for (size_t i = 0; i < co_countof(files); i++) {
+        (void)snprintf(path, sizeof path, "%s/%s", dir, files[i]);
+        if (access(path, F_OK) == 0) return true;
+    }
+    return false;
+}
+
 static enum co_err
 open_folder(struct call *c, struct co_diag *diag)
 {
@@ -115,6 +132,13 @@ open_folder(struct call *c, struct co_diag *diag)
         return co_fail(diag, CO_USAGE,
                        "%s: there is no such folder; give the output folder "
                        "of a run",
+                       c->dir);
+    }
+    if (!is_of_a_run(c->dir)) {
+        return co_fail(diag, CO_USAGE,
+                       "%s: no run has written here (no run.json, no "
+                       "dead.jsonl); give the output folder of a run, as "
+                       "`" CO_PROGRAM " status` lists them",
                        c->dir);
     }
     err = dead_file_load(c->dir, &c->file, diag);
@@ -180,10 +204,10 @@ put_line(struct co_buf *out, const struct dead_letter *letter)
     const char *error = text_of(root, "error");
     char time[TIME_BYTES];
 
-    co_buf_printf(out, "row %" PRIu64 "  %s UTC  %s%s%s%s  [%s]\n", letter->row,
-                  time_text(letter->dead_ms, time), text_of(root, "reason"),
-                  *error ? " (" : "", error, *error ? ")" : "",
-                  dead_state_text(letter->state));
+    say_line(out, "row %" PRIu64 "  %s UTC  %s%s%s%s  [%s]", letter->row,
+             time_text(letter->dead_ms, time), text_of(root, "reason"),
+             *error ? " (" : "", error, *error ? ")" : "",
+             dead_state_text(letter->state));
     json_decref(root);
 }
 
@@ -255,8 +279,8 @@ put_events(struct co_buf *out, json_t *events)
         char time[TIME_BYTES];
         int64_t at = json_integer_value(json_object_get(event, "at_ms"));
 
-        co_buf_printf(out, "  %s UTC  %s, worker %s\n", time_text(at, time),
-                      text_of(event, "what"), text_of(event, "worker"));
+        say_line(out, "  %s UTC  %s, worker %s", time_text(at, time),
+                 text_of(event, "what"), text_of(event, "worker"));
     }
 }
 
@@ -276,10 +300,10 @@ put_letter(struct co_buf *out, const struct dead_letter *letter)
     }
     co_buf_putc(out, '\n');
     put_events(out, json_object_get(root, "events"));
-    co_buf_printf(out, "  task %s of job %s, service %s, recipe %s\n",
-                  text_of(root, "task"), text_of(root, "job"),
-                  text_of(root, "service"), text_of(root, "recipe"));
-    co_buf_printf(out, "  input %s\n", text_of(root, "input"));
+    say_line(out, "  task %s of job %s, service %s, recipe %s",
+             text_of(root, "task"), text_of(root, "job"),
+             text_of(root, "service"), text_of(root, "recipe"));
+    say_line(out, "  input %s", text_of(root, "input"));
     json_decref(root);
 }
 

@@ -74,7 +74,7 @@ static const struct co_option table[] = {
      .offset = FIELD(json),
      .no_env = true,
      .help = "a line of JSON each"},
-    SOURCE_OPTIONS(FIELD(source)),
+    SOURCE_OPTIONS(FIELD(source), SOURCE_NEWEST_RUN),
 };
 
 static const struct co_options_spec options_spec = {
@@ -134,10 +134,9 @@ static enum co_err
 call(struct reading *r, const struct co_redis_command *c,
      struct co_redis_reply **ret, struct co_diag *diag)
 {
-    enum co_err err = co_redis_call(r->source.client, c->argc, c->argv, NULL,
-                                    SOURCE_WAIT_MS, ret, diag);
+    enum co_err err = co_redis_do(r->source.client, c->argc, c->argv,
+                                  SOURCE_WAIT_MS, ret, diag);
 
-    if (!err) err = source_refused(*ret, c->argv[0], diag);
     if (!err && (*ret)->type != CO_REDIS_ARRAY &&
         (*ret)->type != CO_REDIS_NIL) {
         err = co_fail(diag, CO_PROTOCOL, "%s is not a stream", r->key);
@@ -328,6 +327,14 @@ come_back(struct reading *r, const struct co_diag *why)
     note("Redis is back");
 }
 
+/* A Redis that went away, or has just started and still loads, comes back by
+ * itself. What it refuses it would refuse again. */
+static bool
+passes(enum co_err err)
+{
+    return err == CO_UNAVAILABLE || err == CO_TIMEOUT || err == CO_PROTOCOL;
+}
+
 static enum co_err
 follow(struct reading *r, struct co_diag *diag)
 {
@@ -343,7 +350,7 @@ follow(struct reading *r, struct co_diag *diag)
         if (!err && (more || !r->last[0])) {
             err = read_forward(r, "-", &open, diag);
         }
-        if (err == CO_DENIED || err == CO_NOMEM) return err;
+        if (err && !passes(err)) return err;
         if (err) come_back(r, diag);
     }
     return CO_OK;

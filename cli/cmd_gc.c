@@ -60,6 +60,21 @@ static const struct co_options_spec options_spec = {
     .args_max = DIRS_MAX,
 };
 
+/* Names of keys and folders are what others chose. */
+static void co_printf(1, 2) print_line(const char *fmt, ...)
+{
+    co_auto(co_buf_fini) struct co_buf line;
+    char text[2 * LINE_BYTES_MAX];
+    va_list args;
+
+    co_buf_init(&line, sizeof text + 8);
+    va_start(args, fmt);
+    (void)vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    say_line(&line, "%s", text);
+    say_print(&line);
+}
+
 bool
 gc_take(struct gc *gc, enum gc_place place, const char *what, uint64_t bytes,
         const char *fmt, ...)
@@ -73,9 +88,8 @@ gc_take(struct gc *gc, enum gc_place place, const char *what, uint64_t bytes,
     va_start(args, fmt);
     (void)vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
-    (void)printf("%s  %-9s  %10s  %s\n",
-                 gc->dry_run ? "would remove" : "remove", what,
-                 co_buf_text(&size), text);
+    print_line("%s  %-9s  %10s  %s", gc->dry_run ? "would remove" : "remove",
+               what, co_buf_text(&size), text);
     gc->things++;
     *(place == GC_DISK ? &gc->disk_bytes : &gc->redis_bytes) += bytes;
     return !gc->dry_run;
@@ -90,15 +104,17 @@ gc_keep(struct gc *gc, const char *what, const char *fmt, ...)
     va_start(args, fmt);
     (void)vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
-    (void)printf("keep  %-9s  %s\n", what, text);
+    print_line("keep  %-9s  %s", what, text);
     gc->kept++;
 }
 
 void
 gc_failed(struct gc *gc, const char *what, const struct co_diag *diag)
 {
-    (void)fflush(stdout);
-    (void)fprintf(stderr, PROGRAM ": %s: %s\n", what, diag->text);
+    struct co_diag said = {""};
+
+    (void)co_fail(&said, CO_IO, "%s: %s", what, diag->text);
+    (void)say_error(PROGRAM, CO_IO, &said);
     gc->failed++;
 }
 

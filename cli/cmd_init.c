@@ -241,7 +241,8 @@ cmd_init(int argc, char **argv)
                        .place = &cfg.place,
                        .dir = cfg.out};
     forget_environment();
-    err = write_all(&in, &diag);
+    err = profile_check(in.profile, in.place, &diag);
+    if (!err) err = write_all(&in, &diag);
     if (err) return say_error(PROGRAM, err, &diag);
     profile_next_steps(in.profile, in.dir, &next);
     (void)printf("then:\n%s", co_buf_text(&next));

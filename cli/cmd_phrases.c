@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { SAMPLE_ROWS = 20000, SAMPLE_SEED = 1, TEXT_WIDTH = 78 };
 
@@ -115,8 +116,16 @@ load_files(const struct phrases_config *config, const char *dir,
     char path[LOCATE_PATH_BYTES];
     enum co_err err = phrase_set_new(&p->shipped);
 
+    struct stat st;
+
     if (!err && dir) err = phrase_set_new(&p->extra);
     if (err) return err;
+    if (dir && (stat(dir, &st) || !S_ISDIR(st.st_mode))) {
+        return co_fail(diag, CO_USAGE,
+                       "%s: there is no such folder; give one with phrase "
+                       "files (*.txt)",
+                       dir);
+    }
     if (dir) {
         err = phrase_set_read(config->bare ? p->shipped : p->extra, dir, diag);
     }

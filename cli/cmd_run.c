@@ -119,25 +119,6 @@ struct run_cli {
 
 /* ---- before anything is started ---- */
 
-/* "1000000" or "1_000_000"? Plain digits only, as in the job file. */
-static enum co_err
-number(const char *option, const char *text, uint64_t *ret,
-       struct co_diag *diag)
-{
-    char *end = NULL;
-
-    errno = 0;
-    if (*text >= '0' && *text <= '9') *ret = strtoull(text, &end, 10);
-    if (end && *end == '\0' && errno == 0) return CO_OK;
-    if (end && *end == '\0') {
-        return co_fail(diag, CO_USAGE,
-                       "--%s %s: allowed is a whole number up to %llu", option,
-                       text, (unsigned long long)UINT64_MAX);
-    }
-    return co_fail(diag, CO_USAGE, "--%s %s: a whole number is needed", option,
-                   text);
-}
-
 /* The coordinator reads the file too, and again each time it is started. */
 static enum co_err
 check_file(const struct run_cli *r, struct co_diag *diag)
@@ -161,9 +142,9 @@ load_spec(struct run_cli *r, struct co_diag *diag)
                                   .dir = r->cfg.out};
     enum co_err err = CO_OK;
 
-    if (over.has_rows) err = number("rows", r->cfg.rows, &over.rows, diag);
+    if (over.has_rows) err = say_number("rows", r->cfg.rows, &over.rows, diag);
     if (!err && over.has_seed) {
-        err = number("seed", r->cfg.seed, &over.seed, diag);
+        err = say_number("seed", r->cfg.seed, &over.seed, diag);
     }
     if (!err) err = spec_load(r->file, &r->spec, diag);
     if (!err) err = spec_override(r->spec, &over, diag);
@@ -259,9 +240,7 @@ check_redis(const struct run_config *cfg, struct co_diag *diag)
     if (!cfg->redis) return CO_OK;
     err = co_redis_connect(cfg->redis, cfg->redis_insecure, REDIS_WAIT_MS,
                            &client, diag);
-    if (!err || err == CO_INVALID) return err;
-    (void)co_fail_prefix(diag, err, "--redis");
-    return CO_UNAVAILABLE;
+    return err ? co_fail_prefix(diag, err, "--redis") : CO_OK;
 }
 
 /* ---- the fleet ---- */

@@ -22,7 +22,7 @@ enum {
 };
 
 struct scale_config {
-    struct redis_fleet_config fleet;
+    struct source_config source;
     struct scale_word word;
     bool json;
 };
@@ -30,7 +30,7 @@ struct scale_config {
 #define FIELD(name) offsetof(struct scale_config, name)
 
 static const struct co_option table[] = {
-    REDIS_FLEET_OPTIONS(FIELD(fleet)),
+    SOURCE_OPTIONS(FIELD(source), SOURCE_NEWEST_RUN),
     {.name = "min",
      .type = CO_OPTION_STRING,
      .offset = FIELD(word.min),
@@ -86,7 +86,7 @@ static const struct co_options_spec spec = {
 
 /* Who holds the lease; "" nobody. */
 static enum co_err
-read_holder(struct redis_fleet *fleet, char holder[HOLDER_BYTES],
+read_holder(struct source *source, char holder[HOLDER_BYTES],
             struct co_diag *diag)
 {
     co_auto(co_redis_reply_freep) struct co_redis_reply *reply = NULL;
@@ -94,8 +94,8 @@ read_holder(struct redis_fleet *fleet, char holder[HOLDER_BYTES],
     const char *argv[] = {"GET", NULL, NULL};
     enum co_err err;
 
-    argv[1] = co_key(CO_KEY_SCALER, fleet->config->name_space, NULL, key);
-    err = redis_fleet_call(fleet, argv, &reply, diag);
+    argv[1] = co_key(CO_KEY_SCALER, source->name_space, NULL, key);
+    err = source_call(source, argv, &reply, diag);
     if (err) return err;
     (void)snprintf(holder, HOLDER_BYTES, "%s",
                    reply->type == CO_REDIS_TEXT ? reply->text : "");
@@ -105,7 +105,7 @@ read_holder(struct redis_fleet *fleet, char holder[HOLDER_BYTES],
 static uint64_t
 since(const struct co_redis_reply *hash, const char *field)
 {
-    int64_t ago = co_clock_wall_ms() - (int64_t)redis_fleet_number(hash, field);
+    int64_t ago = co_clock_wall_ms() - (int64_t)co_redis_field_u64(hash, field);
 
     return ago > 0 ? (uint64_t)ago : 0;
 }
@@ -124,7 +124,7 @@ put_json(const char *service, const struct co_redis_reply *hash,
             co_json_put_text(json, name->text, value->text);
         }
     }
-    if (redis_fleet_text(hash, "at")[0]) {
+    if (co_redis_field(hash, "at")[0]) {
         co_json_put_u64(json, "age_ms", since(hash, "at"));
     }
     co_json_put_text(json, "scaler", holder);
@@ -137,61 +137,67 @@ put_age(const struct co_redis_reply *hash, const char *holder,
         struct co_buf *out)
 {
     uint64_t age = since(hash, "at");
+    size_t begin;
 
     if (holder[0] && age < OLD_MS) return;
+    begin = out->len;
     co_buf_puts(out, "  old       written ");
     say_duration(out, age);
     co_buf_puts(out, " ago; ");
     if (holder[0]) {
-        co_buf_printf(out, "scaler %s holds the lease and does not renew it\n",
+        co_buf_printf(out, "scaler %s holds the lease and does not renew it",
                       holder);
     } else {
         co_buf_puts(out, "no scaler holds the lease: nothing changes until a "
-                         "coordinator with --redis runs\n");
+                         "coordinator with --redis runs");
     }
+    say_end_line(out, begin);
 }
 
 static void
 put_lines(const char *service, const struct co_redis_reply *hash,
           const char *holder, struct co_buf *out)
 {
-    const char *was = redis_fleet_text(hash, "forecast_was");
+    const char *was = co_redis_field(hash, "forecast_was");
+    size_t begin;
 
-    if (!redis_fleet_text(hash, "desired")[0]) {
-        co_buf_printf(out, "%s  no scaler has said anything about it%s\n",
-                      service, holder[0] ? "" : ", and none holds the lease");
+    if (!co_redis_field(hash, "desired")[0]) {
+        say_line(out, "%s  no scaler has said anything about it%s", service,
+                 holder[0] ? "" : ", and none holds the lease");
         return;
     }
-#define T(field) redis_fleet_text(hash, field)
-    co_buf_printf(out, "%s  %s wished, %s live (%s to %s, %s)\n", service,
-                  T("desired"), T("actual"), T("min"), T("max"), T("mode"));
+#define T(field) co_redis_field(hash, field)
+    say_line(out, "%s  %s wished, %s live (%s to %s, %s)", service,
+             T("desired"), T("actual"), T("min"), T("max"), T("mode"));
     put_age(hash, holder, out);
-    co_buf_printf(out, "  why       %s\n  changed   ", T("reason"));
+    say_line(out, "  why       %s", T("reason"));
+    co_buf_puts(out, "  changed   ");
     say_duration(out, since(hash, "changed_at"));
-    co_buf_printf(out,
-                  " ago\n  work      %s s (%s tasks wait, %s run, %s ms "
-                  "each), slots %s %% used\n",
-                  T("work_s"), T("waiting"), T("running"), T("task_ms"),
-                  T("utilisation_pct"));
+    co_buf_puts(out, " ago\n");
+    say_line(out,
+             "  work      %s s (%s tasks wait, %s run, %s ms each), slots %s "
+             "%% used",
+             T("work_s"), T("waiting"), T("running"), T("task_ms"),
+             T("utilisation_pct"));
+    begin = out->len;
     co_buf_printf(out, "  arrivals  %s a second, %s foreseen", T("in_rate"),
                   T("forecast"));
     if (was[0]) co_buf_printf(out, " (for now it had been %s)", was);
-    co_buf_putc(out, '\n');
-    if (redis_fleet_number(hash, "in_flight_max")) {
-        co_buf_printf(out, "  in flight %s tasks in each worker\n",
-                      T("in_flight_max"));
+    say_end_line(out, begin);
+    if (co_redis_field_u64(hash, "in_flight_max")) {
+        say_line(out, "  in flight %s tasks in each worker",
+                 T("in_flight_max"));
     }
 #undef T
 }
 
 static enum co_err
-show_one(struct redis_fleet *fleet, const char *service, const char *holder,
+show_one(struct source *source, const char *service, const char *holder,
          struct co_buf *out, struct co_json *json, bool as_json,
          struct co_diag *diag)
 {
     co_auto(co_redis_reply_freep) struct co_redis_reply *hash = NULL;
-    enum co_err err =
-        redis_fleet_hash(fleet, CO_KEY_SCALE, service, &hash, diag);
+    enum co_err err = source_hash(source, CO_KEY_SCALE, service, &hash, diag);
 
     if (err) return err;
     if (as_json) {
@@ -203,18 +209,17 @@ show_one(struct redis_fleet *fleet, const char *service, const char *holder,
 }
 
 static enum co_err
-show_services(struct redis_fleet *fleet, const struct scale_config *cfg,
+show_services(struct source *source, const struct scale_config *cfg,
               const char *holder, struct co_buf *out, struct co_json *json,
               struct co_diag *diag)
 {
     co_auto(co_redis_reply_freep) struct co_redis_reply *list = NULL;
-    enum co_err err =
-        redis_fleet_list(fleet, CO_KEY_SERVICES, AGE_MS, &list, diag);
+    enum co_err err = source_list(source, CO_KEY_SERVICES, AGE_MS, &list, diag);
 
     if (err) return err;
     for (size_t i = 0; !err && i < list->count; i++) {
         if (list->elements[i].type != CO_REDIS_TEXT) continue;
-        err = show_one(fleet, list->elements[i].text, holder, out, json,
+        err = show_one(source, list->elements[i].text, holder, out, json,
                        cfg->json, diag);
     }
     if (!list->count && !cfg->json) {
@@ -224,22 +229,22 @@ show_services(struct redis_fleet *fleet, const struct scale_config *cfg,
 }
 
 static enum co_err
-show(struct redis_fleet *fleet, const struct scale_config *cfg,
-     const char *service, struct co_diag *diag)
+show(struct source *source, const struct scale_config *cfg, const char *service,
+     struct co_diag *diag)
 {
     struct co_buf out;
     struct co_json json;
     char holder[HOLDER_BYTES] = "";
-    enum co_err err = read_holder(fleet, holder, diag);
+    enum co_err err = read_holder(source, holder, diag);
 
-    if (!err && service) err = scale_known(fleet, service, diag);
+    if (!err && service) err = scale_known(source, service, diag);
     if (err) return err;
     co_buf_init(&out, OUT_BYTES_MAX);
     co_json_init(&json, &out);
     if (cfg->json) co_json_array(&json);
     err = service
-              ? show_one(fleet, service, holder, &out, &json, cfg->json, diag)
-              : show_services(fleet, cfg, holder, &out, &json, diag);
+              ? show_one(source, service, holder, &out, &json, cfg->json, diag)
+              : show_services(source, cfg, holder, &out, &json, diag);
     if (cfg->json) {
         co_json_end(&json);
         co_buf_putc(&out, '\n');
@@ -252,15 +257,15 @@ show(struct redis_fleet *fleet, const struct scale_config *cfg,
 /* ---- setting ---- */
 
 static enum co_err
-set(struct redis_fleet *fleet, const struct scale_config *cfg,
-    const char *service, struct co_diag *diag)
+set(struct source *source, const struct scale_config *cfg, const char *service,
+    struct co_diag *diag)
 {
     const char *size = cfg->word.size;
     bool automatic = size && strcmp(size, "auto") == 0;
     char holder[HOLDER_BYTES] = "";
-    enum co_err err = scale_set(fleet, service, &cfg->word, diag);
+    enum co_err err = scale_set(source, service, &cfg->word, diag);
 
-    if (!err) err = read_holder(fleet, holder, diag);
+    if (!err) err = read_holder(source, holder, diag);
     if (err) return err;
     if (!holder[0]) {
         (void)fprintf(stderr,
@@ -281,7 +286,7 @@ cmd_scale(int argc, char **argv)
 {
     co_auto(co_options_freep) struct co_options *options = NULL;
     struct scale_config cfg = {.json = false};
-    struct redis_fleet fleet = {.client = NULL};
+    struct source source = {.client = NULL};
     const char *service = NULL;
     struct co_diag diag = {""};
     enum co_err err;
@@ -303,12 +308,12 @@ cmd_scale(int argc, char **argv)
     }
     err = service ? scale_check(service, &cfg.word, &diag) : CO_OK;
     if (err) return say_error(PROGRAM, err, &diag);
-    err = redis_fleet_open(&cfg.fleet, &fleet, &diag);
+    err = source_open(&cfg.source, &source, &diag);
     if (!err && change && service) {
-        err = set(&fleet, &cfg, service, &diag);
+        err = set(&source, &cfg, service, &diag);
     } else if (!err) {
-        err = show(&fleet, &cfg, service, &diag);
+        err = show(&source, &cfg, service, &diag);
     }
-    redis_fleet_close(&fleet);
+    source_close(&source);
     return err ? say_error(PROGRAM, err, &diag) : CLI_OK;
 }

@@ -5,7 +5,6 @@
 #include "cli/say.h"
 #include "cli/summary.h"
 #include "common/json.h"
-#include "common/keys.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,33 +12,17 @@
 
 #define PROGRAM CO_PROGRAM " status"
 
-enum { REDIS_WAIT_MS = 3000, OUT_BYTES_MAX = 16 << 20, JOBS_MAX = 1000 };
+enum { OUT_BYTES_MAX = 16 << 20, JOBS_MAX = 1000 };
 
 struct status_config {
-    const char *redis, *name_space;
-    bool redis_insecure, json;
+    struct source_config source;
+    bool json;
 };
 
 #define FIELD(name) offsetof(struct status_config, name)
 
 static const struct co_option table[] = {
-    {.name = "redis",
-     .type = CO_OPTION_STRING,
-     .offset = FIELD(redis),
-     .placeholder = "URL",
-     .help = "ask this Redis instead of the runs of this machine"},
-    {.name = "redis-insecure",
-     .type = CO_OPTION_FLAG,
-     .offset = FIELD(redis_insecure),
-     .help = "allow a Redis beyond this host in the clear"},
-    {.name = "namespace",
-     .type = CO_OPTION_STRING,
-     .offset = FIELD(name_space),
-     .def = "default",
-     .min = 1,
-     .max = 64,
-     .placeholder = "NAME",
-     .help = "part of every Redis key"},
+    SOURCE_OPTIONS(FIELD(source), "the runs of this machine"),
     {.name = "json",
      .type = CO_OPTION_FLAG,
      .offset = FIELD(json),
@@ -110,27 +93,32 @@ put_one(const struct job_state *s, struct co_buf *out)
                                        .surplus = s->surplus,
                                        .pending = s->pending};
 
-    co_buf_printf(out, "%s  %s\n  job     %s\n  rows    ", s->name, s->state,
-                  s->job);
+    size_t begin;
+
+    say_line(out, "%s  %s", s->name, s->state);
+    say_line(out, "  job     %s", s->job);
+    begin = out->len;
+    co_buf_puts(out, "  rows    ");
     if (s->has_ledger) {
         say_count(out, s->accepted);
         co_buf_puts(out, " of ");
     }
     say_count(out, s->requested);
     put_rate(s, out);
-    co_buf_putc(out, '\n');
+    say_end_line(out, begin);
     if (s->has_ledger) summary_ledger(&ledger, out);
-    if (s->why[0]) co_buf_printf(out, "  why     %s\n", s->why);
-    co_buf_printf(out, "  folder  %s\n", s->out);
+    if (s->why[0]) say_line(out, "  why     %s", s->why);
+    say_line(out, "  folder  %s", s->out);
     if (s->live && s->redis[0]) {
-        co_buf_printf(out, "  redis   %s (namespace %s)\n", s->redis,
-                      s->name_space);
+        say_line(out, "  redis   %s (namespace %s)", s->redis, s->name_space);
     }
 }
 
 static void
 put_line(const struct job_state *s, struct co_buf *out)
 {
+    size_t begin = out->len;
+
     co_buf_printf(out, "%-16s  %-20s  %-11s  ", s->job, s->name, s->state);
     if (s->has_ledger) {
         say_count(out, s->accepted);
@@ -138,7 +126,8 @@ put_line(const struct job_state *s, struct co_buf *out)
     }
     say_count(out, s->requested);
     put_rate(s, out);
-    co_buf_printf(out, "  %s\n", s->out);
+    co_buf_printf(out, "  %s", s->out);
+    say_end_line(out, begin);
 }
 
 /* What is shown: one run, or a list that grows. */
@@ -184,30 +173,22 @@ show_one(const struct status_config *cfg, const struct job_state *s)
 static enum co_err
 list_redis(struct listing *l, struct co_diag *diag)
 {
-    co_auto(co_redis_closep) struct co_redis_client *client = NULL;
+    co_auto(source_close) struct source source = {.client = NULL};
     co_auto(co_redis_reply_freep) struct co_redis_reply *jobs = NULL;
-    const struct status_config *cfg = l->cfg;
     char key[CO_KEY_BYTES];
-    const char *argv[] = {"ZREVRANGE",
-                          co_key(CO_KEY_JOBS, cfg->name_space, NULL, key), "0",
-                          "999"};
-    enum co_err err = co_redis_connect(cfg->redis, cfg->redis_insecure,
-                                       REDIS_WAIT_MS, &client, diag);
+    const char *argv[] = {"ZREVRANGE", NULL, "0", "999", NULL};
+    enum co_err err = source_open(&l->cfg->source, &source, diag);
 
-    if (!err) {
-        err = co_redis_call(client, 4, argv, NULL, REDIS_WAIT_MS, &jobs, diag);
-    }
+    argv[1] = co_key(CO_KEY_JOBS, source.name_space, NULL, key);
+    if (!err) err = source_call(&source, argv, &jobs, diag);
     if (err) return err;
-    if (jobs->type == CO_REDIS_ERROR) {
-        return co_fail(diag, CO_DENIED, "Redis refused %s: %s", key,
-                       jobs->text);
-    }
     for (size_t i = 0; i < jobs->count && i < JOBS_MAX; i++) {
         struct job_state s = {0};
 
         if (jobs->elements[i].type != CO_REDIS_TEXT) continue;
         (void)snprintf(s.job, sizeof s.job, "%s", jobs->elements[i].text);
-        if (job_state_of_redis(client, cfg->name_space, &s, NULL) == CO_OK) {
+        if (job_state_of_redis(source.client, source.name_space, &s, NULL) ==
+            CO_OK) {
             list_add(l, &s);
         }
     }
@@ -241,14 +222,14 @@ show_list(const struct status_config *cfg)
     co_buf_init(&l.out, OUT_BYTES_MAX);
     co_json_init(&l.json, &l.out);
     if (cfg->json) co_json_array(&l.json);
-    err = cfg->redis ? list_redis(&l, &diag) : list_runs(&l, &diag);
+    err = cfg->source.redis ? list_redis(&l, &diag) : list_runs(&l, &diag);
     if (cfg->json) {
         co_json_end(&l.json);
         co_buf_putc(&l.out, '\n');
     } else if (!l.count) {
-        co_buf_puts(&l.out, cfg->redis ? "no jobs there\n"
-                                       : "no runs yet; `" CO_PROGRAM
-                                         " run FILE` starts one\n");
+        co_buf_puts(&l.out, cfg->source.redis ? "no jobs there\n"
+                                              : "no runs yet; `" CO_PROGRAM
+                                                " run FILE` starts one\n");
     }
     if (!err) say_print(&l.out);
     co_buf_fini(&l.out);
@@ -269,7 +250,6 @@ cmd_status(int argc, char **argv)
         return exit_code;
     }
     if (co_options_arg_count(options) == 0) return show_list(&cfg);
-    err = find_job(co_options_arg(options, 0), cfg.redis, cfg.redis_insecure,
-                   cfg.name_space, &state, &diag);
+    err = find_job(co_options_arg(options, 0), &cfg.source, &state, &diag);
     return err ? say_error(PROGRAM, err, &diag) : show_one(&cfg, &state);
 }

@@ -91,20 +91,6 @@ struct submission {
     int64_t end_ms; /* patience */
 };
 
-static enum co_err
-number(const char *option, const char *text, uint64_t *ret,
-       struct co_diag *diag)
-{
-    char *end = NULL;
-
-    if (!text) return CO_OK;
-    errno = 0;
-    if (*text >= '0' && *text <= '9') *ret = strtoull(text, &end, 10);
-    if (end && *end == '\0' && errno == 0) return CO_OK;
-    return co_fail(diag, CO_USAGE, "--%s %s: a whole number is needed", option,
-                   text);
-}
-
 /* A wrong file is better refused here, with its lines, than there. */
 static enum co_err
 read_job(struct submission *s, const char *path, struct co_diag *diag)
@@ -113,9 +99,9 @@ read_job(struct submission *s, const char *path, struct co_diag *diag)
     struct spec_overrides over = {.has_rows = s->cfg.rows != NULL,
                                   .has_seed = s->cfg.seed != NULL,
                                   .dir = s->cfg.out};
-    enum co_err err = number("rows", s->cfg.rows, &s->rows, diag);
+    enum co_err err = say_number("rows", s->cfg.rows, &s->rows, diag);
 
-    if (!err) err = number("seed", s->cfg.seed, &s->seed, diag);
+    if (!err) err = say_number("seed", s->cfg.seed, &s->seed, diag);
     over.rows = s->rows;
     over.seed = s->seed;
     if (!err) err = spec_load(path, &spec, diag);

@@ -29,7 +29,7 @@ struct top_config {
 #define FIELD(name) offsetof(struct top_config, name)
 
 static const struct co_option table[] = {
-    SOURCE_OPTIONS(FIELD(source)),
+    SOURCE_OPTIONS(FIELD(source), SOURCE_NEWEST_RUN),
     {.name = "interval",
      .letter = 'i',
      .type = CO_OPTION_DURATION,

@@ -23,7 +23,7 @@ struct why_config {
 #define FIELD(name) offsetof(struct why_config, name)
 
 static const struct co_option table[] = {
-    SOURCE_OPTIONS(FIELD(source)),
+    SOURCE_OPTIONS(FIELD(source), SOURCE_NEWEST_RUN),
     {.name = "json",
      .type = CO_OPTION_FLAG,
      .offset = FIELD(json),
@@ -56,13 +56,15 @@ struct told {
 static void
 put_wrapped(struct co_buf *out, const char *text)
 {
-    size_t column = INDENT;
+    size_t column = INDENT, begin = out->len;
 
     while (*text) {
         size_t len = strcspn(text, " ");
 
         if (column > INDENT && column + 1 + len > WIDTH) {
-            co_buf_printf(out, "\n%*s", INDENT, "");
+            say_end_line(out, begin);
+            begin = out->len;
+            co_buf_printf(out, "%*s", INDENT, "");
             column = INDENT;
         } else if (column > INDENT) {
             co_buf_putc(out, ' ');
@@ -75,13 +77,14 @@ put_wrapped(struct co_buf *out, const char *text)
             text++;
         }
     }
-    co_buf_putc(out, '\n');
+    say_end_line(out, begin);
 }
 
 static void
 put_text(const struct told *t, struct co_buf *out)
 {
     static const char *const marks[] = {"", "note", "problem"};
+    size_t begin = out->len;
 
     co_buf_printf(out, "%s  %s  ", t->name, t->state);
     say_count(out, t->accepted);
@@ -94,7 +97,7 @@ put_text(const struct told *t, struct co_buf *out)
         co_buf_puts(out, " rows/s, ETA ");
         say_duration(out, t->eta_s * 1000);
     }
-    co_buf_putc(out, '\n');
+    say_end_line(out, begin);
     for (size_t i = 0; i < t->why.n; i++) {
         const struct why_finding *f = &t->why.v[i];
 
@@ -205,7 +208,7 @@ ask_folder(const char *what, struct told *t, struct co_diag *diag)
 {
     struct job_state state;
     struct source source = {0};
-    enum co_err err = find_job(what, NULL, false, "default", &state, diag);
+    enum co_err err = find_job(what, NULL, &state, diag);
 
     if (err) return err;
     if (!state.live ||

@@ -1,8 +1,8 @@
-/* cmd_workers.c - `cohort workers`: who works in a fleet, from Redis, and
+/* cmd_workers.c - `cohort workers`: who works in a source, from Redis, and
  * `--drain ID`: one of them is to finish and end. The request is a key that
  * the worker looks for every second, so that it reaches any machine. */
-#include "cli/redis_fleet.h"
 #include "cli/say.h"
+#include "cli/source.h"
 #include "common/clock.h"
 #include "common/json.h"
 
@@ -20,13 +20,13 @@ enum {
 };
 
 struct workers_config {
-    struct redis_fleet_config fleet;
+    struct source_config source;
     const char *drain;
     bool json;
 };
 
 static const struct co_option table[] = {
-    REDIS_FLEET_OPTIONS(offsetof(struct workers_config, fleet)),
+    SOURCE_OPTIONS(offsetof(struct workers_config, source), SOURCE_NEWEST_RUN),
     {.name = "drain",
      .type = CO_OPTION_STRING,
      .offset = offsetof(struct workers_config, drain),
@@ -73,25 +73,25 @@ static bool
 take_worker(const char *id, const struct co_redis_reply *hash,
             struct listed_worker *w)
 {
-    uint64_t started = redis_fleet_number(hash, "started_at");
+    uint64_t started = co_redis_field_u64(hash, "started_at");
     uint64_t now = (uint64_t)co_clock_wall_ms();
 
-    if (!redis_fleet_text(hash, "state")[0]) return false;
+    if (!co_redis_field(hash, "state")[0]) return false;
     *w = (struct listed_worker){
-        .capacity = redis_fleet_number(hash, "capacity"),
-        .in_flight = redis_fleet_number(hash, "in_flight"),
-        .queued = redis_fleet_number(hash, "queued"),
-        .done = redis_fleet_number(hash, "done"),
-        .failed = redis_fleet_number(hash, "failed"),
-        .rss_bytes = redis_fleet_number(hash, "rss_bytes"),
-        .cpu_pct = redis_fleet_number(hash, "cpu_pct"),
+        .capacity = co_redis_field_u64(hash, "capacity"),
+        .in_flight = co_redis_field_u64(hash, "in_flight"),
+        .queued = co_redis_field_u64(hash, "queued"),
+        .done = co_redis_field_u64(hash, "done"),
+        .failed = co_redis_field_u64(hash, "failed"),
+        .rss_bytes = co_redis_field_u64(hash, "rss_bytes"),
+        .cpu_pct = co_redis_field_u64(hash, "cpu_pct"),
         .age_ms = now > started ? now - started : 0,
     };
     copy(w->id, sizeof w->id, id);
-    copy(w->name, sizeof w->name, redis_fleet_text(hash, "name"));
-    copy(w->host, sizeof w->host, redis_fleet_text(hash, "host"));
-    copy(w->state, sizeof w->state, redis_fleet_text(hash, "state"));
-    copy(w->services, sizeof w->services, redis_fleet_text(hash, "services"));
+    copy(w->name, sizeof w->name, co_redis_field(hash, "name"));
+    copy(w->host, sizeof w->host, co_redis_field(hash, "host"));
+    copy(w->state, sizeof w->state, co_redis_field(hash, "state"));
+    copy(w->services, sizeof w->services, co_redis_field(hash, "services"));
     return true;
 }
 
@@ -106,14 +106,14 @@ by_name(const void *a, const void *b)
 }
 
 static enum co_err
-read_workers(struct redis_fleet *fleet, struct listed_worker **ret_v,
-             size_t *ret_n, struct co_diag *diag)
+read_workers(struct source *source, struct listed_worker **ret_v, size_t *ret_n,
+             struct co_diag *diag)
 {
     co_auto(co_redis_reply_freep) struct co_redis_reply *ids = NULL;
     struct listed_worker *v;
     size_t n = 0;
     enum co_err err =
-        redis_fleet_list(fleet, CO_KEY_WORKERS, CO_KEY_ALIVE_MS, &ids, diag);
+        source_list(source, CO_KEY_WORKERS, CO_KEY_ALIVE_MS, &ids, diag);
 
     if (err) return err;
     v = calloc(ids->count + 1, sizeof *v);
@@ -122,8 +122,8 @@ read_workers(struct redis_fleet *fleet, struct listed_worker **ret_v,
         co_auto(co_redis_reply_freep) struct co_redis_reply *hash = NULL;
 
         if (ids->elements[i].type != CO_REDIS_TEXT) continue;
-        err = redis_fleet_hash(fleet, CO_KEY_WORKER, ids->elements[i].text,
-                               &hash, diag);
+        err = source_hash(source, CO_KEY_WORKER, ids->elements[i].text, &hash,
+                          diag);
         if (!err) n += take_worker(ids->elements[i].text, hash, &v[n]);
     }
     if (err) {
@@ -161,6 +161,7 @@ put_json(const struct listed_worker *w, struct co_json *json)
 static void
 put_line(const struct listed_worker *w, struct co_buf *out)
 {
+    size_t begin = out->len;
     char flight[48];
 
     (void)snprintf(flight, sizeof flight, "%llu/%llu",
@@ -174,7 +175,8 @@ put_line(const struct listed_worker *w, struct co_buf *out)
     say_bytes(out, w->rss_bytes);
     co_buf_puts(out, "  ");
     say_duration(out, w->age_ms);
-    co_buf_printf(out, "  %s\n", w->services);
+    co_buf_printf(out, "  %s", w->services);
+    say_end_line(out, begin);
 }
 
 static void
@@ -238,22 +240,25 @@ find_worker(const struct listed_worker *v, size_t n, const char *what,
 }
 
 static enum co_err
-drain(struct redis_fleet *fleet, const struct listed_worker *w,
+drain(struct source *source, const struct listed_worker *w,
       struct co_diag *diag)
 {
     co_auto(co_redis_reply_freep) struct co_redis_reply *reply = NULL;
+    co_auto(co_buf_fini) struct co_buf out = {0};
     char key[CO_KEY_BYTES], ttl[12];
     const char *argv[] = {"SET", NULL, "asked", "EX", ttl, NULL};
     enum co_err err;
 
-    argv[1] = co_key(CO_KEY_DRAIN, fleet->config->name_space, w->id, key);
+    argv[1] = co_key(CO_KEY_DRAIN, source->name_space, w->id, key);
     (void)snprintf(ttl, sizeof ttl, "%d", (int)CO_KEY_DRAIN_S);
-    err = redis_fleet_call(fleet, argv, &reply, diag);
+    err = source_call(source, argv, &reply, diag);
     if (err) return err;
-    (void)printf("%s (%s on %s) is asked to drain: it looks every second, "
-                 "ends what runs (%llu tasks), gives back what waits, and "
-                 "ends\n",
-                 w->id, w->name, w->host, (unsigned long long)w->in_flight);
+    co_buf_init(&out, OUT_BYTES_MAX);
+    say_line(&out,
+             "%s (%s on %s) is asked to drain: it looks every second, ends "
+             "what runs (%llu tasks), gives back what waits, and ends",
+             w->id, w->name, w->host, (unsigned long long)w->in_flight);
+    say_print(&out);
     return CO_OK;
 }
 
@@ -262,7 +267,7 @@ cmd_workers(int argc, char **argv)
 {
     co_auto(co_options_freep) struct co_options *options = NULL;
     struct workers_config cfg = {.json = false};
-    struct redis_fleet fleet = {.client = NULL};
+    struct source source = {.client = NULL};
     const struct listed_worker *meant = NULL;
     struct listed_worker *v = NULL;
     struct co_diag diag = {""};
@@ -273,15 +278,15 @@ cmd_workers(int argc, char **argv)
     if (!say_options(&spec, argc, argv, &cfg, &options, &exit_code)) {
         return exit_code;
     }
-    err = redis_fleet_open(&cfg.fleet, &fleet, &diag);
-    if (!err) err = read_workers(&fleet, &v, &n, &diag);
+    err = source_open(&cfg.source, &source, &diag);
+    if (!err) err = read_workers(&source, &v, &n, &diag);
     if (!err && cfg.drain) {
         err = find_worker(v, n, cfg.drain, &meant, &diag);
-        if (!err) err = drain(&fleet, meant, &diag);
+        if (!err) err = drain(&source, meant, &diag);
     } else if (!err) {
         print_workers(v, n, cfg.json);
     }
     free(v);
-    redis_fleet_close(&fleet);
+    source_close(&source);
     return err ? say_error(PROGRAM, err, &diag) : CLI_OK;
 }

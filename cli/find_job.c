@@ -10,8 +10,6 @@
 #include <strings.h>
 #include <sys/stat.h>
 
-enum { REDIS_WAIT_MS = 3000 };
-
 /* The run whose run.json carries this id. */
 static enum co_err
 find_by_id(const char *id, struct job_state *ret, struct co_diag *diag)
@@ -37,22 +35,22 @@ find_by_id(const char *id, struct job_state *ret, struct co_diag *diag)
 }
 
 static enum co_err
-find_in_redis(const char *id, const char *redis, bool insecure,
-              const char *name_space, struct job_state *ret,
-              struct co_diag *diag)
+find_in_redis(const char *id, const struct source_config *config,
+              struct job_state *ret, struct co_diag *diag)
 {
-    co_auto(co_redis_closep) struct co_redis_client *client = NULL;
-    enum co_err err =
-        co_redis_connect(redis, insecure, REDIS_WAIT_MS, &client, diag);
+    co_auto(source_close) struct source source = {.client = NULL};
+    enum co_err err = source_open(config, &source, diag);
 
     *ret = (struct job_state){0};
     (void)snprintf(ret->job, sizeof ret->job, "%s", id);
-    return err ? err : job_state_of_redis(client, name_space, ret, diag);
+    return err ? err
+               : job_state_of_redis(source.client, source.name_space, ret,
+                                    diag);
 }
 
 enum co_err
-find_job(const char *what, const char *redis, bool redis_insecure,
-         const char *name_space, struct job_state *ret, struct co_diag *diag)
+find_job(const char *what, const struct source_config *source,
+         struct job_state *ret, struct co_diag *diag)
 {
     char real[PATH_MAX];
     struct stat st;
@@ -72,9 +70,6 @@ find_job(const char *what, const char *redis, bool redis_insecure,
                        "`" CO_PROGRAM " status` lists the runs",
                        what);
     }
-    if (redis) {
-        return find_in_redis(what, redis, redis_insecure, name_space, ret,
-                             diag);
-    }
+    if (source && source->redis) return find_in_redis(what, source, ret, diag);
     return find_by_id(what, ret, diag);
 }

@@ -171,7 +171,11 @@ exchange(struct asking *a, struct co_redis_client *client,
         co_redis_call_many(client, a->v, a->n, WAIT_MS, &all, diag);
 
     for (size_t i = 0; i < a->n && !err; i++) {
-        err = source_refused(&all->elements[i], a->v[i].argv[0], diag);
+        char what[CO_KEY_BYTES + 20];
+
+        (void)snprintf(what, sizeof what, "%s %s", a->v[i].argv[0], a->key[i]);
+        err = co_redis_refused(&all->elements[i], co_redis_client_name(client),
+                               what, diag);
     }
     if (err) return err;
     a->n = 0;

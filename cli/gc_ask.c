@@ -39,19 +39,7 @@ enum co_err
 gc_ask_call(struct gc_ask *ask, size_t argc, const char *const *argv,
             struct co_redis_reply **ret_reply, struct co_diag *diag)
 {
-    co_auto(co_redis_reply_freep) struct co_redis_reply *r = NULL;
-    enum co_err err =
-        co_redis_call(ask->client, (int)argc, argv, NULL, WAIT_MS, &r, diag);
-
-    if (err) return err;
-    if (r->type == CO_REDIS_ERROR) {
-        return co_fail(diag, CO_DENIED,
-                       "Redis refused %s %s: %s. This command needs a user "
-                       "that may write, trim and scan `" CO_PROGRAM ":*`",
-                       argv[0], argc > 1 ? argv[1] : "", r->text);
-    }
-    *ret_reply = co_take(&r);
-    return CO_OK;
+    return co_redis_do(ask->client, (int)argc, argv, WAIT_MS, ret_reply, diag);
 }
 
 enum co_err

@@ -1,5 +1,5 @@
 /* gc_ask.h - the questions of `cohort gc` to a Redis: one call, its errors, and
- * the walk over all keys. An ERROR answer becomes CO_DENIED with what to do.
+ * the walk over all keys. An ERROR answer is an error (co_redis_refused).
  * Blocking, with a deadline for each call. One thread. */
 #pragma once
 #include "common/redis.h"

@@ -392,10 +392,17 @@ gc_folder(struct gc *gc, const char *given, struct co_diag *diag)
     struct run r = {.ended_ms = 0};
     char top[PATH_MAX];
     struct dirent **names = NULL;
+    struct stat st;
     int n, runs = 0;
 
     if (!realpath(given, r.dir)) {
         return co_fail(diag, CO_USAGE, "%s: there is no such folder", given);
+    }
+    if (stat(r.dir, &st) || !S_ISDIR(st.st_mode)) {
+        return co_fail(diag, CO_USAGE,
+                       "%s is a file; give the folder of a run, or one with "
+                       "such folders in it",
+                       given);
     }
     if (is_there(&r, "run.json")) {
         look_at_run(gc, &r);
@@ -404,8 +411,6 @@ gc_folder(struct gc *gc, const char *given, struct co_diag *diag)
     (void)snprintf(top, sizeof top, "%s", r.dir);
     n = scandir(top, &names, NULL, alphasort);
     for (int i = 0; i < n; i++) {
-        struct stat st;
-
         if (names[i]->d_name[0] != '.' &&
             (size_t)snprintf(r.dir, sizeof r.dir, "%s/%s", top,
                              names[i]->d_name) < sizeof r.dir - 300 &&

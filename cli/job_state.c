@@ -148,43 +148,23 @@ job_state_of_folder(const char *dir, struct job_state *ret,
 
 /* ---- Redis ---- */
 
-static const char *
-field(const struct co_redis_reply *hash, const char *name)
-{
-    for (size_t i = 0; i + 1 < hash->count; i += 2) {
-        const struct co_redis_reply *key = &hash->elements[i];
-
-        if (key->type == CO_REDIS_TEXT && strcmp(key->text, name) == 0 &&
-            hash->elements[i + 1].type == CO_REDIS_TEXT) {
-            return hash->elements[i + 1].text;
-        }
-    }
-    return "";
-}
-
-static uint64_t
-field_u64(const struct co_redis_reply *hash, const char *name)
-{
-    return strtoull(field(hash, name), NULL, 10);
-}
-
 static void
 take_hash(const struct co_redis_reply *h, struct job_state *s)
 {
-    (void)snprintf(s->name, sizeof s->name, "%s", field(h, "name"));
-    (void)snprintf(s->state, sizeof s->state, "%s", field(h, "state"));
-    (void)snprintf(s->why, sizeof s->why, "%s", field(h, "why"));
-    (void)snprintf(s->out, sizeof s->out, "%s", field(h, "folder"));
+    (void)snprintf(s->name, sizeof s->name, "%s", co_redis_field(h, "name"));
+    (void)snprintf(s->state, sizeof s->state, "%s", co_redis_field(h, "state"));
+    (void)snprintf(s->why, sizeof s->why, "%s", co_redis_field(h, "why"));
+    (void)snprintf(s->out, sizeof s->out, "%s", co_redis_field(h, "folder"));
     s->live = s->has_ledger = true;
-    s->requested = field_u64(h, "requested");
-    s->drawn = field_u64(h, "drawn");
-    s->accepted = field_u64(h, "accepted");
-    s->rejected = field_u64(h, "rejected");
-    s->dead = field_u64(h, "dead");
-    s->surplus = field_u64(h, "surplus");
-    s->pending = field_u64(h, "pending");
-    s->rows_per_s = field_u64(h, "rows_per_s");
-    s->eta_s = field_u64(h, "eta_s");
+    s->requested = co_redis_field_u64(h, "requested");
+    s->drawn = co_redis_field_u64(h, "drawn");
+    s->accepted = co_redis_field_u64(h, "accepted");
+    s->rejected = co_redis_field_u64(h, "rejected");
+    s->dead = co_redis_field_u64(h, "dead");
+    s->surplus = co_redis_field_u64(h, "surplus");
+    s->pending = co_redis_field_u64(h, "pending");
+    s->rows_per_s = co_redis_field_u64(h, "rows_per_s");
+    s->eta_s = co_redis_field_u64(h, "eta_s");
 }
 
 enum co_err
@@ -195,14 +175,9 @@ job_state_of_redis(struct co_redis_client *client, const char *name_space,
     char key[CO_KEY_BYTES];
     const char *argv[] = {"HGETALL",
                           co_key(CO_KEY_JOB, name_space, ret->job, key)};
-    enum co_err err =
-        co_redis_call(client, 2, argv, NULL, REDIS_WAIT_MS, &reply, diag);
+    enum co_err err = co_redis_do(client, 2, argv, REDIS_WAIT_MS, &reply, diag);
 
     if (err) return err;
-    if (reply->type == CO_REDIS_ERROR) {
-        return co_fail(diag, CO_DENIED, "Redis refused %s: %s", key,
-                       reply->text);
-    }
     if (reply->type != CO_REDIS_ARRAY || reply->count == 0) {
         return co_fail(diag, CO_NOTFOUND,
                        "this Redis knows no job %s in namespace %s", ret->job,

@@ -3,6 +3,7 @@
 
 #include "common/redis.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 
 const char *const profile_names[] = {
@@ -116,6 +117,77 @@ profile_files(enum profile profile, size_t *ret_count)
     *ret_count = layouts[profile].count;
     return layouts[profile].files;
 }
+
+/* ---- what the user says about the place ---- */
+
+static bool
+is_label(const char *text, size_t len)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz"
+                                  "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
+
+    return len >= 1 && len <= 63 && strspn(text, letters) >= len &&
+           text[0] != '-' && text[len - 1] != '-';
+}
+
+/* A name (labels with dots between; '_' as container networks have it), or an
+ * IPv4 address: digits and dots alone can be nothing else. */
+static bool
+is_host(const char *text)
+{
+    struct in_addr address;
+    size_t len = strlen(text);
+
+    if (len == 0 || len > 253) return false;
+    if (strspn(text, "0123456789.") == len) {
+        return inet_pton(AF_INET, text, &address) == 1;
+    }
+    for (;; text++) {
+        len = strcspn(text, ".");
+        if (!is_label(text, len)) return false;
+        text += len;
+        if (!*text) return true;
+    }
+}
+
+static enum co_err
+check_broker(const char *text, struct co_diag *diag)
+{
+    if (is_host(text)) return CO_OK;
+    return co_fail(
+        diag, CO_USAGE,
+        "--brokers: \"%.100s\" is no host; give %s, as broker-1, "
+        "broker-1.example or 10.0.0.7",
+        text,
+        strchr(text, ':') && !strchr(text, ' ')
+            ? "its name or IPv4 address alone (tcp:// and the ports 5570 and "
+              "5571 are added)"
+            : "a name of letters, digits, '-', '_' and '.', or an IPv4 "
+              "address");
+}
+
+enum co_err
+profile_check(enum profile profile, const struct profile_place *place,
+              struct co_diag *diag)
+{
+    struct co_redis_url url;
+    enum co_err err = CO_OK;
+
+    if (profile == PROFILE_LAPTOP && (place->brokers.count || place->redis)) {
+        return co_fail(diag, CO_USAGE,
+                       "--brokers and --redis say where a fleet is, and the "
+                       "profile laptop has none; add --profile fleet or "
+                       "--profile kubernetes");
+    }
+    for (size_t i = 0; !err && i < place->brokers.count; i++) {
+        err = check_broker(place->brokers.items[i], diag);
+    }
+    if (err || !place->redis) return err;
+    err = co_redis_url_parse(place->redis, &url, diag);
+    return err ? co_fail_prefix(diag, err, "--redis") : CO_OK;
+}
+
+/* ---- the flags of a file ---- */
 
 /* "--broker=tcp://HOST:PORT" for each broker. */
 static void

@@ -28,8 +28,15 @@ struct profile_file {
 /* The files of a profile; *ret_count of them. */
 const struct profile_file *profile_files(enum profile profile,
                                          size_t *ret_count);
+/* Can the profile use what is said about the place? Brokers are host names or
+ * addresses alone, since each file needs another port of them; laptop starts
+ * a broker and a Redis of its own and takes neither. CO_USAGE, CO_INVALID:
+ * diag says which, why, and what would do. */
+co_must_use enum co_err profile_check(enum profile profile,
+                                      const struct profile_place *place,
+                                      struct co_diag *diag);
 /* The flags of its i-th file, as "--name=value" each ended by a 0 byte, one
- * after the other. CO_INVALID: the Redis URL is none (diag). */
+ * after the other. The place was checked (profile_check). */
 co_must_use enum co_err profile_flags(enum profile profile, size_t i,
                                       const struct profile_place *place,
                                       struct co_buf *flags,

@@ -1,8 +1,12 @@
 /* say.c - see say.h. */
 #include "cli/say.h"
 
+#include <errno.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 int
 say_exit(enum co_err err)
@@ -21,13 +25,66 @@ say_exit(enum co_err err)
     }
 }
 
+/* C0 and DEL are bytes; C1 is 0xc2 0x80..0x9f in UTF-8, and the same second
+ * byte alone for a terminal that knows no UTF-8. */
+static void
+clean(unsigned char *text, size_t len)
+{
+    bool lead = false; /* of a UTF-8 character: its second byte comes next */
+
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = text[i];
+
+        if (c < 0x20 || c == 0x7f) text[i] = '?';
+        if (c == 0xc2 && i + 1 < len && text[i + 1] >= 0x80 &&
+            text[i + 1] < 0xa0) {
+            text[i] = text[i + 1] = '?';
+        }
+        if (c >= 0x80 && c < 0xa0 && !lead) text[i] = '?';
+        lead = c >= 0xc2 || (lead && c >= 0x80 && c < 0xc0);
+    }
+}
+
+/* A message may have lines of its own: they begin with a blank, so that none
+ * can be taken for another message. Other line ends came with a value. */
+static void
+clean_message(char *text)
+{
+    for (char *line = text, *end; line; line = end) {
+        size_t len = strcspn(line, "\n");
+
+        clean((unsigned char *)line, len);
+        end = line[len] ? line + len + 1 : NULL;
+        if (end && *end != ' ') line[len] = '?';
+    }
+}
+
 int
 say_error(const char *program, enum co_err err, const struct co_diag *diag)
 {
+    struct co_diag said = *diag;
+
+    clean_message(said.text);
     (void)fflush(stdout);
     (void)fprintf(stderr, "%s: %s\n", program,
-                  diag->text[0] ? diag->text : co_err_text(err));
+                  said.text[0] ? said.text : co_err_text(err));
     return say_exit(err);
+}
+
+enum co_err
+say_number(const char *option, const char *text, uint64_t *ret,
+           struct co_diag *diag)
+{
+    char *end = NULL;
+
+    if (!text) return CO_OK;
+    errno = 0;
+    if (*text >= '0' && *text <= '9') *ret = strtoull(text, &end, 10);
+    if (end && *end == '\0' && errno == 0) return CO_OK;
+    return co_fail(diag, CO_USAGE,
+                   "--%s: found \"%.100s\"; allowed is a whole number in plain "
+                   "digits, at most %" PRIu64,
+                   option, text, UINT64_MAX);
 }
 
 bool
@@ -47,14 +104,29 @@ say_options(const struct co_options_spec *spec, int argc, char **argv,
 }
 
 void
-say_print(struct co_buf *out)
+say_end_line(struct co_buf *out, size_t begin)
 {
-    for (size_t i = 0; i < out->len; i++) {
-        unsigned char c = (unsigned char)out->data[i];
+    if (out->err) return;
+    clean((unsigned char *)out->data + begin, out->len - begin);
+    co_buf_putc(out, '\n');
+}
 
-        if ((c < 0x20 && c != '\n') || c == 0x7f) out->data[i] = '?';
-    }
-    (void)fputs(co_buf_text(out), stdout);
+void
+say_line(struct co_buf *out, const char *fmt, ...)
+{
+    size_t begin = out->len;
+    va_list args;
+
+    va_start(args, fmt);
+    co_buf_vprintf(out, fmt, args);
+    va_end(args);
+    say_end_line(out, begin);
+}
+
+void
+say_print(const struct co_buf *out)
+{
+    (void)fwrite(out->data, 1, out->len, stdout);
 }
 
 void

@@ -5,7 +5,8 @@
 
 /* The exit code for an error: bad input is CLI_USAGE, all else CLI_FAILED. */
 int say_exit(enum co_err err);
-/* "cohort run: what went wrong" on stderr; returns say_exit(err). */
+/* "cohort run: what went wrong" on stderr; returns say_exit(err). Cleaned as
+ * say_line does; only our own further lines, which are indented, stay. */
 int say_error(const char *program, enum co_err err, const struct co_diag *diag);
 
 /* Parses and answers --help and its kind, as every command begins. Returns
@@ -13,9 +14,24 @@ int say_error(const char *program, enum co_err err, const struct co_diag *diag);
 bool say_options(const struct co_options_spec *spec, int argc, char **argv,
                  void *config, struct co_options **ret_options, int *ret_exit);
 
-/* Prints lines for people: control characters in them, which may come from
- * another machine, become '?', so that no terminal obeys them. */
-void say_print(struct co_buf *out);
+/* The value of --option as a whole number, in plain digits as in a job file;
+ * *ret stays as it is when text is NULL. CO_USAGE: it is none, or beyond 64
+ * bits; whether it makes sense is the job file's to say. */
+co_must_use enum co_err say_number(const char *option, const char *text,
+                                   uint64_t *ret, struct co_diag *diag);
+
+/* What comes from Redis, from a file or from a name on the disk may hold
+ * anything. Control characters of it (C0, DEL, C1) become '?', so that no
+ * terminal obeys them, and so do line ends: one record is one line, and no
+ * value can pass for a second one. Words of our own need none of this; JSON
+ * escapes by itself. */
+
+/* Appends one line, cleaned, and ends it; fmt holds no line end. */
+void say_line(struct co_buf *out, const char *fmt, ...) co_printf(2, 3);
+/* The same for a line that was put together from out->len == begin on. */
+void say_end_line(struct co_buf *out, size_t begin);
+/* Prints what was gathered. */
+void say_print(const struct co_buf *out);
 /* Appends 1234567 as "1,234,567". */
 void say_count(struct co_buf *out, uint64_t n);
 /* Appends "12.3 MB" (powers of 1000). */

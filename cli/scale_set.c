@@ -107,9 +107,9 @@ check_together(const struct co_redis_reply *pin, const struct scale_word *word,
                struct co_diag *diag)
 {
     uint64_t size, min, max;
-    bool has_size = holds(word->size, redis_fleet_text(pin, "size"), &size);
-    bool has_min = holds(word->min, redis_fleet_text(pin, "min"), &min);
-    bool has_max = holds(word->max, redis_fleet_text(pin, "max"), &max);
+    bool has_size = holds(word->size, co_redis_field(pin, "size"), &size);
+    bool has_min = holds(word->min, co_redis_field(pin, "min"), &min);
+    bool has_max = holds(word->max, co_redis_field(pin, "max"), &max);
 
     if (has_min && has_max && min > max) {
         return co_fail(diag, CO_USAGE,
@@ -158,35 +158,34 @@ named_in(const char *list, const char *service, struct co_buf *known)
 
 /* Processes of a kind that say what they serve. */
 static enum co_err
-offered(struct redis_fleet *fleet, enum co_key list_key, enum co_key key,
+offered(struct source *source, enum co_key list_key, enum co_key key,
         const char *service, struct co_buf *known, bool *found,
         struct co_diag *diag)
 {
     co_auto(co_redis_reply_freep) struct co_redis_reply *list = NULL;
     enum co_err err =
-        redis_fleet_list(fleet, list_key, CO_KEY_ALIVE_MS, &list, diag);
+        source_list(source, list_key, CO_KEY_ALIVE_MS, &list, diag);
 
     for (size_t i = 0; !err && !*found && i < list->count && i < OFFERS_MAX;
          i++) {
         co_auto(co_redis_reply_freep) struct co_redis_reply *hash = NULL;
 
         if (list->elements[i].type != CO_REDIS_TEXT) continue;
-        err = redis_fleet_hash(fleet, key, list->elements[i].text, &hash, diag);
+        err = source_hash(source, key, list->elements[i].text, &hash, diag);
         if (!err) {
-            *found =
-                named_in(redis_fleet_text(hash, "services"), service, known);
+            *found = named_in(co_redis_field(hash, "services"), service, known);
         }
     }
     return err;
 }
 
 static enum co_err
-listed(struct redis_fleet *fleet, const char *service, struct co_buf *known,
+listed(struct source *source, const char *service, struct co_buf *known,
        bool *found, struct co_diag *diag)
 {
     co_auto(co_redis_reply_freep) struct co_redis_reply *list = NULL;
     enum co_err err =
-        redis_fleet_list(fleet, CO_KEY_SERVICES, ever_ms, &list, diag);
+        source_list(source, CO_KEY_SERVICES, ever_ms, &list, diag);
 
     for (size_t i = 0; !err && i < list->count; i++) {
         if (list->elements[i].type != CO_REDIS_TEXT) continue;
@@ -196,21 +195,20 @@ listed(struct redis_fleet *fleet, const char *service, struct co_buf *known,
 }
 
 enum co_err
-scale_known(struct redis_fleet *fleet, const char *service,
-            struct co_diag *diag)
+scale_known(struct source *source, const char *service, struct co_diag *diag)
 {
     co_auto(co_buf_fini) struct co_buf known;
     bool found = false;
     enum co_err err;
 
     co_buf_init(&known, 4096);
-    err = listed(fleet, service, &known, &found, diag);
+    err = listed(source, service, &known, &found, diag);
     if (!err) {
-        err = offered(fleet, CO_KEY_SUPERVISORS, CO_KEY_SUPERVISOR, service,
+        err = offered(source, CO_KEY_SUPERVISORS, CO_KEY_SUPERVISOR, service,
                       &known, &found, diag);
     }
     if (!err) {
-        err = offered(fleet, CO_KEY_WORKERS, CO_KEY_WORKER, service, &known,
+        err = offered(source, CO_KEY_WORKERS, CO_KEY_WORKER, service, &known,
                       &found, diag);
     }
     if (err || found) return err;
@@ -229,16 +227,16 @@ scale_known(struct redis_fleet *fleet, const char *service,
 /* ---- setting ---- */
 
 static enum co_err
-run(struct redis_fleet *fleet, const char *const *argv, struct co_diag *diag)
+run(struct source *source, const char *const *argv, struct co_diag *diag)
 {
     co_auto(co_redis_reply_freep) struct co_redis_reply *reply = NULL;
 
-    return redis_fleet_call(fleet, argv, &reply, diag);
+    return source_call(source, argv, &reply, diag);
 }
 
 /* lift: the word that takes it back, NULL none. */
 static enum co_err
-set_field(struct redis_fleet *fleet, const char *service, const char *field,
+set_field(struct source *source, const char *service, const char *field,
           const char *value, const char *lift, struct co_diag *diag)
 {
     char key[CO_KEY_BYTES];
@@ -247,42 +245,42 @@ set_field(struct redis_fleet *fleet, const char *service, const char *field,
                           off ? NULL : value, NULL};
 
     if (!value) return CO_OK;
-    argv[1] = co_key(CO_KEY_PIN, fleet->config->name_space, service, key);
-    return run(fleet, argv, diag);
+    argv[1] = co_key(CO_KEY_PIN, source->name_space, service, key);
+    return run(source, argv, diag);
 }
 
 /* The scaler looks at services that somebody told of. */
 static enum co_err
-tell_of(struct redis_fleet *fleet, const char *service, struct co_diag *diag)
+tell_of(struct source *source, const char *service, struct co_diag *diag)
 {
     char key[CO_KEY_BYTES], now[24];
     const char *argv[] = {"ZADD", NULL, now, service, NULL};
 
-    argv[1] = co_key(CO_KEY_SERVICES, fleet->config->name_space, NULL, key);
+    argv[1] = co_key(CO_KEY_SERVICES, source->name_space, NULL, key);
     (void)snprintf(now, sizeof now, "%" PRId64, co_clock_wall_ms());
-    return run(fleet, argv, diag);
+    return run(source, argv, diag);
 }
 
 enum co_err
-scale_set(struct redis_fleet *fleet, const char *service,
+scale_set(struct source *source, const char *service,
           const struct scale_word *word, struct co_diag *diag)
 {
     co_auto(co_redis_reply_freep) struct co_redis_reply *pin = NULL;
     char memory[24] = "";
     enum co_err err = CO_OK;
 
-    if (!word->is_new) err = scale_known(fleet, service, diag);
-    if (!err) err = redis_fleet_hash(fleet, CO_KEY_PIN, service, &pin, diag);
+    if (!word->is_new) err = scale_known(source, service, diag);
+    if (!err) err = source_hash(source, CO_KEY_PIN, service, &pin, diag);
     if (!err) err = check_together(pin, word, diag);
     if (err) return err;
     (void)snprintf(memory, sizeof memory, "%" PRIu64, word->memory_bytes);
 #define SET(field, value, lift)                                                \
-    if (!err) err = set_field(fleet, service, field, value, lift, diag)
+    if (!err) err = set_field(source, service, field, value, lift, diag)
     SET("size", word->size, "auto");
     SET("min", word->min, "none");
     SET("max", word->max, "none");
     SET("mode", word->mode, NULL);
     SET("memory_bytes", word->memory_bytes ? memory : NULL, NULL);
 #undef SET
-    return err ? err : tell_of(fleet, service, diag);
+    return err ? err : tell_of(source, service, diag);
 }

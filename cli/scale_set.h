@@ -1,7 +1,7 @@
 /* scale_set.h - a person's word on a service: what may be said, and into which
  * keys it goes (pin:SERVICE, which the scaler reads every second). */
 #pragma once
-#include "cli/redis_fleet.h"
+#include "cli/source.h"
 
 struct scale_word {
     const char *size;      /* workers, or "auto"; NULL: as it was */
@@ -17,11 +17,10 @@ co_must_use enum co_err scale_check(const char *service,
                                     struct co_diag *diag);
 /* CO_NOTFOUND, with those that are known: no job, worker or supervisor has
  * named it, and nobody has set anything for it. */
-co_must_use enum co_err scale_known(struct redis_fleet *fleet,
-                                    const char *service, struct co_diag *diag);
+co_must_use enum co_err scale_known(struct source *source, const char *service,
+                                    struct co_diag *diag);
 /* After scale_check. CO_NOTFOUND as above; CO_USAGE: it contradicts what was
  * set before, and nothing was changed. */
-co_must_use enum co_err scale_set(struct redis_fleet *fleet,
-                                  const char *service,
+co_must_use enum co_err scale_set(struct source *source, const char *service,
                                   const struct scale_word *word,
                                   struct co_diag *diag);

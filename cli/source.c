@@ -3,7 +3,9 @@
 
 #include "cli/job_state.h"
 #include "cli/registry.h"
+#include "common/clock.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -94,16 +96,36 @@ source_open(const struct source_config *config, struct source *ret_source,
 }
 
 enum co_err
-source_refused(const struct co_redis_reply *reply, const char *command,
-               struct co_diag *diag)
+source_call(struct source *s, const char *const *argv,
+            struct co_redis_reply **ret_reply, struct co_diag *diag)
 {
-    if (reply->type != CO_REDIS_ERROR) return CO_OK;
-    if (strncmp(reply->text, "NOPERM", 6) == 0) {
-        return co_fail(diag, CO_DENIED,
-                       "Redis does not permit %s to this user: \"%.300s\". "
-                       "docs/operations.md has the ACL that reading needs",
-                       command, reply->text);
+    int argc = 0;
+
+    while (argv[argc]) {
+        argc++;
     }
-    return co_fail(diag, CO_DENIED, "Redis refused %s: %.300s", command,
-                   reply->text);
+    return co_redis_do(s->client, argc, argv, SOURCE_WAIT_MS, ret_reply, diag);
+}
+
+enum co_err
+source_list(struct source *s, enum co_key key, int64_t age_ms,
+            struct co_redis_reply **ret_reply, struct co_diag *diag)
+{
+    char text[CO_KEY_BYTES], from[24];
+    const char *argv[] = {"ZRANGEBYSCORE", NULL, from, "+inf", NULL};
+
+    argv[1] = co_key(key, s->name_space, NULL, text);
+    (void)snprintf(from, sizeof from, "%" PRId64, co_clock_wall_ms() - age_ms);
+    return source_call(s, argv, ret_reply, diag);
+}
+
+enum co_err
+source_hash(struct source *s, enum co_key key, const char *id,
+            struct co_redis_reply **ret_reply, struct co_diag *diag)
+{
+    char text[CO_KEY_BYTES];
+    const char *argv[] = {"HGETALL", NULL, NULL};
+
+    argv[1] = co_key(key, s->name_space, id, text);
+    return source_call(s, argv, ret_reply, diag);
 }

@@ -1,7 +1,9 @@
-/* source.h - which Redis a command that only looks reads, and how.
+/* source.h - which Redis a command looks at, and how it asks there.
  * `--redis URL --namespace NS`, or, without, the private Redis of the newest
- * run of this user that still goes on (registry.h). One thread. */
+ * run of this user that still goes on (registry.h). What Redis refuses is an
+ * error that says why and what to do. Blocking, one thread. */
 #pragma once
+#include "common/keys.h"
 #include "common/options.h"
 #include "common/redis.h"
 
@@ -11,13 +13,14 @@ struct source_config {
     const char *name_space;
 };
 
-/* The three options for a command's table; at: offset of its source_config. */
-#define SOURCE_OPTIONS(at)                                                     \
+/* The three options for a command's table; at: offset of its source_config;
+ * without: what is looked at when --redis is not given. */
+#define SOURCE_OPTIONS(at, without)                                            \
     {.name = "redis",                                                          \
      .type = CO_OPTION_STRING,                                                 \
      .offset = (at) + offsetof(struct source_config, redis),                   \
      .placeholder = "URL",                                                     \
-     .help = "ask this Redis (default: that of the newest run going on)"},     \
+     .help = "ask this Redis (default: " without ")"},                         \
         {.name = "redis-insecure",                                             \
          .type = CO_OPTION_FLAG,                                               \
          .offset = (at) + offsetof(struct source_config, redis_insecure),      \
@@ -29,7 +32,9 @@ struct source_config {
         .help = "part of every Redis key"                                      \
     }
 
-enum { SOURCE_WAIT_MS = 3000 };
+#define SOURCE_NEWEST_RUN "that of the newest run going on"
+
+enum { SOURCE_WAIT_MS = 3000 }; /* for a connection, and for an answer */
 
 /* An open connection and what it was made with. */
 struct source {
@@ -56,8 +61,18 @@ co_must_use enum co_err source_again(struct source *source, int64_t timeout_ms,
                                      struct co_diag *diag);
 void source_close(struct source *source);
 
-/* Is reply an error answer? Then writes what was refused and what to do, e.g.
- * which command an ACL lacks, and returns CO_DENIED. */
-co_must_use enum co_err source_refused(const struct co_redis_reply *reply,
-                                       const char *command,
-                                       struct co_diag *diag);
+/* One command, its argv ended by NULL. The caller frees *ret_reply. */
+co_must_use enum co_err source_call(struct source *source,
+                                    const char *const *argv,
+                                    struct co_redis_reply **ret_reply,
+                                    struct co_diag *diag);
+/* Ids of a zset (workers, services ...) told of in the last age_ms. */
+co_must_use enum co_err source_list(struct source *source, enum co_key key,
+                                    int64_t age_ms,
+                                    struct co_redis_reply **ret_reply,
+                                    struct co_diag *diag);
+/* The hash of key and id, for co_redis_field. */
+co_must_use enum co_err source_hash(struct source *source, enum co_key key,
+                                    const char *id,
+                                    struct co_redis_reply **ret_reply,
+                                    struct co_diag *diag);

@@ -29,9 +29,11 @@ set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
 set(CPACK_STRIP_FILES ON)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_SECTION science)
-# Libraries are found by dpkg-shlibdeps; redis-server is started by name.
+# Libraries are found by dpkg-shlibdeps.
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
-set(CPACK_DEBIAN_PACKAGE_DEPENDS "redis-server (>= 5:7)")
+# `cohort run` starts a redis-server to show how it goes, and goes on without:
+# machines that run workers or brokers alone need none.
+set(CPACK_DEBIAN_PACKAGE_RECOMMENDS "redis-server (>= 5:7)")
 set(CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA
     ${PROJECT_SOURCE_DIR}/docker/systemd/postinst
     ${PROJECT_SOURCE_DIR}/docker/systemd/prerm)

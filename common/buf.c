@@ -89,30 +89,37 @@ co_buf_putc(struct co_buf *buf, char c)
 }
 
 void
-co_buf_printf(struct co_buf *buf, const char *fmt, ...)
+co_buf_vprintf(struct co_buf *buf, const char *fmt, va_list args)
 {
     char small[512];
-    va_list args;
-    int n;
+    va_list again;
     uint8_t *to;
+    int n;
 
-    va_start(args, fmt);
+    va_copy(again, args);
     n = vsnprintf(small, sizeof small, fmt, args);
-    va_end(args);
     if (n < 0) {
         buf->err = CO_INVALID;
-        return;
-    }
-    if ((size_t)n < sizeof small) {
+    } else if ((size_t)n < sizeof small) {
         co_buf_append(buf, small, (size_t)n);
-        return;
+    } else {
+        to = co_buf_reserve(buf, (size_t)n + 1);
+        if (to) {
+            (void)vsnprintf((char *)to, (size_t)n + 1, fmt, again);
+            buf->len += (size_t)n;
+        }
     }
-    to = co_buf_reserve(buf, (size_t)n + 1);
-    if (!to) return;
+    va_end(again);
+}
+
+void
+co_buf_printf(struct co_buf *buf, const char *fmt, ...)
+{
+    va_list args;
+
     va_start(args, fmt);
-    (void)vsnprintf((char *)to, (size_t)n + 1, fmt, args);
+    co_buf_vprintf(buf, fmt, args);
     va_end(args);
-    buf->len += (size_t)n;
 }
 
 const char *

@@ -4,6 +4,8 @@
 #pragma once
 #include "common/err.h"
 
+#include <stdarg.h>
+
 struct co_buf {
     uint8_t *data;
     size_t len;
@@ -26,5 +28,7 @@ void co_buf_append(struct co_buf *buf, const void *src, size_t len);
 void co_buf_puts(struct co_buf *buf, const char *text);
 void co_buf_putc(struct co_buf *buf, char c);
 void co_buf_printf(struct co_buf *buf, const char *fmt, ...) co_printf(2, 3);
+void co_buf_vprintf(struct co_buf *buf, const char *fmt, va_list args)
+    co_printf(2, 0);
 /* NUL-terminates (not counted in len) and returns the text, "" on error. */
 const char *co_buf_text(struct co_buf *buf);

@@ -445,7 +445,7 @@ co_redis_start(const struct co_redis_options *options,
 
     err = co_redis_url_parse(options->url, &url, diag);
     if (!err) err = co_redis_url_allowed(&url, options->allow_insecure, diag);
-    if (err) return err;
+    if (err) return err == CO_INVALID ? CO_USAGE : err;
     r = calloc(1, sizeof *r);
     if (!r) return co_fail(diag, CO_NOMEM, "out of memory");
     (void)pthread_mutex_init(&r->error_mutex, NULL);

@@ -28,7 +28,7 @@ struct co_redis_url {
 co_must_use enum co_err co_redis_url_parse(const char *text,
                                            struct co_redis_url *ret_url,
                                            struct co_diag *diag);
-/* CO_DENIED with what to do when url would cross a network in the clear. */
+/* CO_USAGE with what to do when url would cross a network in the clear. */
 co_must_use enum co_err co_redis_url_allowed(const struct co_redis_url *url,
                                              bool allow_insecure,
                                              struct co_diag *diag);
@@ -57,6 +57,19 @@ struct co_redis_reply {
 };
 void co_redis_reply_free(struct co_redis_reply *reply);
 CO_DEFINE_FREEP(struct co_redis_reply, co_redis_reply_free)
+/* A field of an HGETALL answer; "" and 0 when it is not there. The text lives
+ * with the reply. */
+const char *co_redis_field(const struct co_redis_reply *hash,
+                           const char *field);
+uint64_t co_redis_field_u64(const struct co_redis_reply *hash,
+                            const char *field);
+/* CO_OK when reply is no ERROR. Else says who refused what, why, and what to
+ * do; redis is its name without password, what the command and its key.
+ * CO_UNAVAILABLE: passes by itself (LOADING, BUSY); CO_FULL: out of memory
+ * there; CO_MISMATCH: a key of another type; CO_IO: its disk; else CO_DENIED */
+co_must_use enum co_err co_redis_refused(const struct co_redis_reply *reply,
+                                         const char *redis, const char *what,
+                                         struct co_diag *diag);
 
 /* --- the actor ---------------------------------------------------------- */
 
@@ -74,8 +87,8 @@ struct co_redis_options {
 };
 
 /* Checks the options and starts the thread, which connects in the background:
- * a Redis that is down is an event, not an error. CO_INVALID: bad URL;
- * CO_DENIED: not loopback and not allow_insecure. */
+ * a Redis that is down is an event, not an error. CO_USAGE: bad URL, or not
+ * loopback and not allow_insecure. */
 co_must_use enum co_err co_redis_start(const struct co_redis_options *options,
                                        struct co_redis **ret_redis,
                                        struct co_diag *diag);
@@ -143,9 +156,9 @@ void co_redis_counters(struct co_redis *redis, struct co_redis_counters *ret);
 
 struct co_redis_client; /* opaque; not thread-safe */
 
-/* CO_UNAVAILABLE, CO_TIMEOUT: not there; CO_DENIED: password or insecure;
- * CO_PROTOCOL: not Redis. SIGPIPE is ignored in the process from then on if
- * it was not handled. */
+/* CO_INVALID, CO_USAGE: the address itself; CO_UNAVAILABLE, CO_TIMEOUT: not
+ * there; CO_DENIED: user or password; CO_PROTOCOL: not Redis. SIGPIPE is
+ * ignored in the process from then on if it was not handled. */
 co_must_use enum co_err co_redis_connect(const char *url, bool allow_insecure,
                                          int64_t timeout_ms,
                                          struct co_redis_client **ret_client,
@@ -159,6 +172,13 @@ co_must_use enum co_err co_redis_call(struct co_redis_client *client, int argc,
                                       const size_t *lens, int64_t timeout_ms,
                                       struct co_redis_reply **ret_reply,
                                       struct co_diag *diag);
+/* The same, for whom an ERROR answer is a failure: errors of both, and what the
+ * answer means (co_redis_refused). After CO_DENIED, CO_FULL and CO_MISMATCH the
+ * client is still good. */
+co_must_use enum co_err co_redis_do(struct co_redis_client *client, int argc,
+                                    const char *const *argv, int64_t timeout_ms,
+                                    struct co_redis_reply **ret_reply,
+                                    struct co_diag *diag);
 /* Several commands in one exchange. *ret_replies is an ARRAY whose element i
  * answers command i; each may be an ERROR by itself. Errors as of
  * co_redis_call; at most CO_REDIS_MANY_MAX commands. */
@@ -172,5 +192,6 @@ co_redis_call_many(struct co_redis_client *client,
                    const struct co_redis_command *commands, size_t count,
                    int64_t timeout_ms, struct co_redis_reply **ret_replies,
                    struct co_diag *diag);
-/* Of the server that the client talks to. */
+/* Of the server that the client talks to; its address without password. */
 const char *co_redis_version(const struct co_redis_client *client);
+const char *co_redis_client_name(const struct co_redis_client *client);

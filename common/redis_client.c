@@ -3,7 +3,9 @@
 #include "common/redis_conn.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { COMMAND_BYTES_MAX = 16 << 20 };
 
@@ -82,6 +84,24 @@ co_redis_call(struct co_redis_client *client, int argc, const char *const *argv,
     return CO_OK;
 }
 
+enum co_err
+co_redis_do(struct co_redis_client *client, int argc, const char *const *argv,
+            int64_t timeout_ms, struct co_redis_reply **ret_reply,
+            struct co_diag *diag)
+{
+    co_auto(co_redis_reply_freep) struct co_redis_reply *reply = NULL;
+    char what[160];
+    enum co_err err =
+        co_redis_call(client, argc, argv, NULL, timeout_ms, &reply, diag);
+
+    if (err) return err;
+    (void)snprintf(what, sizeof what, "%s%s%.120s", argv[0],
+                   argc > 1 ? " " : "", argc > 1 ? argv[1] : "");
+    err = co_redis_refused(reply, co_redis_client_name(client), what, diag);
+    if (!err) *ret_reply = co_take(&reply);
+    return err;
+}
+
 /* Answers as they come, each moved into its element of one array. */
 static void
 keep_element(void *arg, struct co_redis_reply *reply)
@@ -134,4 +154,32 @@ const char *
 co_redis_version(const struct co_redis_client *client)
 {
     return client->server.version;
+}
+
+const char *
+co_redis_client_name(const struct co_redis_client *client)
+{
+    return co_redis_conn_name(client->conn);
+}
+
+/* ---- answers ---- */
+
+const char *
+co_redis_field(const struct co_redis_reply *hash, const char *field)
+{
+    for (size_t i = 0; i + 1 < hash->count; i += 2) {
+        const struct co_redis_reply *name = &hash->elements[i];
+        const struct co_redis_reply *value = &hash->elements[i + 1];
+
+        if (name->type == CO_REDIS_TEXT && strcmp(name->text, field) == 0) {
+            return value->type == CO_REDIS_TEXT ? value->text : "";
+        }
+    }
+    return "";
+}
+
+uint64_t
+co_redis_field_u64(const struct co_redis_reply *hash, const char *field)
+{
+    return strtoull(co_redis_field(hash, field), NULL, 10);
 }

@@ -225,6 +225,12 @@ co_redis_conn_fd(const struct co_redis_conn *conn)
     return conn->hi->fd;
 }
 
+const char *
+co_redis_conn_name(const struct co_redis_conn *conn)
+{
+    return conn->name.text;
+}
+
 void
 co_redis_conn_close(struct co_redis_conn *conn)
 {
@@ -384,39 +390,23 @@ handshake_write(struct handshake *h, struct co_buf *buf,
     handshake_ask(h, buf, STEP_INFO, 2, (const char *[]){"INFO", "server"});
 }
 
-static bool
-is_error(const struct co_redis_reply *reply, const char *code)
-{
-    return reply && reply->type == CO_REDIS_ERROR &&
-           strncmp(reply->text, code, strlen(code)) == 0;
-}
-
 /* A failed AUTH, SELECT or PING; NAME and INFO may be forbidden by an ACL. */
 static enum co_err
 handshake_judge(const struct co_redis_conn *conn, const struct handshake *h,
                 struct co_diag *diag)
 {
     static const enum step must[] = {STEP_AUTH, STEP_SELECT, STEP_PING};
+    static const char *const asked[] = {"the user or password", "that database",
+                                        "PING"};
     const char *name = conn->name.text;
+    enum co_err err;
 
     for (size_t i = 0; i < co_countof(must); i++) {
         const struct co_redis_reply *reply = h->reply[must[i]];
 
-        if (!is_error(reply, "")) continue;
-        if (is_error(reply, "NOAUTH")) {
-            return co_fail(diag, CO_DENIED,
-                           "%s wants a password: "
-                           "redis://USER:PASSWORD@HOST:PORT",
-                           name);
-        }
-        if (must[i] == STEP_AUTH) {
-            return co_fail(diag, CO_DENIED,
-                           "%s refused the user or password (%.100s)", name,
-                           reply->text);
-        }
-        return co_fail(diag,
-                       is_error(reply, "NOPERM") ? CO_DENIED : CO_UNAVAILABLE,
-                       "%s is not ready (%.100s)", name, reply->text);
+        if (!reply) continue;
+        err = co_redis_refused(reply, name, asked[i], diag);
+        if (err) return err;
     }
     if (!h->reply[STEP_PING] || h->reply[STEP_PING]->type != CO_REDIS_TEXT ||
         strcmp(h->reply[STEP_PING]->text, "PONG") != 0) {

@@ -34,6 +34,8 @@ co_redis_conn_open(const struct co_redis_url *url, const char *client_name,
 void co_redis_conn_close(struct co_redis_conn *conn);
 CO_DEFINE_FREEP(struct co_redis_conn, co_redis_conn_close)
 int co_redis_conn_fd(const struct co_redis_conn *conn);
+/* The address without user and password. */
+const char *co_redis_conn_name(const struct co_redis_conn *conn);
 
 /* Adds encoded commands to what the next exchange writes. */
 co_must_use enum co_err co_redis_conn_append(struct co_redis_conn *conn,

@@ -229,7 +229,7 @@ co_redis_url_allowed(const struct co_redis_url *url, bool allow_insecure,
                      struct co_diag *diag)
 {
     if (url->loopback || allow_insecure) return CO_OK;
-    return co_fail(diag, CO_DENIED,
+    return co_fail(diag, CO_USAGE,
                    "%s is not on this machine, and redis:// is not encrypted: "
                    "anyone on the way can read and change it. Use a TLS "
                    "tunnel to a loopback address, or allow it with "

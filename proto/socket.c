@@ -16,6 +16,7 @@
 #include "proto/socket.h"
 
 #include "common/hash.h"
+#include "proto/socket_impl.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -39,7 +40,6 @@ enum {
     RECONNECT_MS = 100,
     RECONNECT_MAX_MS = 2000,
     LINGER_MS = 300,
-    COPY_BYTES_MAX = 1024, /* below it a copy costs less than a hand-over */
     ENDPOINT_BYTES = 256,
     MONITOR_BYTES = 64,
     /* Older headers show it to draft builds only; all 4.3 libraries have it. */
@@ -63,34 +63,6 @@ struct sock {
     char endpoint[ENDPOINT_BYTES];
     struct sock_counters counts;
 };
-
-/* Nothing but an address of 127.0.0.0/8 with a port: neither a name such as
- * 127.example.org, nor libzmq's "FROM;TO". */
-static bool
-is_loopback(const char *address)
-{
-    size_t host = strspn(address, "0123456789.");
-    const char *port;
-
-    if (strncmp(address, "localhost:", 10) == 0) {
-        host = 9;
-    } else if (strncmp(address, "[::1]:", 6) == 0) {
-        host = 5;
-    } else if (strncmp(address, "127.", 4) != 0 || address[host] != ':') {
-        return false;
-    }
-    port = address + host + 1;
-    return strcmp(port, "*") == 0 ||
-           (*port && port[strspn(port, "0123456789")] == '\0');
-}
-
-bool
-sock_is_local(const char *endpoint)
-{
-    if (strncmp(endpoint, "tcp://", 6) == 0) return is_loopback(endpoint + 6);
-    return strncmp(endpoint, "ipc://", 6) == 0 ||
-           strncmp(endpoint, "inproc://", 9) == 0;
-}
 
 struct option {
     int option, value;
@@ -152,41 +124,6 @@ sock_new(void *zmq_ctx, int type, struct sock **ret_sock)
     co_assert(bad == 0); /* constants that libzmq documents as valid */
     *ret_sock = s;
     return CO_OK;
-}
-
-/* libzmq takes a larger number and cuts it to 16 bits: another port. */
-static bool
-port_is_too_large(const char *endpoint)
-{
-    const char *port = strrchr(endpoint, ':') + 1;
-
-    return strncmp(endpoint, "tcp://", 6) == 0 &&
-           port[strspn(port, "0123456789")] == '\0' &&
-           (strlen(port) > 9 || strtoul(port, NULL, 10) > UINT16_MAX);
-}
-
-enum co_err
-sock_allowed(const char *endpoint, bool with_keys, struct co_diag *diag)
-{
-    if (strchr(endpoint, ':') && port_is_too_large(endpoint)) {
-        return co_fail(diag, CO_DENIED,
-                       "endpoint \"%s\": the port must be at most 65535",
-                       endpoint);
-    }
-    if (sock_is_local(endpoint)) return CO_OK;
-    if (strncmp(endpoint, "tcp://", 6) != 0 || strchr(endpoint, ';')) {
-        return co_fail(diag, CO_DENIED,
-                       "endpoint \"%s\": ipc://PATH or tcp://ADDRESS:PORT is "
-                       "needed",
-                       endpoint);
-    }
-    if (with_keys) return CO_OK;
-    return co_fail(diag, CO_DENIED,
-                   "endpoint \"%s\" is beyond this host: without keys only "
-                   "ipc:// and loopback addresses (tcp://127.0.0.1:PORT) are "
-                   "allowed. Make keys with `" CO_PROGRAM
-                   " keygen` and give them with --key",
-                   endpoint);
 }
 
 /* ---- keys ---------------------------------------------------------------- */
@@ -306,31 +243,6 @@ sock_unwelcome(struct sock *s)
     return n;
 }
 
-/* ---- making -------------------------------------------------------------- */
-
-/* libzmq takes a path away from a program that listens there, without a word
- * to either: ask first whether anyone answers. */
-static bool
-endpoint_is_taken(const char *endpoint)
-{
-    struct sockaddr_un to = {.sun_family = AF_UNIX};
-    const char *path = endpoint + strlen("ipc://");
-    bool taken;
-    int fd;
-
-    if (strncmp(endpoint, "ipc://", strlen("ipc://")) != 0 || *path == '@' ||
-        strlen(path) >= sizeof to.sun_path) {
-        return false; /* others are refused by the kernel */
-    }
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0) return false;
-    memcpy(to.sun_path, path, strlen(path) + 1);
-    taken = connect(fd, (const struct sockaddr *)&to, sizeof to) == 0 ||
-            errno == EAGAIN;
-    (void)close(fd);
-    return taken;
-}
-
 enum co_err
 sock_bind(void *zmq_ctx, const char *endpoint, const struct sock_keys *keys,
           struct co_diag *diag, struct sock **ret_sock)
@@ -340,7 +252,7 @@ sock_bind(void *zmq_ctx, const char *endpoint, const struct sock_keys *keys,
     enum co_err err = sock_allowed(endpoint, keys != NULL, diag);
 
     if (err) return err;
-    if (endpoint_is_taken(endpoint)) {
+    if (sock_endpoint_taken(endpoint)) {
         return co_fail(
             diag, CO_BUSY,
             "cannot listen on \"%s\": another program listens there. "
@@ -441,102 +353,6 @@ sock_counts(const struct sock *s)
     return &s->counts;
 }
 
-/* ---- receiving ---------------------------------------------------------- */
-
-static void
-release_msg(void *arg)
-{
-    zmq_msg_t *msg = arg;
-
-    (void)zmq_msg_close(msg);
-    free(msg);
-}
-
-/* Turns a received frame into a slice; the frame is used up in every case. */
-static enum co_err
-frame_take(zmq_msg_t *frame, struct co_bytes *ret_bytes)
-{
-    size_t len = zmq_msg_size(frame);
-    zmq_msg_t *kept;
-    enum co_err err;
-
-    if (len == 0) {
-        *ret_bytes = (struct co_bytes){0};
-        (void)zmq_msg_close(frame);
-        return CO_OK;
-    }
-    if (len <= COPY_BYTES_MAX) {
-        err = co_bytes_copy(zmq_msg_data(frame), len, ret_bytes);
-        (void)zmq_msg_close(frame);
-        return err;
-    }
-    kept = malloc(sizeof *kept);
-    if (!kept) {
-        (void)zmq_msg_close(frame);
-        return CO_NOMEM;
-    }
-    (void)zmq_msg_init(kept);
-    (void)zmq_msg_move(kept, frame);
-    (void)zmq_msg_close(frame);
-    err = co_bytes_adopt(zmq_msg_data(kept), len, release_msg, kept, ret_bytes);
-    if (err) release_msg(kept);
-    return err;
-}
-
-/* The routing ids that libzmq assigns: a zero byte and 32 bits. */
-static bool
-peer_from_frame(zmq_msg_t *frame, uint64_t *ret_peer)
-{
-    const uint8_t *p = zmq_msg_data(frame);
-
-    if (zmq_msg_size(frame) != 5 || p[0] != 0) return false;
-    *ret_peer = (uint64_t)p[1] << 24 | (uint64_t)p[2] << 16 |
-                (uint64_t)p[3] << 8 | p[4];
-    return true;
-}
-
-static void
-peer_to_bytes(uint64_t peer, uint8_t id[5])
-{
-    id[0] = 0;
-    for (int i = 0; i < 4; i++) {
-        id[1 + i] = (uint8_t)(peer >> (24 - 8 * i));
-    }
-}
-
-/* Receives all frames of one multipart into v (max of them kept, the rest
- * thrown away). The number of frames, or -1 when none waits. */
-static int
-multipart_recv(void *zmq, zmq_msg_t *v, int max)
-{
-    int n = 0;
-    int more = 1;
-
-    while (more) {
-        zmq_msg_t extra;
-        zmq_msg_t *frame = n < max ? &v[n] : &extra;
-
-        (void)zmq_msg_init(frame);
-        if (zmq_msg_recv(frame, zmq, ZMQ_DONTWAIT) < 0) {
-            (void)zmq_msg_close(frame);
-            if (errno == EINTR) continue;
-            return n ? n : -1;
-        }
-        more = zmq_msg_more(frame);
-        if (n >= max) (void)zmq_msg_close(&extra);
-        n++;
-    }
-    return n;
-}
-
-static void
-frames_close(zmq_msg_t *v, int n)
-{
-    for (int i = 0; i < n; i++) {
-        (void)zmq_msg_close(&v[i]);
-    }
-}
-
 /* Who sent it: what libzmq knows of the connection goes with the message. */
 static void
 sender_take(struct sock *s, zmq_msg_t *frame)
@@ -559,24 +375,24 @@ sock_recv(struct sock *s, uint64_t *ret_peer, struct co_bytes *ret_head,
     struct co_bytes body;
 
     for (;;) {
-        int n = multipart_recv(s->zmq, v, want);
+        int n = sock_frame_recv(s->zmq, v, want);
         zmq_msg_t *frames = v + (want - 2);
 
         if (n < 0) return CO_AGAIN;
-        if (n != want || (s->router && !peer_from_frame(&v[0], &peer)) ||
+        if (n != want || (s->router && !sock_frame_peer(&v[0], &peer)) ||
             zmq_msg_size(&frames[0]) > HEAD_BYTES_MAX ||
             zmq_msg_size(&frames[1]) > BODY_BYTES_MAX) {
             s->counts.malformed++;
-            frames_close(v, n < want ? n : want);
+            sock_frame_close(v, n < want ? n : want);
             continue;
         }
         if (s->router) (void)zmq_msg_close(&v[0]);
         if (s->router && s->keyed) sender_take(s, &frames[0]);
-        if (frame_take(&frames[0], &head)) {
+        if (sock_frame_take(&frames[0], &head)) {
             (void)zmq_msg_close(&frames[1]);
             return CO_NOMEM;
         }
-        if (frame_take(&frames[1], &body)) {
+        if (sock_frame_take(&frames[1], &body)) {
             co_bytes_unref(&head);
             return CO_NOMEM;
         }
@@ -587,51 +403,6 @@ sock_recv(struct sock *s, uint64_t *ret_peer, struct co_bytes *ret_head,
         *ret_body = body;
         return CO_OK;
     }
-}
-
-/* ---- sending ------------------------------------------------------------ */
-
-static void
-release_bytes(void *data, void *arg)
-{
-    struct co_bytes *kept = arg;
-
-    (void)data;
-    co_bytes_unref(kept);
-    free(kept);
-}
-
-/* libzmq wants a mutable pointer for memory that it only reads. */
-static void *
-unconst(const void *p)
-{
-    return (void *)(uintptr_t)p;
-}
-
-/* Makes a frame of a slice; takes over its reference in every case. */
-static int
-frame_make(zmq_msg_t *frame, struct co_bytes bytes)
-{
-    struct co_bytes *kept;
-
-    if (bytes.len > COPY_BYTES_MAX && bytes.chunk) {
-        kept = malloc(sizeof *kept);
-        if (!kept) goto nomem;
-        *kept = bytes;
-        if (zmq_msg_init_data(frame, unconst(bytes.data), bytes.len,
-                              release_bytes, kept) != 0) {
-            free(kept);
-            goto nomem;
-        }
-        return 0;
-    }
-    if (zmq_msg_init_size(frame, bytes.len) != 0) goto nomem;
-    if (bytes.len) memcpy(zmq_msg_data(frame), bytes.data, bytes.len);
-    co_bytes_unref(&bytes);
-    return 0;
-nomem:
-    co_bytes_unref(&bytes);
-    return -1;
 }
 
 static enum co_err
@@ -655,15 +426,15 @@ sock_send(struct sock *s, uint64_t peer, struct co_bytes head,
     zmq_msg_t frames[2];
     uint8_t id[5];
 
-    if (frame_make(&frames[0], head)) {
+    if (sock_frame_make(&frames[0], head)) {
         co_bytes_unref(&body);
         return CO_NOMEM;
     }
-    if (frame_make(&frames[1], body)) {
+    if (sock_frame_make(&frames[1], body)) {
         (void)zmq_msg_close(&frames[0]);
         return CO_NOMEM;
     }
-    peer_to_bytes(peer, id);
+    sock_frame_peer_id(peer, id);
     /* Once the first frame is taken the pipe takes the rest too. */
     if ((s->router &&
          zmq_send(s->zmq, id, sizeof id, ZMQ_DONTWAIT | ZMQ_SNDMORE) < 0) ||
@@ -671,7 +442,7 @@ sock_send(struct sock *s, uint64_t peer, struct co_bytes head,
         zmq_msg_send(&frames[1], s->zmq, ZMQ_DONTWAIT) < 0) {
         enum co_err err = send_failed(s);
 
-        frames_close(frames, 2);
+        sock_frame_close(frames, 2);
         return err;
     }
     s->counts.sent++;

@@ -151,7 +151,32 @@ class Config(harness.SystemTest):
         folder, (code, _, err) = self.init("fleet", "--redis", "http://x")
         self.assertEqual(code, 2)
         self.assertIn("redis:// or unix://", err)
-        self.assertEqual(os.listdir(folder), [])
+        self.assertFalse(os.path.exists(folder))
+
+    def test_init_takes_hosts_as_brokers_and_nothing_else(self):
+        for good in ("broker-1", "broker_1", "b.example", "10.0.0.7", "cohort-broker-0.cohort-broker", "7eleven.example"):
+            folder, (code, _, err) = self.init("fleet", "--brokers", good, folder=self.bench.path("good-" + good))
+            self.assertEqual(code, 0, err)
+            with open(os.path.join(folder, "worker.conf")) as f:
+                self.assertIn(f'\nbroker: "tcp://{good}:5571"\n', f.read())
+        for bad, why in {
+            "tcp://b:5570": "alone (tcp:// and the ports", "b:5570": "alone (tcp:// and the ports", "::1": "alone (tcp://",
+            "a b": "is no host", "b\nqueued-max: 1": "is no host", "-b": "is no host", "b-": "is no host", "b..c": "is no host",
+            "10.0.0.300": "is no host", "1.2.3": "is no host", "b" * 64: "is no host", "bücher": "is no host", "b,c": "is no host",
+        }.items():
+            folder, (code, out, err) = self.init("fleet", "--brokers", "good", "--brokers=" + bad, folder=self.bench.path("bad"))
+            self.assertEqual((code, out), (2, ""), bad)
+            self.assertIn("cohort init: --brokers: ", err)
+            self.assertIn(why, err)
+            self.assertEqual(err.count("\n"), 1, err)
+            self.assertFalse(os.path.exists(folder))
+
+    def test_init_says_that_a_laptop_has_no_fleet(self):
+        for args in (["--brokers", "b"], ["--redis", "redis://r:6379"]):
+            folder, (code, _, err) = self.init("laptop", *args)
+            self.assertEqual(code, 2)
+            self.assertIn("add --profile fleet", err)
+            self.assertFalse(os.path.exists(folder))
 
 
 class Documents(harness.SystemTest):

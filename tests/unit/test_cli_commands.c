@@ -110,6 +110,39 @@ errors_become_the_documented_exit_codes(void **state)
     assert_int_equal(say_exit(CO_PARTIAL), 3);
 }
 
+static void
+a_record_is_one_line_whatever_its_values_hold(void **state)
+{
+    static const struct {
+        const char *value, *shown;
+    } cases[] = {
+        {"plain", "plain"},
+        {"two\nlines\r", "two?lines?"},
+        {"\x1b[2J\x7f\t", "?[2J??"},
+        {"\xc2\x9b"
+         "31m",
+         "??31m"}, /* CSI in one character */
+        {"\x9b"
+         "31m",
+         "?31m"}, /* the same for 8-bit terminals */
+        {"Zo\xc3\xab \xe4\xb8\x80", "Zo\xc3\xab \xe4\xb8\x80"}, /* as it is */
+    };
+    struct co_buf out;
+
+    (void)state;
+    for (size_t i = 0; i < co_countof(cases); i++) {
+        char wanted[64];
+
+        co_buf_init(&out, 4096);
+        co_buf_puts(&out, "before\n");
+        say_line(&out, "  why  %s", cases[i].value);
+        (void)snprintf(wanted, sizeof wanted, "before\n  why  %s\n",
+                       cases[i].shown);
+        assert_string_equal(co_buf_text(&out), wanted);
+        co_buf_fini(&out);
+    }
+}
+
 /* ---- children ---- */
 
 static struct child
@@ -368,6 +401,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_record_is_one_line_whatever_its_values_hold),
         cmocka_unit_test(every_command_is_found_by_its_name),
         cmocka_unit_test(half_a_name_is_no_command),
         cmocka_unit_test(a_typo_is_answered_with_the_nearest_command),

@@ -5,7 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The module is compiled in here with an allocator that can fail. */
+/* The files that allocate are compiled in here with an allocator that can
+ * fail. */
 static int calls_left = -1; /* -1: never fails */
 
 static bool
@@ -20,6 +21,9 @@ allocation_fails(void)
 #define reallocarray(p, n, size)                                               \
     (allocation_fails() ? NULL : reallocarray(p, n, size))
 #define strndup(s, n) (allocation_fails() ? NULL : strndup(s, n))
+#include "common/option_argv.c"
+#include "common/option_name.c"
+#include "common/option_store.c"
 #include "common/options.c"
 #undef calloc
 #undef realloc

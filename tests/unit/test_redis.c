@@ -424,7 +424,7 @@ a_password_is_wanted_and_wrong_ones_are_refused(void **state)
     while (!asked) { /* "no such file" until it is up */
         struct co_redis_item *item = expect(f, CO_REDIS_DOWN);
 
-        asked = strstr(item->why, "wants a password") != NULL;
+        asked = strstr(item->why, "it wants a password") != NULL;
         co_redis_item_free(item);
     }
     assert_int_equal(
@@ -433,7 +433,7 @@ a_password_is_wanted_and_wrong_ones_are_refused(void **state)
     (void)snprintf(url, sizeof url, "unix://:wr0ng@%s", f->socket);
     assert_int_equal(co_redis_connect(url, false, PATIENCE_MS, &client, &diag),
                      CO_DENIED);
-    assert_non_null(strstr(diag.text, "refused the user or password"));
+    assert_non_null(strstr(diag.text, "the user or the password is wrong"));
     assert_null(strstr(diag.text, "wr0ng"));
 }
 
@@ -564,6 +564,52 @@ many_commands_go_in_one_exchange_and_each_has_its_answer(void **state)
 }
 
 static void
+a_refusal_says_who_refused_what_and_what_to_do(void **state)
+{
+    static const struct {
+        const char *answer;
+        enum co_err err;
+        const char *next;
+    } cases[] = {
+        {"NOPERM this user has no permissions to run the 'get' command",
+         CO_DENIED, "Users of Redis"},
+        {"NOAUTH Authentication required.", CO_DENIED, "USER:PASSWORD@"},
+        {"WRONGPASS invalid username-password pair or user is disabled.",
+         CO_DENIED, "%XX"},
+        {"WRONGTYPE Operation against a key holding the wrong kind of value",
+         CO_MISMATCH, "redis-cli TYPE"},
+        {"OOM command not allowed when used memory > 'maxmemory'.", CO_FULL,
+         "Raise maxmemory"},
+        {"LOADING Redis is loading the dataset in memory", CO_UNAVAILABLE,
+         "try again"},
+        {"BUSY Redis is busy running a script.", CO_UNAVAILABLE, "SCRIPT KILL"},
+        {"READONLY You can't write against a read only replica.", CO_DENIED,
+         "Name the master"},
+        {"MISCONF Redis is configured to save RDB snapshots", CO_IO,
+         "space on its disk"},
+        {"ERR unknown command", CO_DENIED, "Redis 6 or newer"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < co_countof(cases); i++) {
+        char text[200];
+        struct co_redis_reply reply = {.type = CO_REDIS_ERROR, .text = text};
+        struct co_diag diag = {""};
+
+        (void)snprintf(text, sizeof text, "%s", cases[i].answer);
+        assert_int_equal(
+            co_redis_refused(&reply, "redis://h:1", "GET key", &diag),
+            cases[i].err);
+        assert_ptr_equal(strstr(diag.text, "redis://h:1 refused GET key: "),
+                         diag.text);
+        assert_non_null(strstr(diag.text, text)); /* its own words too */
+        assert_non_null(strstr(diag.text, cases[i].next));
+        reply.type = CO_REDIS_TEXT;
+        assert_int_equal(co_redis_refused(&reply, "", "", NULL), CO_OK);
+    }
+}
+
+static void
 assert_url_refused(const char *text, const char *message)
 {
     struct co_redis_url url;
@@ -637,7 +683,7 @@ bad_addresses_are_refused_without_showing_the_password(void **state)
     assert_url_refused("unix://tmp/x", "path must begin with /");
     assert_url_refused("unix://s3cret@/x", "before @ stands user:password");
     assert_url_refused("unix:///x?password=s3cret", "only ?db=N");
-    assert_int_equal(co_redis_start(&options, &redis, &diag), CO_DENIED);
+    assert_int_equal(co_redis_start(&options, &redis, &diag), CO_USAGE);
     assert_string_equal(
         diag.text,
         "redis://10.0.0.1:6379 is not on this machine, and redis:// is not "
@@ -670,6 +716,7 @@ main(void)
         TEST(a_hanging_redis_does_not_hold_up_the_stop),
         TEST(the_client_calls_and_times_out),
         TEST(many_commands_go_in_one_exchange_and_each_has_its_answer),
+        cmocka_unit_test(a_refusal_says_who_refused_what_and_what_to_do),
         cmocka_unit_test(addresses_are_parsed),
         cmocka_unit_test(
             bad_addresses_are_refused_without_showing_the_password),
