@@ -67,8 +67,7 @@ enum scaler_mode {
     X(LIMIT_OWNER, "no more workers: the job's coordinator is the limit")      \
     X(PINNED, "set by hand")                                                   \
     X(HOLD, "a new scaler watches for a quiet window before it decides")       \
-    X(MODE, "the number of workers stays; tasks in flight in each are "        \
-            "changed")
+    X(MODE, "the workers stay; tasks in flight in each are changed")
 
 enum scaler_reason {
 #define X(name, text) SCALER_REASON_##name,
