@@ -119,11 +119,11 @@ report_one(struct dispatch *d, struct worker *w, const struct msg_inventory *v,
 {
     uint64_t id = job_at(v->jobs, i);
     uint32_t attempt = msg_at(v->attempts, i);
-    struct told told = {
-        .task = v->tasks.v[i],
-        .attempt = (uint16_t)attempt,
-        .alone = v->alone.n && msg_at(v->alone, i) == 1,
-        .running = v->states.n && msg_at(v->states, i) == HELD_RUNNING};
+    struct told told = {.task = v->tasks.v[i],
+                        .attempt = (uint16_t)attempt,
+                        .alone = v->alone.n && msg_at(v->alone, i) == 1,
+                        .running = v->states.n &&
+                                   msg_at(v->states, i) == HELD_RUNNING};
     struct msg over = {.type = MSG_forget, .forget = {.job = id}};
     struct job *job;
 

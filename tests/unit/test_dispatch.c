@@ -753,23 +753,26 @@ cause_when_the_worker_of_a_suspect_dies(struct world *w, bool begun,
 static void
 a_suspect_that_its_dead_worker_began_is_lost_by_that_death(void **state)
 {
-    assert_int_equal(cause_when_the_worker_of_a_suspect_dies(*state, true, JOB, 100),
-                     LOST_WORKER_DEAD);
+    assert_int_equal(
+        cause_when_the_worker_of_a_suspect_dies(*state, true, JOB, 100),
+        LOST_WORKER_DEAD);
 }
 
 /* It may have died of what another broker sent it. */
 static void
 a_suspect_that_its_dead_worker_had_not_begun_is_lost_by_the_link(void **state)
 {
-    assert_int_equal(cause_when_the_worker_of_a_suspect_dies(*state, false, JOB, 0),
-                     LOST_LINK);
+    assert_int_equal(
+        cause_when_the_worker_of_a_suspect_dies(*state, false, JOB, 0),
+        LOST_LINK);
 }
 
 static void
 the_beginning_of_another_task_is_not_that_of_the_suspect(void **state)
 {
-    assert_int_equal(cause_when_the_worker_of_a_suspect_dies(*state, true, JOB, 101),
-                     LOST_LINK);
+    assert_int_equal(
+        cause_when_the_worker_of_a_suspect_dies(*state, true, JOB, 101),
+        LOST_LINK);
 }
 
 static void
