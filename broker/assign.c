@@ -56,6 +56,7 @@ band_pick(struct dispatch *d, struct band *band)
 
         if (flow->blocked_run == d->run) {
             skipped++;
+            if (band->passed == NONE) band->passed = band->head;
             band_rotate(d, band);
             continue;
         }
@@ -67,6 +68,18 @@ band_pick(struct dispatch *d, struct band *band)
         skipped = 0;
     }
     return NONE;
+}
+
+/* A flow that found no worker keeps its turn: else how often a run finds none
+ * would decide who comes first when credit comes by one. */
+static void
+band_give_turns_back(struct dispatch *d, struct band *band)
+{
+    if (band->passed == NONE) return;
+    for (uint32_t i = 0; i < band->n && band->head != band->passed; i++) {
+        band_rotate(d, band);
+    }
+    band->passed = NONE;
 }
 
 static uint32_t
@@ -500,6 +513,9 @@ assign_run(struct dispatch *d, int64_t now_ms, struct outbox *out)
             if (!serve(d, lane, flow, now_ms, out)) {
                 d->flows[flow].blocked_run = d->run;
             }
+        }
+        for (int k = 0; k < PRIORITY_COUNT; k++) {
+            band_give_turns_back(d, &lane->bands[k]);
         }
     }
 }

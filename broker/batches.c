@@ -6,7 +6,10 @@
 
 #include <stdlib.h>
 
-enum { BATCHES_FIRST = 256 };
+enum {
+    BATCHES_FIRST = 256,
+    AHEAD_MAX = 64, /* messages in a row that pass what waits */
+};
 
 enum co_err
 batches_new(struct dispatch *d, uint32_t *ret_batch)
@@ -59,6 +62,8 @@ batches_pop(struct dispatch *d, struct flow *flow)
     co_bytes_unref(&batch->body);
     flow->head = batch->next;
     if (flow->head == NONE) flow->tail = NONE;
+    if (flow->ahead_tail == NONE) flow->ahead = 0; /* one that was passed */
+    if (flow->ahead_tail == at) flow->ahead_tail = NONE;
     *batch = (struct batch){.next = d->batch_free, .flow = NONE};
     d->batch_free = at;
 }
@@ -73,14 +78,56 @@ batches_flow_emptied(struct dispatch *d, uint32_t flow)
     jobs_flow_deactivate(d, flow);
 }
 
+/* The first of those that came in their turn, or NONE. */
+static uint32_t
+first_in_turn(const struct dispatch *d, const struct flow *flow)
+{
+    return flow->ahead_tail == NONE ? flow->head
+                                    : d->batches[flow->ahead_tail].next;
+}
+
+static void
+insert_behind(struct dispatch *d, struct flow *flow, uint32_t before,
+              uint32_t at)
+{
+    uint32_t *link = before == NONE ? &flow->head : &d->batches[before].next;
+
+    d->batches[at].next = *link;
+    *link = at;
+    if (flow->tail == before) flow->tail = at;
+}
+
+/* Behind other repetitions, before the rest: the oldest undecided task of a
+ * job holds back everything behind it. Of what waits in its turn, one message
+ * goes after AHEAD_MAX at the latest, so that tasks that fail again and again
+ * stop nobody. */
+static void
+put_ahead(struct dispatch *d, struct flow *flow, uint32_t at)
+{
+    if (first_in_turn(d, flow) == NONE) {
+        insert_behind(d, flow, flow->tail, at);
+    } else if (flow->ahead < AHEAD_MAX) {
+        insert_behind(d, flow, flow->ahead_tail, at);
+        flow->ahead++;
+        d->count.put_ahead++;
+    } else {
+        insert_behind(d, flow, flow->tail, at);
+        return;
+    }
+    flow->ahead_tail = at;
+}
+
 void
-batches_append(struct dispatch *d, uint32_t at_flow, uint32_t at_batch)
+batches_add(struct dispatch *d, uint32_t at_flow, uint32_t at_batch,
+            bool repeats)
 {
     struct flow *flow = &d->flows[at_flow];
 
-    if (flow->tail != NONE) d->batches[flow->tail].next = at_batch;
-    if (flow->tail == NONE) flow->head = at_batch;
-    flow->tail = at_batch;
+    if (repeats) {
+        put_ahead(d, flow, at_batch);
+    } else {
+        insert_behind(d, flow, flow->tail, at_batch);
+    }
     if (flow->queued) {
         jobs_flow_activate(d, at_flow);
         return;
@@ -88,4 +135,24 @@ batches_append(struct dispatch *d, uint32_t at_flow, uint32_t at_batch)
     while (flow->head != NONE) {
         batches_pop(d, flow);
     }
+}
+
+/* From there on, the first that still has tasks. */
+static uint32_t
+skip_empty(const struct dispatch *d, uint32_t at)
+{
+    while (at != NONE && !d->batches[at].n) {
+        at = d->batches[at].next;
+    }
+    return at;
+}
+
+uint32_t
+batches_oldest(const struct dispatch *d, const struct flow *flow)
+{
+    uint32_t head = skip_empty(d, flow->head);
+    uint32_t turn = skip_empty(d, first_in_turn(d, flow));
+
+    if (head == NONE || turn == NONE) return head;
+    return d->batches[turn].since_ms < d->batches[head].since_ms ? turn : head;
 }

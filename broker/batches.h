@@ -6,8 +6,12 @@
 
 /* A batch outside any flow. CO_NOMEM: nothing changed. */
 co_must_use enum co_err batches_new(struct dispatch *d, uint32_t *ret_batch);
-/* Puts it at the end of a flow; goes at once if none of its tasks is queued. */
-void batches_append(struct dispatch *d, uint32_t at_flow, uint32_t at_batch);
+/* Puts it at the end of a flow, or, if it repeats tasks, before what waits
+ * there in its turn; goes at once if none of its tasks is queued. */
+void batches_add(struct dispatch *d, uint32_t at_flow, uint32_t at_batch,
+                 bool repeats);
+/* The batch with tasks that has waited longest, or NONE. */
+uint32_t batches_oldest(const struct dispatch *d, const struct flow *flow);
 /* A batch that is used up leaves its flow's head. */
 void batches_pop(struct dispatch *d, struct flow *flow);
 /* Steps over dropped entries at the front of a batch. */

@@ -153,6 +153,7 @@ check_flows(const struct dispatch *d)
         const struct flow *flow = &d->flows[i];
         uint32_t queued = 0;
         uint32_t last = NONE;
+        bool ahead_seen = flow->ahead_tail == NONE;
 
         if (!flow->used) continue;
         for (uint32_t at = flow->head; at != NONE; at = d->batches[at].next) {
@@ -161,10 +162,12 @@ check_flows(const struct dispatch *d)
             if (bad) return bad;
             MUST(d->batches[at].flow == i);
             queued += d->batches[at].n;
+            ahead_seen |= at == flow->ahead_tail;
             last = at;
         }
         MUST(queued == flow->queued);
         MUST(last == flow->tail);
+        MUST(ahead_seen);
         MUST(flow->active == (queued > 0));
         MUST(queued || flow->head == NONE);
         MUST(d->jobs[flow->job].id);

@@ -34,7 +34,7 @@ static const struct co_option table[] = {
      .offset = FIELD(redis_insecure),
      .help = "allow a Redis beyond this host in the clear"},
     {.name = "namespace", .type = CO_OPTION_STRING, .offset = FIELD(ns),
-     .def = "default", .min = 1, .max = 64, .placeholder = "NAME",
+     .def = "default", .min = 1, .max = 64, .is_name = true, .placeholder = "NAME",
      .help = "part of every Redis key"},
     {.name = "ready-fd", .type = CO_OPTION_U64, .offset = FIELD(ready_fd),
      .max = 1024ull * 1024, .placeholder = "FD",

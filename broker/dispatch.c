@@ -1,6 +1,7 @@
 /* dispatch.c - see dispatch.h: the entry points, and which message may come
  * from which side. */
 #include "broker/assign.h"
+#include "broker/batches.h"
 #include "broker/credit.h"
 #include "broker/greeting.h"
 #include "broker/inventory.h"
@@ -469,13 +470,14 @@ dispatch_service_at(const struct dispatch *d, uint32_t i, int64_t now_ms,
         s.capacity += credit_line_free(d, line) + line->held;
         s.workers++;
     }
-    /* The head of each flow is its oldest. */
     for (uint32_t k = 0; k < d->flow_cap; k++) {
         const struct flow *flow = &d->flows[k];
+        uint32_t at;
 
-        if (!flow->used || flow->lane != i + 1 || flow->head == NONE) continue;
-        if (now_ms - d->batches[flow->head].since_ms > s.oldest_ms) {
-            s.oldest_ms = now_ms - d->batches[flow->head].since_ms;
+        if (!flow->used || flow->lane != i + 1) continue;
+        at = batches_oldest(d, flow);
+        if (at != NONE && now_ms - d->batches[at].since_ms > s.oldest_ms) {
+            s.oldest_ms = now_ms - d->batches[at].since_ms;
         }
     }
     *ret_service = s;

@@ -50,6 +50,7 @@ struct dispatch_limits dispatch_limits_default(void);
     X(acks, "result batches acknowledged by owners")                           \
     X(merged, "TASKS messages merged into a larger one")                       \
     X(split, "TASKS messages cut to fit a worker's credit")                    \
+    X(put_ahead, "TASKS messages with repetitions put before what waited")     \
     X(malformed, "messages refused because they were malformed")               \
     X(misplaced, "messages refused because that peer may not send them")       \
     X(refused_version, "peers and messages of another protocol version")       \

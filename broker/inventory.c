@@ -44,16 +44,27 @@ ask(struct dispatch *d, struct worker *w, int64_t now_ms, struct outbox *out)
     push(out, SIDE_BACK, w->handle, &m);
 }
 
-/* A worker says that a suspect begins. */
+/* One value, or one for each of n. */
+static uint64_t
+job_at(struct msg_u64s jobs, uint32_t i)
+{
+    return jobs.v[jobs.n == 1 ? 0 : i];
+}
+
+/* A worker says that a suspect begins. Task numbers are those of a job: two
+ * jobs count their tasks alike. */
 static void
 note_start(struct dispatch *d, const struct worker *w,
            const struct msg_beat *beat)
 {
+    if (beat->jobs.n != 1 && beat->jobs.n != beat->tasks.n) return;
     for (uint32_t at = w->first; at != NONE; at = d->entries[at].next) {
         struct entry *e = &d->entries[at];
+        uint64_t job = d->jobs[e->job].id;
 
         for (uint32_t i = 0; e->alone && i < beat->tasks.n; i++) {
-            e->started |= beat->tasks.v[i] == e->task;
+            e->started |=
+                beat->tasks.v[i] == e->task && job_at(beat->jobs, i) == job;
         }
     }
 }
@@ -85,13 +96,6 @@ inventory_on_beat(struct dispatch *d, struct worker *w,
     }
 }
 
-/* One value, or one for each of n. */
-static uint64_t
-job_at(struct msg_u64s jobs, uint32_t i)
-{
-    return jobs.v[jobs.n == 1 ? 0 : i];
-}
-
 static bool
 page_fits(const struct worker *w, const struct msg_inventory *v)
 {
@@ -103,14 +107,23 @@ page_fits(const struct worker *w, const struct msg_inventory *v)
     if (n == 0) return true;
     return n <= BATCH_MAX && (v->jobs.n == 1 || v->jobs.n == n) &&
            msg_one_or_n(v->attempts, n) &&
-           (!v->states.n || msg_one_or_n(v->states, n));
+           (!v->states.n || msg_one_or_n(v->states, n)) &&
+           (!v->alone.n || msg_one_or_n(v->alone, n));
 }
 
-/* True: it was unknown here and counts as held from now on. */
+/* The i-th task of a page. True: it was unknown here and counts as held from
+ * now on. */
 static bool
-report_one(struct dispatch *d, struct worker *w, uint64_t id, uint64_t task,
-           uint32_t attempt, int64_t now_ms, struct outbox *out)
+report_one(struct dispatch *d, struct worker *w, const struct msg_inventory *v,
+           uint32_t i, int64_t now_ms, struct outbox *out)
 {
+    uint64_t id = job_at(v->jobs, i);
+    uint32_t attempt = msg_at(v->attempts, i);
+    struct told told = {.task = v->tasks.v[i],
+                        .attempt = (uint16_t)attempt,
+                        .alone = v->alone.n && msg_at(v->alone, i) == 1,
+                        .running = v->states.n &&
+                                   msg_at(v->states, i) == HELD_RUNNING};
     struct msg over = {.type = MSG_forget, .forget = {.job = id}};
     struct job *job;
 
@@ -129,7 +142,7 @@ report_one(struct dispatch *d, struct worker *w, uint64_t id, uint64_t task,
         d->count.inventory_full++;
         return false;
     }
-    return tasks_report(d, job, task, (uint16_t)attempt, w, out);
+    return tasks_report(d, job, &told, w, out);
 }
 
 /* What a page brought that its owner may believe lost. */
@@ -185,10 +198,7 @@ inventory_on_page(struct dispatch *d, struct worker *w, const struct msg *m,
         job = job_at(v->jobs, i);
         if (job != found.job) tell_found(d, &found, out);
         found.job = job;
-        if (!report_one(d, w, job, v->tasks.v[i], msg_at(v->attempts, i),
-                        now_ms, out)) {
-            continue;
-        }
+        if (!report_one(d, w, v, i, now_ms, out)) continue;
         d->words[0][found.n] = v->tasks.v[i];
         d->halves[0][found.n++] = msg_at(v->attempts, i);
     }

@@ -37,6 +37,7 @@ lane_new(struct dispatch *d, struct msg_str service, struct msg_str provider,
     msg_str_copy(provider, lane->provider, sizeof lane->provider);
     for (int i = 0; i < PRIORITY_COUNT; i++) {
         lane->bands[i].head = lane->bands[i].tail = NONE;
+        lane->bands[i].passed = NONE;
     }
     lane->root = root == NONE ? d->lane_count : root;
     *ret_lane = d->lane_count;
@@ -116,6 +117,7 @@ jobs_flow(struct dispatch *d, struct job *job, uint32_t lane, bool alone,
                                      .lane = lane,
                                      .head = NONE,
                                      .tail = NONE,
+                                     .ahead_tail = NONE,
                                      .next = NONE,
                                      .waits_for = NONE,
                                      .band = job->band,

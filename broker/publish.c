@@ -142,6 +142,16 @@ attempts_fit(struct msg_u32s attempts)
     return true;
 }
 
+/* First attempts have number 1. */
+static bool
+repeats(struct msg_u32s attempts)
+{
+    for (uint32_t i = 0; i < attempts.n; i++) {
+        if (attempts.v[i] > 1) return true;
+    }
+    return false;
+}
+
 /* Finds where the message goes. False: it was refused. */
 static bool
 publish_place(struct dispatch *d, struct job *job, uint64_t peer,
@@ -212,6 +222,6 @@ publish_tasks(struct dispatch *d, struct job *job, uint64_t peer,
     have = chain_tasks(d, job, at_batch, lane, t, out);
     d->count.tasks_in += t->tasks.n - have;
     d->lanes[lane]->tasks_in += t->tasks.n - have;
-    batches_append(d, at_flow, at_batch);
+    batches_add(d, at_flow, at_batch, repeats(t->attempts));
     answer_have(d, peer, job->id, have, out);
 }

@@ -494,16 +494,19 @@ give_back_batch(struct dispatch *d, const struct batch *batch,
     return n > 0;
 }
 
-/* The oldest batch stands at the head of its flow. */
-static bool
-head_waited_out(const struct dispatch *d, const struct flow *flow,
-                int64_t now_ms)
+/* The batch of the flow that has waited too long, or NONE. */
+static uint32_t
+waited_out(const struct dispatch *d, const struct flow *flow, int64_t now_ms)
 {
-    const struct batch *head;
+    const struct batch *batch;
+    uint32_t at;
 
-    if (!flow->used || !flow->queued || flow->head == NONE) return false;
-    head = &d->batches[flow->head];
-    return head->n && head->wait_ms && now_ms - head->since_ms >= head->wait_ms;
+    if (!flow->used || !flow->queued) return NONE;
+    at = batches_oldest(d, flow);
+    if (at == NONE) return NONE;
+    batch = &d->batches[at];
+    return batch->wait_ms && now_ms - batch->since_ms >= batch->wait_ms ? at
+                                                                        : NONE;
 }
 
 void
@@ -511,9 +514,10 @@ route_tick(struct dispatch *d, int64_t now_ms, struct outbox *out)
 {
     for (uint32_t i = 0; d->waits_limited && i < d->flow_cap; i++) {
         struct flow *flow = &d->flows[i];
+        uint32_t at;
 
-        while (head_waited_out(d, flow, now_ms)) {
-            if (!give_back_batch(d, &d->batches[flow->head], out)) break;
+        while ((at = waited_out(d, flow, now_ms)) != NONE) {
+            if (!give_back_batch(d, &d->batches[at], out)) break;
             while (flow->used && flow->queued && !d->batches[flow->head].n) {
                 batches_pop(d, flow);
             }

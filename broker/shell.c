@@ -229,10 +229,15 @@ look_at_keys(struct shell *s, int64_t now_ms)
 /* libzmq asks only at the handshake, so a peer whose key was taken away is
  * still connected: it is cut off when it speaks, and not let in again. */
 static bool
-is_revoked(struct shell *s, enum side side, uint64_t peer)
+is_revoked(struct shell *s, enum side side, uint64_t peer, int64_t now_ms)
 {
+    uint64_t key = sock_peer_key(s->sock[side]);
+
     if (!s->gate || s->generation == 1) return false;
-    if (key_is_allowed(s, side, sock_peer_key(s->sock[side]))) return false;
+    if (key_is_allowed(s, side, key)) return false;
+    /* The gate may have let it in by a list that it read since we looked. */
+    look_at_keys(s, now_ms);
+    if (key_is_allowed(s, side, key)) return false;
     gate_count_revoked(s->gate);
     parts_drop(s->parts[side], peer);
     sock_cut(s->sock[side]);
@@ -292,7 +297,7 @@ read_socket(struct shell *s, enum side side, int64_t now_ms)
         uint64_t peer;
 
         if (sock_recv(s->sock[side], &peer, &head, &body)) return i > 0;
-        if (is_revoked(s, side, peer)) {
+        if (is_revoked(s, side, peer, now_ms)) {
             co_bytes_unref(&head);
             co_bytes_unref(&body);
             continue;

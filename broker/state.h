@@ -166,6 +166,8 @@ struct owner {
 struct flow {
     uint32_t job, lane;
     uint32_t head, tail; /* batches */
+    uint32_t ahead_tail; /* last of those in front that repeat; NONE: none */
+    uint32_t ahead;      /* put before others since one of those went */
     uint32_t queued;     /* tasks */
     int64_t deficit;
     uint32_t next; /* active flow of the band behind this one */
@@ -198,7 +200,8 @@ struct job {
 struct band {
     uint32_t head, tail; /* active flows, served at the head */
     uint32_t n;
-    int64_t age; /* cost served elsewhere while this band waited */
+    uint32_t passed; /* first that was passed over in this run, or NONE */
+    int64_t age;     /* cost served elsewhere while this band waited */
 };
 
 struct lane {

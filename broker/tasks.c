@@ -316,27 +316,32 @@ tasks_finish(struct dispatch *d, uint32_t job, uint64_t task, uint32_t attempt,
 /* ---- inventory ----------------------------------------------------------- */
 
 static void
-adopt(struct dispatch *d, const struct job *job, uint64_t task,
-      uint16_t attempt, struct worker *w)
+adopt(struct dispatch *d, const struct job *job, const struct told *told,
+      struct worker *w)
 {
     uint32_t at = tasks_entry_new(d);
     struct entry *e = &d->entries[at];
 
-    e->task = task;
+    e->task = told->task;
     e->job = job->slot;
-    e->attempt = attempt;
+    e->attempt = told->attempt;
+    /* A broker sends a worker one suspect: a second is a task like others. */
+    e->alone = told->alone && !w->alone;
     /* A job of which only a worker told has no lane yet: lane 0 is nobody's. */
     e->lane = (uint16_t)(job->lane == NONE ? 0 : job->lane);
     e->number = w->inv_mark;
     e->seen = w->inv_round;
     d->count.inventory_adopted++;
     tasks_apply(d, at, TEV_ADOPT, w->slot);
+    e->started = told->running;
 }
 
 bool
-tasks_report(struct dispatch *d, struct job *job, uint64_t task,
-             uint16_t attempt, struct worker *w, struct outbox *out)
+tasks_report(struct dispatch *d, struct job *job, const struct told *told,
+             struct worker *w, struct outbox *out)
 {
+    uint64_t task = told->task;
+    uint16_t attempt = told->attempt;
     uint32_t at = tasks_find(d, job->slot, task);
     uint32_t old = find_superseded(d, w, job->slot, task, attempt);
     struct entry *e;
@@ -344,7 +349,7 @@ tasks_report(struct dispatch *d, struct job *job, uint64_t task,
     if (old != NONE) d->entries[old].seen = w->inv_round;
     if (old != NONE) return false;
     if (at == CO_TABLE_NONE) {
-        adopt(d, job, task, attempt, w);
+        adopt(d, job, told, w);
         return true;
     }
     e = &d->entries[at];
@@ -361,7 +366,7 @@ tasks_report(struct dispatch *d, struct job *job, uint64_t task,
         tasks_send_cancel(d, e, out);
         tasks_apply(d, at, TEV_REPLACE, e->place);
     }
-    adopt(d, job, task, attempt, w);
+    adopt(d, job, told, w);
     return true;
 }
 

@@ -23,10 +23,16 @@ void tasks_apply(struct dispatch *d, uint32_t at, enum task_event event,
 /* Gives a queued entry to w, which is sent it now (or has it: adoption). */
 void tasks_assign(struct dispatch *d, uint32_t at, struct worker *w,
                   struct line *line);
+/* What a worker's INVENTORY says of one task. */
+struct told {
+    uint64_t task;
+    uint16_t attempt;
+    bool alone, running;
+};
 /* w reports that it holds a task: marks the entry seen, or makes one, so that
- * it is in force and w's. Room must have been reserved. */
-bool tasks_report(struct dispatch *d, struct job *job, uint64_t task,
-                  uint16_t attempt, struct worker *w, struct outbox *out);
+ * it is in force and w's, and alone if it was. Room must have been reserved. */
+bool tasks_report(struct dispatch *d, struct job *job, const struct told *told,
+                  struct worker *w, struct outbox *out);
 /* w is done with attempt of a task (result or return): frees what stands for
  * it. False when the table knew nothing of it. */
 bool tasks_finish(struct dispatch *d, uint32_t job, uint64_t task,

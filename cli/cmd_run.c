@@ -69,7 +69,7 @@ static const struct co_option table[] = {
      .offset = FIELD(redis_insecure),
      .help = "allow a Redis beyond this host in the clear"},
     {.name = "namespace", .type = CO_OPTION_STRING, .offset = FIELD(name_space),
-     .def = "default", .min = 1, .max = 64, .placeholder = "NAME",
+     .def = "default", .min = 1, .max = 64, .is_name = true, .placeholder = "NAME",
      .help = "part of every Redis key"},
     {.name = "broker", .type = CO_OPTION_LIST, .offset = FIELD(brokers),
      .max = 16, .placeholder = "ENDPOINT",

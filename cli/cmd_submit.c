@@ -157,9 +157,12 @@ nobody(const struct submission *s, const char *what, struct co_diag *diag)
     }
     return co_fail(diag, CO_TIMEOUT,
                    "%s at %s within %llu ms. Is one running "
-                   "(cohort-coordinator serve --listen %s)?",
+                   "(cohort-coordinator serve --listen %s)?%s",
                    what, s->cfg.coordinator,
-                   (unsigned long long)s->cfg.timeout_ms, s->cfg.coordinator);
+                   (unsigned long long)s->cfg.timeout_ms, s->cfg.coordinator,
+                   keyring_wanted(&s->cfg.keys)
+                       ? ""
+                       : " It may require keys: --key and --coordinator-key");
 }
 
 /* Nothing can be sent before the connection stands. */

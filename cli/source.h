@@ -28,8 +28,8 @@ struct source_config {
     {                                                                          \
         .name = "namespace", .type = CO_OPTION_STRING,                         \
         .offset = (at) + offsetof(struct source_config, name_space),           \
-        .def = "default", .min = 1, .max = 64, .placeholder = "NAME",          \
-        .help = "part of every Redis key"                                      \
+        .def = "default", .min = 1, .max = 64, .is_name = true,                \
+        .placeholder = "NAME", .help = "part of every Redis key"               \
     }
 
 #define SOURCE_NEWEST_RUN "that of the newest run going on"

@@ -115,7 +115,7 @@ store_value(struct co_options *options, size_t i, const char *text,
 
     co_assert(text);
     if (option->type == CO_OPTION_STRING) {
-        if (!co_option_value_fits(option, strlen(text))) return CO_INVALID;
+        if (!co_option_value_is_text(option, text)) return CO_INVALID;
         text = own(options, text, strlen(text));
         if (!text) return CO_NOMEM;
         *(const char **)field = text;

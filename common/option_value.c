@@ -158,6 +158,19 @@ co_option_value_fits(const struct co_option *option, size_t len)
            len <= (option->max ? option->max : STRING_BYTES_MAX);
 }
 
+bool
+co_option_value_is_text(const struct co_option *option, const char *text)
+{
+    size_t len = strlen(text);
+
+    if (option->is_name &&
+        len != strspn(text, "abcdefghijklmnopqrstuvwxyz"
+                            "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")) {
+        return false;
+    }
+    return co_option_value_fits(option, len);
+}
+
 size_t
 co_option_value_items_max(const struct co_option *option)
 {
@@ -231,9 +244,9 @@ co_option_value_wanted(const struct co_option *option, struct co_buf *out)
                       co_option_value_items_max(option), STRING_BYTES_MAX);
         return;
     case CO_OPTION_STRING:
-        co_buf_printf(out, "a text of %" PRIu64 " to %" PRIu64 " bytes",
-                      option->min,
-                      option->max ? option->max : STRING_BYTES_MAX);
+        co_buf_printf(out, "a text of %" PRIu64 " to %" PRIu64 " bytes%s",
+                      option->min, option->max ? option->max : STRING_BYTES_MAX,
+                      option->is_name ? " of A-Z a-z 0-9 _ . -" : "");
         return;
     }
 }

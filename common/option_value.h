@@ -9,6 +9,8 @@ co_must_use enum co_err co_option_value_parse(const struct co_option *option,
                                               const char *text, void *config);
 /* Is a string of len bytes allowed for this option (or list item)? */
 bool co_option_value_fits(const struct co_option *option, size_t len);
+/* Is that text allowed for a STRING: length, and characters of a name? */
+bool co_option_value_is_text(const struct co_option *option, const char *text);
 /* The most items that a list takes. */
 size_t co_option_value_items_max(const struct co_option *option);
 /* "a whole number from 1 to 64": what would be right. */

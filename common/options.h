@@ -38,6 +38,7 @@ struct co_option {
     const char *const *choices; /* ENUM: names, ended by NULL */
     const char *placeholder;    /* in --help: "URL"; NULL: by type */
     const char *help;           /* one line */
+    bool is_name;               /* STRING: only A-Z a-z 0-9 _ . - */
     bool secret;                /* never printed */
     bool no_env;                /* flag and file only */
 };

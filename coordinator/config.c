@@ -41,6 +41,7 @@ static const char *const log_levels[] = {"error", "warn", "info", "debug",
          .def = "default",                                                     \
          .min = 1,                                                             \
          .max = 64,                                                            \
+         .is_name = true,                                                      \
          .help = "namespace of the Redis keys"},                               \
         {.name = "scaler",                                                     \
          .type = CO_OPTION_FLAG,                                               \

@@ -74,6 +74,7 @@ struct engine_options {
     X(lost_lone, "of these: the task was alone at that worker")                \
     X(excused, "losses no longer held against a task: the worker was not "     \
                "dead, or others went with it")                                 \
+    X(forgotten, "lost workers no longer remembered, as too many were lost")   \
     X(stale_lost, "losses of attempts no longer in force, ignored")            \
     X(returned, "attempts returned")                                           \
     X(stale_returned, "returns of attempts no longer in force, ignored")       \
@@ -172,7 +173,8 @@ engine_replay_results(struct engine *e, const uint8_t *head, size_t head_len,
 void engine_replay_done(struct engine *e);
 
 /* Withdraws the death of a task: it is wanted again, and an order says so.
- * Between engine_replay_done() and the first turn.
+ * Between engine_replay_done() and the first engine_publish(), and before
+ * anything is sealed.
  * CO_STATE  it is not dead, or cannot be undone any more (kind.h)
  * CO_FULL, CO_NOMEM  try again */
 co_must_use enum co_err engine_revive(struct engine *e, uint64_t task);

@@ -8,7 +8,7 @@
 #include "coordinator/engine_tasks.h"
 
 enum {
-    WITNESSES = 64, /* workers lost of late that are remembered */
+    WITNESSES = 256, /* workers lost of late that are remembered */
     BATCH_DEFAULT = 64,
     WINDOW_DEFAULT = 16384,
     ACK_WORKERS = 64, /* workers whose acknowledgements are gathered at once */

@@ -8,6 +8,9 @@
  *     task went out: its own loss before that was no accident of others.)
  * Two suspects that kill their workers at the same time do not excuse each
  * other: their losses are lone, and seen rather than silent.
+ * Only so many lost workers are remembered. What was forgotten may have been an
+ * excuse, so a loss whose worker is among them does not count: the row is tried
+ * again, and convicted when fewer workers go.
  * Taking every silence for innocent was rejected: a row that makes its worker
  * hang would go round for ever. */
 #include "common/bug.h"
@@ -34,7 +37,10 @@ engine_guilt_lost(struct engine *e, const struct msg_lost *lost, int64_t now_us)
 
     if (lost->cause != LOST_WORKER_DEAD && lost->cause != LOST_SILENT) return;
     w = witness_of(e, lost->worker);
-    if (!w) w = &e->witnesses[e->witness_at++ % WITNESSES];
+    if (!w) {
+        w = &e->witnesses[e->witness_at++ % WITNESSES];
+        e->n.forgotten += w->worker != 0;
+    }
     *w = (struct witness){.worker = lost->worker,
                           .at_us = now_us,
                           .silent = lost->cause == LOST_SILENT,
@@ -60,6 +66,7 @@ is_excused(struct engine *e, const struct lone_loss *loss)
 {
     const struct witness *own = witness_of(e, loss->worker);
 
+    if (loss->worker && !own) return true; /* forgotten, see above */
     if (own && own->heard) return true;
     for (unsigned k = 0; k < WITNESSES; k++) {
         const struct witness *w = &e->witnesses[k];

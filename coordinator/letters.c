@@ -65,19 +65,21 @@ letters_on_revived(void *ctx, uint64_t task)
     mark(ctx, task, DEAD_REPLAYED);
 }
 
-void
+bool
 letters_revive(struct letters *l, struct engine *e)
 {
-    for (size_t i = 0; i < l->file.n; i++) {
-        const struct dead_letter *letter = &l->file.v[i];
+    for (; l->revived < l->file.n; l->revived++) {
+        const struct dead_letter *letter = &l->file.v[l->revived];
         enum co_err err;
 
         if (letter->state != DEAD_REPLAY) continue;
         err = engine_revive(e, letter->task);
+        if (err == CO_FULL || err == CO_NOMEM) return false;
         if (err == CO_STATE) mark(l, letter->task, DEAD_FINAL);
         co_log(CO_LOG_INFO, "task.revived", "row=%" PRIu64 " error=%s",
                letter->row, err ? co_err_name(err) : "none");
     }
+    return true;
 }
 
 void

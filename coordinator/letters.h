@@ -11,6 +11,7 @@ struct letters {
     struct dead_file file;
     struct watch *watch; /* borrowed */
     uint64_t unwritten;  /* letters that the disk did not take */
+    size_t revived;      /* letters looked at by letters_revive */
 };
 
 /* Opens those of a folder and puts them into Redis. */
@@ -21,8 +22,9 @@ void letters_close(struct letters *l);
 /* engine_options.dead and .revived; ctx is the letters. */
 void letters_on_dead(void *ctx, const uint8_t *letter, size_t len);
 void letters_on_revived(void *ctx, uint64_t task);
-/* Hands what people want drawn again to the engine, once, at the start. */
-void letters_revive(struct letters *l, struct engine *e);
+/* Hands what people want drawn again to the engine, once, at the start. False:
+ * the engine takes no more now, go on after its orders were committed. */
+bool letters_revive(struct letters *l, struct engine *e);
 /* Once a turn: what was written becomes durable. */
 void letters_sync(struct letters *l);
 /* Whether somebody wants a task of this folder drawn again. Reads the file. */

@@ -366,7 +366,7 @@ owner_core_begin(struct owner_core *c, int64_t now_us)
     struct msg m;
 
     engine_replay_done(c->engine);
-    if (c->opt.letters) letters_revive(c->opt.letters, c->engine);
+    c->reviving = c->opt.letters && !letters_revive(c->opt.letters, c->engine);
     c->replayed = true;
     for (size_t i = 0; i < c->early.n; i++) {
         const struct early_message *e = &c->early.v[i];
@@ -387,13 +387,17 @@ owner_core_work(struct owner_core *c, int64_t now_us, struct co_diag *diag)
     tick_links(c, now_us);
     engine_tick(c->engine, now_us);
     compare_links(c, now_us);
+    if (c->reviving) {
+        c->reviving = !letters_revive(c->opt.letters, c->engine);
+    }
     err = owner_journal_write(c->journal, c->engine, diag);
-    if (!err && c->hosted->turn) {
+    /* a shard that is sealed now could not take its dead row back any more */
+    if (!err && !c->reviving && c->hosted->turn) {
         err = c->hosted->turn(c->hosted->self, c->journal, diag);
     }
     if (err) return err;
     if (c->opt.letters) letters_sync(c->opt.letters);
-    if (!c->stopping) engine_publish(c->engine, now_us);
+    if (!c->stopping && !c->reviving) engine_publish(c->engine, now_us);
     return c->out.err;
 }
 
@@ -426,7 +430,7 @@ owner_core_over(const struct owner_core *c, int64_t now_us,
         *ret_end = OWNER_STALE;
         return true;
     }
-    if (state != KIND_RUNNING && is_quiet(c)) {
+    if (state != KIND_RUNNING && !c->reviving && is_quiet(c)) {
         *ret_end = state == KIND_DONE ? OWNER_DONE : OWNER_PARTIAL;
         return true;
     }

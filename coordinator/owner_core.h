@@ -73,6 +73,7 @@ struct owner_core {
     struct early early;
     uint64_t read_bytes; /* that may still be read in this turn */
     bool replayed, stopping, stale;
+    bool reviving;   /* nothing is published or sealed before that is done */
     int64_t stop_us; /* when to stop waiting */
 };
 

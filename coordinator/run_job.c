@@ -119,6 +119,13 @@ run_claim(struct run *r, uint32_t *ret_number, struct co_diag *diag)
                                  r->cfg.name_space, id->job);
     }
     if (seen > number) number = seen;
+    if (number == UINT32_MAX) {
+        return co_fail(diag, CO_DAMAGED,
+                       "%s: the journal has the highest owner number there is, "
+                       "which no run gave it. See `" CO_PROGRAM
+                       " journal check`",
+                       r->folder.dir);
+    }
     *ret_number = number + 1;
     return journal_claim(r->folder.journal_dir, id->job, *ret_number, diag);
 }

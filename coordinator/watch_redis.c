@@ -395,6 +395,19 @@ watch_redis_counters(struct watch_redis *r, struct co_redis_counters *ret)
     if (r) co_redis_counters(r->redis, ret);
 }
 
+enum co_err
+watch_redis_number(const char *text, uint32_t *ret_number)
+{
+    size_t digits = strspn(text, "0123456789");
+    unsigned long long number;
+
+    if (!digits || digits > 10 || text[digits]) return CO_DAMAGED;
+    number = strtoull(text, NULL, 10);
+    if (number > WATCH_OWNER_MAX) return CO_DAMAGED;
+    *ret_number = (uint32_t)number;
+    return CO_OK;
+}
+
 uint32_t
 watch_redis_owner(const char *url, bool insecure, const char *name_space,
                   uint64_t job)
@@ -404,6 +417,7 @@ watch_redis_owner(const char *url, bool insecure, const char *name_space,
     char id[CO_HEX16_SIZE];
     char key[CO_KEY_BYTES];
     const char *argv[3] = {"HGET", NULL, "owner"};
+    uint32_t number = 0;
 
     argv[1] = co_key(CO_KEY_JOB, name_space, co_hex16(job, id), key);
     if (co_redis_connect(url, insecure, OWNER_TIMEOUT_MS, &client, NULL) ||
@@ -411,5 +425,11 @@ watch_redis_owner(const char *url, bool insecure, const char *name_space,
         reply->type != CO_REDIS_TEXT) {
         return 0;
     }
-    return (uint32_t)strtoul(reply->text, NULL, 10);
+    if (watch_redis_number(reply->text, &number)) {
+        co_log(CO_LOG_WARN, "redis.damaged",
+               "key=%s field=owner value=%s text=%s", co_log_quote(key).text,
+               co_log_quote(reply->text).text,
+               co_log_quote("no owner number; the journal's counts").text);
+    }
+    return number;
 }

@@ -50,7 +50,14 @@ void watch_redis_letter(struct watch_redis *r,
 struct co_redis_counters;
 void watch_redis_counters(struct watch_redis *r, struct co_redis_counters *ret);
 
-/* The highest owner number that Redis knows for the job; 0 when it knows none
- * or does not answer within a second. Blocks: for the start only. */
+/* No job has as many owners, and there is room for as many behind it: a number
+ * above is damage, and taking it would use the numbers up. */
+enum { WATCH_OWNER_MAX = 1 << 30 };
+/* CO_DAMAGED: not a number, or above WATCH_OWNER_MAX. */
+co_must_use enum co_err watch_redis_number(const char *text,
+                                           uint32_t *ret_number);
+/* The highest owner number that Redis knows for the job; 0 when it knows none,
+ * has something else there (said in the log) or does not answer within a
+ * second. Blocks: for the start only. */
 uint32_t watch_redis_owner(const char *url, bool insecure,
                            const char *name_space, uint64_t job);

@@ -195,9 +195,14 @@ check_private(const char *path, struct co_diag *diag)
 {
     struct stat st;
 
-    if (stat(path, &st) || !(st.st_mode & (S_IRWXO | S_IWGRP | S_IXGRP))) {
-        return CO_OK; /* what else is wrong, reading tells */
+    if (stat(path, &st)) return CO_OK; /* reading tells */
+    if (!S_ISREG(st.st_mode) && !S_ISFIFO(st.st_mode)) {
+        return co_fail(diag, CO_INVALID,
+                       "%s is not a regular file: give the file NAME.key that "
+                       "`" CO_PROGRAM " keygen` made",
+                       path);
     }
+    if (!(st.st_mode & (S_IRWXO | S_IWGRP | S_IXGRP))) return CO_OK;
     return co_fail(diag, CO_DENIED,
                    "%s: others may open this secret key (mode %03o): "
                    "chmod 600 it, and make a new one if they could have",
@@ -226,7 +231,13 @@ keyfile_load(const char *path, bool want_secret, struct key *ret_key,
                        "%s is a public key: the secret one, %s.key, is needed",
                        path, key.name);
     }
-    if (!want_secret) key_forget(&key);
+    if (!want_secret && key.has_secret) {
+        key_forget(&key);
+        return co_fail(diag, CO_INVALID,
+                       "%s holds a secret key where a public one belongs: give "
+                       "%s.pub, and leave the secret on its own machine",
+                       path, key.name);
+    }
     *ret_key = key;
     key_forget(&key);
     ret_key->has_secret = want_secret;

@@ -55,7 +55,8 @@ co_must_use enum co_err keyfile_parse(const char *path, const char *text,
                                       size_t len, struct key *ret_key,
                                       struct co_diag *diag);
 /* Reads a file. want_secret: it must have the secret, and no one but its owner
- * (and a group that only reads) may open it: CO_DENIED. */
+ * (and a group that only reads) may open it: CO_DENIED. Else it must not have
+ * one: CO_INVALID. */
 co_must_use enum co_err keyfile_load(const char *path, bool want_secret,
                                      struct key *ret_key, struct co_diag *diag);
 /* Makes a new pair of keys and writes dir/NAME.key and dir/NAME.pub (0600;

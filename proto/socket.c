@@ -243,6 +243,27 @@ sock_unwelcome(struct sock *s)
     return n;
 }
 
+/* What people can do about it. */
+static const char *
+bind_advice(int errnum)
+{
+    switch (errnum) {
+    case EADDRINUSE:
+        return ". Another program listens there, perhaps a broker or "
+               "coordinator of before: stop it, or choose another endpoint";
+    case EADDRNOTAVAIL:
+    case ENODEV:
+        return ". This host has no such address: choose one that it has, or "
+               "* for all";
+    case EACCES:
+        return ". Choose a port above 1023, or a folder that you may write to";
+    case ENOENT:
+        return ". Make the folder of the path first";
+    default:
+        return "";
+    }
+}
+
 enum co_err
 sock_bind(void *zmq_ctx, const char *endpoint, const struct sock_keys *keys,
           struct co_diag *diag, struct sock **ret_sock)
@@ -266,8 +287,8 @@ sock_bind(void *zmq_ctx, const char *endpoint, const struct sock_keys *keys,
         int errnum = errno;
 
         return co_fail(diag, co_err_from_errno(errnum),
-                       "cannot listen on \"%s\": %s", endpoint,
-                       zmq_strerror(errnum));
+                       "cannot listen on \"%s\": %s%s", endpoint,
+                       zmq_strerror(errnum), bind_advice(errnum));
     }
     if (zmq_getsockopt(s->zmq, ZMQ_LAST_ENDPOINT, s->endpoint, &len) != 0) {
         return co_fail(diag, CO_IO, "cannot read the address of \"%s\": %s",

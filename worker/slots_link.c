@@ -192,7 +192,8 @@ push_page(struct slots *s, uint32_t link, uint32_t page, uint32_t pages,
                       .jobs = {s->words_a, n},
                       .tasks = {s->words_b, n},
                       .attempts = {s->halves_a, n},
-                      .states = {s->halves_b, n}},
+                      .states = {s->halves_b, n},
+                      .alone = {s->halves_c, s->suspects ? n : 0}},
     };
     outbox_push(out, SLOTS_SIDE, link, &m, (struct co_bytes){0});
 }
@@ -212,6 +213,7 @@ slots_push_inventory(struct slots *s, uint32_t link, struct outbox *out)
         s->words_a[n] = h->job;
         s->words_b[n] = h->task;
         s->halves_a[n] = h->attempt;
+        s->halves_c[n] = slots_is_active(h->state) && h->intake->alone;
         s->halves_b[n++] = told_state(h);
         if (n == SLOTS_PAGE) {
             push_page(s, link, page++, pages, n, out);

@@ -39,6 +39,7 @@ static const struct co_option table[] = {
      .def = "default",
      .min = 1,
      .max = 64,
+     .is_name = true,
      .placeholder = "NAME",
      .help = "part of every Redis key"},
     {.name = "processes",

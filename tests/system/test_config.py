@@ -20,7 +20,7 @@ ODD = {
     "worker.conf": ["--broker", "tcp://127.0.0.1:1", "--broker", "ipc:///tmp/a,b", "--tags", "x y", "--drain-timeout", "61s", "--spill", "/tmp/back\\slash"],
     "coordinator.conf": ["--broker", "tcp://127.0.0.1:1", "--redis", "unix:///r?db=3", "--redis-insecure", "--out", "/tmp/é ü"],
     "submit.conf": ["--timeout", "1h", "--rows", "10"],
-    "run.conf": ["--workers", "3", "--namespace", "a:b=c", "--json", "--broker", "ipc:///x"],
+    "run.conf": ["--workers", "3", "--namespace", "a.b-c", "--json", "--broker", "ipc:///x"],
 }
 FILES = {
     "laptop": ["run.conf"],

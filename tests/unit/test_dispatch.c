@@ -727,9 +727,8 @@ a_worker_with_a_suspect_gets_nothing_else(void **state)
 /* The worker of a suspect dies: what its owner hears as the cause. */
 static uint32_t
 cause_when_the_worker_of_a_suspect_dies(struct world *w, bool begun,
-                                        uint64_t begun_task)
+                                        uint64_t job, uint64_t begun_task)
 {
-    uint64_t job = JOB;
     struct msg m;
 
     given_owner(w);
@@ -754,23 +753,115 @@ cause_when_the_worker_of_a_suspect_dies(struct world *w, bool begun,
 static void
 a_suspect_that_its_dead_worker_began_is_lost_by_that_death(void **state)
 {
-    assert_int_equal(cause_when_the_worker_of_a_suspect_dies(*state, true, 100),
-                     LOST_WORKER_DEAD);
+    assert_int_equal(
+        cause_when_the_worker_of_a_suspect_dies(*state, true, JOB, 100),
+        LOST_WORKER_DEAD);
 }
 
 /* It may have died of what another broker sent it. */
 static void
 a_suspect_that_its_dead_worker_had_not_begun_is_lost_by_the_link(void **state)
 {
-    assert_int_equal(cause_when_the_worker_of_a_suspect_dies(*state, false, 0),
-                     LOST_LINK);
+    assert_int_equal(
+        cause_when_the_worker_of_a_suspect_dies(*state, false, JOB, 0),
+        LOST_LINK);
 }
 
 static void
 the_beginning_of_another_task_is_not_that_of_the_suspect(void **state)
 {
-    assert_int_equal(cause_when_the_worker_of_a_suspect_dies(*state, true, 101),
-                     LOST_LINK);
+    assert_int_equal(
+        cause_when_the_worker_of_a_suspect_dies(*state, true, JOB, 101),
+        LOST_LINK);
+}
+
+static void
+the_beginning_of_another_jobs_task_is_not_that_of_the_suspect(void **state)
+{
+    assert_int_equal(
+        cause_when_the_worker_of_a_suspect_dies(*state, true, JOB + 1, 100),
+        LOST_LINK);
+}
+
+/* A broker that began anew learns of a suspect from the worker that has it. */
+static void
+reports_suspect(struct world *w, uint32_t held_state)
+{
+    uint64_t job = JOB, task = 100;
+    uint32_t one = 1;
+
+    given_owner(w);
+    hello(w, BACK, W1, 1);
+    sends(w, BACK, W1,
+          (struct msg){.type = MSG_inventory,
+                       .inventory = {.pages = 1,
+                                     .jobs = {&job, 1},
+                                     .tasks = {&task, 1},
+                                     .attempts = {&one, 1},
+                                     .states = {&held_state, 1},
+                                     .alone = {&one, 1}}});
+    grants(w, W1, "noop", 10);
+    publishes(w, 200, 3);
+}
+
+static void
+a_suspect_that_a_new_broker_is_told_of_stays_alone(void **state)
+{
+    struct world *w = *state;
+
+    reports_suspect(w, HELD_RUNNING);
+    assert_int_equal(tasks_sent(w, W1), 0);
+    finishes(w, W1, 1, 100, 1, 1);
+    assert_int_equal(tasks_sent(w, W1), 3);
+}
+
+static uint32_t
+cause_when_the_worker_of_a_reported_suspect_dies(struct world *w,
+                                                 uint32_t held_state)
+{
+    reports_suspect(w, held_state);
+    dispatch_on_unroutable(w->d, SIDE_BACK, W1, w->now, &w->out);
+    passes(w, w->limits.away_ms + 500);
+    return expect(w, FRONT, BOSS, MSG_lost)->lost.cause;
+}
+
+static void
+a_suspect_that_was_reported_running_is_lost_by_the_death_of_its_worker(
+    void **state)
+{
+    assert_int_equal(
+        cause_when_the_worker_of_a_reported_suspect_dies(*state, HELD_RUNNING),
+        LOST_WORKER_DEAD);
+}
+
+static void
+a_suspect_that_was_reported_waiting_is_lost_by_the_link(void **state)
+{
+    assert_int_equal(
+        cause_when_the_worker_of_a_reported_suspect_dies(*state, HELD_QUEUED),
+        LOST_LINK);
+}
+
+static void
+of_two_suspects_reported_by_one_worker_one_counts(void **state)
+{
+    struct world *w = *state;
+    uint64_t job = JOB, tasks[] = {100, 101};
+    uint32_t one = 1, running = HELD_RUNNING;
+
+    given_owner(w);
+    hello(w, BACK, W1, 2);
+    sends(w, BACK, W1,
+          (struct msg){.type = MSG_inventory,
+                       .inventory = {.pages = 1,
+                                     .jobs = {&job, 1},
+                                     .tasks = {tasks, 2},
+                                     .attempts = {&one, 1},
+                                     .states = {&running, 1},
+                                     .alone = {&one, 1}}});
+    finishes(w, W1, 1, 100, 1, 1);
+    finishes(w, W1, 2, 101, 1, 1);
+    assert_int_equal(dispatch_counts(w->d)->inventory_adopted, 2);
 }
 
 static void
@@ -1068,6 +1159,11 @@ main(void)
         T(a_suspect_that_its_dead_worker_began_is_lost_by_that_death),
         T(a_suspect_that_its_dead_worker_had_not_begun_is_lost_by_the_link),
         T(the_beginning_of_another_task_is_not_that_of_the_suspect),
+        T(the_beginning_of_another_jobs_task_is_not_that_of_the_suspect),
+        T(a_suspect_that_a_new_broker_is_told_of_stays_alone),
+        T(a_suspect_that_was_reported_running_is_lost_by_the_death_of_its_worker),
+        T(a_suspect_that_was_reported_waiting_is_lost_by_the_link),
+        T(of_two_suspects_reported_by_one_worker_one_counts),
         T(tasks_go_only_to_workers_with_the_same_fingerprint),
         T(an_unknown_peer_is_asked_who_it_is),
         T(wrong_versions_roles_and_places_are_refused),

@@ -23,6 +23,133 @@ granted_to(struct world *w, uint64_t peer, uint64_t job)
 }
 
 static void
+repeats(struct world *w, uint64_t job, uint64_t task)
+{
+    static const uint32_t two = 2;
+    struct msg m = tasks_msg(w, job, task, 1);
+
+    m.tasks.attempts = (struct msg_u32s){&two, 1};
+    publishes_as(w, BOSS, m);
+}
+
+/* What the next grant of one task brings. */
+static uint64_t
+next_given(struct world *w)
+{
+    forget_past(w);
+    grants(w, W1, "noop", 1);
+    return expect(w, BACK, W1, MSG_tasks)->tasks.tasks.v[0];
+}
+
+static void
+a_repetition_goes_before_what_its_job_has_waiting(void **state)
+{
+    struct world *w = *state;
+
+    given_owner(w);
+    given_worker(w, W1, 0);
+    publishes(w, 0, 10);
+    publishes(w, 10, 10);
+    repeats(w, JOB, 100);
+    repeats(w, JOB, 101);
+    assert_int_equal(next_given(w), 100);
+    repeats(w, JOB, 102);
+    assert_int_equal(next_given(w), 101); /* among them, in their order */
+    assert_int_equal(next_given(w), 102);
+    assert_int_equal(next_given(w), 0);
+    repeats(w, JOB, 103); /* a batch that was begun waits too */
+    assert_int_equal(next_given(w), 103);
+    assert_int_equal(next_given(w), 1);
+    assert_int_equal(dispatch_counts(w->d)->put_ahead, 4);
+}
+
+static void
+repetitions_without_end_do_not_stop_what_waits_in_its_turn(void **state)
+{
+    struct world *w = *state;
+    uint32_t passed = 0;
+
+    given_owner(w);
+    given_worker(w, W1, 0);
+    publishes(w, 0, 1);
+    publishes(w, 1, 1);
+    for (uint64_t task = 1000; task < 1010; task++) {
+        repeats(w, JOB, task);
+    }
+    for (uint64_t task = 1010; next_given(w) != 0; task++) {
+        passed++;
+        repeats(w, JOB, task);
+        assert_true(passed < 100);
+    }
+    assert_int_equal(passed, 64);
+    assert_int_equal(next_given(w), 1); /* and those behind come in turn */
+}
+
+/* Two jobs publish single tasks of that cost, one of them attempts with that
+ * number; credit comes by one. How many of 40 are of that job. */
+static uint32_t
+served_of_two_jobs(struct world *w, uint32_t cost, uint32_t attempt)
+{
+    uint32_t ours = 0;
+
+    given_owner(w);
+    attaches(w, BOSS, JOB + 1, OWNER, PRIORITY_MEDIUM);
+    given_worker(w, W1, 0);
+    for (uint64_t task = 0; task < 30; task++) {
+        struct msg m = tasks_msg(w, JOB + 1, task, 1);
+
+        m.tasks.cost = cost;
+        publishes_as(w, BOSS, m);
+        m = tasks_msg(w, JOB, task, 1);
+        m.tasks.cost = cost;
+        m.tasks.attempts = (struct msg_u32s){&attempt, 1};
+        publishes_as(w, BOSS, m);
+    }
+    for (int i = 0; i < 40; i++) {
+        (void)next_given(w);
+        ours += w->got.tasks.job == JOB;
+    }
+    return ours;
+}
+
+static void
+repetitions_of_a_job_take_nothing_from_another(void **state)
+{
+    assert_in_range(served_of_two_jobs(*state, 1000, 2), 18, 22);
+}
+
+static void
+jobs_get_equal_shares_of_credit_that_comes_by_one(void **state)
+{
+    assert_in_range(served_of_two_jobs(*state, 700, 1), 18, 22);
+}
+
+static void
+a_passed_task_that_waits_too_long_goes_back(void **state)
+{
+    struct world *w = *state;
+    struct msg m;
+
+    given_owner(w);
+    m = tasks_msg(w, JOB, 7, 1);
+    m.tasks.wait_ms = 3000;
+    publishes_as(w, BOSS, m);
+    m = tasks_msg(w, JOB, 8, 1);
+    m.tasks.wait_ms = 3000;
+    publishes_as(w, BOSS, m);
+    passes(w, 2000);
+    repeats(w, JOB, 9);
+    passes(w, 1200);
+    assert_int_equal(expect(w, FRONT, BOSS, MSG_returned)->returned.tasks.v[0],
+                     7);
+    assert_int_equal(expect(w, FRONT, BOSS, MSG_returned)->returned.tasks.v[0],
+                     8);
+    assert_int_equal(dispatch_totals(w->d).queued, 1);
+    given_worker(w, W1, 0);
+    assert_int_equal(next_given(w), 9);
+}
+
+static void
 an_owner_gets_a_first_window_when_it_attaches(void **state)
 {
     struct world *w = *state;
@@ -414,6 +541,11 @@ main(void)
     cmocka_unit_test_setup_teardown(name, setup_tight, world_teardown)
     const struct CMUnitTest tests[] = {
         T(an_owner_gets_a_first_window_when_it_attaches),
+        T(a_repetition_goes_before_what_its_job_has_waiting),
+        T(repetitions_without_end_do_not_stop_what_waits_in_its_turn),
+        T(repetitions_of_a_job_take_nothing_from_another),
+        T(jobs_get_equal_shares_of_credit_that_comes_by_one),
+        T(a_passed_task_that_waits_too_long_goes_back),
         T(the_window_follows_the_workers),
         T(more_tasks_than_credit_are_refused_and_listed),
         T(a_result_frees_the_owners_credit),

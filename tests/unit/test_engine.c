@@ -880,6 +880,32 @@ a_row_lives_when_its_attempt_is_found_at_the_worker(void **state)
     world_end(w);
 }
 
+/* Hundreds of workers go while a row is on trial: who they were, and whether
+ * they were heard again, is not remembered for ever. */
+static void
+a_row_lives_when_what_speaks_against_it_was_forgotten(void **state)
+{
+    struct world *w = given_bench(1);
+    struct msg_lost lost = {
+        .job = JOB, .cause = LOST_WORKER_DEAD, .neighbours = 1};
+    struct held h;
+
+    (void)state;
+    given_lone_loss(w, LOST_WORKER_DEAD);
+    h = next_out(w);
+    lose(w, &h, LOST_WORKER_DEAD, 1);
+    w->now_us += 5000000;
+    for (uint64_t worker = 1; worker <= 400; worker++) {
+        lost.worker = worker << 32;
+        engine_on_lost(w->e, 0, &lost, w->now_us);
+    }
+    w->now_us += 100000000;
+    assert_false(is_dead(w));
+    assert_int_equal(counters(w).excused, 2);
+    assert_true(counters(w).forgotten > 0);
+    world_end(w);
+}
+
 /* Waits until that task is out again. */
 static struct held
 held_wait(struct world *w, uint64_t task)
@@ -1389,6 +1415,7 @@ main(void)
         cmocka_unit_test(
             a_row_lives_when_a_worker_that_looked_dead_is_heard_again),
         cmocka_unit_test(a_row_lives_when_its_attempt_is_found_at_the_worker),
+        cmocka_unit_test(a_row_lives_when_what_speaks_against_it_was_forgotten),
         cmocka_unit_test(
             a_lone_loss_does_not_count_when_others_go_at_the_same_moment),
         cmocka_unit_test(a_half_dies_after_three_failures_of_its_own),

@@ -148,6 +148,30 @@ a_secret_that_others_may_open_is_refused(void **state)
     assert_non_null(strstr(diag.text, "public key"));
 }
 
+static void
+a_secret_where_a_public_key_belongs_is_refused(void **state)
+{
+    struct co_diag diag;
+    struct key key;
+
+    (void)state;
+    (void)made("a", KEY_BROKER);
+    assert_int_equal(keyfile_load(at("a.key"), false, &key, &diag), CO_INVALID);
+    assert_non_null(strstr(diag.text, "give a.pub"));
+}
+
+static void
+what_is_no_file_is_no_key(void **state)
+{
+    struct co_diag diag;
+    struct key key;
+
+    (void)state;
+    assert_int_equal(keyfile_load("/dev/null", true, &key, &diag), CO_INVALID);
+    assert_non_null(strstr(diag.text, "not a regular file"));
+    assert_null(strstr(diag.text, "chmod"));
+}
+
 #define PUBLIC "public 2(2Y]]M?fDaZn]OrgfxEcg>*Yn-&)TP-{8?]*?+5\n"
 
 static void
@@ -284,11 +308,14 @@ files_that_are_no_keys_let_nobody_in_and_are_counted(void **state)
 
     (void)state;
     writes("broken.pub", "version 1\nrole worker\n");
+    (void)made("secret", KEY_WORKER);
+    assert_int_equal(rename(at("secret.key"), at("secret.pub")), 0);
     writes("notes.txt", "not looked at");
     writes(".hidden.pub", "not looked at");
     assert_int_equal(mkdir(at("folder.pub"), 0700), 0);
     list = listed();
-    assert_int_equal(allowlist_bad(list), 2);
+    assert_int_equal(allowlist_bad(list), 3);
+    assert_int_equal(allowlist_count(list, KEY_WORKER), 1);
     assert_non_null(allowlist_find(list, good.public));
     allowlist_unref(list);
 }
@@ -368,6 +395,8 @@ keys_are_used_whole_or_not_at_all(void **state)
     assert_int_equal(loads(at("c.key"), at("b.pub"), 1, &diag), CO_USAGE);
     assert_non_null(strstr(diag.text, "keygen worker"));
     assert_int_equal(loads(at("w.key"), at("c.pub"), 1, &diag), CO_USAGE);
+    assert_int_equal(loads(at("w.key"), at("b.key"), 1, &diag), CO_USAGE);
+    assert_non_null(strstr(diag.text, "give b.pub"));
     assert_int_equal(loads(at("w.pub"), at("b.pub"), 1, &diag), CO_USAGE);
     assert_int_equal(loads(at("none.key"), at("b.pub"), 1, &diag), CO_USAGE);
 }
@@ -381,6 +410,8 @@ main(void)
         T(no_key_is_overwritten_and_nothing_is_left_of_an_attempt),
         T(a_name_stays_in_its_folder),
         T(a_secret_that_others_may_open_is_refused),
+        T(a_secret_where_a_public_key_belongs_is_refused),
+        T(what_is_no_file_is_no_key),
         T(what_is_wrong_in_a_key_file_is_said_with_its_line),
         T(any_cut_or_flipped_byte_gives_another_key_or_none),
         T(every_key_of_the_folder_is_found_and_no_other),

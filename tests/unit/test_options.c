@@ -36,6 +36,7 @@ struct config {
     const char *where;
     const char *broker;
     const char *token;
+    const char *nick;
     uint64_t workers;
     uint64_t ttl_ms;
     uint64_t body_bytes;
@@ -55,6 +56,8 @@ static const struct co_option table[] = {
      .help = "where the broker is"},
     {"auth-token", 0, CO_OPTION_STRING, FIELD(token), .secret = true,
      .help = "what proves who you are"},
+    {"nick", 0, CO_OPTION_STRING, FIELD(nick), "default", 1, 8, .is_name = true,
+     .help = "part of a key"},
     {"workers", 'w', CO_OPTION_U64, FIELD(workers), "2", 1, 64,
      .help = "how many"},
     {"task-ttl", 0, CO_OPTION_DURATION, FIELD(ttl_ms), "5s", 1, 60000,
@@ -176,6 +179,24 @@ without_any_source_the_defaults_stand(void **state)
     assert_string_equal(f->config.tags.items[1], "d2");
     assert_false(co_options_given(f->options, "workers"));
     assert_false(co_options_answer(f->options));
+}
+
+static void
+a_name_has_only_characters_that_mean_nothing_elsewhere(void **state)
+{
+    static const char *const bad[] = {"--nick a:b", "--nick {a}",
+                                      "--nick a*",  "--nick \xc3\xa9",
+                                      "--nick=",    "--nick 123456789"};
+    struct fixture *f = *state;
+
+    assert_int_equal(parse(f, "--nick aZ0_.-"), CO_OK);
+    assert_string_equal(f->config.nick, "aZ0_.-");
+    for (size_t i = 0; i < co_countof(bad); i++) {
+        co_options_free(f->options);
+        f->options = NULL;
+        assert_int_equal(parse(f, bad[i]), CO_USAGE);
+        assert_non_null(strstr(f->diag.text, "A-Z a-z 0-9 _ . -"));
+    }
 }
 
 static void
@@ -438,6 +459,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(without_any_source_the_defaults_stand),
         TEST(every_type_is_read_from_flags),
+        TEST(a_name_has_only_characters_that_mean_nothing_elsewhere),
         TEST(flags_win_over_environment_over_file_over_defaults),
         TEST(an_option_that_is_not_of_the_environment_is_not_read_from_there),
         TEST(a_config_file_may_have_comments_and_quotes),

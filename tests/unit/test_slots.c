@@ -491,6 +491,26 @@ a_new_broker_gets_inventory_and_results_again(void **state)
 }
 
 static void
+a_new_broker_is_told_which_task_is_a_suspect(void **state)
+{
+    struct fixture *f = *state;
+    struct msg m;
+
+    given_link(f, 0);
+    say_tasks(f, 0, (struct given){.first = 2, .n = 1, .alone = 1});
+    say_tasks(f, 0, (struct given){.first = 3, .n = 1});
+    (void)started_suspect(f, 0);
+    ignore_what_was_said(f);
+    welcome_again(f, 0, 4711);
+    m = take(f, 0, MSG_inventory);
+    assert_int_equal(m.inventory.tasks.n, 2);
+    for (uint32_t i = 0; i < 2; i++) {
+        assert_int_equal(msg_at(m.inventory.alone, i),
+                         m.inventory.tasks.v[i] == 2);
+    }
+}
+
+static void
 inventory_comes_in_pages(void **state)
 {
     struct fixture *f = *state;
@@ -961,6 +981,7 @@ main(void)
         T(a_late_or_foreign_ack_changes_nothing),
         T(no_owner_keeps_and_owner_attached_sends_again),
         T(a_new_broker_gets_inventory_and_results_again),
+        T(a_new_broker_is_told_which_task_is_a_suspect),
         T(inventory_comes_in_pages),
         T(an_empty_inventory_is_one_empty_page),
         T(nothing_is_sent_while_the_broker_does_not_know_us),
