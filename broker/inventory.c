@@ -7,6 +7,7 @@
 #include "broker/inventory.h"
 
 #include "broker/jobs.h"
+#include "broker/route.h"
 #include "broker/tasks.h"
 
 enum { MISMATCHES_MAX = 2, ASK_BEATS = 5 };
@@ -104,6 +105,26 @@ page_fits(const struct worker *w, const struct msg_inventory *v)
            (!v->states.n || msg_one_or_n(v->states, n));
 }
 
+/* Results that a page names: they came before it on the link, so that all
+ * that is kept is known here, but for what never arrived. */
+static void
+see_kept(struct worker *w, const struct msg_inventory *v)
+{
+    uint64_t keys[BATCH_MAX];
+    uint32_t n = 0;
+
+    if (v->tasks.n && !v->states.n) {
+        route_unacked_seen_all(w);
+        return;
+    }
+    for (uint32_t i = 0; i < v->tasks.n; i++) {
+        if (msg_at(v->states, i) != HELD_DONE) continue;
+        keys[n++] = msg_held_key(job_at(v->jobs, i), v->tasks.v[i],
+                                 msg_at(v->attempts, i));
+    }
+    route_unacked_seen(w, keys, n);
+}
+
 /* True: it was unknown here and counts as held from now on. */
 static bool
 report_one(struct dispatch *d, struct worker *w, uint64_t id, uint64_t task,
@@ -177,6 +198,7 @@ inventory_on_page(struct dispatch *d, struct worker *w, const struct msg *m,
     if (v->page == 0) w->inv_round++;
     /* tasks_report() uses none of the room for messages that tell_found()
      * fills */
+    see_kept(w, v);
     for (uint32_t i = 0; i < v->tasks.n; i++) {
         /* Results that wait are sent again anyway; then we know them. */
         if (v->states.n && msg_at(v->states, i) == HELD_DONE) continue;
@@ -195,6 +217,9 @@ inventory_on_page(struct dispatch *d, struct worker *w, const struct msg *m,
     if (w->inv_page < v->pages) return;
     w->inv_page = 0;
     w->quiet_since = now_ms;
-    if (w->inv_asked) inventory_lose_unseen(d, w, out);
+    if (w->inv_asked) {
+        route_unacked_lose_unseen(d, w, out);
+        inventory_lose_unseen(d, w, out);
+    }
     w->inv_asked = false;
 }

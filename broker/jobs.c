@@ -534,6 +534,7 @@ jobs_on_attach(struct dispatch *d, struct owner *o, const struct msg *m,
     uint32_t lane;
     uint32_t held;
     uint64_t tags;
+    bool compares;
     enum co_err err = attach_check(d, a, &lane, &tags);
 
     if (err) {
@@ -552,6 +553,7 @@ jobs_on_attach(struct dispatch *d, struct owner *o, const struct msg *m,
         return;
     }
     unforget(d, a->job);
+    compares = job->owner_slot == o->slot && job->owner == a->owner;
     job->owner = a->owner;
     tell_predecessor(d, job, o, m, out);
     job->owner_slot = o->slot;
@@ -568,6 +570,7 @@ jobs_on_attach(struct dispatch *d, struct owner *o, const struct msg *m,
 
     held = send_inventory(d, job, o->handle, out);
     send_attached(d, job, o->handle, held, now_ms, out);
+    if (!compares) peers_revived(d, o, out);
     tell_workers_attached(d, job, out);
 }
 

@@ -92,11 +92,13 @@ route_unacked_add(struct dispatch *d, struct worker *w, uint64_t seq,
     u = &w->unacked[at];
     memmove(u + 1, u, (w->unacked_to - at) * sizeof *u);
     w->unacked_to++;
-    *u = (struct unacked){.seq = seq,
-                          .hash = results_hash(r),
-                          .head = co_bytes_ref(head),
-                          .job = job->slot,
-                          .n = r->tasks.n};
+    *u = (struct unacked){
+        .seq = seq,
+        .hash = results_hash(r),
+        .first = msg_held_key(r->job, r->tasks.v[0], msg_at(r->attempts, 0)),
+        .head = co_bytes_ref(head),
+        .job = job->slot,
+        .n = r->tasks.n};
     job->unacked++;
     w->unacked_tasks += u->n;
     w->held_hash ^= u->hash;
@@ -181,6 +183,50 @@ route_unacked_lose(struct dispatch *d, struct worker *w, struct outbox *out)
         unacked_lose(d, w, &w->unacked[i], out);
     }
     route_unacked_forget(d, w, NONE);
+}
+
+static int
+compare_keys(const void *a, const void *b)
+{
+    const uint64_t *x = a;
+    const uint64_t *y = b;
+
+    return (*x > *y) - (*x < *y);
+}
+
+void
+route_unacked_seen(struct worker *w, uint64_t *keys, uint32_t n)
+{
+    qsort(keys, n, sizeof *keys, compare_keys);
+    for (uint32_t i = w->unacked_from; n && i < w->unacked_to; i++) {
+        struct unacked *u = &w->unacked[i];
+
+        if (bsearch(&u->first, keys, n, sizeof *keys, compare_keys)) {
+            u->seen = w->inv_round;
+        }
+    }
+}
+
+void
+route_unacked_seen_all(struct worker *w)
+{
+    for (uint32_t i = w->unacked_from; i < w->unacked_to; i++) {
+        w->unacked[i].seen = w->inv_round;
+    }
+}
+
+void
+route_unacked_lose_unseen(struct dispatch *d, struct worker *w,
+                          struct outbox *out)
+{
+    for (uint32_t i = w->unacked_from; i < w->unacked_to; i++) {
+        struct unacked *u = &w->unacked[i];
+
+        if (!u->n || u->seen == w->inv_round) continue;
+        unacked_lose(d, w, u, out);
+        unacked_clear(d, w, u);
+    }
+    unacked_shrink(w);
 }
 
 /* ---- results ------------------------------------------------------------- */

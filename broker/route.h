@@ -31,5 +31,13 @@ void route_unacked_forget(struct dispatch *d, struct worker *w, uint32_t job);
  * an INVENTORY may have named them. */
 void route_unacked_lose(struct dispatch *d, struct worker *w,
                         struct outbox *out);
+/* A page of INVENTORY names results that are kept, by held key; sorts them. */
+void route_unacked_seen(struct worker *w, uint64_t *keys, uint32_t n);
+/* The same, of a worker that does not say which of its tasks are done. */
+void route_unacked_seen_all(struct worker *w);
+/* The INVENTORY is complete. What it did not name its worker has no more: what
+ * it said about that went with a link. Owners are told that it is lost. */
+void route_unacked_lose_unseen(struct dispatch *d, struct worker *w,
+                               struct outbox *out);
 /* Tasks that waited longer than their wait_ms go back to their owners. */
 void route_tick(struct dispatch *d, int64_t now_ms, struct outbox *out);

@@ -115,7 +115,9 @@ struct line {
 
 struct unacked {
     uint64_t seq;
-    uint64_t hash; /* XOR of the held keys */
+    uint64_t hash;  /* XOR of the held keys */
+    uint64_t first; /* held key of its first task */
+    uint32_t seen;  /* the INVENTORY that named it last, by w->inv_round */
     struct co_bytes head;
     uint32_t job, n; /* n 0: acknowledged, waits for older ones */
 };
@@ -144,6 +146,8 @@ struct worker {
     uint8_t mismatches;
     bool inv_asked;
     bool left; /* it said DRAIN since its HELLO */
+    bool back; /* new here, but not its first HELLO on the link: the broker
+                  before may have given it up */
     /* alone */
     bool alone;            /* holds a suspect: gets nothing else */
     uint32_t reserved_for; /* flow that waits until it is empty, or NONE */

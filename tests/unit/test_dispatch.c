@@ -288,6 +288,32 @@ owners_hear_of_a_dead_worker_that_comes_back_and_of_what_it_holds(void **state)
     assert_int_equal(dispatch_counts(w->d)->workers_revived, 1);
 }
 
+/* The broker that gave it up was killed: its successor cannot know. */
+static void
+owners_hear_of_a_worker_that_another_broker_may_have_given_up(void **state)
+{
+    struct world *w = *state;
+    struct msg again = {.type = MSG_hello,
+                        .hello = {.version = PROTO_VERSION,
+                                  .role = ROLE_WORKER,
+                                  .incarnation = 1000 + W1,
+                                  .name = msg_text("again"),
+                                  .greeting = 2,
+                                  .fingerprint = FP}};
+
+    sends(w, BACK, W1, again); /* before its owner, */
+    given_worker(w, W2, 10);   /* one that greets for the first time, */
+    given_owner(w);
+    assert_int_equal(expect(w, FRONT, BOSS, MSG_revived)->revived.worker,
+                     1000 + W1);
+    forget_past(w);
+    attaches(w, BOSS, JOB, OWNER, PRIORITY_MEDIUM); /* just compares */
+    expect_none(w, FRONT, BOSS, MSG_revived);
+    again.hello.incarnation = 1;
+    sends(w, BACK, W2 + 1, again); /* and behind it */
+    assert_int_equal(expect(w, FRONT, BOSS, MSG_revived)->revived.worker, 1);
+}
+
 static void
 the_end_of_a_draining_worker_is_no_death(void **state)
 {
@@ -458,6 +484,49 @@ results_that_went_with_their_worker_are_lost_to_the_successor(void **state)
     passes(w, 1600);
     assert_int_equal(expect(w, FRONT, 2, MSG_lost)->lost.tasks.n, 2);
     assert_int_equal(w->got.lost.cause, LOST_LINK);
+}
+
+/* That it lost them was said on a link that broke. */
+static void
+results_that_an_inventory_does_not_name_are_lost(void **state)
+{
+    struct world *w = *state;
+    uint64_t jobs[] = {JOB, JOB};
+    uint64_t kept[] = {2, 3};
+    uint32_t one = 1;
+    uint32_t done = HELD_DONE;
+
+    given_owner(w);
+    given_worker(w, W1, 10);
+    publishes(w, 0, 4);
+    finishes(w, W1, 1, 0, 2, 1);
+    finishes(w, W1, 2, 2, 2, 1);
+    for (int i = 0; i < 9 && !finds(w, BACK, W1, MSG_inventory_get); i++) {
+        passes(w, 1000);
+        beats(w, FRONT, BOSS, 0, 0);
+        beats(w, BACK, W1, 2,
+              msg_held_key(JOB, 2, 1) ^ msg_held_key(JOB, 3, 1));
+    }
+    sends(w, BACK, W1,
+          (struct msg){.type = MSG_inventory,
+                       .inventory = {.page = 0,
+                                     .pages = 1,
+                                     .jobs = {jobs, 2},
+                                     .tasks = {kept, 2},
+                                     .attempts = {&one, 1},
+                                     .states = {&done, 1}}});
+    assert_int_equal(expect(w, FRONT, BOSS, MSG_lost)->lost.tasks.n, 2);
+    assert_int_equal(w->got.lost.tasks.v[0], 0);
+    assert_int_equal(w->got.lost.cause, LOST_LINK);
+    /* From now on beats agree. */
+    forget_past(w);
+    for (int i = 0; i < 9; i++) {
+        passes(w, 1000);
+        beats(w, FRONT, BOSS, 0, 0);
+        beats(w, BACK, W1, 2,
+              msg_held_key(JOB, 2, 1) ^ msg_held_key(JOB, 3, 1));
+    }
+    expect_none(w, BACK, W1, MSG_inventory_get);
 }
 
 static void
@@ -1008,6 +1077,7 @@ main(void)
         T(a_running_task_is_cancelled_at_its_worker),
         T(tasks_of_a_silent_worker_are_lost_with_cause_and_neighbours),
         T(owners_hear_of_a_dead_worker_that_comes_back_and_of_what_it_holds),
+        T(owners_hear_of_a_worker_that_another_broker_may_have_given_up),
         T(the_end_of_a_draining_worker_is_no_death),
         T(a_task_of_hours_stays_with_the_worker_that_beats),
         T(a_task_that_waits_too_long_for_a_worker_goes_back),
@@ -1016,6 +1086,7 @@ main(void)
         T(an_unroutable_worker_that_stays_away_is_dead_soon),
         T(a_kept_result_that_is_given_back_is_not_kept),
         T(results_that_went_with_their_worker_are_lost_to_the_successor),
+        T(results_that_an_inventory_does_not_name_are_lost),
         T(a_difference_in_two_beats_leads_to_an_inventory_that_repairs),
         T(results_without_an_owner_are_kept_by_the_worker),
         T(results_that_the_broker_knows_nothing_of_are_passed_on),
