@@ -14,6 +14,7 @@
 
 #include "broker/jobs.h"
 #include "broker/peers.h"
+#include "common/bug.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +34,7 @@ credit_line_free(const struct dispatch *d, const struct line *line)
 {
     uint64_t open = line->granted - line->returned - line->used;
 
+    if (CO_BUG(reclaimed_line_used)) open += line->returned;
     return co_min_u64(open, d->limits.worker_tasks_max);
 }
 

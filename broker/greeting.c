@@ -171,6 +171,7 @@ hello_worker(struct dispatch *d, uint64_t handle, const struct msg *m,
     struct worker *w = peers_incarnation(d, h->incarnation);
     struct worker *before = peers_worker(d, handle);
     uint64_t tags;
+    bool begin = !w;
     enum co_err err = peers_tags(d, h->tags, &tags);
 
     /* One link, one worker: a second incarnation on it is a liar. */
@@ -183,6 +184,7 @@ hello_worker(struct dispatch *d, uint64_t handle, const struct msg *m,
         (void)co_table_del(&d->registry, w->handle, IN_BACK);
     } else if (!err) {
         err = worker_new(d, h->incarnation, &w);
+        if (!err) w->back = h->greeting > 1;
     }
     if (err) {
         if (err == CO_FULL) d->count.refused_peers_full++;
@@ -197,7 +199,7 @@ hello_worker(struct dispatch *d, uint64_t handle, const struct msg *m,
     welcome(d, SIDE_BACK, handle, h->greeting, out);
     worker_begin(d, w, handle, h, tags, now_ms, out);
     (void)peers_apply(d, w, WEV_HELLO, "hello");
-    peers_revive(d, h->incarnation, out);
+    peers_revive(d, w, begin, out);
 }
 
 static void

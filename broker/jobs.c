@@ -6,6 +6,7 @@
 #include "broker/peers.h"
 #include "broker/route.h"
 #include "broker/tasks.h"
+#include "common/bug.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -332,6 +333,7 @@ jobs_fence(struct dispatch *d, struct owner *o, uint64_t id, uint32_t number,
 {
     struct job *job = jobs_find(d, id);
 
+    if (CO_BUG(stale_owner_served) && job && number < job->owner) return job;
     if (job && number < job->owner) {
         refuse_stale(d, o, job, m, out);
         return NULL;
@@ -536,6 +538,7 @@ jobs_on_attach(struct dispatch *d, struct owner *o, const struct msg *m,
     uint32_t lane;
     uint32_t held;
     uint64_t tags;
+    bool compares;
     enum co_err err = attach_check(d, a, &lane, &tags);
 
     if (err) {
@@ -549,11 +552,12 @@ jobs_on_attach(struct dispatch *d, struct owner *o, const struct msg *m,
                         "too many jobs: detach some, or use another broker");
         return;
     }
-    if (a->owner < job->owner) {
+    if (a->owner < job->owner && !CO_BUG(stale_owner_attaches)) {
         refuse_stale(d, o, job, m, out);
         return;
     }
     unforget(d, a->job);
+    compares = job->owner_slot == o->slot && job->owner == a->owner;
     job->owner = a->owner;
     tell_predecessor(d, job, o, m, out);
     job->owner_slot = o->slot;
@@ -570,6 +574,7 @@ jobs_on_attach(struct dispatch *d, struct owner *o, const struct msg *m,
 
     held = send_inventory(d, job, o->handle, out);
     send_attached(d, job, o->handle, held, now_ms, out);
+    if (!compares) peers_revived(d, o, out);
     tell_workers_attached(d, job, out);
 }
 

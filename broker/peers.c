@@ -173,13 +173,14 @@ worker_gone(struct dispatch *d, struct worker *w, enum lost_cause cause,
 
 /* Its death was held against what it ran: owners are told that it was none. */
 void
-peers_revive(struct dispatch *d, uint64_t incarnation, struct outbox *out)
+peers_revive(struct dispatch *d, struct worker *w, bool begin,
+             struct outbox *out)
 {
-    struct msg m = {.type = MSG_revived, .revived = {.worker = incarnation}};
-    bool buried = false;
+    struct msg m = {.type = MSG_revived, .revived = {.worker = w->incarnation}};
+    bool buried = begin && w->back;
 
     for (uint32_t i = 0; i < BURIED_MAX; i++) {
-        if (d->buried[i] != incarnation) continue;
+        if (d->buried[i] != w->incarnation) continue;
         d->buried[i] = 0;
         buried = true;
     }
@@ -187,6 +188,21 @@ peers_revive(struct dispatch *d, uint64_t incarnation, struct outbox *out)
     d->count.workers_revived++;
     for (uint32_t i = 0; i < d->owner_cap; i++) {
         if (d->owners[i].used) push(out, SIDE_FRONT, d->owners[i].handle, &m);
+    }
+}
+
+void
+peers_revived(const struct dispatch *d, const struct owner *o,
+              struct outbox *out)
+{
+    struct msg m = {.type = MSG_revived};
+
+    for (uint32_t i = 0; i < d->worker_cap; i++) {
+        const struct worker *w = d->workers[i];
+
+        if (!w || !w->back || w->state == WORKER_AWAY) continue;
+        m.revived.worker = w->incarnation;
+        push(out, SIDE_FRONT, o->handle, &m);
     }
 }
 

@@ -13,8 +13,14 @@ struct owner *peers_owner(struct dispatch *d, uint64_t handle);
 /* The worker with that incarnation, or NULL. */
 struct worker *peers_incarnation(struct dispatch *d, uint64_t incarnation);
 
-/* An incarnation says HELLO: tells owners if it was given up as dead. */
-void peers_revive(struct dispatch *d, uint64_t incarnation, struct outbox *out);
+/* A worker says HELLO: tells owners if it was given up as dead, here or, for
+ * all that is known, by a broker in whose place this one is (begin: it is new
+ * here). */
+void peers_revive(struct dispatch *d, struct worker *w, bool begin,
+                  struct outbox *out);
+/* The same, of all such workers, to an owner that has just attached. */
+void peers_revived(const struct dispatch *d, const struct owner *o,
+                   struct outbox *out);
 void peers_on_drain(struct dispatch *d, struct worker *w);
 void peers_on_bye_worker(struct dispatch *d, struct worker *w,
                          struct outbox *out);

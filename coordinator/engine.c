@@ -397,6 +397,7 @@ engine_on_reclaim(struct engine *e, unsigned link,
     l->returned += co_min_u64(reclaim->count, engine_link_credit(l));
     m.reclaimed.service = msg_text(service);
     m.reclaimed.returned = l->returned;
+    if (CO_BUG(reclaimed_used)) l->returned = 0;
     m.reclaimed.job = e->options.job;
     outbox_push(e->out, ENGINE_SIDE_BROKER, link, &m, (struct co_bytes){0});
 }

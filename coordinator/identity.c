@@ -1,6 +1,7 @@
 /* identity.c - see identity.h. */
 #include "coordinator/identity.h"
 
+#include "common/bug.h"
 #include "common/json.h"
 #include "journal/folder.h"
 #include "journal/reader.h"
@@ -119,6 +120,13 @@ void
 identity_fini(struct identity *id)
 {
     co_buf_fini(&id->recipe);
+}
+
+uint32_t
+identity_next_owner(const struct identity *id, uint32_t seen)
+{
+    if (CO_BUG(rollback_believed) && seen) return seen + 1;
+    return (seen > id->highest_owner ? seen : id->highest_owner) + 1;
 }
 
 enum co_err

@@ -25,6 +25,10 @@ co_must_use enum co_err identity_read(const char *dir,
                                       struct identity *ret_identity,
                                       struct co_diag *diag);
 void identity_fini(struct identity *id);
+/* The number of the next owner: higher than any that the journal knows, and
+ * than seen, what Redis knows (0: nothing). Redis may have been rolled back or
+ * emptied: it can only raise the number. 0: there is no higher one. */
+uint32_t identity_next_owner(const struct identity *id, uint32_t seen);
 /* The JOB record's content. */
 co_must_use enum co_err identity_make(const struct identity *id,
                                       struct co_bytes *ret_bytes);

@@ -111,22 +111,20 @@ static enum co_err
 run_claim(struct run *r, uint32_t *ret_number, struct co_diag *diag)
 {
     const struct identity *id = &r->folder.identity;
-    uint32_t number = id->highest_owner;
     uint32_t seen = 0;
 
     if (r->cfg.redis) {
         seen = watch_redis_owner(r->cfg.redis, r->cfg.redis_insecure,
                                  r->cfg.name_space, id->job);
     }
-    if (seen > number) number = seen;
-    if (number == UINT32_MAX) {
+    *ret_number = identity_next_owner(id, seen);
+    if (*ret_number == 0) {
         return co_fail(diag, CO_DAMAGED,
                        "%s: the journal has the highest owner number there is, "
                        "which no run gave it. See `" CO_PROGRAM
                        " journal check`",
                        r->folder.dir);
     }
-    *ret_number = number + 1;
     return journal_claim(r->folder.journal_dir, id->job, *ret_number, diag);
 }
 

@@ -355,9 +355,10 @@ sector_is_missing(struct segment_source *src, uint64_t from, uint64_t at,
 }
 
 /* Is the record at the start of an unconfirmed stretch one flip away from
- * valid? Then its write was complete: not torn. A missing sector of which just
- * one bit was set looks the same; where more of the commit is bad, that is
- * what it is. (More can be bad behind a flipped bit, too: a later commit that
+ * valid? Then its write was complete: not torn. Unless its whole sector reads
+ * as zeros: of one that is missing just one bit may have been set, and writes
+ * that power cut short are far more frequent than a flip of the one bit that a
+ * sector has. (More can be bad behind a flipped bit, too: a later commit that
  * is torn from its beginning on.) */
 static enum co_err
 scan_one_flip(struct segment_source *src, uint32_t seed, uint64_t end,
@@ -374,7 +375,7 @@ scan_one_flip(struct segment_source *src, uint32_t seed, uint64_t end,
     if (err) return err;
     *ret = bitfix_record(raw, (size_t)avail, seed, pending->sequence, &fix) ==
            CO_OK;
-    if (*ret && pending->stretches > 1) {
+    if (*ret) {
         err = sector_is_missing(src, pending->bad, pending->bad + fix.byte,
                                 last, &missing);
         *ret = !missing;

@@ -159,8 +159,20 @@ assets_want(struct assets *a, uint64_t hash, uint64_t job, uint32_t link,
     return CO_OK;
 }
 
+/* The one after link that is up; link itself when there is no other. */
+static uint32_t
+next_up(uint32_t up, uint32_t link)
+{
+    for (uint32_t i = 1; i <= 32; i++) {
+        uint32_t other = (link + i) % 32;
+
+        if (up & UINT32_C(1) << other) return other;
+    }
+    return link;
+}
+
 void
-assets_tick(struct assets *a, int64_t now_us, struct outbox *out)
+assets_tick(struct assets *a, uint32_t up, int64_t now_us, struct outbox *out)
 {
     struct asset *x;
 
@@ -171,6 +183,7 @@ assets_tick(struct assets *a, int64_t now_us, struct outbox *out)
             continue;
         }
         a->counters.repeated++;
+        x->link = next_up(up, x->link);
         push_need(a, x, out); /* a new owner may not know that we lack it */
         push_get(a, x, now_us, out);
     }

@@ -54,6 +54,9 @@ co_must_use enum co_err assets_on_blob(struct assets *a,
                                        const struct msg_blob *b,
                                        struct co_bytes body, int64_t now_us,
                                        struct outbox *out);
-/* Asks again for pieces that did not come for 2 s. */
-void assets_tick(struct assets *a, int64_t now_us, struct outbox *out);
+/* Asks again for pieces that did not come for 2 s, by the next link that is
+ * up (a bit each): the broker that was asked may never come back, and whoever
+ * has the job's owner has the recipe. */
+void assets_tick(struct assets *a, uint32_t up, int64_t now_us,
+                 struct outbox *out);
 const struct assets_counters *assets_counts(const struct assets *a);

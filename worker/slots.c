@@ -166,13 +166,27 @@ slots_flush(struct slots *s, int64_t now_us, struct outbox *out)
     slots_push_start(s, out);
 }
 
+/* A bit for each link that is up. */
+static uint32_t
+links_up(const struct slots *s)
+{
+    uint32_t up = 0;
+
+    for (uint32_t i = 0; i < s->config.links; i++) {
+        if (s->links[i].state == LINK_UP) up |= UINT32_C(1) << i;
+    }
+    return up;
+}
+
 void
 slots_tick(struct slots *s, int64_t now_us, struct outbox *out)
 {
     s->now_us = now_us;
     slots_links_tick(s, now_us, out);
     slots_results_tick(s, now_us);
-    if (s->config.assets) assets_tick(s->config.assets, now_us, out);
+    if (s->config.assets) {
+        assets_tick(s->config.assets, links_up(s), now_us, out);
+    }
 }
 
 int64_t

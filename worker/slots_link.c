@@ -110,7 +110,10 @@ slots_on_welcome(struct slots *s, uint32_t link, const struct msg_welcome *w,
 
     /* Two HELLOs crossed: only with the answer to the newer one do both sides
      * count grants from the same point. */
-    if (w->greeting && w->greeting != l->greeting) return;
+    if (w->greeting && w->greeting != l->greeting &&
+        !CO_BUG(old_welcome_taken)) {
+        return;
+    }
     if (!link_apply(s, link, LINK_EV_WELCOME)) return;
     s->counters.welcomes++;
     l->broker = w->incarnation;

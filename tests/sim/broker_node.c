@@ -36,6 +36,8 @@ broker_node_start(struct sim *s, struct node *n)
     limits.part_max = (uint32_t)b->part_max;
     b->read_max = sim_chance(s, 300) ? 16 : 256;
     if (sim_chance(s, 200)) limits.window_max = 64;
+    /* A job gets more than it can use, and is asked to give some back. */
+    if (sim_chance(s, 200)) limits.window_min = limits.window_max = 1024;
     if (sim_chance(s, 200)) limits.queued_bytes_max = 400 << 10;
     co_assert(!dispatch_new(&limits, sim_random(s) | 1, node_name(n), now_ms(s),
                             &b->d));
@@ -67,11 +69,24 @@ broker_node_check(const struct node *n)
     return b ? dispatch_check(b->d) : NULL;
 }
 
+/* Grows by each message of an owner that changes something. */
+static uint64_t
+taken(const struct dispatch *d)
+{
+    const struct dispatch_counters *c = dispatch_counts(d);
+
+    return c->jobs_attached + c->jobs_detached + c->tasks_in + c->have +
+           c->replaced + c->superseded + c->refused_credit + c->acks +
+           c->cancelled_queued + c->cancelled_running + c->cancel_unknown;
+}
+
 /* Takes the references. */
 static void
-hand_over(struct sim *s, struct broker_node *b, enum side side, uint64_t peer,
+hand_over(struct sim *s, struct node *n, enum side side, uint64_t peer,
           struct co_bytes head, struct co_bytes body)
 {
+    struct broker_node *b = n->core;
+    uint64_t before;
     struct msg m;
     enum co_err err = msg_decode(&b->reader, head.data, head.len, &m);
 
@@ -82,7 +97,11 @@ hand_over(struct sim *s, struct broker_node *b, enum side side, uint64_t peer,
         return;
     }
     oracle_on_broker_input(s, side, peer, &m);
+    before = taken(b->d);
     dispatch_on_message(b->d, side, peer, &m, head, body, now_ms(s), &b->out);
+    if (side == SIDE_FRONT) {
+        oracle_on_owner_heard(s, n, &m, taken(b->d) != before);
+    }
 }
 
 static void
@@ -100,7 +119,7 @@ read_side(struct sim *s, struct node *n, enum side side)
                                         mail.body, &head, &body);
 
             if (!err) {
-                hand_over(s, b, side, mail.peer, head, body);
+                hand_over(s, n, side, mail.peer, head, body);
             } else if (err != CO_AGAIN) {
                 dispatch_on_garbage(b->d, side, mail.peer, err, now_ms(s),
                                     &b->out);
@@ -109,7 +128,7 @@ read_side(struct sim *s, struct node *n, enum side side)
             co_bytes_unref(&mail.body);
             continue;
         }
-        hand_over(s, b, side, mail.peer, mail.head, mail.body);
+        hand_over(s, n, side, mail.peer, mail.head, mail.body);
     }
 }
 

@@ -41,6 +41,16 @@ const struct planted planted_bugs[] = {
     /* of several brokers and machines */
     {"silent_lives", "all", 1500},
     {"grants_survive_welcome", "net", 1500},
+    /* fences: what an earlier owner or greeting says */
+    {"stale_owner_served", "all", 1500},
+    {"stale_owner_attaches", "all", 1500},
+    {"old_welcome_taken", "net", 1500},
+    /* credit that was asked back */
+    {"reclaimed_used", "all", 1500},
+    {"reclaimed_line_used", "all", 1500},
+    /* a Redis that forgot the last second */
+    {"rollback_believed", "all", 1500},
+    {"claim_left_to_redis", "all", 1500},
 };
 const unsigned planted_count = co_countof(planted_bugs);
 

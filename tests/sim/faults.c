@@ -8,6 +8,8 @@
 
 #include <stdlib.h>
 
+enum { LATE_US = 500000 };
+
 /* ---- coming back ---- */
 
 static void
@@ -161,6 +163,50 @@ fault_kill_owner(struct sim *s)
     if (!n) return;
     if (sim_chance(s, 700)) die_in_commit(s, n);
     kill(s, n, &s->result.faults.kill_owner);
+}
+
+/* What it said last waits in the buffers of its brokers, which read all their
+ * connections in turn: it comes after the first words of the next owner. */
+static void
+die_late(struct sim *s, struct sim_event *e)
+{
+    struct node *n = &s->nodes[e->a];
+
+    if (!n->alive || n->life != e->b || s->healed) return;
+    sim_enter(s, n->job);
+    s->result.faults.late_owner++;
+    net_close_node(s, n);
+    node_kill(s, n, false);
+    faults_restart(s, n, 1000);
+}
+
+static void
+die_late_within(struct sim *s, struct node *n, int64_t us)
+{
+    for (unsigned i = 0; i < s->n_brokers; i++) {
+        struct conn *c = net_conn_of(s, n, i);
+
+        if (!c || c->cut) continue;
+        c->slow_until_us = s->now_us + LATE_US;
+        c->slow_us = 8 * LATE_US;
+    }
+    sim_at(s, s->now_us + sim_between(s, 1000, us), die_late,
+           (uint64_t)(n - s->nodes), n->life);
+}
+
+static void
+fault_late_owner(struct sim *s)
+{
+    struct node *n = some_owner(s);
+
+    if (n) die_late_within(s, n, LATE_US);
+}
+
+void
+faults_on_attach(struct sim *s, struct node *n)
+{
+    if (s->healed || !s->plan->die_attaching) return;
+    if (sim_chance(s, s->plan->die_attaching)) die_late_within(s, n, 5000);
 }
 
 /* A worker there tries a suspect: its end would convict an innocent. */
@@ -470,6 +516,7 @@ static const struct {
     {fault_kill_worker, {0, 30, 3, 3, 15}},
     {fault_kill_broker, {0, 12, 3, 2, 8}},
     {fault_kill_owner, {0, 15, 2, 15, 10}},
+    {fault_late_owner, {0, 6, 3, 1, 4}},
     {fault_power_loss, {0, 8, 0, 20, 8}},
     {fault_freeze, {0, 3, 25, 2, 10}},
     {fault_cut, {0, 3, 35, 2, 12}},
@@ -553,6 +600,7 @@ faults_make(struct sim *s)
     if (s->profile == PROFILE_CALM) return;
     if (sim_chance(s, 300)) p->spill_refuse = (unsigned)sim_below(s, 500);
     if (sim_chance(s, 300)) p->spill_damage = (unsigned)sim_below(s, 100);
+    if (sim_chance(s, 200)) p->die_attaching = (unsigned)sim_below(s, 300);
     p->mean_us = means[sim_below(s, 4)];
     sim_at(s, s->now_us + sim_between(s, 1000, p->mean_us), strike, 0, 0);
 }

@@ -10,6 +10,7 @@ struct fault_plan {
     int64_t mean_us;       /* between two faults; 0: none */
     unsigned spill_refuse; /* permille */
     unsigned spill_damage;
+    unsigned die_attaching; /* of an owner, permille */
     uint64_t result_memory; /* of a worker; 0: default */
     int64_t commit_us;      /* of the disk, about */
     int64_t slow_disk_until_us[SIM_JOBS_MAX];
@@ -18,6 +19,8 @@ struct fault_plan {
 
 void faults_make(struct sim *s);
 void faults_free(struct sim *s);
+/* The owner is about to say ATTACH: sometimes it dies behind it. */
+void faults_on_attach(struct sim *s, struct node *n);
 /* A poisoned row, a finished drain or a failed disk ended this process: its
  * supervisor starts another a little later. */
 void faults_restart(struct sim *s, struct node *n, int64_t least_us);

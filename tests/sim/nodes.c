@@ -165,6 +165,9 @@ node_start(struct sim *s, struct node *n)
     n->life++;
     n->turn_us = INT64_MAX;
     n->busy_until_us = 0;
+    for (unsigned i = 0; i < SIM_JOBS_MAX; i++) {
+        n->fence[i] = 0;
+    }
     s->clock_us = node_now(s, n);
     sim_trace(s, "%s starts", node_name(n));
     switch (n->kind) {

@@ -37,6 +37,7 @@ struct node {
     int64_t busy_until_us; /* it computes: no turn before */
     struct inbox in[2];    /* broker: by side; others: [0] */
     struct dealer_link links[SIM_BROKERS_MAX];
+    uint32_t fence[SIM_JOBS_MAX]; /* highest owner that attached (broker) */
     void *core; /* struct worker_node, broker_node, owner_node */
 };
 

@@ -395,6 +395,17 @@ batch_slot(struct oracle *o, uint64_t worker, uint64_t seq)
     return at;
 }
 
+static void
+on_returned(struct sim *s, const struct node *n, const struct msg_returned *r)
+{
+    const struct sim_job *job = sim_job_of(s, r->job);
+    const struct batch **untold = job ? &job->oracle->untold[n->index] : NULL;
+
+    for (uint32_t i = 0; untold && *untold && i < r->tasks.n; i++) {
+        if (r->tasks.v[i] == (*untold)->tasks[0]) *untold = NULL;
+    }
+}
+
 void
 oracle_on_worker_output(struct sim *s, struct node *n, uint64_t incarnation,
                         const struct outmsg *out, struct msg_reader *r)
@@ -405,6 +416,7 @@ oracle_on_worker_output(struct sim *s, struct node *n, uint64_t incarnation,
     struct msg m;
 
     if (msg_decode(r, out->head.data, out->head.len, &m)) return;
+    if (m.type == MSG_returned) on_returned(s, n, &m.returned);
     if (m.type != MSG_results) return;
     enter_job(s, m.results.job);
     o = s->job->oracle;
@@ -483,6 +495,7 @@ oracle_on_spill_damage(struct sim *s, struct node *n, uint64_t incarnation,
         if (!b || b->over) continue;
         b->over = true;
         o->kept[n->index]--;
+        if (b->n) o->untold[n->index] = b;
     }
 }
 
@@ -525,6 +538,10 @@ oracle_on_worker_turn(struct sim *s, struct node *n, uint64_t incarnation,
     (void)incarnation;
     for (unsigned i = 0; i < s->n_jobs; i++) {
         kept += s->jobs[i].oracle->kept[n->index];
+        if (s->jobs[i].oracle->untold[n->index]) {
+            sim_fail(s, "G3", "%s lost a batch and gives none of it back",
+                     node_name(n));
+        }
     }
     slots_get_stats(slots, &stats);
     if (stats.kept < kept) {
@@ -546,7 +563,10 @@ oracle_on_death(struct sim *s, const struct node *n)
     for (unsigned i = 0; i < s->n_jobs; i++) {
         struct oracle *o = s->jobs[i].oracle;
 
-        if (n->kind == NODE_WORKER) o->kept[n->index] = 0;
+        if (n->kind == NODE_WORKER) {
+            o->kept[n->index] = 0;
+            o->untold[n->index] = NULL;
+        }
         if (n->kind == NODE_OWNER && o->turn == n) o->turn = NULL;
     }
 }

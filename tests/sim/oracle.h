@@ -8,6 +8,8 @@
  *     committed.
  * G6  credit is never exceeded, seen on the wire of both hops; tables and
  *     queues stay within their limits.
+ * Fences: no number is given to two owners; nothing that an owner says
+ *     is taken by a broker at which its successor has attached.
  * Guilt: a row is dead only after two lone losses at different workers that
  *     really died, more than 10 s apart, or three failures. An innocent row
  *     is only where workers are killed, and by that rule. */
@@ -45,6 +47,9 @@ void oracle_on_spill_damage(struct sim *s, struct node *n, uint64_t incarnation,
                             uint64_t seq);
 void oracle_on_broker_input(struct sim *s, unsigned side, uint64_t routing,
                             const struct msg *m);
+/* What an owner said has been handled; taken: it changed something. */
+void oracle_on_owner_heard(struct sim *s, struct node *n, const struct msg *m,
+                           bool taken);
 void oracle_on_broker_output(struct sim *s, struct node *n,
                              const struct outmsg *m, struct msg_reader *r);
 void oracle_on_death(struct sim *s, const struct node *n);

@@ -43,6 +43,8 @@ struct oracle {
     uint16_t count[ITEMS_MAX][STEPS];
     struct batch *batches[BATCH_BUCKETS];
     uint32_t kept[SIM_WORKERS_MAX];
+    /* The newest that a worker's spill lost and it gave back to nobody yet. */
+    const struct batch *untold[SIM_WORKERS_MAX];
     struct loss *losses;
     size_t n_losses, cap_losses;
     struct msg_reader *reader;

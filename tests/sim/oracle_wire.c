@@ -1,6 +1,7 @@
 /* oracle_wire.c - see oracle.h: credit as the wire shows it, and guilt.
  * On each hop the holder may have sent at most what the granter's messages
  * that reached it allow: granted - returned - (sent - given back). */
+#include "tests/sim/faults.h"
 #include "tests/sim/net.h"
 #include "tests/sim/oracle_core.h"
 #include "tests/sim/workload.h"
@@ -46,11 +47,14 @@ oracle_on_owner_output(struct sim *s, struct node *n, const struct outmsg *out,
         return;
     }
     if (m.type == MSG_ack) oracle_check_owner_ack(s, n, &m.ack);
+    if (m.type == MSG_attach) faults_on_attach(s, n);
     if (!c) return;
     if (m.type == MSG_tasks) {
         c->credit[0].sent += m.tasks.tasks.n;
         check_credit(s, &c->credit[0], "owner to broker");
     } else if (m.type == MSG_reclaimed) {
+        s->result.faults.reclaimed +=
+            m.reclaimed.returned > c->credit[0].returned;
         c->credit[0].returned = m.reclaimed.returned;
         check_credit(s, &c->credit[0], "owner to broker");
     }
@@ -144,6 +148,53 @@ oracle_on_owner_input(struct sim *s, struct node *n, unsigned link,
     }
 }
 
+/* ---- fences ---- */
+
+/* The owner number that a message carries; 0: none. */
+static uint32_t
+owner_number(const struct msg *m, uint64_t *ret_job)
+{
+    switch ((int)m->type) {
+    case MSG_attach:
+        *ret_job = m->attach.job;
+        return m->attach.owner;
+    case MSG_detach:
+        *ret_job = m->detach.job;
+        return m->detach.owner;
+    case MSG_tasks:
+        *ret_job = m->tasks.job;
+        return m->tasks.owner;
+    case MSG_ack:
+        *ret_job = m->ack.job;
+        return m->ack.owner;
+    case MSG_cancel:
+        *ret_job = m->cancel.job;
+        return m->cancel.owner;
+    default:
+        return 0;
+    }
+}
+
+void
+oracle_on_owner_heard(struct sim *s, struct node *n, const struct msg *m,
+                      bool taken)
+{
+    uint64_t id = 0;
+    uint32_t number = owner_number(m, &id);
+    const struct sim_job *job = number ? sim_job_of(s, id) : NULL;
+
+    if (!job || !taken) return;
+    if (number < n->fence[job->index]) {
+        sim_fail(s, "fence", "%s takes %s of owner %u, %u has attached",
+                 node_name(n), msg_name((unsigned)m->type), number,
+                 n->fence[job->index]);
+    }
+    if (m->type == MSG_attach) n->fence[job->index] = number;
+    if (m->type == MSG_detach) n->fence[job->index] = 0; /* it is forgotten */
+}
+
+/* ---- brokers ---- */
+
 void
 oracle_on_broker_input(struct sim *s, unsigned side, uint64_t routing,
                        const struct msg *m)
@@ -206,6 +257,7 @@ oracle_on_broker_output(struct sim *s, struct node *n, const struct outmsg *out,
         break;
     case MSG_reclaimed:
         k = credit_of(c, m.reclaimed.service);
+        s->result.faults.reclaimed += m.reclaimed.returned > k->returned;
         k->returned = m.reclaimed.returned;
         check_credit(s, k, "broker to worker");
         break;

@@ -178,9 +178,7 @@ owner_node_start(struct sim *s, struct node *n)
     if (identity_read(disk_journal(s), &id, &o->diag)) {
         sim_fail(s, "G3", "the journal cannot be read: %s", o->diag.text);
     }
-    o->number = redis_owner(s, n->job);
-    if (id.highest_owner > o->number) o->number = id.highest_owner;
-    o->number++;
+    o->number = identity_next_owner(&id, redis_owner(s, n->job));
     if (o->number <= n->job->number_seen) {
         sim_fail(s, "fence", "owner number %u is given a second time",
                  o->number);

@@ -47,6 +47,7 @@ struct sim_event {
     X(kill_broker)                                                             \
     X(kill_owner)                                                              \
     X(kill_in_commit)                                                          \
+    X(late_owner)                                                              \
     X(power_loss)                                                              \
     X(torn_write)                                                              \
     X(freeze)                                                                  \
@@ -73,6 +74,7 @@ struct sim_event {
     X(failed_row)                                                              \
     X(spill_refused)                                                           \
     X(spill_damaged)                                                           \
+    X(reclaimed)                                                               \
     X(convicted)                                                               \
     X(pack_dead)
 

@@ -120,8 +120,10 @@ spill_drop(void *ctx, uint64_t seq)
 
 /* Both services, the hint of each from the first job that asks for it. */
 static void
-announce(const struct sim *s, struct worker_node *w)
+announce(struct sim *s, struct worker_node *w)
 {
+    bool hasty = sim_chance(s, 100);
+
     w->services[0] = &workload_bench;
     w->services[1] = &workload_range;
     for (int i = 0; i < 2; i++) {
@@ -135,6 +137,9 @@ announce(const struct sim *s, struct worker_node *w)
                 ns = (uint64_t)work->task_us * 1000;
             }
         }
+        /* Told too short, the worker asks for more than it can do, and asks
+         * it back once it has measured. */
+        if (hasty) ns = ns / 256 + 1;
         w->announced[i] =
             (struct slots_service){service->name, service->range,
                                    (uint32_t)co_min_u64(ns, UINT32_MAX)};

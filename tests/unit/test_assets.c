@@ -238,12 +238,33 @@ silence_for_two_seconds_asks_again(void **state)
     assert_int_equal(give(f, 9, 0, "abc", 3, 9), CO_AGAIN);
     outbox_clear(&f->out);
     f->now = 2 * SECOND - 1;
-    assets_tick(f->a, f->now, &f->out);
+    assets_tick(f->a, 1 << LINK, f->now, &f->out);
     assert_int_equal(f->out.n, 0);
     f->now = 2ll * SECOND;
-    assets_tick(f->a, f->now, &f->out);
+    assets_tick(f->a, 1 << LINK, f->now, &f->out);
     assert_true(said(f, MSG_blob_get, &m));
     assert_int_equal(m.blob_get.offset, 3); /* from where it stopped */
+}
+
+/* The broker that named the recipe never comes back. */
+static void
+another_broker_is_asked_when_the_first_is_silent(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(want(f, 9), CO_OK);
+    outbox_clear(&f->out);
+    f->now = 2ll * SECOND;
+    assets_tick(f->a, 1 << 3 | 1 << 5, f->now, &f->out);
+    assert_int_equal(f->out.v[0].peer, 3);
+    outbox_clear(&f->out);
+    f->now = 4ll * SECOND;
+    assets_tick(f->a, 1 << 3 | 1 << 5, f->now, &f->out);
+    assert_int_equal(f->out.v[0].peer, 5);
+    outbox_clear(&f->out);
+    f->now = 6ll * SECOND;
+    assets_tick(f->a, 0, f->now, &f->out); /* nobody is there */
+    assert_int_equal(f->out.v[0].peer, 5);
 }
 
 static void
@@ -283,6 +304,7 @@ main(void)
         T(a_blob_larger_than_the_limit_is_refused),
         T(fetches_at_once_are_bounded),
         T(silence_for_two_seconds_asks_again),
+        T(another_broker_is_asked_when_the_first_is_silent),
         T(the_least_used_is_evicted_but_not_from_its_users),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -288,6 +288,32 @@ owners_hear_of_a_dead_worker_that_comes_back_and_of_what_it_holds(void **state)
     assert_int_equal(dispatch_counts(w->d)->workers_revived, 1);
 }
 
+/* The broker that gave it up was killed: its successor cannot know. */
+static void
+owners_hear_of_a_worker_that_another_broker_may_have_given_up(void **state)
+{
+    struct world *w = *state;
+    struct msg again = {.type = MSG_hello,
+                        .hello = {.version = PROTO_VERSION,
+                                  .role = ROLE_WORKER,
+                                  .incarnation = 1000 + W1,
+                                  .name = msg_text("again"),
+                                  .greeting = 2,
+                                  .fingerprint = FP}};
+
+    sends(w, BACK, W1, again); /* before its owner, */
+    given_worker(w, W2, 10);   /* one that greets for the first time, */
+    given_owner(w);
+    assert_int_equal(expect(w, FRONT, BOSS, MSG_revived)->revived.worker,
+                     1000 + W1);
+    forget_past(w);
+    attaches(w, BOSS, JOB, OWNER, PRIORITY_MEDIUM); /* just compares */
+    expect_none(w, FRONT, BOSS, MSG_revived);
+    again.hello.incarnation = 1;
+    sends(w, BACK, W2 + 1, again); /* and behind it */
+    assert_int_equal(expect(w, FRONT, BOSS, MSG_revived)->revived.worker, 1);
+}
+
 static void
 the_end_of_a_draining_worker_is_no_death(void **state)
 {
@@ -1137,6 +1163,7 @@ main(void)
         T(a_running_task_is_cancelled_at_its_worker),
         T(tasks_of_a_silent_worker_are_lost_with_cause_and_neighbours),
         T(owners_hear_of_a_dead_worker_that_comes_back_and_of_what_it_holds),
+        T(owners_hear_of_a_worker_that_another_broker_may_have_given_up),
         T(the_end_of_a_draining_worker_is_no_death),
         T(a_task_of_hours_stays_with_the_worker_that_beats),
         T(a_task_that_waits_too_long_for_a_worker_goes_back),

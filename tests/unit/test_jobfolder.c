@@ -218,6 +218,19 @@ what_no_journal_vouches_for_is_not_overwritten(void **state)
     assert_opens(f, JOBFOLDER_FRESH, 99);
 }
 
+/* A Redis that was emptied or rolled back knows less than the journal. */
+static void
+the_next_owner_is_above_what_journal_and_redis_know(void **state)
+{
+    const struct identity id = {.highest_owner = 7};
+
+    (void)state;
+    assert_int_equal(identity_next_owner(&id, 0), 8);
+    assert_int_equal(identity_next_owner(&id, 6), 8);
+    assert_int_equal(identity_next_owner(&id, 7), 8);
+    assert_int_equal(identity_next_owner(&id, 9), 10);
+}
+
 int
 main(void)
 {
@@ -231,6 +244,7 @@ main(void)
         T(a_checkpoint_alone_tells_whose_it_is),
         T(another_recipe_fewer_rows_or_other_shards_are_refused),
         T(what_no_journal_vouches_for_is_not_overwritten),
+        T(the_next_owner_is_above_what_journal_and_redis_know),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -337,6 +337,31 @@ a_missing_sector_that_looks_like_one_flipped_bit_is_torn_not_damage(
     expect_notes(f, 0, 1, 3);
 }
 
+static void
+one_missing_sector_of_the_last_commit_is_torn_though_one_bit_explains_it(
+    void **state)
+{
+    struct fixture *f = *state;
+    struct journal *j = start(f, 1, NULL, 0);
+    struct journal_report report;
+    uint8_t *whole;
+    size_t before, len;
+
+    commit(j, 1, 3);
+    whole = slurp(path(f, 1, 1), &before);
+    free(whole);
+    append_zeros(j, 1024);
+    commit(j, 4, 9); /* in the same commit */
+    journal_free(j);
+    whole = slurp(path(f, 1, 1), &len);
+    whole[before + RECORD_HEADER_BYTES + 1024] = 0;
+    put_back(path(f, 1, 1), whole, len);
+    free(whole);
+    report = recover(f, 0, NULL);
+    assert_int_equal(report.torn_offset, before);
+    expect_notes(f, 0, 1, 3);
+}
+
 /* The later commit began with a page that never came: nothing but the flipped
  * bit tells that the earlier one, which was acknowledged, is whole. */
 static void
@@ -783,6 +808,7 @@ main(void)
         T(every_truncation_is_a_torn_tail_and_keeps_what_is_before),
         T(a_torn_tail_is_cut_by_the_next_owner_and_stays_cut),
         T(pages_of_the_last_commit_in_any_order_are_torn_not_damage),
+        T(one_missing_sector_of_the_last_commit_is_torn_though_one_bit_explains_it),
         T(a_missing_sector_that_looks_like_one_flipped_bit_is_torn_not_damage),
         T(a_flipped_bit_in_front_of_a_torn_commit_costs_nothing),
         T(any_flipped_bit_is_found_and_repaired_without_loss),
