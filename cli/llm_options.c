@@ -9,9 +9,9 @@ llm_options_provider(const char *name, const struct provider **ret,
     const struct provider *const *all;
     size_t count;
 
+    co_buf_init(&names, sizeof diag->text);
     *ret = provider_find(name);
     if (*ret) return CO_OK;
-    co_buf_init(&names, sizeof diag->text);
     all = provider_all(&count);
     for (size_t i = 0; i < count; i++) {
         co_buf_printf(&names, "%s%s (%s)", i ? ", " : "", all[i]->name,

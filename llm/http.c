@@ -86,6 +86,48 @@ http_target_free(struct http_target *target)
     free(target);
 }
 
+/* Says why we end a request ourselves. */
+static void
+set_fault(struct slot *slot, enum fault fault)
+{
+    const struct http_options *o = &slot->http->options;
+    char *why = slot->error;
+
+    slot->fault = fault;
+    slot->result.why = why;
+    switch ((int)fault) {
+    case FAULT_TOO_BIG:
+        (void)snprintf(why, CURL_ERROR_SIZE, "more than %zu bytes came",
+                       o->body_max);
+        break;
+    case FAULT_HEADERS:
+        (void)snprintf(why, CURL_ERROR_SIZE, "more than %d bytes of headers",
+                       HTTP_HEADERS_MAX);
+        break;
+    case FAULT_CONNECT_TIMEOUT:
+        (void)snprintf(why, CURL_ERROR_SIZE, "no connection within %llu ms",
+                       (unsigned long long)o->connect_ms);
+        break;
+    case FAULT_FIRST_BYTE_TIMEOUT:
+        (void)snprintf(why, CURL_ERROR_SIZE,
+                       "the request went out, and no byte came for %llu ms",
+                       (unsigned long long)o->first_byte_ms);
+        break;
+    case FAULT_IDLE_TIMEOUT:
+        (void)snprintf(why, CURL_ERROR_SIZE,
+                       "%zu bytes of the body came, then none for %llu ms",
+                       slot->body.len + slot->stream_bytes,
+                       (unsigned long long)o->idle_ms);
+        break;
+    case FAULT_TOTAL_TIMEOUT:
+        (void)snprintf(why, CURL_ERROR_SIZE, "not done after %llu ms",
+                       (unsigned long long)o->total_ms);
+        break;
+    default:
+        slot->result.why = "";
+    }
+}
+
 /* ---- what libcurl calls ---- */
 
 /* A connection is there and the request goes out. */
@@ -137,7 +179,7 @@ on_header(char *line, size_t size, size_t count, void *self)
     came(slot);
     slot->header_bytes += len;
     if (slot->header_bytes > HTTP_HEADERS_MAX) {
-        slot->fault = FAULT_HEADERS;
+        set_fault(slot, FAULT_HEADERS);
         return 0; /* ends the transfer */
     }
     if (len > type && strncasecmp(line, "content-type:", type) == 0) {
@@ -174,12 +216,13 @@ on_body(char *bytes, size_t size, size_t count, void *self)
             slot->request.on_stream(slot->request.self, bytes, len);
             return len;
         }
-        slot->fault = FAULT_TOO_BIG;
+        set_fault(slot, FAULT_TOO_BIG);
         return 0;
     }
     co_buf_append(&slot->body, bytes, len);
     if (!slot->body.err) return len;
-    slot->fault = slot->body.err == CO_FULL ? FAULT_TOO_BIG : FAULT_LOCAL;
+    set_fault(slot,
+              slot->body.err == CO_FULL ? FAULT_TOO_BIG : FAULT_LOCAL);
     return 0;
 }
 
@@ -399,12 +442,13 @@ on_message(const CURLMsg *message)
     if (!fault) fault = fault_of_status((int)status);
     slot_withdraw(slot);
     if (fault == FAULT_REDIRECT && redirect(slot)) return;
-    if (slot->redirects) slot->target = NULL; /* its URL was another */
-    if (code) {
+    if (slot->redirects) slot->target = NULL; /* its URL is another now */
+    if (slot->fault) {
+        set_fault(slot, slot->fault); /* libcurl wrote over the reason */
+    } else if (code) {
         slot->result.why =
             slot->error[0] ? slot->error : curl_easy_strerror(code);
     }
-    if (slot->fault) slot->result.why = "";
     slot_end(slot, fault);
 }
 
@@ -499,6 +543,7 @@ sweep(struct http *http)
         curl_easy_getinfo(slot->easy, CURLINFO_RESPONSE_CODE, &status);
         if (slot->first_us >= 0) slot->result.status = (int)status;
         slot_withdraw(slot);
+        set_fault(slot, fault);
         if (slot->redirects) slot->target = NULL;
         slot_end(slot, fault);
     }

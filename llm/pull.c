@@ -74,7 +74,10 @@ expect(struct pull *p, enum pull_type type)
         [PULL_NUMBER] = "no number",       [PULL_TEXT] = "no text",
         [PULL_ARRAY] = "no array",         [PULL_OBJECT] = "no object"};
 
-    return pull_peek(p) == type || wrong(p, missing[type]);
+    enum pull_type found = pull_peek(p);
+
+    if (found == type) return true;
+    return wrong(p, missing[found == PULL_BAD ? PULL_BAD : type]);
 }
 
 /* ---- texts ---- */

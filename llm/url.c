@@ -119,6 +119,7 @@ url_join(const char *base, const char *api, char out[URL_BYTES],
         return CO_OK;
     }
     have = strlen(base);
+    co_assert(have < URL_BYTES); /* url_parse says so */
     while (have > 0 && base[have - 1] == '/') {
         have--;
     }
@@ -132,9 +133,9 @@ url_join(const char *base, const char *api, char out[URL_BYTES],
         api += n;
         break;
     }
-    if (have + strlen(api) >= URL_BYTES) {
-        return refuse(diag, base, "it is too long");
-    }
-    (void)snprintf(out, URL_BYTES, "%.*s%s", (int)have, base, api);
+    want = strlen(api);
+    if (have + want >= URL_BYTES) return refuse(diag, base, "it is too long");
+    memcpy(out, base, have);
+    memcpy(out + have, api, want + 1);
     return CO_OK;
 }
