@@ -298,9 +298,9 @@ bench_llm(struct bench *b, struct co_diag *diag)
     err = llm_options_provider(b->cfg->provider, &b->provider, diag);
     if (!err) err = llm_options_key(llm, b->provider, &secret, &from, diag);
     if (err) return err;
-    err = llm_options_open(llm, b->provider, &secret,
-                           (uint32_t)b->cfg->in_flight, &b->endpoint, &b->http,
-                           diag);
+    err =
+        llm_options_open(llm, b->provider, &secret, (uint32_t)b->cfg->in_flight,
+                         &b->endpoint, &b->http, diag);
     if (!err) err = open_lanes(b);
     if (!err) err = run(b);
     secret_redact(&secret, b->why, strlen(b->why));

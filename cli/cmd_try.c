@@ -44,11 +44,12 @@ static const struct co_option table[] = {
 static const struct co_options_spec options_spec = {
     .program = PROGRAM,
     .usage = "[OPTIONS] PROVIDER PROMPT",
-    .about = "Makes one call to a model and shows request, answer, tokens and\n"
-             "price, or why there is no answer. PROVIDER is openai (and what\n"
-             "answers like it: vLLM, llama.cpp, Ollama) or anthropic. Keys come\n"
-             "from the environment or a file and are never shown. One call is\n"
-             "sent, and it is not tried again.",
+    .about =
+        "Makes one call to a model and shows request, answer, tokens and\n"
+        "price, or why there is no answer. PROVIDER is openai (and what\n"
+        "answers like it: vLLM, llama.cpp, Ollama) or anthropic. Keys come\n"
+        "from the environment or a file and are never shown. One call is\n"
+        "sent, and it is not tried again.",
     .version = CO_PROGRAM " " COHORT_VERSION,
     .table = table,
     .count = co_countof(table),
@@ -183,7 +184,8 @@ print_failure(const struct try_run *run, struct co_buf *out)
                   fault_retryable(call->fault)
                       ? "may be tried again"
                       : "another try would end the same way");
-    if (call->diag.text[0]) co_buf_printf(out, "why      %s\n", call->diag.text);
+    if (call->diag.text[0])
+        co_buf_printf(out, "why      %s\n", call->diag.text);
     co_buf_printf(out, "do       %s\n", fault_todo(call->fault));
 }
 
@@ -334,8 +336,8 @@ try_it(struct try_run *run, const char *prompt, struct co_diag *diag)
                        "which model? Give --model NAME, as the endpoint calls "
                        "it (many list theirs at /v1/models)");
     }
-    err = llm_options_key(llm, run->provider, &run->secret, &run->key_from,
-                          diag);
+    err =
+        llm_options_key(llm, run->provider, &run->secret, &run->key_from, diag);
     if (!err) {
         err = llm_options_open(llm, run->provider, &run->secret, 1,
                                &run->endpoint, &http, diag);
@@ -362,7 +364,8 @@ cmd_try(int argc, char **argv)
     if (!say_options(&options_spec, argc, argv, &cfg, &options, &exit_code)) {
         return exit_code;
     }
-    err = llm_options_provider(co_options_arg(options, 0), &run.provider, &diag);
+    err =
+        llm_options_provider(co_options_arg(options, 0), &run.provider, &diag);
     if (err) return say_error(PROGRAM, err, &diag);
     co_buf_init(&run.body, REQUEST_MAX);
     call_init(&run.call, cfg.llm.body_max);

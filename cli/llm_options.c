@@ -32,7 +32,8 @@ llm_options_key(const struct llm_options *options,
     ret_secret->len = 0;
     *ret_from = "";
     if (env && options->key_file) {
-        return co_fail(diag, CO_USAGE, "give --key-env or --key-file, not both");
+        return co_fail(diag, CO_USAGE,
+                       "give --key-env or --key-file, not both");
     }
     if (!env && !options->key_file && !options->url) env = provider->key_env;
     if (!env && !options->key_file) return CO_OK;
@@ -53,9 +54,8 @@ llm_options_open(const struct llm_options *options,
                                       .idle_ms = options->idle_ms,
                                       .total_ms = options->total_ms,
                                       .ca_file = options->ca_file};
-    enum co_err err =
-        call_endpoint_init(ret_endpoint, provider, options->url, secret,
-                           options->key_in_clear, diag);
+    enum co_err err = call_endpoint_init(ret_endpoint, provider, options->url,
+                                         secret, options->key_in_clear, diag);
 
     if (err) return err;
     err = http_new(&http, ret_http, diag);

@@ -75,10 +75,8 @@ co_must_use enum co_err llm_options_key(const struct llm_options *options,
                                         const char **ret_from,
                                         struct co_diag *diag);
 /* Opens the HTTP client and the endpoint. */
-co_must_use enum co_err llm_options_open(const struct llm_options *options,
-                                         const struct provider *provider,
-                                         const struct secret *secret,
-                                         uint32_t in_flight,
-                                         struct call_endpoint *ret_endpoint,
-                                         struct http **ret_http,
-                                         struct co_diag *diag);
+co_must_use enum co_err
+llm_options_open(const struct llm_options *options,
+                 const struct provider *provider, const struct secret *secret,
+                 uint32_t in_flight, struct call_endpoint *ret_endpoint,
+                 struct http **ret_http, struct co_diag *diag);

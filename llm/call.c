@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-_Static_assert(sizeof((struct call_endpoint *)NULL)->url == URL_BYTES, "as url.h");
+_Static_assert(sizeof((struct call_endpoint *)NULL)->url == URL_BYTES,
+               "as url.h");
 
 /* ---- endpoints ---- */
 
@@ -26,10 +27,11 @@ check_key_way(const char *url, const struct provider *provider,
         url_is_loopback(&parsed)) {
         return CO_OK;
     }
-    return co_fail(diag, CO_USAGE,
-                   "a key would go to %.200s in the clear, where anybody on the "
-                   "way reads it: use https://, or say --key-in-clear",
-                   parsed.host);
+    return co_fail(
+        diag, CO_USAGE,
+        "a key would go to %.200s in the clear, where anybody on the "
+        "way reads it: use https://, or say --key-in-clear",
+        parsed.host);
 }
 
 static enum co_err

@@ -46,9 +46,7 @@ void call_fini(struct call *call);
 /* Sends body (borrowed until on_done) and reads what comes. on_done runs once,
  * from http_turn(); then the call's fields say how it ended, until it is
  * started again. CO_FULL: the http has no room. */
-co_must_use enum co_err call_start(struct call *call, struct http *http,
-                                   const struct call_endpoint *endpoint,
-                                   const void *body, size_t len,
-                                   void (*on_done)(void *self,
-                                                   struct call *call),
-                                   void *self);
+co_must_use enum co_err
+call_start(struct call *call, struct http *http,
+           const struct call_endpoint *endpoint, const void *body, size_t len,
+           void (*on_done)(void *self, struct call *call), void *self);

@@ -8,7 +8,8 @@
 #define FAULT_LIST(X)                                                          \
     X(NONE, "ok", false, "nothing to do")                                      \
     X(RESOLVE, "resolve", true,                                                \
-      "is the host's name in the URL right, and does this machine resolve it?") \
+      "is the host's name in the URL right, and does this machine resolve "    \
+      "it?")                                                                   \
     X(CONNECT, "connect", true,                                                \
       "is the server running, and are host and port of the URL right?")        \
     X(CONNECT_TIMEOUT, "connect-timeout", true,                                \
@@ -18,9 +19,11 @@
       "with --ca-file, or mend the server's certificate")                      \
     X(RESET, "reset", true,                                                    \
       "the connection was closed before an answer came: see the server's log") \
-    X(CUT, "cut", true, "the answer ended in the middle: see the server's log") \
+    X(CUT, "cut", true,                                                        \
+      "the answer ended in the middle: see the server's log")                  \
     X(FIRST_BYTE_TIMEOUT, "first-byte-timeout", true,                          \
-      "the model may be slow or queueing: raise --first-byte-timeout, or send " \
+      "the model may be slow or queueing: raise --first-byte-timeout, or "     \
+      "send "                                                                  \
       "less at once")                                                          \
     X(IDLE_TIMEOUT, "idle-timeout", true,                                      \
       "the answer stopped coming: see the server, or raise --idle-timeout")    \
@@ -39,13 +42,16 @@
       "the server refuses the request: its message says what; check --url, "   \
       "--model and the provider")                                              \
     X(REDIRECT, "redirect", false,                                             \
-      "the server sends the call elsewhere, where a key must not follow: give " \
+      "the server sends the call elsewhere, where a key must not follow: "     \
+      "give "                                                                  \
       "the right --url")                                                       \
     X(TOO_BIG, "too-big", false,                                               \
-      "the answer is larger than --body-max: ask for fewer tokens or raise it") \
+      "the answer is larger than --body-max: ask for fewer tokens or raise "   \
+      "it")                                                                    \
     X(HEADERS, "headers", false,                                               \
       "the answer has more headers than any honest server sends: check --url") \
-    X(NOT_HTTP, "not-http", false, "what answers at the URL is no HTTP server") \
+    X(NOT_HTTP, "not-http", false,                                             \
+      "what answers at the URL is no HTTP server")                             \
     X(CONTENT_TYPE, "content-type", false,                                     \
       "the answer is no JSON: --url may lead to a web page or a proxy")        \
     X(BAD_JSON, "bad-json", false,                                             \

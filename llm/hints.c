@@ -76,8 +76,8 @@ read_span(const char *p)
     static const struct {
         const char *unit;
         int64_t ms;
-    } units[] = {{"ms", 1}, {"d", 86400000}, {"h", 3600000},
-                 {"m", 60000}, {"s", 1000}, {"", 1000}};
+    } units[] = {{"ms", 1},    {"d", 86400000}, {"h", 3600000},
+                 {"m", 60000}, {"s", 1000},     {"", 1000}};
     int64_t sum = 0;
 
     do {
@@ -143,7 +143,7 @@ read_date(const char *text)
     }
     t.tm_mon = month_of(month);
     /* Two digits: the century that is nearer to now than to 1900. */
-    t.tm_year = t.tm_year < 70 ? t.tm_year + 100
+    t.tm_year = t.tm_year < 70    ? t.tm_year + 100
                 : t.tm_year < 100 ? t.tm_year
                                   : t.tm_year - 1900;
     if (!time_is_sane(&t)) return -1;

@@ -221,8 +221,7 @@ on_body(char *bytes, size_t size, size_t count, void *self)
     }
     co_buf_append(&slot->body, bytes, len);
     if (!slot->body.err) return len;
-    set_fault(slot,
-              slot->body.err == CO_FULL ? FAULT_TOO_BIG : FAULT_LOCAL);
+    set_fault(slot, slot->body.err == CO_FULL ? FAULT_TOO_BIG : FAULT_LOCAL);
     return 0;
 }
 
@@ -602,9 +601,8 @@ need_descriptors(uint32_t in_flight, struct co_diag *diag)
 static bool
 has_no_proxy(void)
 {
-    static const char *const names[] = {"http_proxy", "https_proxy",
-                                        "HTTPS_PROXY", "all_proxy",
-                                        "ALL_PROXY"};
+    static const char *const names[] = {
+        "http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"};
 
     for (size_t i = 0; i < co_countof(names); i++) {
         if (getenv(names[i])) return false;

@@ -49,8 +49,8 @@ on_socket(CURL *easy, curl_socket_t fd, int what, void *self, void *unused)
     event.events = (what & CURL_POLL_IN ? EPOLLIN : 0U) |
                    (what & CURL_POLL_OUT ? EPOLLOUT : 0U);
     if (event.events == watch->mask) return 0;
-    if (epoll_ctl(shard->http->epoll, watch->mask ? EPOLL_CTL_MOD : EPOLL_CTL_ADD,
-                  fd, &event)) {
+    if (epoll_ctl(shard->http->epoll,
+                  watch->mask ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event)) {
         return -1;
     }
     watch->mask = event.events;
@@ -165,8 +165,7 @@ http_sockets_wait(struct http *http, int timeout_ms)
     int n;
 
     http->now_us = co_clock_us();
-    n = epoll_wait(http->epoll, events, EVENTS_MAX,
-                   next_due(http, timeout_ms));
+    n = epoll_wait(http->epoll, events, EVENTS_MAX, next_due(http, timeout_ms));
     if (n < 0 && errno != EINTR) return co_err_from_errno(errno);
     http->now_us = co_clock_us();
     http->wall_ms = co_clock_wall_ms();

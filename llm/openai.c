@@ -30,9 +30,9 @@ write_body(const struct provider_ask *ask, struct co_buf *body)
     co_json_end(&json);
     if (ask->max_tokens) {
         /* OpenAI's newer models refuse the old name, others know no other. */
-        co_json_put_u64(
-            &json, ask->is_vendor ? "max_completion_tokens" : "max_tokens",
-            ask->max_tokens);
+        co_json_put_u64(&json,
+                        ask->is_vendor ? "max_completion_tokens" : "max_tokens",
+                        ask->max_tokens);
     }
     if (ask->stream) {
         co_json_key(&json, "stream");

@@ -85,7 +85,8 @@ provider_take_error(struct pull *p, struct provider_answer *answer)
 }
 
 void
-provider_read_error(const char *body, size_t len, struct provider_answer *answer)
+provider_read_error(const char *body, size_t len,
+                    struct provider_answer *answer)
 {
     struct pull_slice key;
     struct pull p;
@@ -114,8 +115,7 @@ provider_verdict(struct pull *p, const struct provider_answer *answer,
     }
     if (!pull_end(p)) {
         (void)co_fail(diag, CO_PROTOCOL, "at byte %zu of the answer: %s",
-                      pull_where(p),
-                      p->wrong ? p->wrong : "it ends too early");
+                      pull_where(p), p->wrong ? p->wrong : "it ends too early");
         /* "no text" and its kind: JSON perhaps, but not what it has to be. */
         return p->wrong && strncmp(p->wrong, "no ", 3) == 0 ? FAULT_BAD_SHAPE
                                                             : FAULT_BAD_JSON;

@@ -35,7 +35,7 @@ struct provider_answer {
     bool has_end;             /* the answer says that it is complete */
     bool is_answer;           /* something of this API was read */
     char error[PROVIDER_ERROR_BYTES]; /* what the endpoint says went wrong */
-    char error_code[64];              /* its short name, "" when there is none */
+    char error_code[64]; /* its short name, "" when there is none */
 };
 
 struct provider {
@@ -81,5 +81,6 @@ struct pull; /* for the providers' files */
 void provider_take_error(struct pull *p, struct provider_answer *answer);
 /* How reading ended: FAULT_NONE when p is at its end without a mistake and
  * answer->is_answer; else what is wrong, in diag. */
-enum fault provider_verdict(struct pull *p, const struct provider_answer *answer,
+enum fault provider_verdict(struct pull *p,
+                            const struct provider_answer *answer,
                             struct co_diag *diag);

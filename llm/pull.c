@@ -25,8 +25,8 @@ wrong(struct pull *p, const char *what)
 static void
 blanks(struct pull *p)
 {
-    while (p->p < p->end && (*p->p == ' ' || *p->p == '\n' || *p->p == '\r' ||
-                             *p->p == '\t')) {
+    while (p->p < p->end &&
+           (*p->p == ' ' || *p->p == '\n' || *p->p == '\r' || *p->p == '\t')) {
         p->p++;
     }
 }

@@ -49,7 +49,8 @@ secret_load(const char *env_name, const char *file, struct secret *ret_secret,
     if (env_name) {
         const char *value = getenv(env_name);
 
-        if (value) return take(env_name, value, strlen(value), ret_secret, diag);
+        if (value)
+            return take(env_name, value, strlen(value), ret_secret, diag);
         return co_fail(diag, CO_USAGE,
                        "the environment has no %s: export it, or name another "
                        "variable with --key-env",
@@ -79,8 +80,8 @@ secret_redact(const struct secret *secret, char *text, size_t len)
     char *end = text + len;
 
     if (secret->len < REDACT_MIN) return;
-    while ((text = memmem(text, (size_t)(end - text), secret->text,
-                          secret->len))) {
+    while ((
+        text = memmem(text, (size_t)(end - text), secret->text, secret->len))) {
         memset(text, '*', secret->len);
         text += secret->len;
     }

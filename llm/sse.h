@@ -22,8 +22,8 @@ void sse_clear(struct sse *sse);
 /* Takes bytes; on_event gets each event that is complete: its name ("" when
  * it has none) and data. Ends when on_event returns false.
  * CO_FULL (the limit), CO_NOMEM */
-co_must_use enum co_err
-sse_feed(struct sse *sse, const char *bytes, size_t len,
-         bool (*on_event)(void *self, const char *name, const char *data,
-                          size_t data_len),
-         void *self);
+co_must_use enum co_err sse_feed(struct sse *sse, const char *bytes, size_t len,
+                                 bool (*on_event)(void *self, const char *name,
+                                                  const char *data,
+                                                  size_t data_len),
+                                 void *self);

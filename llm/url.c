@@ -64,7 +64,8 @@ url_parse(const char *text, struct url *ret_url, struct co_diag *diag)
         url.port = 443;
         host++;
     } else if (strncasecmp(text, "http://", 7) != 0) {
-        return refuse(diag, text, "it begins with neither http:// nor https://");
+        return refuse(diag, text,
+                      "it begins with neither http:// nor https://");
     }
     end = host + strcspn(host, "/?");
     host_end = *host == '[' ? memchr(host, ']', (size_t)(end - host)) : NULL;

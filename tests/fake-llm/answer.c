@@ -13,16 +13,20 @@ enum { OUTPUT_TOKENS = 180, PIECE_BYTES = 48, BODY_MAX = 1 << 28 };
 
 /* About 900 bytes, with characters of two, three and four bytes. */
 static const char text[] =
-    "Zo\u00eb \u00c1lvarez, 43, is a respiratory therapist in Tucson who restores "
-    "radios and coaches softball. She writes \u201cnotes to self\u201d in \u65e5\u672c\u8a9e "
-    "and signs them with \U0001F4FB. On Sundays she drives out to Gates Pass with a "
+    "Zo\u00eb \u00c1lvarez, 43, is a respiratory therapist in Tucson who "
+    "restores "
+    "radios and coaches softball. She writes \u201cnotes to self\u201d in "
+    "\u65e5\u672c\u8a9e "
+    "and signs them with \U0001F4FB. On Sundays she drives out to Gates Pass "
+    "with a "
     "thermos, listens to the shortwave bands, and writes down what she hears "
     "in a ledger that her grandfather began. She is patient with machines and "
     "less so with meetings. Her neighbours know that she can be asked for a "
     "soldering iron, a ladder or an opinion, in that order, and that the third "
     "is the only one she never wants back. She sleeps badly before exams that "
     "other people take. Her brother says that she collects beginnings; she "
-    "says that she finishes one thing every year, and that the rest is practice "
+    "says that she finishes one thing every year, and that the rest is "
+    "practice "
     "for it. What she is proudest of is a radio that her students repaired.";
 
 static void
@@ -344,8 +348,10 @@ answer_write(const struct request *r, const struct behave *b, int64_t now_s,
     } else {
         write_body(r, b, &body);
     }
-    head(out, 200, b->html ? "text/html" : r->stream ? "text/event-stream"
-                                                     : "application/json");
+    head(out, 200,
+         b->html     ? "text/html"
+         : r->stream ? "text/event-stream"
+                     : "application/json");
     extra_headers(b, now_s, out);
     if (r->stream || b->chunked) {
         co_buf_puts(out, "Transfer-Encoding: chunked\r\n\r\n");

@@ -5,8 +5,8 @@
 #include "tests/fake-llm/behave.h"
 #include "tests/fake-llm/request.h"
 
-/* Appends the whole response, head and body; *ret_half is how much of it END_CUT
- * and END_STALL send. now_s: wall time, for dates. */
+/* Appends the whole response, head and body; *ret_half is how much of it
+ * END_CUT and END_STALL send. now_s: wall time, for dates. */
 void answer_write(const struct request *request, const struct behave *behave,
                   int64_t now_s, struct co_buf *out, size_t *ret_half);
 /* A refusal with its reason. */

@@ -135,7 +135,8 @@ behave_script_parse(const char *text, size_t len,
         while (i + n < len && text[i + n] != ';') {
             n++;
         }
-        while (digits < n && text[i + digits] >= '0' && text[i + digits] <= '9') {
+        while (digits < n && text[i + digits] >= '0' &&
+               text[i + digits] <= '9') {
             digits++;
         }
         if (digits < n && text[i + digits] == '*' &&
@@ -147,8 +148,8 @@ behave_script_parse(const char *text, size_t len,
             return co_fail(diag, CO_USAGE, "more than %d steps",
                            BEHAVE_STEPS_MAX);
         }
-        err = behave_parse(text + i, n, &script.steps[script.count].behave,
-                           diag);
+        err =
+            behave_parse(text + i, n, &script.steps[script.count].behave, diag);
         if (err) return err;
         script.steps[script.count++].times = times;
         i += n + 1;

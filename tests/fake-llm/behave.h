@@ -30,10 +30,10 @@ struct behave {
     uint64_t retry_after; /* seconds, sent when has_retry */
     bool has_retry, retry_date;
     bool chunked, html, length, filter, quota;
-    uint64_t split;      /* bytes of a piece; 0: all at once */
-    uint64_t headers;    /* that many more */
-    uint64_t huge;       /* bytes */
-    char location[512];  /* "": none */
+    uint64_t split;     /* bytes of a piece; 0: all at once */
+    uint64_t headers;   /* that many more */
+    uint64_t huge;      /* bytes */
+    char location[512]; /* "": none */
 };
 
 enum { BEHAVE_STEPS_MAX = 64 };

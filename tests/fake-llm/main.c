@@ -34,7 +34,7 @@ enum {
 
 struct conn {
     bool open, busy, wants_out, closes;
-    uint32_t number;  /* tells a descriptor's connections apart */
+    uint32_t number; /* tells a descriptor's connections apart */
     struct co_buf in, out;
     size_t sent, send_to; /* of out: sent so far, and how far it may go */
     size_t piece;         /* of each write; 0: all */
@@ -464,8 +464,8 @@ listen_on(uint16_t port)
     struct stat in;
     int one = 1;
 
-    server.listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
-                             0);
+    server.listener =
+        socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     (void)setsockopt(server.listener, SOL_SOCKET, SO_REUSEADDR, &one,
                      sizeof one);
     if (bind(server.listener, (struct sockaddr *)&at, sizeof at) ||

@@ -341,7 +341,8 @@ request_check(struct request *r, const char *key, struct co_diag *diag)
         (void)refuse(&c, "anthropic-version", "this header is missing");
     } else {
         (void)check_body(&c, is_openai ? openai : anthropic,
-                         is_openai ? co_countof(openai) : co_countof(anthropic));
+                         is_openai ? co_countof(openai)
+                                   : co_countof(anthropic));
     }
     return c.failed ? 400 : 200;
 }
