@@ -9,6 +9,8 @@
 
 /* Shorter ones are found in any text; what they protect is not much. */
 enum { REDACT_MIN = 4 };
+/* Room for what co_fs_read_file() reads at once. */
+enum { CONTENT_BYTES = 1 << 20 };
 
 static enum co_err
 take(const char *from, const char *text, size_t len, struct secret *ret_secret,
@@ -56,7 +58,7 @@ secret_load(const char *env_name, const char *file, struct secret *ret_secret,
                        "variable with --key-env",
                        env_name);
     }
-    co_buf_init(&content, SECRET_BYTES);
+    co_buf_init(&content, CONTENT_BYTES);
     err = co_fs_read_file(file, SECRET_BYTES, &content, diag);
     if (!err) {
         err = take(file, co_buf_text(&content), content.len, ret_secret, diag);

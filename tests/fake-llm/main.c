@@ -255,7 +255,9 @@ answer_call(struct conn *c, struct request *r, const struct behave *b)
     char echo[600];
 
     if (status != 200) {
-        return refusal(r, b, now_s, status, diag.text, &c->out);
+        status = refusal(r, b, now_s, status, diag.text, &c->out);
+        c->send_to = c->out.len;
+        return status;
     }
     status = b->status ? (int)co_min_u64(b->status, STATUS_MAX - 1) : 200;
     if (b->location[0] && !b->status) status = 307;

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static struct co_diag diag;
 
@@ -334,6 +335,22 @@ keys_are_read_and_taken_out_of_texts(void **state)
                      CO_USAGE);
 }
 
+static void
+a_file_can_hold_the_key(void **state)
+{
+    char path[] = "/tmp/co-test-key-XXXXXX";
+    struct secret secret = {.len = 0};
+    int fd = mkstemp(path);
+
+    (void)state;
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, "sk-1\n", 5), 5);
+    assert_int_equal(close(fd), 0);
+    assert_int_equal(secret_load(NULL, path, &secret, &diag), CO_OK);
+    assert_string_equal(secret.text, "sk-1");
+    assert_int_equal(unlink(path), 0);
+}
+
 /* ---- providers ---- */
 
 static void
@@ -485,6 +502,7 @@ main(void)
         cmocka_unit_test(a_line_without_end_is_refused),
         cmocka_unit_test(prices_are_exact),
         cmocka_unit_test(keys_are_read_and_taken_out_of_texts),
+        cmocka_unit_test(a_file_can_hold_the_key),
         cmocka_unit_test(requests_are_what_the_apis_take),
         cmocka_unit_test(answers_are_read),
         cmocka_unit_test(what_is_no_answer_is_told_with_the_place),
