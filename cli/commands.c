@@ -43,6 +43,8 @@ static const struct cli_command table[] = {
     {"phrases try", cmd_phrases_try, "[DIR]", "read texts made of phrases"},
     {"bench tasks", cmd_bench_tasks, "[-n N]", "measure small tasks"},
     {"bench rows", cmd_bench_rows, "[-n N]", "measure persona rows"},
+    {"bench llm", cmd_bench_llm, "--url URL", "measure calls to a model"},
+    {"try", cmd_try, "PROVIDER PROMPT", "one call to a model, laid open"},
 };
 
 const struct cli_command *

@@ -59,3 +59,5 @@ int cmd_phrases_try(int argc, char **argv);
 int cmd_keygen(int argc, char **argv);
 int cmd_bench_tasks(int argc, char **argv);
 int cmd_bench_rows(int argc, char **argv);
+int cmd_bench_llm(int argc, char **argv);
+int cmd_try(int argc, char **argv);

@@ -1,0 +1,381 @@
+/* cmd_try.c - `cohort try PROVIDER "prompt"`: one call to a model, laid open:
+ * what is sent, what comes back, what it took and cost, or exactly why not. */
+#include "cli/llm_options.h"
+#include "cli/say.h"
+#include "common/json.h"
+#include "llm/price.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define PROGRAM CO_PROGRAM " try"
+
+enum { REQUEST_MAX = 16 << 20, OUT_MAX = 32 << 20 };
+
+struct try_config {
+    struct llm_options llm;
+    const char *system, *price_input, *price_output, *price_cached;
+    bool json;
+};
+
+#define FIELD(name) offsetof(struct try_config, name)
+
+// clang-format off
+static const struct co_option table[] = {
+    LLM_OPTIONS(try_config),
+    {.name = "system", .letter = 's', .type = CO_OPTION_STRING,
+     .offset = FIELD(system), .min = 1, .max = 1 << 20, .placeholder = "TEXT",
+     .no_env = true, .help = "what the model is told before the prompt"},
+    {.name = "price-input", .type = CO_OPTION_STRING,
+     .offset = FIELD(price_input), .min = 1, .max = 20, .placeholder = "USD",
+     .no_env = true, .help = "of a million input tokens, as 0.15"},
+    {.name = "price-output", .type = CO_OPTION_STRING,
+     .offset = FIELD(price_output), .min = 1, .max = 20, .placeholder = "USD",
+     .no_env = true, .help = "of a million output tokens"},
+    {.name = "price-cached-input", .type = CO_OPTION_STRING,
+     .offset = FIELD(price_cached), .min = 1, .max = 20, .placeholder = "USD",
+     .no_env = true, .help = "of a million cached ones; as input if not given"},
+    {.name = "json", .type = CO_OPTION_FLAG, .offset = FIELD(json),
+     .no_env = true, .help = "print one JSON object"},
+};
+// clang-format on
+
+static const struct co_options_spec options_spec = {
+    .program = PROGRAM,
+    .usage = "[OPTIONS] PROVIDER PROMPT",
+    .about =
+        "Makes one call to a model and shows request, answer, tokens and\n"
+        "price, or why there is no answer. PROVIDER is openai (and what\n"
+        "answers like it: vLLM, llama.cpp, Ollama) or anthropic. Keys come\n"
+        "from the environment or a file and are never shown. One call is\n"
+        "sent, and it is not tried again.",
+    .version = CO_PROGRAM " " COHORT_VERSION,
+    .table = table,
+    .count = co_countof(table),
+    .args_min = 2,
+    .args_max = 2,
+};
+
+/* All that is printed goes through here. */
+struct try_run {
+    const struct try_config *cfg;
+    const struct provider *provider;
+    struct secret secret;
+    const char *key_from;
+    struct call_endpoint endpoint;
+    struct co_buf body;
+    struct call call;
+    struct price price;
+    bool done;
+};
+
+/* ---- printing ---- */
+
+/* The endpoint may repeat the key, as it is or with escapes of JSON: the raw
+ * text is cleaned before it is looked at. */
+static void
+clean(const struct try_run *run, char *text)
+{
+    secret_redact(&run->secret, text, strlen(text));
+}
+
+static const char *
+cost_text(const struct try_run *run, char text[PRICE_TEXT_BYTES])
+{
+    const struct provider_answer *a = &run->call.answer;
+    int64_t cost;
+
+    if (!a->has_usage || run->price.input < 0) return NULL;
+    if (!price_cost(&run->price, a->input_tokens, a->cached_tokens,
+                    a->output_tokens, &cost)) {
+        return NULL;
+    }
+    return price_text(cost, text);
+}
+
+static void
+print_request(const struct try_run *run, struct co_buf *out)
+{
+    char line[128];
+
+    co_buf_printf(out, "request  POST %s\n", run->endpoint.url);
+    for (size_t i = 0; run->provider->headers[i]; i++) {
+        co_buf_printf(out, "         %s\n", run->provider->headers[i]);
+    }
+    if (run->secret.len > 0) {
+        const char *form = run->provider->key_header;
+
+        (void)snprintf(line, sizeof line, "%.*s",
+                       (int)(strstr(form, "%s") - form), form);
+        co_buf_printf(out, "         %s[from %s, not shown]\n", line,
+                      run->key_from);
+    }
+    co_buf_puts(out, "         ");
+    co_buf_append(out, run->body.data, run->body.len);
+    co_buf_putc(out, '\n');
+}
+
+static void
+print_hints(const struct hints *h, struct co_buf *out)
+{
+    if (h->retry_after_ms >= 0) {
+        co_buf_puts(out, "wait     ");
+        say_duration(out, (uint64_t)h->retry_after_ms);
+        co_buf_puts(out, ", says the endpoint\n");
+    }
+    if (h->requests_left >= 0 || h->tokens_left >= 0) {
+        co_buf_puts(out, "limits  ");
+        if (h->requests_left >= 0) {
+            co_buf_printf(out, " %" PRId64 " requests left", h->requests_left);
+        }
+        if (h->tokens_left >= 0) {
+            co_buf_printf(out, " %" PRId64 " tokens left", h->tokens_left);
+        }
+        co_buf_putc(out, '\n');
+    }
+}
+
+static void
+print_answer(const struct try_run *run, struct co_buf *out)
+{
+    const struct call *call = &run->call;
+    const struct provider_answer *a = &call->answer;
+    char price[PRICE_TEXT_BYTES];
+    const char *cost = cost_text(run, price);
+
+    if (a->text.len > 0) {
+        co_buf_puts(out, "answer   ");
+        co_buf_append(out, a->text.data, a->text.len);
+        co_buf_putc(out, '\n');
+    }
+    if (a->model[0]) co_buf_printf(out, "model    %s\n", a->model);
+    if (a->has_usage) {
+        co_buf_printf(out, "tokens   %" PRIu64 " in", a->input_tokens);
+        if (a->cached_tokens) {
+            co_buf_printf(out, " (%" PRIu64 " of them cached)",
+                          a->cached_tokens);
+        }
+        co_buf_printf(out, ", %" PRIu64 " out\n", a->output_tokens);
+    } else if (a->text.len > 0) {
+        co_buf_puts(out, "tokens   the endpoint does not say\n");
+    }
+    if (cost) co_buf_printf(out, "cost     %s USD\n", cost);
+    co_buf_printf(out, "time     %" PRId64 ".%01" PRId64 " ms",
+                  call->total_us / 1000, call->total_us / 100 % 10);
+    if (call->first_byte_us >= 0) {
+        co_buf_printf(out, ", first byte after %" PRId64 ".%01" PRId64 " ms",
+                      call->first_byte_us / 1000,
+                      call->first_byte_us / 100 % 10);
+    }
+    co_buf_putc(out, '\n');
+}
+
+/* "failed   rate-limited (status 429; may be tried again): ..." */
+static void
+print_failure(const struct try_run *run, struct co_buf *out)
+{
+    const struct call *call = &run->call;
+
+    if (!call->fault) return;
+    co_buf_printf(out, "failed   %s (", fault_name(call->fault));
+    if (call->status) co_buf_printf(out, "status %d; ", call->status);
+    co_buf_printf(out, "%s)\n",
+                  fault_retryable(call->fault)
+                      ? "may be tried again"
+                      : "another try would end the same way");
+    if (call->diag.text[0])
+        co_buf_printf(out, "why      %s\n", call->diag.text);
+    co_buf_printf(out, "do       %s\n", fault_todo(call->fault));
+}
+
+static void
+put_count(struct co_json *json, const char *key, int64_t value)
+{
+    co_json_key(json, key);
+    if (value < 0) {
+        co_json_null(json);
+    } else {
+        co_json_i64(json, value);
+    }
+}
+
+static void
+print_json(const struct try_run *run, struct co_buf *out)
+{
+    const struct call *call = &run->call;
+    const struct provider_answer *a = &call->answer;
+    char price[PRICE_TEXT_BYTES];
+    const char *cost = cost_text(run, price);
+    struct co_json json;
+
+    co_json_init(&json, out);
+    co_json_object(&json);
+    co_json_put_text(&json, "url", run->endpoint.url);
+    co_json_key(&json, "request");
+    co_json_raw(&json, (const char *)run->body.data, run->body.len);
+    co_json_put_text(&json, "class", fault_name(call->fault));
+    co_json_key(&json, "retryable");
+    co_json_bool(&json, fault_retryable(call->fault));
+    co_json_put_u64(&json, "status", (uint64_t)call->status);
+    co_json_put_text(&json, "why", call->diag.text);
+    co_json_put_text(&json, "todo", fault_todo(call->fault));
+    co_json_key(&json, "answer");
+    co_json_bytes(&json, a->text.data ? a->text.data : (const uint8_t *)"",
+                  a->text.len);
+    co_json_put_text(&json, "model", a->model);
+    put_count(&json, "input_tokens",
+              a->has_usage ? (int64_t)a->input_tokens : -1);
+    put_count(&json, "cached_tokens",
+              a->has_usage ? (int64_t)a->cached_tokens : -1);
+    put_count(&json, "output_tokens",
+              a->has_usage ? (int64_t)a->output_tokens : -1);
+    co_json_key(&json, "cost_usd");
+    if (cost) {
+        co_json_text(&json, cost);
+    } else {
+        co_json_null(&json);
+    }
+    put_count(&json, "retry_after_ms", call->hints.retry_after_ms);
+    put_count(&json, "requests_left", call->hints.requests_left);
+    put_count(&json, "tokens_left", call->hints.tokens_left);
+    put_count(&json, "first_byte_us", call->first_byte_us);
+    put_count(&json, "total_us", call->total_us);
+    co_json_end(&json);
+    (void)co_json_finish(&json);
+    co_buf_putc(out, '\n');
+}
+
+static void
+print(struct try_run *run)
+{
+    struct co_buf out;
+
+    co_buf_init(&out, OUT_MAX);
+    clean(run, run->call.diag.text);
+    clean(run, run->call.answer.model);
+    if (run->call.answer.text.len > 0) {
+        secret_redact(&run->secret, (char *)run->call.answer.text.data,
+                      run->call.answer.text.len);
+    }
+    if (run->cfg->json) {
+        print_json(run, &out);
+    } else {
+        print_request(run, &out);
+        print_answer(run, &out);
+        print_hints(&run->call.hints, &out);
+        print_failure(run, &out);
+    }
+    say_print(&out);
+    co_buf_fini(&out);
+}
+
+/* ---- the call ---- */
+
+static void
+on_done(void *self, struct call *call)
+{
+    (void)call;
+    ((struct try_run *)self)->done = true;
+}
+
+static enum co_err
+call_once(struct try_run *run, struct http *http)
+{
+    enum co_err err = call_start(&run->call, http, &run->endpoint,
+                                 run->body.data, run->body.len, on_done, run);
+
+    while (!err && !run->done) {
+        err = http_turn(http, -1);
+    }
+    return err;
+}
+
+static enum co_err
+read_prices(struct try_run *run, struct co_diag *diag)
+{
+    const struct try_config *cfg = run->cfg;
+    enum co_err err = CO_OK;
+
+    run->price = (struct price){-1, -1, -1};
+    if (!cfg->price_input != !cfg->price_output) {
+        return co_fail(diag, CO_USAGE,
+                       "--price-input and --price-output go together");
+    }
+    if (cfg->price_cached && !cfg->price_input) {
+        return co_fail(diag, CO_USAGE,
+                       "--price-cached-input needs --price-input");
+    }
+    if (cfg->price_input) {
+        err = price_parse(cfg->price_input, &run->price.input, diag);
+    }
+    if (!err && cfg->price_output) {
+        err = price_parse(cfg->price_output, &run->price.output, diag);
+    }
+    if (!err && cfg->price_cached) {
+        err = price_parse(cfg->price_cached, &run->price.cached_input, diag);
+    }
+    return err;
+}
+
+static enum co_err
+try_it(struct try_run *run, const char *prompt, struct co_diag *diag)
+{
+    const struct llm_options *llm = &run->cfg->llm;
+    co_auto(http_freep) struct http *http = NULL;
+    struct provider_ask ask = {.model = llm->model,
+                               .system = run->cfg->system,
+                               .prompt = prompt,
+                               .max_tokens = llm->max_tokens,
+                               .stream = llm->stream};
+    enum co_err err = read_prices(run, diag);
+
+    if (err) return err;
+    if (!llm->model) {
+        return co_fail(diag, CO_USAGE,
+                       "which model? Give --model NAME, as the endpoint calls "
+                       "it (many list theirs at /v1/models)");
+    }
+    err =
+        llm_options_key(llm, run->provider, &run->secret, &run->key_from, diag);
+    if (!err) {
+        err = llm_options_open(llm, run->provider, &run->secret, 1,
+                               &run->endpoint, &http, diag);
+    }
+    if (err) return err;
+    ask.is_vendor = run->endpoint.is_vendor;
+    run->provider->write(&ask, &run->body);
+    err = run->body.err;
+    if (!err) err = call_once(run, http);
+    if (!err) print(run);
+    return err;
+}
+
+int
+cmd_try(int argc, char **argv)
+{
+    co_auto(co_options_freep) struct co_options *options = NULL;
+    struct try_config cfg = {.json = false};
+    struct try_run run = {.cfg = &cfg};
+    struct co_diag diag = {""};
+    enum co_err err;
+    int exit_code;
+
+    if (!say_options(&options_spec, argc, argv, &cfg, &options, &exit_code)) {
+        return exit_code;
+    }
+    err =
+        llm_options_provider(co_options_arg(options, 0), &run.provider, &diag);
+    if (err) return say_error(PROGRAM, err, &diag);
+    co_buf_init(&run.body, REQUEST_MAX);
+    call_init(&run.call, cfg.llm.body_max);
+    err = try_it(&run, co_options_arg(options, 1), &diag);
+    exit_code = err              ? say_error(PROGRAM, err, &diag)
+                : run.call.fault ? CLI_FAILED
+                                 : CLI_OK;
+    call_endpoint_fini(&run.endpoint);
+    call_fini(&run.call);
+    co_buf_fini(&run.body);
+    secret_forget(&run.secret);
+    return exit_code;
+}

@@ -1,0 +1,192 @@
+/* anthropic.c - the provider `anthropic`: POST /v1/messages. */
+#include "common/json.h"
+#include "llm/provider.h"
+#include "llm/pull.h"
+
+#include <string.h>
+
+/* The API wants a number; enough for a page. */
+enum { MAX_TOKENS_DEFAULT = 1024 };
+
+static void
+write_body(const struct provider_ask *ask, struct co_buf *body)
+{
+    struct co_json json;
+
+    co_json_init(&json, body);
+    co_json_object(&json);
+    co_json_put_text(&json, "model", ask->model);
+    co_json_put_u64(&json, "max_tokens",
+                    ask->max_tokens ? ask->max_tokens : MAX_TOKENS_DEFAULT);
+    if (ask->system) co_json_put_text(&json, "system", ask->system);
+    co_json_key(&json, "messages");
+    co_json_array(&json);
+    co_json_object(&json);
+    co_json_put_text(&json, "role", "user");
+    co_json_put_text(&json, "content", ask->prompt);
+    co_json_end(&json);
+    co_json_end(&json);
+    if (ask->stream) {
+        co_json_key(&json, "stream");
+        co_json_bool(&json, true);
+    }
+    co_json_end(&json);
+    (void)co_json_finish(&json); /* body->err keeps it */
+}
+
+/* Counts of tokens; the API leaves cached ones out of input_tokens. */
+struct usage {
+    uint64_t input, cache_read, cache_write;
+};
+
+/* A stream gives usage twice: what is not given the second time stays. */
+static void
+read_usage(struct pull *p, struct provider_answer *answer)
+{
+    struct usage u = {0};
+    struct pull_slice key;
+    bool has_input = false;
+
+    if (pull_null(p) || !pull_enter(p, PULL_OBJECT)) return;
+    answer->has_usage = true;
+    while (pull_key(p, &key)) {
+        if (pull_null(p)) continue;
+        if (pull_is(&key, "input_tokens")) {
+            has_input = pull_u64(p, &u.input);
+        } else if (pull_is(&key, "output_tokens")) {
+            (void)pull_u64(p, &answer->output_tokens);
+        } else if (pull_is(&key, "cache_read_input_tokens")) {
+            (void)pull_u64(p, &u.cache_read);
+        } else if (pull_is(&key, "cache_creation_input_tokens")) {
+            (void)pull_u64(p, &u.cache_write);
+        } else {
+            pull_skip(p);
+        }
+    }
+    if (!has_input) return;
+    answer->input_tokens = u.input + u.cache_read + u.cache_write;
+    answer->cached_tokens = u.cache_read;
+}
+
+static void
+read_stop(struct pull *p, struct provider_answer *answer)
+{
+    struct pull_slice why;
+
+    if (pull_null(p) || !pull_text(p, &why)) return;
+    answer->is_cut = pull_is(&why, "max_tokens") ||
+                     pull_is(&why, "model_context_window_exceeded");
+    answer->is_filtered = pull_is(&why, "refusal");
+}
+
+/* A block of "content", or the delta of one: what has a text counts. */
+static void
+read_block(struct pull *p, struct provider_answer *answer)
+{
+    struct pull_slice key, text;
+
+    if (pull_null(p) || !pull_enter(p, PULL_OBJECT)) return;
+    while (pull_key(p, &key)) {
+        if (pull_is(&key, "text")) {
+            if (pull_text(p, &text)) pull_decode(&text, &answer->text);
+        } else if (pull_is(&key, "stop_reason")) {
+            read_stop(p, answer);
+        } else {
+            pull_skip(p);
+        }
+    }
+}
+
+static void
+read_content(struct pull *p, struct provider_answer *answer)
+{
+    if (!pull_enter(p, PULL_ARRAY)) return;
+    answer->is_answer = true;
+    while (pull_item(p)) {
+        read_block(p, answer);
+    }
+}
+
+/* An answer, and what "message" of the first event holds. */
+static void
+read_message(struct pull *p, struct provider_answer *answer)
+{
+    struct pull_slice key, text;
+
+    if (!pull_enter(p, PULL_OBJECT)) return;
+    while (pull_key(p, &key)) {
+        if (pull_is(&key, "content")) {
+            read_content(p, answer);
+        } else if (pull_is(&key, "usage")) {
+            read_usage(p, answer);
+        } else if (pull_is(&key, "stop_reason")) {
+            read_stop(p, answer);
+        } else if (pull_is(&key, "model") && pull_text(p, &text)) {
+            (void)pull_copy(&text, answer->model, sizeof answer->model);
+        } else if (pull_is(&key, "error")) {
+            provider_take_error(p, answer);
+        } else {
+            pull_skip(p);
+        }
+    }
+}
+
+static enum fault
+read_answer(const char *body, size_t len, struct provider_answer *answer,
+            struct co_diag *diag)
+{
+    struct pull p;
+
+    pull_init(&p, body, len);
+    read_message(&p, answer);
+    if (!answer->is_answer) {
+        (void)co_fail(diag, CO_PROTOCOL, "it has no list `content`");
+    }
+    answer->has_end = true;
+    return provider_verdict(&p, answer, diag);
+}
+
+/* message_start, content_block_start, content_block_delta, message_delta,
+ * message_stop, ping, error; unknown ones are to be stepped over. */
+static enum fault
+read_event(const char *name, const char *data, size_t len,
+           struct provider_answer *answer, struct co_diag *diag)
+{
+    struct pull_slice key;
+    struct pull p;
+
+    pull_init(&p, data, len);
+    answer->is_answer = true;
+    if (strcmp(name, "message_stop") == 0) answer->has_end = true;
+    if (pull_enter(&p, PULL_OBJECT)) {
+        while (pull_key(&p, &key)) {
+            if (pull_is(&key, "message")) {
+                read_message(&p, answer);
+            } else if (pull_is(&key, "delta") ||
+                       pull_is(&key, "content_block")) {
+                read_block(&p, answer);
+            } else if (pull_is(&key, "usage")) {
+                read_usage(&p, answer);
+            } else if (pull_is(&key, "error")) {
+                provider_take_error(&p, answer);
+            } else {
+                pull_skip(&p);
+            }
+        }
+    }
+    return provider_verdict(&p, answer, diag);
+}
+
+const struct provider provider_anthropic = {
+    .name = "anthropic",
+    .about = "Anthropic's Messages API",
+    .host = "https://api.anthropic.com",
+    .path = "/v1/messages",
+    .key_env = "ANTHROPIC_API_KEY",
+    .headers = {"Content-Type: application/json",
+                "anthropic-version: 2023-06-01", NULL},
+    .key_header = "x-api-key: %s",
+    .write = write_body,
+    .read = read_answer,
+    .event = read_event,
+};

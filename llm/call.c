@@ -1,0 +1,248 @@
+/* call.c - see call.h. */
+#include "llm/call.h"
+
+#include "llm/url.h"
+
+#include <stdio.h>
+#include <string.h>
+
+_Static_assert(sizeof((struct call_endpoint *)NULL)->url == URL_BYTES,
+               "as url.h");
+
+/* ---- endpoints ---- */
+
+static enum co_err
+check_key_way(const char *url, const struct provider *provider,
+              const struct secret *secret, bool key_in_clear, bool *ret_vendor,
+              struct co_diag *diag)
+{
+    struct url parsed, vendor;
+    enum co_err err = url_parse(url, &parsed, diag);
+
+    if (err) return err;
+    err = url_parse(provider->host, &vendor, diag);
+    if (err) return err;
+    *ret_vendor = url_same_origin(&parsed, &vendor);
+    if (secret->len == 0 || parsed.https || key_in_clear ||
+        url_is_loopback(&parsed)) {
+        return CO_OK;
+    }
+    return co_fail(
+        diag, CO_USAGE,
+        "a key would go to %.200s in the clear, where anybody on the "
+        "way reads it: use https://, or say --key-in-clear",
+        parsed.host);
+}
+
+static enum co_err
+make_target(struct call_endpoint *endpoint, const struct secret *secret)
+{
+    const struct provider *provider = endpoint->provider;
+    const char *headers[PROVIDER_HEADERS_MAX + 1];
+    char line[SECRET_BYTES + 64];
+    size_t n = 0;
+    enum co_err err;
+
+    while (provider->headers[n]) {
+        headers[n] = provider->headers[n];
+        n++;
+    }
+    if (secret->len > 0) {
+        const char *form = provider->key_header, *hole = strstr(form, "%s");
+
+        co_assert(hole);
+        (void)snprintf(line, sizeof line, "%.*s%s", (int)(hole - form), form,
+                       secret->text);
+        headers[n++] = line;
+    }
+    err = http_target_new(endpoint->url, headers, n, &endpoint->target);
+    explicit_bzero(line, sizeof line);
+    return err;
+}
+
+enum co_err
+call_endpoint_init(struct call_endpoint *endpoint,
+                   const struct provider *provider, const char *base,
+                   const struct secret *secret, bool key_in_clear,
+                   struct co_diag *diag)
+{
+    enum co_err err;
+
+    *endpoint = (struct call_endpoint){.provider = provider};
+    err = url_join(base ? base : provider->host, provider->path, endpoint->url,
+                   diag);
+    if (!err) {
+        err = check_key_way(endpoint->url, provider, secret, key_in_clear,
+                            &endpoint->is_vendor, diag);
+    }
+    if (err) return err;
+    err = make_target(endpoint, secret);
+    return err ? co_fail(diag, err, "out of memory") : CO_OK;
+}
+
+void
+call_endpoint_fini(struct call_endpoint *endpoint)
+{
+    http_target_free(endpoint->target);
+    endpoint->target = NULL;
+}
+
+/* ---- calls ---- */
+
+void
+call_init(struct call *call, size_t answer_max)
+{
+    *call = (struct call){.status = 0};
+    provider_answer_init(&call->answer, answer_max);
+    sse_init(&call->sse, answer_max);
+}
+
+void
+call_fini(struct call *call)
+{
+    provider_answer_fini(&call->answer);
+    sse_fini(&call->sse);
+}
+
+/* ---- streams ---- */
+
+static bool
+on_event(void *self, const char *name, const char *data, size_t len)
+{
+    struct call *call = self;
+
+    call->fault = call->endpoint->provider->event(name, data, len,
+                                                  &call->answer, &call->diag);
+    /* A server that fails after its first words says so in an event. */
+    if (!call->fault && call->answer.error[0]) call->fault = FAULT_SERVER;
+    return call->fault == FAULT_NONE;
+}
+
+static void
+on_stream(void *self, const char *bytes, size_t len)
+{
+    struct call *call = self;
+    enum co_err err;
+
+    if (call->fault) return; /* the rest only has to end */
+    err = sse_feed(&call->sse, bytes, len, on_event, call);
+    if (err) call->fault = err == CO_FULL ? FAULT_TOO_BIG : FAULT_LOCAL;
+}
+
+/* ---- the end ---- */
+
+static bool
+is_json(const char *content_type)
+{
+    size_t len = strlen(content_type);
+
+    return strcmp(content_type, "application/json") == 0 ||
+           (len > 5 && strcmp(content_type + len - 5, "+json") == 0);
+}
+
+/* The body of status 200: the answer, if it is one. */
+static enum fault
+read_whole(struct call *call, const struct http_result *result)
+{
+    if (!is_json(result->content_type)) {
+        (void)co_fail(&call->diag, CO_PROTOCOL,
+                      "its content type is \"%s\", not application/json",
+                      result->content_type);
+        return FAULT_CONTENT_TYPE;
+    }
+    return call->endpoint->provider->read(result->body, result->body_len,
+                                          &call->answer, &call->diag);
+}
+
+/* A call that was answered as it should be: complete? */
+static enum fault
+judge(struct call *call)
+{
+    if (!call->answer.has_end) {
+        (void)co_fail(&call->diag, CO_PROTOCOL,
+                      "the answer does not say that it is complete");
+        return FAULT_CUT;
+    }
+    if (call->answer.is_filtered) return FAULT_FILTERED;
+    return call->answer.is_cut ? FAULT_LENGTH : FAULT_NONE;
+}
+
+/* Codes of APIs that tell more than the status does. */
+static enum fault
+refine(enum fault fault, const char *code)
+{
+    static const struct {
+        const char *code;
+        enum fault fault;
+    } known[] = {
+        {"insufficient_quota", FAULT_NO_MONEY},
+        {"billing_error", FAULT_NO_MONEY},
+        {"overloaded_error", FAULT_OVERLOADED},
+        {"rate_limit_error", FAULT_RATE_LIMITED},
+        {"rate_limit_exceeded", FAULT_RATE_LIMITED},
+    };
+
+    for (size_t i = 0; i < co_countof(known); i++) {
+        if (strcmp(known[i].code, code) == 0) return known[i].fault;
+    }
+    return fault;
+}
+
+static void
+explain(struct call *call, const struct http_result *result)
+{
+    if (call->answer.error[0]) {
+        (void)co_fail(&call->diag, CO_UNAVAILABLE, "the endpoint says: %s",
+                      call->answer.error);
+    } else if (!call->diag.text[0] && result->why[0]) {
+        (void)co_fail(&call->diag, CO_UNAVAILABLE, "%s", result->why);
+    }
+}
+
+static void
+on_done(void *self, const struct http_result *result)
+{
+    struct call *call = self;
+    bool streamed = call->answer.is_answer || call->fault;
+
+    call->status = result->status;
+    call->hints = result->hints;
+    call->first_byte_us = result->first_byte_us;
+    call->total_us = result->total_us;
+    if (!call->fault) call->fault = result->fault;
+    if (result->fault) {
+        provider_read_error(result->body, result->body_len, &call->answer);
+    } else if (!streamed) {
+        call->fault = read_whole(call, result);
+    }
+    /* Also with status 200: some gateways pass errors on like that. */
+    if (call->answer.error[0]) {
+        if (result->status == 200) call->fault = FAULT_SERVER;
+        call->fault = refine(call->fault, call->answer.error_code);
+    }
+    if (!call->fault) call->fault = judge(call);
+    if (call->fault) explain(call, result);
+    call->on_done(call->self, call);
+}
+
+enum co_err
+call_start(struct call *call, struct http *http,
+           const struct call_endpoint *endpoint, const void *body, size_t len,
+           void (*done)(void *self, struct call *call), void *self)
+{
+    const struct http_request request = {.target = endpoint->target,
+                                         .body = body,
+                                         .body_len = len,
+                                         .self = call,
+                                         .on_stream = on_stream,
+                                         .on_done = on_done};
+
+    call->endpoint = endpoint;
+    provider_answer_clear(&call->answer);
+    sse_clear(&call->sse);
+    call->diag.text[0] = '\0';
+    call->fault = FAULT_NONE;
+    call->on_done = done;
+    call->self = self;
+    return http_start(http, &request);
+}

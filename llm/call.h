@@ -1,0 +1,52 @@
+/* call.h - one question to one endpoint: from the request body to an answer
+ * that was read and checked, or to the one reason why there is none.
+ * Not thread-safe: calls belong to the loop of their http. */
+#pragma once
+#include "llm/http.h"
+#include "llm/provider.h"
+#include "llm/secret.h"
+#include "llm/sse.h"
+
+/* Where calls go; made once, used by many at once. */
+struct call_endpoint {
+    const struct provider *provider;
+    struct http_target *target;
+    bool is_vendor; /* as in provider_ask */
+    char url[2048];
+};
+
+/* base NULL: the provider's own host. A key goes over http:// only to this
+ * machine itself, unless key_in_clear. secret may be empty.
+ * CO_USAGE (diag), CO_NOMEM */
+co_must_use enum co_err call_endpoint_init(struct call_endpoint *endpoint,
+                                           const struct provider *provider,
+                                           const char *base,
+                                           const struct secret *secret,
+                                           bool key_in_clear,
+                                           struct co_diag *diag);
+void call_endpoint_fini(struct call_endpoint *endpoint);
+
+/* A call that is or was under way; used again and again. */
+struct call {
+    const struct call_endpoint *endpoint;
+    struct provider_answer answer;
+    struct sse sse;
+    struct co_diag diag; /* what exactly is wrong; "" when all is well */
+    enum fault fault;
+    int status;
+    struct hints hints;
+    int64_t first_byte_us, total_us;
+    void (*on_done)(void *self, struct call *call);
+    void *self;
+};
+
+/* answer_max: bytes of an answer's text. */
+void call_init(struct call *call, size_t answer_max);
+void call_fini(struct call *call);
+/* Sends body (borrowed until on_done) and reads what comes. on_done runs once,
+ * from http_turn(); then the call's fields say how it ended, until it is
+ * started again. CO_FULL: the http has no room. */
+co_must_use enum co_err
+call_start(struct call *call, struct http *http,
+           const struct call_endpoint *endpoint, const void *body, size_t len,
+           void (*on_done)(void *self, struct call *call), void *self);

@@ -1,0 +1,75 @@
+/* price.c - see price.h. */
+#include "llm/price.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { DECIMALS = 6, WHOLE_MAX = 9 };
+static const int64_t pico_a_usd = 1000000000000;
+
+enum co_err
+price_parse(const char *text, int64_t *ret_per_token, struct co_diag *diag)
+{
+    size_t whole = strspn(text, "0123456789"), part = 0;
+    const char *p = text + whole;
+    int64_t n = 0;
+
+    if (*p == '.') {
+        p++;
+        part = strspn(p, "0123456789");
+    }
+    if (whole == 0 || whole > WHOLE_MAX || part > DECIMALS || p[part]) {
+        return co_fail(diag, CO_USAGE,
+                       "\"%.40s\" is no price: USD for a million tokens, with "
+                       "at most %d decimals, such as 0.15",
+                       text, DECIMALS);
+    }
+    for (size_t i = 0; i < whole; i++) {
+        n = 10 * n + (text[i] - '0');
+    }
+    /* USD a million tokens and 1e-12 USD a token are six decimals apart. */
+    for (size_t i = 0; i < DECIMALS; i++) {
+        n = 10 * n + (i < part ? p[i] - '0' : 0);
+    }
+    *ret_per_token = n;
+    return CO_OK;
+}
+
+static bool
+add(int64_t *sum, int64_t price, uint64_t tokens)
+{
+    int64_t cost;
+
+    if (tokens == 0) return true;
+    return price >= 0 && !__builtin_mul_overflow(price, tokens, &cost) &&
+           !__builtin_add_overflow(*sum, cost, sum);
+}
+
+bool
+price_cost(const struct price *price, uint64_t input, uint64_t cached,
+           uint64_t output, int64_t *ret_pico_usd)
+{
+    int64_t sum = 0, cached_price = price->cached_input;
+
+    cached = co_min_u64(cached, input);
+    if (cached_price < 0) cached_price = price->input;
+    if (!add(&sum, price->input, input - cached)) return false;
+    if (!add(&sum, cached_price, cached)) return false;
+    if (!add(&sum, price->output, output)) return false;
+    *ret_pico_usd = sum;
+    return true;
+}
+
+const char *
+price_text(int64_t pico_usd, char text[PRICE_TEXT_BYTES])
+{
+    int n = snprintf(text, PRICE_TEXT_BYTES, "%" PRId64 ".%012" PRId64,
+                     pico_usd / pico_a_usd, pico_usd % pico_a_usd);
+
+    while (text[n - 1] == '0') {
+        text[--n] = '\0';
+    }
+    if (text[n - 1] == '.') text[n - 1] = '\0';
+    return text;
+}

@@ -1,0 +1,29 @@
+/* url.h - the addresses of endpoints: parts, joining, same origin. Pure. */
+#pragma once
+#include "common/err.h"
+
+enum { URL_BYTES = 2048, URL_HOST_BYTES = 256 };
+
+struct url {
+    bool https;
+    char host[URL_HOST_BYTES]; /* lower case, [] around an IPv6 address */
+    uint16_t port;             /* 80 or 443 when none was given */
+    const char *path;          /* in the text that was parsed; "" or "/..." */
+};
+
+/* Takes http:// and https:// URLs apart. Refused: a user or password in it
+ * (keys do not belong there: it is logged), a fragment, blanks and control
+ * characters. The text must outlive *ret_url.
+ * CO_USAGE: diag says what is wrong with it */
+co_must_use enum co_err url_parse(const char *text, struct url *ret_url,
+                                  struct co_diag *diag);
+/* Same scheme, host and port. */
+bool url_same_origin(const struct url *a, const struct url *b);
+/* Is the host this machine itself (127.0.0.0/8, ::1, localhost)? */
+bool url_is_loopback(const struct url *url);
+
+/* Where calls of an API go: base with api ("/v1/chat/completions") behind it.
+ * What base has of it already is not said twice: http://h, http://h/,
+ * http://h/v1 and the whole address give the same. CO_USAGE as above. */
+co_must_use enum co_err url_join(const char *base, const char *api,
+                                 char out[URL_BYTES], struct co_diag *diag);

@@ -1,0 +1,403 @@
+/* answer.c - see answer.h. */
+#include "tests/fake-llm/answer.h"
+
+#include "common/hash.h"
+#include "common/json.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+enum { OUTPUT_TOKENS = 180, PIECE_BYTES = 48, BODY_MAX = 1 << 28 };
+
+/* About 900 bytes, with characters of two, three and four bytes. */
+static const char text[] =
+    "Zo\u00eb \u00c1lvarez, 43, is a respiratory therapist in Tucson who "
+    "restores "
+    "radios and coaches softball. She writes \u201cnotes to self\u201d in "
+    "\u65e5\u672c\u8a9e "
+    "and signs them with \U0001F4FB. On Sundays she drives out to Gates Pass "
+    "with a "
+    "thermos, listens to the shortwave bands, and writes down what she hears "
+    "in a ledger that her grandfather began. She is patient with machines and "
+    "less so with meetings. Her neighbours know that she can be asked for a "
+    "soldering iron, a ladder or an opinion, in that order, and that the third "
+    "is the only one she never wants back. She sleeps badly before exams that "
+    "other people take. Her brother says that she collects beginnings; she "
+    "says that she finishes one thing every year, and that the rest is "
+    "practice "
+    "for it. What she is proudest of is a radio that her students repaired.";
+
+static void
+head(struct co_buf *out, int status, const char *type)
+{
+    co_buf_printf(out, "HTTP/1.1 %d %s\r\nContent-Type: %s\r\n", status,
+                  status == 200 ? "OK" : "Fake", type);
+}
+
+static void
+extra_headers(const struct behave *b, int64_t now_s, struct co_buf *out)
+{
+    if (b->has_retry && b->retry_date) {
+        time_t at = (time_t)(now_s + (int64_t)b->retry_after);
+        char date[64];
+        struct tm tm;
+
+        (void)gmtime_r(&at, &tm);
+        (void)strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", &tm);
+        co_buf_printf(out, "Retry-After: %s\r\n", date);
+    } else if (b->has_retry) {
+        co_buf_printf(out, "Retry-After: %" PRIu64 "\r\n", b->retry_after);
+    }
+    if (b->location[0]) co_buf_printf(out, "Location: %s\r\n", b->location);
+    for (uint64_t i = 0; i < b->headers; i++) {
+        co_buf_printf(out, "X-Flood-%" PRIu64 ": %0100d\r\n", i, 0);
+    }
+}
+
+/* ---- bodies ---- */
+
+static void
+put_usage(struct co_json *json, const struct request *r)
+{
+    uint64_t input = r->body_len / 4;
+    bool openai = r->api == API_OPENAI;
+
+    co_json_key(json, "usage");
+    co_json_object(json);
+    co_json_put_u64(json, openai ? "prompt_tokens" : "input_tokens", input);
+    co_json_put_u64(json, openai ? "completion_tokens" : "output_tokens",
+                    OUTPUT_TOKENS);
+    if (openai) {
+        co_json_put_u64(json, "total_tokens", input + OUTPUT_TOKENS);
+    }
+    co_json_end(json);
+}
+
+static const char *
+finish(const struct request *r, const struct behave *b)
+{
+    if (r->api == API_OPENAI) {
+        return b->length ? "length" : b->filter ? "content_filter" : "stop";
+    }
+    return b->length ? "max_tokens" : b->filter ? "refusal" : "end_turn";
+}
+
+static void
+put_head(struct co_json *json, const struct request *r, const char *object)
+{
+    char id[40];
+
+    (void)snprintf(id, sizeof id, "%s-%016" PRIx64,
+                   r->api == API_OPENAI ? "chatcmpl" : "msg",
+                   co_hash64(r->body, r->body_len, 0));
+    co_json_put_text(json, "id", id);
+    co_json_put_text(json, r->api == API_OPENAI ? "object" : "type", object);
+    co_json_put_text(json, "model", "fake-1");
+}
+
+/* Rendering the text once is what makes 50,000 answers a second. */
+static const struct co_buf *
+quoted_text(void)
+{
+    static struct co_buf quoted;
+    struct co_json json;
+
+    if (quoted.len > 0) return &quoted;
+    co_buf_init(&quoted, BODY_MAX);
+    co_json_init(&json, &quoted);
+    co_json_text(&json, text);
+    (void)co_json_finish(&json);
+    return &quoted;
+}
+
+static void
+put_text(struct co_json *json, const char *key)
+{
+    const struct co_buf *quoted = quoted_text();
+
+    co_json_key(json, key);
+    co_json_raw(json, (const char *)quoted->data, quoted->len);
+}
+
+static void
+write_openai(const struct request *r, const struct behave *b,
+             struct co_json *json)
+{
+    put_head(json, r, "chat.completion");
+    co_json_put_u64(json, "created", 1700000000);
+    co_json_key(json, "choices");
+    co_json_array(json);
+    co_json_object(json);
+    co_json_put_u64(json, "index", 0);
+    co_json_key(json, "message");
+    co_json_object(json);
+    co_json_put_text(json, "role", "assistant");
+    put_text(json, "content");
+    co_json_end(json);
+    co_json_put_text(json, "finish_reason", finish(r, b));
+    co_json_end(json);
+    co_json_end(json);
+    put_usage(json, r);
+}
+
+static void
+write_anthropic(const struct request *r, const struct behave *b,
+                struct co_json *json)
+{
+    put_head(json, r, "message");
+    co_json_put_text(json, "role", "assistant");
+    co_json_key(json, "content");
+    co_json_array(json);
+    co_json_object(json);
+    co_json_put_text(json, "type", "text");
+    put_text(json, "text");
+    co_json_end(json);
+    co_json_end(json);
+    co_json_put_text(json, "stop_reason", finish(r, b));
+    co_json_key(json, "stop_sequence");
+    co_json_null(json);
+    put_usage(json, r);
+}
+
+static void
+write_body(const struct request *r, const struct behave *b, struct co_buf *body)
+{
+    struct co_json json;
+
+    for (uint64_t i = 0; b->body == BODY_HUGE && i < b->huge; i++) {
+        co_buf_putc(body, ' ');
+    }
+    co_json_init(&json, body);
+    co_json_object(&json);
+    if (b->body == BODY_SHAPE) {
+        co_json_put_text(&json, "hello", "world");
+    } else if (r->api == API_OPENAI) {
+        write_openai(r, b, &json);
+    } else {
+        write_anthropic(r, b, &json);
+    }
+    co_json_end(&json);
+    (void)co_json_finish(&json);
+    if (b->body == BODY_BADJSON) body->len -= 20;
+}
+
+/* ---- streams ---- */
+
+static void
+event(struct co_buf *body, const char *name, struct co_json *json,
+      struct co_buf *data)
+{
+    co_json_end(json);
+    (void)co_json_finish(json);
+    if (name) co_buf_printf(body, "event: %s\n", name);
+    co_buf_printf(body, "data: %s\n\n", co_buf_text(data));
+    co_buf_clear(data);
+}
+
+static void
+begin(struct co_json *json, struct co_buf *data, const char *type)
+{
+    co_json_init(json, data);
+    co_json_object(json);
+    if (type) co_json_put_text(json, "type", type);
+}
+
+/* The next piece of text, cut between characters. */
+static size_t
+piece(size_t at)
+{
+    size_t n = co_min_u64(PIECE_BYTES, sizeof text - 1 - at);
+
+    while (n > 1 && ((unsigned char)text[at + n] & 0xC0) == 0x80) {
+        n--;
+    }
+    return n;
+}
+
+static void
+chunk_openai(const struct request *r, struct co_json *json, size_t at, size_t n,
+             const char *why)
+{
+    put_head(json, r, "chat.completion.chunk");
+    co_json_key(json, "choices");
+    co_json_array(json);
+    co_json_object(json);
+    co_json_put_u64(json, "index", 0);
+    co_json_key(json, "delta");
+    co_json_object(json);
+    if (n > 0) {
+        co_json_key(json, "content");
+        co_json_bytes(json, text + at, n);
+    }
+    co_json_end(json);
+    co_json_key(json, "finish_reason");
+    if (why) {
+        co_json_text(json, why);
+    } else {
+        co_json_null(json);
+    }
+    co_json_end(json);
+    co_json_end(json);
+}
+
+static void
+stream_openai(const struct request *r, const struct behave *b,
+              struct co_buf *body)
+{
+    co_auto(co_buf_fini) struct co_buf data;
+    struct co_json json;
+    size_t n;
+
+    co_buf_init(&data, BODY_MAX);
+    for (size_t at = 0; at < sizeof text - 1; at += n) {
+        n = piece(at);
+        begin(&json, &data, NULL);
+        chunk_openai(r, &json, at, n, NULL);
+        event(body, NULL, &json, &data);
+    }
+    begin(&json, &data, NULL);
+    chunk_openai(r, &json, 0, 0, finish(r, b));
+    event(body, NULL, &json, &data);
+    if (r->include_usage) {
+        begin(&json, &data, NULL);
+        put_head(&json, r, "chat.completion.chunk");
+        co_json_key(&json, "choices");
+        co_json_array(&json);
+        co_json_end(&json);
+        put_usage(&json, r);
+        event(body, NULL, &json, &data);
+    }
+    co_buf_puts(body, "data: [DONE]\n\n");
+}
+
+static void
+stream_anthropic(const struct request *r, const struct behave *b,
+                 struct co_buf *body)
+{
+    co_auto(co_buf_fini) struct co_buf data;
+    struct co_json json;
+    size_t n;
+
+    co_buf_init(&data, BODY_MAX);
+    begin(&json, &data, "message_start");
+    co_json_key(&json, "message");
+    co_json_object(&json);
+    put_head(&json, r, "message");
+    put_usage(&json, r);
+    co_json_end(&json);
+    event(body, "message_start", &json, &data);
+    begin(&json, &data, "ping");
+    event(body, "ping", &json, &data);
+    for (size_t at = 0; at < sizeof text - 1; at += n) {
+        n = piece(at);
+        begin(&json, &data, "content_block_delta");
+        co_json_put_u64(&json, "index", 0);
+        co_json_key(&json, "delta");
+        co_json_object(&json);
+        co_json_put_text(&json, "type", "text_delta");
+        co_json_key(&json, "text");
+        co_json_bytes(&json, text + at, n);
+        co_json_end(&json);
+        event(body, "content_block_delta", &json, &data);
+    }
+    begin(&json, &data, "message_delta");
+    co_json_key(&json, "delta");
+    co_json_object(&json);
+    co_json_put_text(&json, "stop_reason", finish(r, b));
+    co_json_end(&json);
+    co_json_key(&json, "usage");
+    co_json_object(&json);
+    co_json_put_u64(&json, "output_tokens", OUTPUT_TOKENS);
+    co_json_end(&json);
+    event(body, "message_delta", &json, &data);
+    begin(&json, &data, "message_stop");
+    event(body, "message_stop", &json, &data);
+}
+
+/* ---- responses ---- */
+
+/* Chunks of split bytes: they cut through characters. */
+static void
+write_chunks(const struct co_buf *body, uint64_t split, struct co_buf *out)
+{
+    size_t step = split ? split : PIECE_BYTES;
+
+    for (size_t at = 0, n; at < body->len; at += n) {
+        n = co_min_u64(step, body->len - at);
+        co_buf_printf(out, "%zx\r\n", n);
+        co_buf_append(out, body->data + at, n);
+        co_buf_puts(out, "\r\n");
+    }
+    co_buf_puts(out, "0\r\n\r\n");
+}
+
+void
+answer_write(const struct request *r, const struct behave *b, int64_t now_s,
+             struct co_buf *out, size_t *ret_half)
+{
+    static struct co_buf body = {.limit = BODY_MAX};
+    size_t head_len;
+
+    co_buf_clear(&body);
+    if (r->stream && r->api == API_OPENAI) {
+        stream_openai(r, b, &body);
+    } else if (r->stream) {
+        stream_anthropic(r, b, &body);
+    } else {
+        write_body(r, b, &body);
+    }
+    head(out, 200,
+         b->html     ? "text/html"
+         : r->stream ? "text/event-stream"
+                     : "application/json");
+    extra_headers(b, now_s, out);
+    if (r->stream || b->chunked) {
+        co_buf_puts(out, "Transfer-Encoding: chunked\r\n\r\n");
+        head_len = out->len;
+        write_chunks(&body, b->split, out);
+    } else {
+        co_buf_printf(out, "Content-Length: %zu\r\n\r\n", body.len);
+        head_len = out->len;
+        co_buf_append(out, body.data, body.len);
+    }
+    *ret_half = head_len + (out->len - head_len) / 2;
+}
+
+void
+answer_error(const struct request *r, int status, const char *type,
+             const char *message, const struct behave *b, int64_t now_s,
+             struct co_buf *out)
+{
+    co_auto(co_buf_fini) struct co_buf body;
+    struct co_json json;
+
+    co_buf_init(&body, BODY_MAX);
+    co_json_init(&json, &body);
+    co_json_object(&json);
+    if (r->api == API_ANTHROPIC) co_json_put_text(&json, "type", "error");
+    co_json_key(&json, "error");
+    co_json_object(&json);
+    co_json_put_text(&json, "message", message);
+    co_json_put_text(&json, "type", type);
+    if (r->api != API_ANTHROPIC) {
+        co_json_key(&json, "code");
+        co_json_null(&json);
+    }
+    co_json_end(&json);
+    co_json_end(&json);
+    (void)co_json_finish(&json);
+    head(out, status, "application/json");
+    if (b) extra_headers(b, now_s, out);
+    co_buf_printf(out, "Content-Length: %zu\r\n\r\n", body.len);
+    co_buf_append(out, body.data, body.len);
+}
+
+void
+answer_json(const char *json, size_t len, struct co_buf *out)
+{
+    head(out, 200, "application/json");
+    co_buf_printf(out, "Content-Length: %zu\r\n\r\n", len);
+    co_buf_append(out, json, len);
+}

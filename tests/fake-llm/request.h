@@ -1,0 +1,31 @@
+/* request.h - reads a request and says what a real API would object to.
+ * Stricter than most servers: an unknown or repeated member, a wrong type, a
+ * missing header is refused with the reason, so that a test sees mistakes that
+ * would cost money elsewhere. Pure. */
+#pragma once
+#include "common/err.h"
+
+enum { REQUEST_BODY_MAX = 8 << 20, REQUEST_HEAD_MAX = 32768 };
+
+enum request_api { API_OPENAI, API_ANTHROPIC, API_STATS, API_SCRIPT, API_NONE };
+
+struct request {
+    enum request_api api;
+    const char *body;
+    size_t body_len, bytes; /* bytes: of all of it */
+    const char *behave;     /* value of X-Fake; NULL: not given */
+    size_t behave_len;
+    const char *key; /* of Authorization or x-api-key; NULL: none */
+    size_t key_len;
+    bool is_post, is_json, has_version;
+    bool stream, include_usage; /* filled by request_check */
+};
+
+/* Takes the request at the front of bytes apart. CO_AGAIN: it is not complete;
+ * CO_PROTOCOL: this is no HTTP; CO_FULL: too large. */
+co_must_use enum co_err request_read(const char *bytes, size_t len,
+                                     struct request *ret_request);
+/* The status it deserves: 200, or one with the reason in diag. key: the one
+ * that is accepted; NULL: any or none. */
+int request_check(struct request *request, const char *key,
+                  struct co_diag *diag);

@@ -1,0 +1,259 @@
+"""`cohort try` and `cohort bench llm` against an endpoint that misbehaves: each
+kind of failure ends as its class, with a reason, and no key is ever shown."""
+import json
+import os
+import socket
+import subprocess
+import threading
+import unittest
+import urllib.request
+
+import harness
+
+FAKE = os.path.join(harness.BUILD, "tests/bin/fake-llm")
+KEY = "sk-a-key-that-nobody-may-see-4711"
+STRESSED = int(1000 * harness.FACTOR)  # ms; nothing waits for all of it but what has to
+
+# script, status, class, may be tried again, a part of the reason
+BAD = [
+    ("status=429,retry-after=7", 429, "rate-limited", True, "as the script says"),
+    ("status=429,retry-after=7,retry-date", 429, "rate-limited", True, "as the script says"),
+    ("status=429", 429, "rate-limited", True, "as the script says"),
+    ("status=429,quota", 429, "no-money", False, "as the script says"),
+    ("status=400", 400, "bad-request", False, "as the script says"),
+    ("status=401", 401, "unauthorized", False, "as the script says"),
+    ("status=408", 408, "try-again", True, "as the script says"),
+    ("status=409", 409, "try-again", True, "as the script says"),
+    ("status=500", 500, "server-error", True, "as the script says"),
+    ("status=502", 502, "server-error", True, "as the script says"),
+    ("status=503", 503, "overloaded", True, "as the script says"),
+    ("status=529", 529, "overloaded", True, "as the script says"),
+    ("reset", 0, "reset", True, "reset"),
+    ("close", 0, "reset", True, "Empty reply"),
+    ("cut", 200, "cut", True, "remaining"),
+    ("cut,chunked", 200, "cut", True, "remaining"),
+    ("badjson", 200, "bad-json", False, "at byte"),
+    ("shape", 200, "bad-shape", False, "it has no"),
+    ("html", 200, "content-type", False, "text/html"),
+    ("huge=3000000", 200, "too-big", False, "more than 2097152 bytes"),
+    ("huge=3000000,chunked,split=65536", 200, "too-big", False, "more than 2097152 bytes"),
+    ("headers=2000", 200, "headers", False, "bytes of headers"),
+    ("redirect=http://127.0.0.2:1/v1/chat/completions", 307, "redirect", False, "as the script says"),
+    ("status=302,redirect=/moved/v1/chat/completions", 302, "redirect", False, "as the script says"),
+    ("length", 200, "length", False, ""),
+    ("filter", 200, "filtered", False, ""),
+    ("status=400,echo-key", 400, "bad-request", False, "your key is ***"),
+]
+
+
+class Llm(harness.SystemTest):
+    def fake(self, *args):
+        self.endpoint = subprocess.Popen(
+            [FAKE] + list(args), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            preexec_fn=harness.die_with_parent)
+        self.addCleanup(self.end_fake)
+        self.port = int(self.endpoint.stdout.readline().split()[1])
+        self.url = f"http://127.0.0.1:{self.port}/v1"
+
+    def end_fake(self):
+        self.endpoint.kill()
+        self.endpoint.wait()
+        self.endpoint.stdin.close()
+        self.endpoint.stdout.close()
+
+    def ask(self, path, body=None):
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", data=body, timeout=20 * harness.FACTOR) as r:
+            return json.load(r)
+
+    def script(self, text):
+        self.ask("/script", text.encode())
+
+    def attempt(self, *args, provider="openai", url=None, key=True):
+        """The JSON of one `cohort try`; its key is nowhere in what it printed."""
+        more = []
+        if key:
+            with open(self.bench.path("key"), "w") as f:
+                f.write(KEY + "\n")
+            more = ["--key-file", self.bench.path("key")]
+        code, out, err = self.bench.cohort(
+            "try", provider, "Who are you?", "--url", url or self.url, "--model", "m", "--json", *more, *args)
+        self.assertNotIn(KEY, out + err)
+        self.assertEqual("", err)
+        result = json.loads(out)
+        self.assertEqual(code, 0 if result["class"] == "ok" else 1, out)
+        return result
+
+    # -- what goes well ------------------------------------------------------
+
+    def test_an_answer_is_the_same_whole_or_streamed_from_either_api(self):
+        self.fake("--key", KEY)
+        texts = set()
+        for provider in ("openai", "anthropic"):
+            for more in ([], ["--stream"]):
+                r = self.attempt(*more, "--price-input", "0.15", "--price-output", "0.6", provider=provider)
+                self.assertEqual(r["class"], "ok", r)
+                self.assertEqual(r["output_tokens"], 180)
+                self.assertGreater(r["input_tokens"], 10)
+                pico = r["input_tokens"] * 150000 + 180 * 600000
+                self.assertEqual(r["cost_usd"], f"0.{pico:012d}".rstrip("0"))
+                texts.add(r["answer"])
+        self.assertEqual(len(texts), 1)
+        self.assertIn("日本語", texts.pop())
+
+    def test_characters_may_be_cut_anywhere(self):
+        self.fake()
+        whole = self.attempt()["answer"]
+        for pieces in ("split=1,chunked", "split=7,chunked"):
+            self.script(pieces + ";ok")
+            self.assertEqual(self.attempt()["answer"], whole)
+        for provider in ("openai", "anthropic"):
+            self.script("split=11;ok")
+            self.assertEqual(self.attempt("--stream", provider=provider)["answer"], whole)
+
+    def test_a_redirect_within_the_origin_is_followed_with_the_same_request(self):
+        self.fake("--script", "redirect=/moved/v1/chat/completions;ok", "--key", KEY)
+        self.assertEqual(self.attempt()["class"], "ok")
+        self.assertEqual(self.ask("/stats")["requests"], 2)
+
+    def test_redirects_in_a_circle_end(self):
+        self.fake("--script", "redirect=/v1/chat/completions")
+        self.assertEqual(self.attempt()["class"], "redirect")
+        self.assertEqual(self.ask("/stats")["requests"], 4)
+
+    # -- what goes wrong -----------------------------------------------------
+
+    def test_each_failure_has_its_class_and_a_reason(self):
+        self.fake()
+        for script, status, name, retry, why in BAD:
+            with self.subTest(script=script):
+                self.script(script)
+                r = self.attempt()
+                self.assertEqual((r["class"], r["status"], r["retryable"]), (name, status, retry), r)
+                self.assertIn(why, r["why"])
+                self.assertTrue(r["todo"])
+
+    def test_streams_that_end_too_early_are_cut(self):
+        self.fake("--script", "cut")
+        for provider in ("openai", "anthropic"):
+            self.assertEqual(self.attempt("--stream", provider=provider)["class"], "cut")
+
+    def test_retry_after_is_told(self):
+        self.fake("--script", "status=429,retry-after=7;status=503,retry-after=30,retry-date;status=429")
+        self.assertEqual(self.attempt()["retry_after_ms"], 7000)
+        self.assertTrue(0 < self.attempt()["retry_after_ms"] <= 30000)
+        self.assertIsNone(self.attempt()["retry_after_ms"])
+
+    def test_time_outs_end_a_call_each_in_its_phase(self):
+        self.fake()
+        for script, option, name in (
+            ("mute", "--first-byte-timeout", "first-byte-timeout"),
+            ("latency=600000", "--first-byte-timeout", "first-byte-timeout"),
+            ("stall", "--idle-timeout", "idle-timeout"),
+            ("mute", "--total-timeout", "total-timeout"),
+        ):
+            with self.subTest(script=script, option=option):
+                self.script(script)
+                r = self.attempt(option, f"{STRESSED}ms")
+                self.assertEqual((r["class"], r["retryable"]), (name, True), r)
+                self.assertIn(f"{STRESSED} ms", r["why"])
+
+    def test_who_is_not_there_is_told_apart(self):
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            refused = f"http://127.0.0.1:{s.getsockname()[1]}"
+            r = self.attempt(url=refused)  # bound, but nobody listens
+            self.assertEqual((r["class"], r["retryable"]), ("connect", True), r)
+        r = self.attempt(url="http://no-such-host.invalid/v1", key=False)
+        self.assertEqual((r["class"], r["retryable"]), ("resolve", True), r)
+
+    def test_a_certificate_that_nobody_trusts_is_refused(self):
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=127.0.0.1",
+             "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", self.bench.path("tls.key"),
+             "-out", self.bench.path("tls.pem")],
+            check=True, capture_output=True)
+        import ssl
+
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.bench.path("tls.pem"), self.bench.path("tls.key"))
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(listener.close)
+
+        def serve():
+            while True:
+                try:
+                    raw, _ = listener.accept()
+                    with context.wrap_socket(raw, server_side=True) as s:
+                        s.recv(65536)
+                        s.sendall(b"HTTP/1.1 404 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+                except ssl.SSLError:
+                    continue
+                except OSError:
+                    return
+
+        threading.Thread(target=serve, daemon=True).start()
+        url = f"https://127.0.0.1:{listener.getsockname()[1]}/v1"
+        r = self.attempt(url=url)
+        self.assertEqual((r["class"], r["retryable"]), ("tls", False), r)
+        r = self.attempt("--ca-file", self.bench.path("tls.pem"), url=url)
+        self.assertEqual((r["class"], r["status"]), ("bad-request", 404), r)
+
+    # -- keys ------------------------------------------------------------------
+
+    def test_the_text_for_people_shows_all_but_the_key(self):
+        self.fake("--key", "another key")
+        code, out, err = self.bench.cohort(
+            "try", "anthropic", "Hi", "--url", self.url, "--model", "m", "--key-file", self.key_file())
+        self.assertEqual((code, err), (1, ""))
+        self.assertNotIn(KEY, out)
+        self.assertIn("incorrect API key provided: ****", out)
+        self.assertRegex(out, r"x-api-key: \[from .*key, not shown\]")
+        self.assertIn("failed   unauthorized (status 401", out)
+
+    def key_file(self):
+        with open(self.bench.path("key"), "w") as f:
+            f.write(KEY)
+        return self.bench.path("key")
+
+    def test_keys_do_not_travel_in_the_clear_or_in_addresses(self):
+        for url, words in (
+            ("http://192.0.2.1/v1", "in the clear"),
+            (f"http://user:{KEY}@127.0.0.1/v1", "do not belong there"),
+        ):
+            code, out, err = self.bench.cohort(
+                "try", "openai", "Hi", "--url", url, "--model", "m", "--key-file", self.key_file())
+            self.assertEqual((code, out), (2, ""))
+            self.assertIn(words, err)
+            self.assertNotIn(KEY, err)
+
+    # -- many at once ------------------------------------------------------------
+
+    def test_the_bench_agrees_with_the_endpoint(self):
+        self.fake()
+        code, out, err = self.bench.cohort(
+            "bench", "llm", "--url", self.url, "-n", "3000", "-k", "300", "--json", seconds=60)
+        self.assertEqual((code, err), (0, ""), out)
+        r = json.loads(out)
+        self.assertEqual((r["ok"], r["failed"]), (3000, {}))
+        for field in ("calls_per_s", "cpu_us_per_call", "peak_rss_mib"):
+            self.assertGreater(r[field], 0)
+        stats = self.ask("/stats")
+        self.assertEqual((stats["requests"], stats["refused"]), (3000, 0))
+        # Connections are used again (one is ours), and no more than were allowed.
+        self.assertLessEqual(stats["connections"], 303)
+
+    def test_many_failures_at_once_are_each_counted_once(self):
+        self.fake("--script", ";".join(["100*status=429", "100*reset", "100*cut", "100*ok", "100*badjson", "ok"]))
+        code, out, err = self.bench.cohort(
+            "bench", "llm", "--url", self.url, "-n", "1000", "-k", "50", "--json", seconds=60)
+        self.assertEqual((code, err), (1, ""))
+        r = json.loads(out)
+        self.assertEqual(r["ok"] + sum(r["failed"].values()), 1000)
+        self.assertEqual(r["failed"]["rate-limited"], 100)
+        self.assertEqual(r["failed"]["cut"], 100)
+        self.assertEqual(r["failed"]["bad-json"], 100)
+        self.assertTrue(r["first_failure"])
+
+
+if __name__ == "__main__":
+    unittest.main()
