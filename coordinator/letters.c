@@ -5,6 +5,7 @@
 #include "common/log.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 enum co_err
 letters_open(const char *dir, struct watch *watch, struct letters *ret_letters,
@@ -83,7 +84,17 @@ letters_revive(struct letters *l, struct engine *e)
 }
 
 void
-letters_sync(struct letters *l)
+letters_sync(struct letters *l, struct journal *j)
+{
+    int failed = journal_sync_failed(j);
+    int fd = dead_file_take_dirty(&l->file);
+
+    if (failed) say_unwritten(l, strerror(failed));
+    if (fd >= 0) journal_sync_with(j, fd);
+}
+
+void
+letters_finish(struct letters *l)
 {
     struct co_diag diag = {""};
 

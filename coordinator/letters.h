@@ -6,6 +6,7 @@
 #include "coordinator/engine.h"
 #include "coordinator/watch.h"
 #include "job/dead_file.h"
+#include "journal/writer.h"
 
 struct letters {
     struct dead_file file;
@@ -25,7 +26,11 @@ void letters_on_revived(void *ctx, uint64_t task);
 /* Hands what people want drawn again to the engine, once, at the start. False:
  * the engine takes no more now, go on after its orders were committed. */
 bool letters_revive(struct letters *l, struct engine *e);
-/* Once a turn: what was written becomes durable. */
-void letters_sync(struct letters *l);
+/* Once a turn: what was written becomes durable, by the journal's thread: a
+ * slow disk must not hold up the loop. */
+void letters_sync(struct letters *l, struct journal *j);
+/* Waits until all of it is durable: before the journal says that nothing is
+ * missing, and nobody reads it any more. */
+void letters_finish(struct letters *l);
 /* Whether somebody wants a task of this folder drawn again. Reads the file. */
 bool letters_wanted(const char *dir);

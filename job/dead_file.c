@@ -16,8 +16,10 @@
 #include <unistd.h>
 
 enum {
+    MARK_BYTES_MAX = 128,
     /* letters, and a few marks for each */
-    FILE_BYTES_MAX = DEAD_FILE_LETTERS_MAX * (DEAD_FILE_LINE_MAX + 4 * 128),
+    FILE_BYTES_MAX =
+        DEAD_FILE_LETTERS_MAX * (DEAD_FILE_LINE_MAX + 4 * MARK_BYTES_MAX),
 };
 
 static const char *const marks[DEAD_STATE_COUNT] = {
@@ -158,7 +160,7 @@ take_text(struct dead_file *f, const char *text, size_t len,
 enum co_err
 dead_file_load(const char *dir, struct dead_file *ret, struct co_diag *diag)
 {
-    struct dead_file f = {.fd = -1};
+    struct dead_file f = {.fd = -1, .bytes_max = FILE_BYTES_MAX};
     struct co_buf text;
     struct stat st;
     enum co_err err = CO_OK;
@@ -207,6 +209,23 @@ open_for_writing(struct dead_file *f, struct co_diag *diag)
     return CO_OK;
 }
 
+/* Room for what a run notes about each letter (replayed, final) is kept from
+ * new letters and from people's marks: else a row would be drawn again by every
+ * run. A file above the limit could not be read any more. */
+static enum co_err
+check_room(struct dead_file *f, size_t len, bool noted_by_run,
+           struct co_diag *diag)
+{
+    uint64_t kept = noted_by_run ? 0 : (f->n + 1) * MARK_BYTES_MAX;
+
+    if (f->whole + len + kept <= f->bytes_max) return CO_OK;
+    f->unkept++;
+    return co_fail(diag, CO_FULL,
+                   "%s is full (%" PRIu64 " of %" PRIu64
+                   " bytes): move it away, then its rows stay dead",
+                   f->path, f->whole, f->bytes_max);
+}
+
 /* Over what an unfinished write left behind the last whole line. */
 static enum co_err
 append(struct dead_file *f, const struct co_buf *line, struct co_diag *diag)
@@ -241,6 +260,8 @@ dead_file_add(struct dead_file *f, const void *letter, size_t len,
         f->unkept++;
         return CO_FULL;
     }
+    err = check_room(f, len + 1, false, diag);
+    if (err) return err;
     co_buf_init(&line, DEAD_FILE_LINE_MAX);
     co_buf_append(&line, letter, len);
     co_buf_putc(&line, '\n');
@@ -258,12 +279,15 @@ dead_file_mark(struct dead_file *f, uint64_t task, enum dead_state state,
     enum co_err err;
 
     if (!letter) return CO_NOTFOUND;
+    if (letter->state == state) return CO_OK;
     co_buf_init(&line, DEAD_FILE_LINE_MAX);
     co_buf_printf(&line,
                   "{\"mark\":\"%s\",\"task\":\"%016" PRIx64
                   "\",\"at_ms\":%" PRId64 "}\n",
                   marks[state], task, at_ms);
-    err = append(f, &line, diag);
+    err = check_room(f, line.len, state == DEAD_REPLAYED || state == DEAD_FINAL,
+                     diag);
+    if (!err) err = append(f, &line, diag);
     co_buf_fini(&line);
     if (!err) letter->state = state;
     return err;
@@ -272,11 +296,20 @@ dead_file_mark(struct dead_file *f, uint64_t task, enum dead_state state,
 enum co_err
 dead_file_sync(struct dead_file *f, struct co_diag *diag)
 {
-    if (!f->dirty) return CO_OK;
+    if (f->fd < 0) return CO_OK; /* nothing was written */
     if (fdatasync(f->fd)) {
         return co_fail(diag, co_err_from_errno(errno), "%s: %s", f->path,
                        strerror(errno));
     }
     f->dirty = false;
     return CO_OK;
+}
+
+int
+dead_file_take_dirty(struct dead_file *f)
+{
+    bool dirty = f->dirty;
+
+    f->dirty = false;
+    return dirty ? f->fd : -1;
 }

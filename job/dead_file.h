@@ -40,10 +40,11 @@ struct dead_file {
     char path[DEAD_FILE_PATH];
     struct dead_letter *v; /* in the order of the file */
     size_t n, cap;
-    uint64_t whole;  /* bytes of whole lines */
-    uint64_t unkept; /* letters beyond the limit */
-    int fd;          /* -1: not open for writing */
-    bool dirty;      /* written, not synced */
+    uint64_t whole;     /* bytes of whole lines */
+    uint64_t bytes_max; /* of the file */
+    uint64_t unkept;    /* letters and marks beyond a limit */
+    int fd;             /* -1: not open for writing */
+    bool dirty;         /* written, and nobody was told to sync it */
 };
 
 /* Reads it; a file that is not there has no letters.
@@ -54,12 +55,18 @@ void dead_file_fini(struct dead_file *f);
 /* CO_EXISTS: it is there; CO_FULL: counted in unkept. Nothing was written. */
 co_must_use enum co_err dead_file_add(struct dead_file *f, const void *letter,
                                       size_t len, struct co_diag *diag);
-/* Marks the last letter of the task. CO_NOTFOUND: it has none. */
+/* Marks the last letter of the task; nothing is written when it has that mark.
+ * CO_NOTFOUND: it has none. CO_FULL: the file may grow no more, counted in
+ * unkept; what a run has to say about what people asked for finds room still.
+ */
 co_must_use enum co_err dead_file_mark(struct dead_file *f, uint64_t task,
                                        enum dead_state state, int64_t at_ms,
                                        struct co_diag *diag);
 co_must_use enum co_err dead_file_sync(struct dead_file *f,
                                        struct co_diag *diag);
+/* For somebody else to sync: the descriptor if something was written since the
+ * last call, else -1. */
+int dead_file_take_dirty(struct dead_file *f);
 const char *dead_state_text(enum dead_state state);
 /* The word for scripts: "dead", "replay", ... */
 const char *dead_state_name(enum dead_state state);

@@ -401,6 +401,17 @@ commit_final(struct commit *c, const struct commit_entry *entry,
     return err;
 }
 
+int
+commit_sync_file(const struct commit *c, int fd)
+{
+    int rc;
+
+    do {
+        rc = c->options.io.fdatasync(fd);
+    } while (rc < 0 && errno == EINTR);
+    return rc;
+}
+
 enum co_err
 commit_error(const struct commit *c, struct co_diag *diag)
 {

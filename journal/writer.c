@@ -5,6 +5,7 @@
  * allocation a commit. */
 #include "journal/writer.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,9 +31,11 @@ struct journal {
     uint64_t queue_max;
     size_t unanswered; /* answers not taken */
     bool corked, stopping, dropping;
-    bool idle;       /* the thread waits, and any record is worth waking it */
-    bool gathering;  /* it waits until gather_us, or for a full commit */
-    enum co_err err; /* sticky */
+    bool idle;      /* the thread waits, and any record is worth waking it */
+    bool gathering; /* it waits until gather_us, or for a full commit */
+    bool with;      /* with_fd waits for its sync */
+    int with_fd, with_errno;
+    enum co_err err;                         /* sticky */
     struct journal_answer *rest, **rest_end; /* when the mailbox is over */
 
     pthread_mutex_t core; /* held around every use of commit */
@@ -224,6 +227,28 @@ journal_uncork(struct journal *j)
     (void)pthread_mutex_unlock(&j->lock);
 }
 
+void
+journal_sync_with(struct journal *j, int fd)
+{
+    (void)pthread_mutex_lock(&j->lock);
+    j->with = true;
+    j->with_fd = fd;
+    if (j->idle || j->gathering) (void)pthread_cond_signal(&j->wake);
+    (void)pthread_mutex_unlock(&j->lock);
+}
+
+int
+journal_sync_failed(struct journal *j)
+{
+    int errnum;
+
+    (void)pthread_mutex_lock(&j->lock);
+    errnum = j->with_errno;
+    j->with_errno = 0;
+    (void)pthread_mutex_unlock(&j->lock);
+    return errnum;
+}
+
 int
 journal_fd(const struct journal *j)
 {
@@ -408,6 +433,28 @@ work_refuse(struct journal *j)
     answer_send(j, a, j->work.bytes);
 }
 
+/* Before the batch: what it deletes may be all else that has the content. */
+static void
+work_with(struct journal *j)
+{
+    bool wanted;
+    int fd, errnum = 0;
+
+    (void)pthread_mutex_lock(&j->lock);
+    wanted = j->with;
+    fd = j->with_fd;
+    j->with = false;
+    (void)pthread_mutex_unlock(&j->lock);
+    if (!wanted) return;
+    (void)pthread_mutex_lock(&j->core);
+    if (commit_sync_file(j->commit, fd)) errnum = errno;
+    (void)pthread_mutex_unlock(&j->core);
+    if (!errnum) return;
+    (void)pthread_mutex_lock(&j->lock);
+    j->with_errno = errnum;
+    (void)pthread_mutex_unlock(&j->lock);
+}
+
 static void
 work_batch(struct journal *j)
 {
@@ -418,6 +465,7 @@ work_batch(struct journal *j)
     size_t i = 0;
 
     j->positions = positions;
+    work_with(j);
     batch_link(b);
     if (!ok) work_refuse(j);
     while (ok && i < b->count) {
@@ -434,7 +482,7 @@ work_batch(struct journal *j)
 static bool
 work_is_due(struct journal *j, int64_t now_us)
 {
-    if (!j->open.count) return false;
+    if (!j->open.count) return j->with;
     if (j->open.bytes >= JOURNAL_CORK_BYTES) return true;
     return !j->corked && now_us >= j->gather_us;
 }
@@ -473,7 +521,7 @@ work_take(struct journal *j, bool wait)
         work_wait(j, now_us);
         now_us = co_clock_us();
     }
-    have = j->open.count && !j->dropping;
+    have = (j->open.count || j->with) && !j->dropping;
     if (have) {
         j->work = j->open;
         j->open = empty;

@@ -102,6 +102,14 @@ struct segment_name journal_segment(const struct journal *j);
 /* CO_OK while it works, else the error that stopped it, with a message. */
 enum co_err journal_error(struct journal *j, struct co_diag *diag);
 
+/* Syncs a file of the caller's too, in the journal's thread: with the next
+ * commit, or at once when there is none, and before any segment goes whose
+ * deletion is queued later. fd stays open until journal_free; one file a
+ * journal. A failure does not stop the journal. */
+void journal_sync_with(struct journal *j, int fd);
+/* The errno of such a sync that failed since the last call, or 0. */
+int journal_sync_failed(struct journal *j);
+
 /* Writes one record and waits for its sync. Works on a full disk too: the
  * ballast makes room for the ledger and the last state. Records queued
  * before may come after it (none do once the journal failed). */

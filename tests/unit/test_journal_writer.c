@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -96,7 +97,7 @@ named_fdatasync(int fd)
     char link[64], path[256] = "";
 
     (void)snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    (void)!readlink(link, path, sizeof path - 1);
+    if (readlink(link, path, sizeof path - 1) < 0) (void)strcpy(path, "/");
     (void)snprintf(synced_files[n_synced_files++ % 8], 64, "%.60s",
                    strrchr(path, '/') + 1);
     return fdatasync(fd);
@@ -253,6 +254,57 @@ corked_records_become_one_commit(void **state)
     assert_int_equal(a->count, 500);
     free(a);
     assert_int_equal(journal_stop(j, NULL), CO_OK);
+    journal_free(j);
+}
+
+/* The other file's name. */
+static char with_path[] = "/tmp/test_jwriter_with.XXXXXX";
+
+static void
+a_file_of_the_callers_is_synced_by_the_thread_before_segments_go(void **state)
+{
+    struct fixture *f = *state;
+    struct journal_options o = {.no_ballast = true, .threadless = true};
+    struct journal *j;
+    int fd = mkstemp(with_path);
+
+    o.io.fdatasync = named_fdatasync;
+    assert_true(fd >= 0);
+    assert_int_equal(
+        journal_start(f->dir, 7, 1, &(struct adoption){0}, &o, &j, &f->diag),
+        CO_OK);
+    n_synced_files = 0;
+    journal_sync_with(j, fd);
+    assert_int_equal(n_synced_files, 0);        /* not by the caller */
+    assert_int_equal(journal_commit(j), CO_OK); /* though no record waits */
+    assert_int_equal(n_synced_files, 1);
+    assert_string_equal(synced_files[0], strrchr(with_path, '/') + 1);
+    assert_int_equal(journal_commit(j), CO_OK); /* once */
+    assert_int_equal(n_synced_files, 1);
+    assert_int_equal(journal_sync_failed(j), 0);
+
+    (void)close(fd);
+    journal_sync_with(j, fd);
+    assert_int_equal(journal_stop(j, &f->diag), CO_OK); /* and goes on */
+    assert_int_equal(journal_sync_failed(j), EBADF);
+    assert_int_equal(journal_sync_failed(j), 0);
+    journal_free(j);
+    (void)unlink(with_path);
+}
+
+static void
+the_thread_wakes_for_a_file_of_the_callers(void **state)
+{
+    struct fixture *f = *state;
+    struct journal *j = start(f, (struct journal_options){.no_ballast = true});
+    int before = atomic_load(&syncs);
+
+    journal_sync_with(j, STDERR_FILENO); /* cannot be synced, or can */
+    while (atomic_load(&syncs) == before) {
+        (void)sched_yield();
+    }
+    (void)journal_sync_failed(j);
+    assert_int_equal(journal_stop(j, &f->diag), CO_OK);
     journal_free(j);
 }
 
@@ -500,6 +552,8 @@ main(void)
         T(the_descriptor_is_readable_while_answers_wait),
         T(corked_records_become_one_commit),
         T(what_was_appended_before_stop_is_committed),
+        T(a_file_of_the_callers_is_synced_by_the_thread_before_segments_go),
+        T(the_thread_wakes_for_a_file_of_the_callers),
         T(a_failed_sync_is_final_and_never_tried_again),
         T(a_failed_write_is_final),
         T(on_a_full_disk_the_last_state_is_still_written),
