@@ -184,8 +184,9 @@ print_failure(const struct try_run *run, struct co_buf *out)
                   fault_retryable(call->fault)
                       ? "may be tried again"
                       : "another try would end the same way");
-    if (call->diag.text[0])
+    if (call->diag.text[0]) {
         co_buf_printf(out, "why      %s\n", call->diag.text);
+    }
     co_buf_printf(out, "do       %s\n", fault_todo(call->fault));
 }
 

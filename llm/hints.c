@@ -122,6 +122,9 @@ time_is_sane(const struct tm *t)
            t->tm_sec <= 60 && t->tm_year >= 70 && t->tm_year < 1100;
 }
 
+/* The widths below bound every number: none can overflow.
+ * NOLINTBEGIN(cert-err34-c) */
+
 /* The three dates of HTTP: "Sun, 06 Nov 1994 08:49:37 GMT", "Sunday,
  * 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994". Wall ms, -1: none. */
 static int64_t
@@ -171,8 +174,10 @@ read_stamp(const char *text)
         h = -h;
         m = -m;
     }
-    return ((int64_t)timegm(&t) - h * 3600 - m * 60) * 1000;
+    return ((int64_t)timegm(&t) - h * (int64_t)3600 - m * (int64_t)60) * 1000;
 }
+
+/* NOLINTEND(cert-err34-c) */
 
 static int64_t
 read_value(enum what what, const char *value, int64_t now_ms)
@@ -201,41 +206,45 @@ read_value(enum what what, const char *value, int64_t now_ms)
     return -1;
 }
 
+/* What stands behind the colon, without blanks around it; false: nothing, or
+ * more than any such value has. */
+static bool
+take_value(const char *v, size_t n, char value[VALUE_BYTES])
+{
+    while (n > 0 && (*v == ' ' || *v == '\t')) {
+        v++;
+        n--;
+    }
+    while (n > 0 && isspace((unsigned char)v[n - 1])) {
+        n--;
+    }
+    if (n == 0 || n >= VALUE_BYTES) return false;
+    memcpy(value, v, n);
+    value[n] = '\0';
+    return true;
+}
+
 void
 hints_take(struct hints *hints, const char *line, size_t len, int64_t now_ms)
 {
     const char *colon = memchr(line, ':', len);
-    size_t name_len = colon ? (size_t)(colon - line) : 0, n;
+    size_t name_len = colon ? (size_t)(colon - line) : 0, i = 0;
     char value[VALUE_BYTES];
-    const char *v;
+    int64_t got, *field;
 
     if (name_len == 0 || name_len > NAME_MAX_BYTES) return;
-    for (size_t i = 0; i < co_countof(headers); i++) {
-        int64_t got, *field;
-
-        if (strlen(headers[i].name) != name_len ||
-            strncasecmp(headers[i].name, line, name_len) != 0) {
-            continue;
-        }
-        v = colon + 1;
-        n = len - name_len - 1;
-        while (n > 0 && (*v == ' ' || *v == '\t')) {
-            v++;
-            n--;
-        }
-        while (n > 0 && isspace((unsigned char)v[n - 1])) {
-            n--;
-        }
-        if (n == 0 || n >= sizeof value) return;
-        memcpy(value, v, n);
-        value[n] = '\0';
-        got = read_value(headers[i].what, value, now_ms);
-        field = (int64_t *)(void *)((char *)hints + headers[i].offset);
-        if (got < 0) return;
-        /* Less left is stricter; a longer wait is stricter. */
-        if (*field < 0 || (headers[i].what == LEFT) == (got < *field)) {
-            *field = got;
-        }
-        return;
+    while (i < co_countof(headers) &&
+           (strlen(headers[i].name) != name_len ||
+            strncasecmp(headers[i].name, line, name_len) != 0)) {
+        i++;
+    }
+    if (i == co_countof(headers)) return;
+    if (!take_value(colon + 1, len - name_len - 1, value)) return;
+    got = read_value(headers[i].what, value, now_ms);
+    field = (int64_t *)(void *)((char *)hints + headers[i].offset);
+    if (got < 0) return;
+    /* Less left is stricter; a longer wait is stricter. */
+    if (*field < 0 || (headers[i].what == LEFT) == (got < *field)) {
+        *field = got;
     }
 }

@@ -18,7 +18,12 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-enum { SPARE_FDS = 64, SWEEP_MIN_US = 5000, SWEEP_MAX_US = 250000 };
+enum {
+    SPARE_FDS = 576,
+    BODY_KEPT_MAX = 65536,
+    SWEEP_MIN_US = 5000,
+    SWEEP_MAX_US = 250000
+};
 
 /* What libcurl's codes mean; what is missing is FAULT_LOCAL. */
 static const struct {
@@ -272,7 +277,7 @@ choose_shard(struct http *http)
         http->cursor = (http->cursor + 1) % http->shard_count;
         if (shard->active < shard->slots) return shard;
     }
-    co_assert(shard->active < shard->slots);
+    co_assert(shard && shard->active < shard->slots);
     return shard;
 }
 
@@ -348,7 +353,7 @@ http_start(struct http *http, const struct http_request *request)
 static bool
 body_is_large(const struct slot *slot)
 {
-    return slot->body.cap > 64U * 1024;
+    return slot->body.cap > BODY_KEPT_MAX;
 }
 
 /* The end of a request: tells its owner, then the slot is free again. */
@@ -580,7 +585,7 @@ need_descriptors(uint32_t in_flight, struct co_diag *diag)
 {
     struct rlimit limit;
     /* Idle connections may stay beside those in use. */
-    rlim_t need = (rlim_t)in_flight + SPARE_FDS * 9;
+    rlim_t need = (rlim_t)in_flight + SPARE_FDS;
 
     if (getrlimit(RLIMIT_NOFILE, &limit)) return co_err_from_errno(errno);
     if (limit.rlim_cur >= need) return CO_OK;

@@ -51,8 +51,9 @@ secret_load(const char *env_name, const char *file, struct secret *ret_secret,
     if (env_name) {
         const char *value = getenv(env_name);
 
-        if (value)
+        if (value) {
             return take(env_name, value, strlen(value), ret_secret, diag);
+        }
         return co_fail(diag, CO_USAGE,
                        "the environment has no %s: export it, or name another "
                        "variable with --key-env",

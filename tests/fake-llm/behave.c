@@ -85,7 +85,8 @@ take_word(struct behave *b, const char *p, size_t len)
     size_t name = equals ? (size_t)(equals - p) : len;
 
     for (size_t i = 0; i < co_countof(words); i++) {
-        if (strlen(words[i].name) != name || memcmp(words[i].name, p, name)) {
+        if (strlen(words[i].name) != name ||
+            memcmp(words[i].name, p, name) != 0) {
             continue;
         }
         if (!set(b, &words[i], equals ? equals + 1 : NULL,

@@ -205,7 +205,7 @@ stats(struct co_buf *out)
     co_json_key(&json, "by_status");
     co_json_object(&json);
     for (int i = 0; i < STATUS_MAX; i++) {
-        char name[8];
+        char name[16];
 
         if (!server.by_status[i]) continue;
         (void)snprintf(name, sizeof name, "%d", i);

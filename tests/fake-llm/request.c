@@ -276,6 +276,26 @@ check_value(struct check *c, const struct member *member)
     }
 }
 
+/* What the members together must be. */
+static bool
+check_whole(struct check *c, const struct member *members, size_t count,
+            uint32_t seen)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (members[i].required && !(seen >> i & 1)) {
+            return refuse(c, members[i].name, "is missing");
+        }
+    }
+    /* Lines 2, 3 and 5 of the table for OpenAI. */
+    if (members == openai && (seen >> 2 & 3) == 3) {
+        return refuse(c, "max_tokens", "not with max_completion_tokens");
+    }
+    if (members == openai && (seen >> 5 & 1) && !c->request->stream) {
+        return refuse(c, "stream_options", "only with stream");
+    }
+    return !c->failed;
+}
+
 static bool
 check_body(struct check *c, const struct member *members, size_t count)
 {
@@ -284,36 +304,23 @@ check_body(struct check *c, const struct member *members, size_t count)
     char name[64];
 
     pull_init(&c->p, c->request->body, c->request->body_len);
-    if (pull_enter(&c->p, PULL_OBJECT)) {
-        while (pull_key(&c->p, &key)) {
-            size_t i = 0;
+    if (!pull_enter(&c->p, PULL_OBJECT)) return refuse(c, "body", "no object");
+    while (pull_key(&c->p, &key)) {
+        size_t i = 0;
 
-            while (i < count && !pull_is(&key, members[i].name)) {
-                i++;
-            }
-            (void)pull_copy(&key, name, sizeof name);
-            if (i == count) return refuse(c, name, "unknown member");
-            if (seen >> i & 1) return refuse(c, name, "given twice");
-            seen |= 1U << i;
-            check_value(c, &members[i]);
+        while (i < count && !pull_is(&key, members[i].name)) {
+            i++;
         }
+        (void)pull_copy(&key, name, sizeof name);
+        if (i == count) return refuse(c, name, "unknown member");
+        if (seen >> i & 1) return refuse(c, name, "given twice");
+        seen |= 1U << i;
+        check_value(c, &members[i]);
     }
     if (!pull_end(&c->p)) {
         return refuse(c, "body", c->p.wrong ? c->p.wrong : "it ends too early");
     }
-    for (size_t i = 0; i < count; i++) {
-        if (members[i].required && !(seen >> i & 1)) {
-            return refuse(c, members[i].name, "is missing");
-        }
-    }
-    /* Lines 2, 3 and 4, 5 of the table for OpenAI. */
-    if (members == openai && (seen >> 2 & 3) == 3) {
-        return refuse(c, "max_tokens", "not with max_completion_tokens");
-    }
-    if (members == openai && (seen >> 5 & 1) && !c->request->stream) {
-        return refuse(c, "stream_options", "only with stream");
-    }
-    return !c->failed;
+    return check_whole(c, members, count, seen);
 }
 
 int
@@ -330,7 +337,8 @@ request_check(struct request *r, const char *key, struct co_diag *diag)
         (void)co_fail(diag, CO_INVALID, "only POST is answered here");
         return 405;
     }
-    if (key && (r->key_len != strlen(key) || memcmp(r->key, key, r->key_len))) {
+    if (key &&
+        (r->key_len != strlen(key) || memcmp(r->key, key, r->key_len) != 0)) {
         (void)co_fail(diag, CO_DENIED, "incorrect API key provided: %.*s",
                       (int)r->key_len, r->key ? r->key : "");
         return 401;
