@@ -106,7 +106,7 @@ static enum co_err
 check_together(const struct co_redis_reply *pin, const struct scale_word *word,
                struct co_diag *diag)
 {
-    uint64_t size, min, max;
+    uint64_t size = 0, min = 0, max = 0;
     bool has_size = holds(word->size, co_redis_field(pin, "size"), &size);
     bool has_min = holds(word->min, co_redis_field(pin, "min"), &min);
     bool has_max = holds(word->max, co_redis_field(pin, "max"), &max);
