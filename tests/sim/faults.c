@@ -188,7 +188,7 @@ die_late_within(struct sim *s, struct node *n, int64_t us)
 
         if (!c || c->cut) continue;
         c->slow_until_us = s->now_us + LATE_US;
-        c->slow_us = 8 * LATE_US;
+        c->slow_us = INT64_C(8) * LATE_US;
     }
     sim_at(s, s->now_us + sim_between(s, 1000, us), die_late,
            (uint64_t)(n - s->nodes), n->life);
