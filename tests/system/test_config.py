@@ -184,10 +184,10 @@ class Documents(harness.SystemTest):
 
     COMMANDS = ["cohort-broker", "cohort-worker", "cohort-coordinator run", "cohort-coordinator serve", "cohort-coordinator bench",
                 "cohort-scaler"]
-    # Of other programs: redis-server, docker, kubectl, git, cmake, ctest.
+    # Of other programs: redis-server, docker, kubectl, git, cmake, ctest, bench_swarm.
     OTHERS = {
         "install", "help", "version", "preset", "build", "prefix", "parallel", "no-install-recommends", "config", "print-config",
-        "explain-config", "maxmemory-policy", "scale", "from-file", "now", "create", "target",
+        "explain-config", "maxmemory-policy", "scale", "from-file", "now", "create", "target", "idle", "pace",
     }
 
     def known(self):
