@@ -184,10 +184,10 @@ class Documents(harness.SystemTest):
 
     COMMANDS = ["cohort-broker", "cohort-worker", "cohort-coordinator run", "cohort-coordinator serve", "cohort-coordinator bench",
                 "cohort-scaler"]
-    # Of other programs: redis-server, docker, kubectl, git, cmake, ctest, bench_swarm.
+    # Of other programs: redis-server, docker, kubectl, git, cmake, ctest, bench_swarm, test_chaos.py.
     OTHERS = {
         "install", "help", "version", "preset", "build", "prefix", "parallel", "no-install-recommends", "config", "print-config",
-        "explain-config", "maxmemory-policy", "scale", "from-file", "now", "create", "target", "idle", "pace",
+        "explain-config", "maxmemory-policy", "scale", "from-file", "now", "create", "target", "idle", "pace", "timed", "faults",
     }
 
     def known(self):
