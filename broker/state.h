@@ -202,7 +202,7 @@ struct job {
 struct band {
     uint32_t head, tail; /* active flows, served at the head */
     uint32_t n;
-    uint32_t passed; /* first that was passed over in this run, or NONE */
+    uint32_t passed; /* first passed over since a turn ended, or NONE */
     int64_t age;     /* cost served elsewhere while this band waited */
 };
 
