@@ -147,8 +147,8 @@ struct worker {
     bool inv_asked;
     bool inv_greets; /* it is the one behind HELLO: results follow it */
     bool left;       /* it said DRAIN since its HELLO */
-    bool back; /* new here, but not its first HELLO on the link: the broker
-                  before may have given it up */
+    bool back; /* new here soon after our start, but not its first HELLO on
+                  the link: the broker before may have given it up */
     /* alone */
     bool alone;            /* holds a suspect: gets nothing else */
     uint32_t reserved_for; /* flow that waits until it is empty, or NONE */

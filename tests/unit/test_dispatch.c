@@ -314,6 +314,28 @@ owners_hear_of_a_worker_that_another_broker_may_have_given_up(void **state)
     assert_int_equal(expect(w, FRONT, BOSS, MSG_revived)->revived.worker, 1);
 }
 
+/* A broker that has long been there knows whom it gave up. */
+static void
+owners_hear_of_no_worker_that_is_new_after_the_settling(void **state)
+{
+    struct world *w = *state;
+    struct msg late = {.type = MSG_hello,
+                       .hello = {.version = PROTO_VERSION,
+                                 .role = ROLE_WORKER,
+                                 .incarnation = 1000 + W1,
+                                 .name = msg_text("late"),
+                                 .greeting = 2,
+                                 .fingerprint = FP}};
+
+    sends(w, BACK, W1, late); /* in time, */
+    w->now += w->limits.settle_ms;
+    given_owner(w); /* which is of no interest any more */
+    late.hello.incarnation = 1;
+    sends(w, BACK, W1 + 1, late);
+    expect_none(w, FRONT, BOSS, MSG_revived);
+    assert_int_equal(dispatch_counts(w->d)->workers_revived, 1);
+}
+
 static void
 the_end_of_a_draining_worker_is_no_death(void **state)
 {
@@ -1164,6 +1186,7 @@ main(void)
         T(tasks_of_a_silent_worker_are_lost_with_cause_and_neighbours),
         T(owners_hear_of_a_dead_worker_that_comes_back_and_of_what_it_holds),
         T(owners_hear_of_a_worker_that_another_broker_may_have_given_up),
+        T(owners_hear_of_no_worker_that_is_new_after_the_settling),
         T(the_end_of_a_draining_worker_is_no_death),
         T(a_task_of_hours_stays_with_the_worker_that_beats),
         T(a_task_that_waits_too_long_for_a_worker_goes_back),
