@@ -542,9 +542,9 @@ route_need(struct dispatch *d, struct worker *w, const struct msg *m,
     } else if (job && jobs_owner_handle(d, job, &owner)) {
         outbox_forward(out, SIDE_FRONT, owner, head, (struct co_bytes){0});
         return;
-    } else if (jobs_is_forgotten(d, id)) {
-        tell_forget(d, w, id, out);
     } else {
+        /* Also of a job that is over here: FORGET would take from the worker
+         * what it keeps of the job for other brokers. */
         d->count.need_no_owner++;
         tell_no_owner(d, w, id, NULL, out);
     }

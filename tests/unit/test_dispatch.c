@@ -671,6 +671,27 @@ detach_makes_everybody_forget_the_job(void **state)
     (void)expect(w, BACK, W1, MSG_forget);
 }
 
+/* FORGET would end its tasks and results of other brokers too. */
+static void
+a_recipe_of_a_forgotten_job_is_asked_in_vain_and_no_more(void **state)
+{
+    struct world *w = *state;
+
+    given_owner(w);
+    given_worker(w, W1, 2);
+    sends(w, FRONT, BOSS,
+          (struct msg){.type = MSG_detach,
+                       .detach = {.job = JOB, .owner = OWNER}});
+    forget_past(w);
+    sends(w, BACK, W1,
+          (struct msg){.type = MSG_need,
+                       .need = {.job = JOB, .hash = 5, .worker = 1000 + W1}});
+    assert_int_equal(expect(w, BACK, W1, MSG_no_owner)->no_owner.job, JOB);
+    assert_int_equal(dispatch_counts(w->d)->need_no_owner, 1);
+    w->read = 0;
+    expect_none(w, BACK, W1, MSG_forget);
+}
+
 static void
 the_total_time_runs_on_while_tasks_wait(void **state)
 {
@@ -1201,6 +1222,7 @@ main(void)
         T(results_that_the_broker_knows_nothing_of_are_passed_on),
         T(a_lower_owner_number_is_stale_everywhere),
         T(detach_makes_everybody_forget_the_job),
+        T(a_recipe_of_a_forgotten_job_is_asked_in_vain_and_no_more),
         T(the_total_time_runs_on_while_tasks_wait),
         T(tasks_whose_time_ran_out_in_the_queue_go_on_with_the_least_time),
         T(suspects_run_alone),
