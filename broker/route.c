@@ -95,11 +95,13 @@ route_unacked_add(struct dispatch *d, struct worker *w, uint64_t seq,
     u = &w->unacked[at];
     memmove(u + 1, u, (w->unacked_to - at) * sizeof *u);
     w->unacked_to++;
-    *u = (struct unacked){.seq = seq,
-                          .hash = results_hash(r),
-                          .head = co_bytes_ref(head),
-                          .job = job->slot,
-                          .n = r->tasks.n};
+    *u = (struct unacked){
+        .seq = seq,
+        .hash = results_hash(r),
+        .first = msg_held_key(r->job, r->tasks.v[0], msg_at(r->attempts, 0)),
+        .head = co_bytes_ref(head),
+        .job = job->slot,
+        .n = r->tasks.n};
     job->unacked++;
     w->unacked_tasks += u->n;
     w->held_hash ^= u->hash;
@@ -191,6 +193,30 @@ route_unacked_doubt(struct worker *w)
 {
     for (uint32_t i = w->unacked_from; i < w->unacked_to; i++) {
         w->unacked[i].doubted = true;
+    }
+}
+
+static int
+compare_keys(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+void
+route_unacked_trust(struct worker *w, uint64_t *keys, uint32_t n)
+{
+    if (!n) return;
+    qsort(keys, n, sizeof *keys, compare_keys);
+    for (uint32_t i = w->unacked_from; i < w->unacked_to; i++) {
+        struct unacked *u = &w->unacked[i];
+
+        /* A worker keeps a batch whole or not at all: one task tells. */
+        if (u->doubted &&
+            bsearch(&u->first, keys, n, sizeof *keys, compare_keys)) {
+            u->doubted = false;
+        }
     }
 }
 

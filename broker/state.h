@@ -116,10 +116,12 @@ struct line {
 
 struct unacked {
     uint64_t seq;
-    uint64_t hash; /* XOR of the held keys */
+    uint64_t hash;  /* XOR of the held keys */
+    uint64_t first; /* held key of its first task */
     struct co_bytes head;
     uint32_t job, n; /* n 0: acknowledged, waits for older ones */
-    bool doubted;    /* not sent again since the worker said HELLO again */
+    bool doubted;    /* neither sent again nor named since the worker said HELLO
+                        again */
 };
 
 struct worker {

@@ -546,6 +546,53 @@ a_kept_result_that_does_not_come_again_is_lost_at_the_next_inventory(
     assert_int_equal(dispatch_counts(w->d)->inventory_missing, 1);
 }
 
+/* Answers INVENTORY_GET with tasks 0 .. n - 1, one a page, as done. */
+static void
+names_done(struct world *w, uint32_t n)
+{
+    const uint64_t job = JOB;
+    const uint32_t one = 1;
+    const uint32_t done = HELD_DONE;
+
+    for (uint64_t task = 0; task < n; task++) {
+        sends(w, BACK, W1,
+              (struct msg){.type = MSG_inventory,
+                           .inventory = {.page = (uint32_t)task,
+                                         .pages = n,
+                                         .jobs = {&job, 1},
+                                         .tasks = {&task, 1},
+                                         .attempts = {&one, 1},
+                                         .states = {&done, 1}}});
+    }
+}
+
+/* A slow link takes minutes to bring them again. */
+static void
+kept_results_that_an_inventory_names_are_not_lost(void **state)
+{
+    struct world *w = *state;
+
+    given_owner(w);
+    given_worker(w, W1, 10);
+    publishes(w, 0, 4);
+    finishes(w, W1, 1, 0, 1, 1);
+    finishes(w, W1, 2, 1, 1, 1);
+    finishes(w, W1, 3, 2, 2, 1);
+    hello(w, BACK, W1, 4);
+    names_done(w, 4);
+    for (int i = 0; i < 9 && !finds(w, BACK, W1, MSG_inventory_get); i++) {
+        passes(w, 1000);
+        beats(w, FRONT, BOSS, 0, 0);
+        beats(w, BACK, W1, 4, 4711);
+    }
+    forget_past(w);
+    names_done(w, 2); /* all but the last batch */
+    assert_int_equal(expect(w, FRONT, BOSS, MSG_lost)->lost.tasks.n, 2);
+    assert_int_equal(w->got.lost.tasks.v[0], 2);
+    assert_int_equal(dispatch_counts(w->d)->inventory_missing, 2);
+    expect_none(w, FRONT, BOSS, MSG_lost);
+}
+
 static void
 a_difference_in_two_beats_leads_to_an_inventory_that_repairs(void **state)
 {
@@ -1217,6 +1264,7 @@ main(void)
         T(a_kept_result_that_is_given_back_is_not_kept),
         T(results_that_went_with_their_worker_are_lost_to_the_successor),
         T(a_kept_result_that_does_not_come_again_is_lost_at_the_next_inventory),
+        T(kept_results_that_an_inventory_names_are_not_lost),
         T(a_difference_in_two_beats_leads_to_an_inventory_that_repairs),
         T(results_without_an_owner_are_kept_by_the_worker),
         T(results_that_the_broker_knows_nothing_of_are_passed_on),
