@@ -45,6 +45,15 @@ band_rotate(struct dispatch *d, struct band *band)
     band->tail = at;
 }
 
+/* The flow at the head goes to the end. Those passed over before it do not get
+ * their place back: it would come before all others again. */
+static void
+band_end_turn(struct dispatch *d, struct band *band)
+{
+    band_rotate(d, band);
+    band->passed = NONE;
+}
+
 /* The flow whose turn it is, at the head of the band; NONE: all blocked. */
 static uint32_t
 band_pick(struct dispatch *d, struct band *band)
@@ -64,7 +73,7 @@ band_pick(struct dispatch *d, struct band *band)
         /* Its turn begins; what it overspent last time counts. */
         flow->deficit += QUANTUM;
         if (flow->deficit > 0) return band->head;
-        band_rotate(d, band);
+        band_end_turn(d, band);
         skipped = 0;
     }
     return NONE;
@@ -494,7 +503,7 @@ serve(struct dispatch *d, struct lane *lane, uint32_t at_flow, int64_t now_ms,
     } else if (band->n == 1) {
         flow->deficit = 0; /* nobody to be fair to */
     } else if (flow->deficit <= 0) {
-        band_rotate(d, band);
+        band_end_turn(d, band);
     }
     return true;
 }

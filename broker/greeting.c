@@ -3,6 +3,7 @@
 
 #include "broker/credit.h"
 #include "broker/inventory.h"
+#include "broker/jobs.h"
 #include "broker/peers.h"
 #include "broker/route.h"
 
@@ -184,7 +185,10 @@ hello_worker(struct dispatch *d, uint64_t handle, const struct msg *m,
         (void)co_table_del(&d->registry, w->handle, IN_BACK);
     } else if (!err) {
         err = worker_new(d, h->incarnation, &w);
-        if (!err) w->back = h->greeting > 1;
+        /* Behind a broker that has long been there nobody was before. */
+        if (!err) {
+            w->back = h->greeting > 1 && jobs_settle_left_ms(d, now_ms) > 0;
+        }
     }
     if (err) {
         if (err == CO_FULL) d->count.refused_peers_full++;

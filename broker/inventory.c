@@ -174,6 +174,21 @@ tell_found(struct dispatch *d, struct found *f, struct outbox *out)
     f->n = 0;
 }
 
+/* Results that are kept may take a slow link minutes to come again. */
+static void
+trust_done(struct dispatch *d, struct worker *w, const struct msg_inventory *v)
+{
+    uint64_t *keys = d->words[0];
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; v->states.n && i < v->tasks.n; i++) {
+        if (msg_at(v->states, i) != HELD_DONE) continue;
+        keys[n++] = msg_held_key(job_at(v->jobs, i), v->tasks.v[i],
+                                 msg_at(v->attempts, i));
+    }
+    route_unacked_trust(w, keys, n);
+}
+
 void
 inventory_on_page(struct dispatch *d, struct worker *w, const struct msg *m,
                   int64_t now_ms, struct outbox *out)
@@ -193,7 +208,7 @@ inventory_on_page(struct dispatch *d, struct worker *w, const struct msg *m,
     /* tasks_report() uses none of the room for messages that tell_found()
      * fills */
     for (uint32_t i = 0; i < v->tasks.n; i++) {
-        /* Results that wait are sent again anyway; then we know them. */
+        /* Results that are kept are sent again anyway; then we know them. */
         if (v->states.n && msg_at(v->states, i) == HELD_DONE) continue;
         job = job_at(v->jobs, i);
         if (job != found.job) tell_found(d, &found, out);
@@ -203,6 +218,7 @@ inventory_on_page(struct dispatch *d, struct worker *w, const struct msg *m,
         d->halves[0][found.n++] = msg_at(v->attempts, i);
     }
     tell_found(d, &found, out);
+    trust_done(d, w, v);
     w->inv_page = v->page + 1;
     if (w->inv_page < v->pages) return;
     w->inv_page = 0;

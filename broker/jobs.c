@@ -449,8 +449,8 @@ send_inventory(struct dispatch *d, const struct job *job, uint64_t handle,
 
 /* Workers of a broker that began anew may report for settle_ms, and a second
  * longer for every SETTLE_PEERS that it knows: they all come back at once. */
-static uint32_t
-settle_left_ms(const struct dispatch *d, int64_t now_ms)
+uint32_t
+jobs_settle_left_ms(const struct dispatch *d, int64_t now_ms)
 {
     uint32_t peers = d->worker_count + d->owner_count;
     int64_t left = d->started_ms + d->limits.settle_ms +
@@ -467,7 +467,7 @@ send_attached(struct dispatch *d, const struct job *job, uint64_t handle,
                     .attached = {.job = job->id,
                                  .owner = job->owner,
                                  .held = held,
-                                 .settle_ms = settle_left_ms(d, now_ms)}};
+                                 .settle_ms = jobs_settle_left_ms(d, now_ms)}};
 
     push(out, SIDE_FRONT, handle, &m);
 }
@@ -574,7 +574,7 @@ jobs_on_attach(struct dispatch *d, struct owner *o, const struct msg *m,
 
     held = send_inventory(d, job, o->handle, out);
     send_attached(d, job, o->handle, held, now_ms, out);
-    if (!compares) peers_revived(d, o, out);
+    if (!compares) peers_revived(d, o, now_ms, out);
     tell_workers_attached(d, job, out);
 }
 

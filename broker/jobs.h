@@ -18,6 +18,9 @@ void jobs_on_detach(struct dispatch *d, struct owner *o, const struct msg *m,
 struct job *jobs_fence(struct dispatch *d, struct owner *o, uint64_t job,
                        uint32_t number, const struct msg *m,
                        struct outbox *out);
+/* How long workers of a broker that began anew may still report, 0: no more. */
+uint32_t jobs_settle_left_ms(const struct dispatch *d, int64_t now_ms);
+
 /* Forgets jobs that no owner came back for. */
 void jobs_tick(struct dispatch *d, int64_t now_ms, struct outbox *out);
 /* Frees a job that nothing refers to and nobody owns. */

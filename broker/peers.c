@@ -192,11 +192,12 @@ peers_revive(struct dispatch *d, struct worker *w, bool begin,
 }
 
 void
-peers_revived(const struct dispatch *d, const struct owner *o,
+peers_revived(const struct dispatch *d, const struct owner *o, int64_t now_ms,
               struct outbox *out)
 {
     struct msg m = {.type = MSG_revived};
 
+    if (!jobs_settle_left_ms(d, now_ms)) return;
     for (uint32_t i = 0; i < d->worker_cap; i++) {
         const struct worker *w = d->workers[i];
 

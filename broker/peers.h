@@ -18,9 +18,10 @@ struct worker *peers_incarnation(struct dispatch *d, uint64_t incarnation);
  * here). */
 void peers_revive(struct dispatch *d, struct worker *w, bool begin,
                   struct outbox *out);
-/* The same, of all such workers, to an owner that has just attached. */
+/* The same, of all such workers, to an owner that has just attached, while
+ * workers of a broker that began anew may report. */
 void peers_revived(const struct dispatch *d, const struct owner *o,
-                   struct outbox *out);
+                   int64_t now_ms, struct outbox *out);
 void peers_on_drain(struct dispatch *d, struct worker *w);
 void peers_on_bye_worker(struct dispatch *d, struct worker *w,
                          struct outbox *out);

@@ -95,11 +95,13 @@ route_unacked_add(struct dispatch *d, struct worker *w, uint64_t seq,
     u = &w->unacked[at];
     memmove(u + 1, u, (w->unacked_to - at) * sizeof *u);
     w->unacked_to++;
-    *u = (struct unacked){.seq = seq,
-                          .hash = results_hash(r),
-                          .head = co_bytes_ref(head),
-                          .job = job->slot,
-                          .n = r->tasks.n};
+    *u = (struct unacked){
+        .seq = seq,
+        .hash = results_hash(r),
+        .first = msg_held_key(r->job, r->tasks.v[0], msg_at(r->attempts, 0)),
+        .head = co_bytes_ref(head),
+        .job = job->slot,
+        .n = r->tasks.n};
     job->unacked++;
     w->unacked_tasks += u->n;
     w->held_hash ^= u->hash;
@@ -191,6 +193,30 @@ route_unacked_doubt(struct worker *w)
 {
     for (uint32_t i = w->unacked_from; i < w->unacked_to; i++) {
         w->unacked[i].doubted = true;
+    }
+}
+
+static int
+compare_keys(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+void
+route_unacked_trust(struct worker *w, uint64_t *keys, uint32_t n)
+{
+    if (!n) return;
+    qsort(keys, n, sizeof *keys, compare_keys);
+    for (uint32_t i = w->unacked_from; i < w->unacked_to; i++) {
+        struct unacked *u = &w->unacked[i];
+
+        /* A worker keeps a batch whole or not at all: one task tells. */
+        if (u->doubted &&
+            bsearch(&u->first, keys, n, sizeof *keys, compare_keys)) {
+            u->doubted = false;
+        }
     }
 }
 
@@ -542,9 +568,9 @@ route_need(struct dispatch *d, struct worker *w, const struct msg *m,
     } else if (job && jobs_owner_handle(d, job, &owner)) {
         outbox_forward(out, SIDE_FRONT, owner, head, (struct co_bytes){0});
         return;
-    } else if (jobs_is_forgotten(d, id)) {
-        tell_forget(d, w, id, out);
     } else {
+        /* Also of a job that is over here: FORGET would take from the worker
+         * what it keeps of the job for other brokers. */
         d->count.need_no_owner++;
         tell_no_owner(d, w, id, NULL, out);
     }

@@ -32,8 +32,10 @@ void route_unacked_forget(struct dispatch *d, struct worker *w, uint32_t job);
 void route_unacked_lose(struct dispatch *d, struct worker *w,
                         struct outbox *out);
 /* A worker that says HELLO again sends all of them again: doubts those that we
- * know until then, and loses those that did not come. */
+ * know until then, and loses those that neither came nor were named since. */
 void route_unacked_doubt(struct worker *w);
+/* It keeps the tasks with these held keys as done. Sorts them. */
+void route_unacked_trust(struct worker *w, uint64_t *keys, uint32_t n);
 void route_unacked_lose_doubted(struct dispatch *d, struct worker *w,
                                 struct outbox *out);
 /* Tasks that waited longer than their wait_ms go back to their owners. */

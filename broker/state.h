@@ -116,10 +116,12 @@ struct line {
 
 struct unacked {
     uint64_t seq;
-    uint64_t hash; /* XOR of the held keys */
+    uint64_t hash;  /* XOR of the held keys */
+    uint64_t first; /* held key of its first task */
     struct co_bytes head;
     uint32_t job, n; /* n 0: acknowledged, waits for older ones */
-    bool doubted;    /* not sent again since the worker said HELLO again */
+    bool doubted;    /* neither sent again nor named since the worker said HELLO
+                        again */
 };
 
 struct worker {
@@ -147,8 +149,8 @@ struct worker {
     bool inv_asked;
     bool inv_greets; /* it is the one behind HELLO: results follow it */
     bool left;       /* it said DRAIN since its HELLO */
-    bool back; /* new here, but not its first HELLO on the link: the broker
-                  before may have given it up */
+    bool back; /* new here soon after our start, but not its first HELLO on
+                  the link: the broker before may have given it up */
     /* alone */
     bool alone;            /* holds a suspect: gets nothing else */
     uint32_t reserved_for; /* flow that waits until it is empty, or NONE */
@@ -202,7 +204,7 @@ struct job {
 struct band {
     uint32_t head, tail; /* active flows, served at the head */
     uint32_t n;
-    uint32_t passed; /* first that was passed over in this run, or NONE */
+    uint32_t passed; /* first passed over since a turn ended, or NONE */
     int64_t age;     /* cost served elsewhere while this band waited */
 };
 

@@ -137,6 +137,10 @@ co_must_use enum co_err slots_new(const struct slots_config *config,
 void slots_free(struct slots *s);
 CO_DEFINE_FREEP(struct slots, slots_free)
 
+/* A HELLO with that number could not be sent: the broker has not heard of us
+ * by it. */
+void slots_hello_unsent(struct slots *s, uint32_t link, uint32_t greeting);
+
 /* Says HELLO on a link; repeated by slots_tick until WELCOME comes. */
 void slots_connect(struct slots *s, uint32_t link, int64_t now_us,
                    struct outbox *out);

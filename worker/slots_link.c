@@ -96,6 +96,15 @@ slots_connect(struct slots *s, uint32_t link, int64_t now_us,
     if (link_apply(s, link, LINK_EV_CONNECT)) push_hello(s, link, out);
 }
 
+void
+slots_hello_unsent(struct slots *s, uint32_t link, uint32_t greeting)
+{
+    struct link *l = &s->links[link];
+
+    /* A newer one may be under way: no number goes out twice. */
+    if (l->greeting == greeting && greeting > 0) l->greeting--;
+}
+
 static uint32_t
 or_default(uint32_t value, uint32_t fallback, uint32_t most)
 {

@@ -92,6 +92,20 @@ worker_shell_ungreeted(const struct worker_shell *s)
     return false;
 }
 
+/* Nobody listens there yet, or any more: HELLO is tried again. */
+static void
+note_unsent(struct worker_shell *s, uint32_t link, const struct outmsg *o)
+{
+    struct msg m;
+
+    s->greet[link] = true;
+    s->unsent++;
+    if (msg_decode(&s->reader, o->head.data, o->head.len, &m)) return;
+    if (m.type == MSG_hello) {
+        slots_hello_unsent(s->slots, link, m.hello.greeting);
+    }
+}
+
 /* Sends one message; true: it is no longer ours. */
 static bool
 send_one(struct worker_shell *s, struct outmsg *m)
@@ -103,10 +117,7 @@ send_one(struct worker_shell *s, struct outmsg *m)
     err = sock_send(s->socks[link], 0, co_bytes_ref(m->head),
                     co_bytes_ref(m->body));
     if (err && slots_link_up(s->slots, link)) return false;
-    if (err) {
-        s->greet[link] = true;
-        s->unsent++;
-    }
+    if (err) note_unsent(s, link, m);
     co_bytes_unref(&m->head);
     co_bytes_unref(&m->body);
     return true;

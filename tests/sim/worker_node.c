@@ -320,6 +320,18 @@ read_links(struct worker_node *w)
 
 /* ---- output ---- */
 
+static void
+note_unsent(struct worker_node *w, unsigned link, const struct outmsg *o)
+{
+    struct msg m;
+
+    w->greet[link] = true;
+    if (!msg_decode(&w->reader, o->head.data, o->head.len, &m) &&
+        m.type == MSG_hello) {
+        slots_hello_unsent(w->slots, link, m.hello.greeting);
+    }
+}
+
 static bool
 send_one(struct worker_node *w, struct outmsg *m)
 {
@@ -329,7 +341,7 @@ send_one(struct worker_node *w, struct outmsg *m)
         w->sim->now_us + w->env.ahead_us);
 
     if (err && slots_link_up(w->slots, link)) return false;
-    if (err) w->greet[link] = true;
+    if (err) note_unsent(w, link, m);
     co_bytes_unref(&m->head);
     co_bytes_unref(&m->body);
     return true;

@@ -314,6 +314,28 @@ owners_hear_of_a_worker_that_another_broker_may_have_given_up(void **state)
     assert_int_equal(expect(w, FRONT, BOSS, MSG_revived)->revived.worker, 1);
 }
 
+/* A broker that has long been there knows whom it gave up. */
+static void
+owners_hear_of_no_worker_that_is_new_after_the_settling(void **state)
+{
+    struct world *w = *state;
+    struct msg late = {.type = MSG_hello,
+                       .hello = {.version = PROTO_VERSION,
+                                 .role = ROLE_WORKER,
+                                 .incarnation = 1000 + W1,
+                                 .name = msg_text("late"),
+                                 .greeting = 2,
+                                 .fingerprint = FP}};
+
+    sends(w, BACK, W1, late); /* in time, */
+    w->now += w->limits.settle_ms;
+    given_owner(w); /* which is of no interest any more */
+    late.hello.incarnation = 1;
+    sends(w, BACK, W1 + 1, late);
+    expect_none(w, FRONT, BOSS, MSG_revived);
+    assert_int_equal(dispatch_counts(w->d)->workers_revived, 1);
+}
+
 static void
 the_end_of_a_draining_worker_is_no_death(void **state)
 {
@@ -524,6 +546,53 @@ a_kept_result_that_does_not_come_again_is_lost_at_the_next_inventory(
     assert_int_equal(dispatch_counts(w->d)->inventory_missing, 1);
 }
 
+/* Answers INVENTORY_GET with tasks 0 .. n - 1, one a page, as done. */
+static void
+names_done(struct world *w, uint32_t n)
+{
+    const uint64_t job = JOB;
+    const uint32_t one = 1;
+    const uint32_t done = HELD_DONE;
+
+    for (uint64_t task = 0; task < n; task++) {
+        sends(w, BACK, W1,
+              (struct msg){.type = MSG_inventory,
+                           .inventory = {.page = (uint32_t)task,
+                                         .pages = n,
+                                         .jobs = {&job, 1},
+                                         .tasks = {&task, 1},
+                                         .attempts = {&one, 1},
+                                         .states = {&done, 1}}});
+    }
+}
+
+/* A slow link takes minutes to bring them again. */
+static void
+kept_results_that_an_inventory_names_are_not_lost(void **state)
+{
+    struct world *w = *state;
+
+    given_owner(w);
+    given_worker(w, W1, 10);
+    publishes(w, 0, 4);
+    finishes(w, W1, 1, 0, 1, 1);
+    finishes(w, W1, 2, 1, 1, 1);
+    finishes(w, W1, 3, 2, 2, 1);
+    hello(w, BACK, W1, 4);
+    names_done(w, 4);
+    for (int i = 0; i < 9 && !finds(w, BACK, W1, MSG_inventory_get); i++) {
+        passes(w, 1000);
+        beats(w, FRONT, BOSS, 0, 0);
+        beats(w, BACK, W1, 4, 4711);
+    }
+    forget_past(w);
+    names_done(w, 2); /* all but the last batch */
+    assert_int_equal(expect(w, FRONT, BOSS, MSG_lost)->lost.tasks.n, 2);
+    assert_int_equal(w->got.lost.tasks.v[0], 2);
+    assert_int_equal(dispatch_counts(w->d)->inventory_missing, 2);
+    expect_none(w, FRONT, BOSS, MSG_lost);
+}
+
 static void
 a_difference_in_two_beats_leads_to_an_inventory_that_repairs(void **state)
 {
@@ -647,6 +716,27 @@ detach_makes_everybody_forget_the_job(void **state)
     /* A straggler is told once more. */
     finishes(w, W1, 2, 1, 1, 1);
     (void)expect(w, BACK, W1, MSG_forget);
+}
+
+/* FORGET would end its tasks and results of other brokers too. */
+static void
+a_recipe_of_a_forgotten_job_is_asked_in_vain_and_no_more(void **state)
+{
+    struct world *w = *state;
+
+    given_owner(w);
+    given_worker(w, W1, 2);
+    sends(w, FRONT, BOSS,
+          (struct msg){.type = MSG_detach,
+                       .detach = {.job = JOB, .owner = OWNER}});
+    forget_past(w);
+    sends(w, BACK, W1,
+          (struct msg){.type = MSG_need,
+                       .need = {.job = JOB, .hash = 5, .worker = 1000 + W1}});
+    assert_int_equal(expect(w, BACK, W1, MSG_no_owner)->no_owner.job, JOB);
+    assert_int_equal(dispatch_counts(w->d)->need_no_owner, 1);
+    w->read = 0;
+    expect_none(w, BACK, W1, MSG_forget);
 }
 
 static void
@@ -1164,6 +1254,7 @@ main(void)
         T(tasks_of_a_silent_worker_are_lost_with_cause_and_neighbours),
         T(owners_hear_of_a_dead_worker_that_comes_back_and_of_what_it_holds),
         T(owners_hear_of_a_worker_that_another_broker_may_have_given_up),
+        T(owners_hear_of_no_worker_that_is_new_after_the_settling),
         T(the_end_of_a_draining_worker_is_no_death),
         T(a_task_of_hours_stays_with_the_worker_that_beats),
         T(a_task_that_waits_too_long_for_a_worker_goes_back),
@@ -1173,11 +1264,13 @@ main(void)
         T(a_kept_result_that_is_given_back_is_not_kept),
         T(results_that_went_with_their_worker_are_lost_to_the_successor),
         T(a_kept_result_that_does_not_come_again_is_lost_at_the_next_inventory),
+        T(kept_results_that_an_inventory_names_are_not_lost),
         T(a_difference_in_two_beats_leads_to_an_inventory_that_repairs),
         T(results_without_an_owner_are_kept_by_the_worker),
         T(results_that_the_broker_knows_nothing_of_are_passed_on),
         T(a_lower_owner_number_is_stale_everywhere),
         T(detach_makes_everybody_forget_the_job),
+        T(a_recipe_of_a_forgotten_job_is_asked_in_vain_and_no_more),
         T(the_total_time_runs_on_while_tasks_wait),
         T(tasks_whose_time_ran_out_in_the_queue_go_on_with_the_least_time),
         T(suspects_run_alone),

@@ -85,10 +85,23 @@ repetitions_without_end_do_not_stop_what_waits_in_its_turn(void **state)
     assert_int_equal(next_given(w), 1); /* and those behind come in turn */
 }
 
+/* A job before all others in the band has a task that no worker can take. */
+static void
+given_job_that_never_fits(struct world *w)
+{
+    struct msg m = tasks_msg(w, JOB + 2, 0, 1);
+
+    hello(w, FRONT, BOSS, 0);
+    attaches(w, BOSS, JOB + 2, OWNER, PRIORITY_MEDIUM);
+    m.tasks.fingerprint = FP + 1;
+    publishes_as(w, BOSS, m);
+}
+
 /* Two jobs publish single tasks of that cost, one of them attempts with that
- * number; credit comes by one. How many of 40 are of that job. */
+ * number; credit comes by one. How many of the first `of` are of that job. */
 static uint32_t
-served_of_two_jobs(struct world *w, uint32_t cost, uint32_t attempt)
+served_of_two_jobs(struct world *w, uint32_t cost, uint32_t attempt,
+                   uint32_t of)
 {
     uint32_t ours = 0;
 
@@ -105,7 +118,7 @@ served_of_two_jobs(struct world *w, uint32_t cost, uint32_t attempt)
         m.tasks.attempts = (struct msg_u32s){&attempt, 1};
         publishes_as(w, BOSS, m);
     }
-    for (int i = 0; i < 40; i++) {
+    for (uint32_t i = 0; i < of; i++) {
         (void)next_given(w);
         ours += w->got.tasks.job == JOB;
     }
@@ -115,13 +128,20 @@ served_of_two_jobs(struct world *w, uint32_t cost, uint32_t attempt)
 static void
 repetitions_of_a_job_take_nothing_from_another(void **state)
 {
-    assert_in_range(served_of_two_jobs(*state, 1000, 2), 18, 22);
+    assert_in_range(served_of_two_jobs(*state, 1000, 2, 40), 18, 22);
 }
 
 static void
 jobs_get_equal_shares_of_credit_that_comes_by_one(void **state)
 {
-    assert_in_range(served_of_two_jobs(*state, 700, 1), 18, 22);
+    assert_in_range(served_of_two_jobs(*state, 700, 1, 40), 18, 22);
+}
+
+static void
+a_job_that_never_fits_leaves_the_shares_of_others_equal(void **state)
+{
+    given_job_that_never_fits(*state);
+    assert_in_range(served_of_two_jobs(*state, 1000, 1, 20), 8, 12);
 }
 
 static void
@@ -545,6 +565,7 @@ main(void)
         T(repetitions_without_end_do_not_stop_what_waits_in_its_turn),
         T(repetitions_of_a_job_take_nothing_from_another),
         T(jobs_get_equal_shares_of_credit_that_comes_by_one),
+        T(a_job_that_never_fits_leaves_the_shares_of_others_equal),
         T(a_passed_task_that_waits_too_long_goes_back),
         T(the_window_follows_the_workers),
         T(more_tasks_than_credit_are_refused_and_listed),

@@ -44,6 +44,23 @@ says_hello_again_each_second_until_welcome(void **state)
 }
 
 static void
+a_hello_that_could_not_be_sent_is_not_counted(void **state)
+{
+    struct fixture *f = *state;
+
+    slots_connect(f->s, 0, f->now, &f->out);
+    assert_int_equal(take(f, 0, MSG_hello).hello.greeting, 1);
+    slots_hello_unsent(f->s, 0, 1);
+    slots_connect(f->s, 0, f->now, &f->out);
+    assert_int_equal(take(f, 0, MSG_hello).hello.greeting, 1);
+    slots_connect(f->s, 0, f->now, &f->out);
+    slots_hello_unsent(f->s, 0, 1); /* the second may be under way */
+    slots_connect(f->s, 0, f->now, &f->out);
+    assert_int_equal(take(f, 0, MSG_hello).hello.greeting, 2);
+    assert_int_equal(take(f, 0, MSG_hello).hello.greeting, 3);
+}
+
+static void
 answers_who_with_hello_and_runs_on(void **state)
 {
     struct fixture *f = *state;
@@ -958,6 +975,7 @@ main(void)
         T(says_hello_with_what_it_is),
         T(what_a_link_takes_whole_is_told_by_welcome),
         T(says_hello_again_each_second_until_welcome),
+        T(a_hello_that_could_not_be_sent_is_not_counted),
         T(answers_who_with_hello_and_runs_on),
         T(silence_means_hello_again_but_no_lost_work),
         T(a_piece_of_a_large_message_ends_the_silence),
