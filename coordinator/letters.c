@@ -5,7 +5,6 @@
 #include "common/log.h"
 
 #include <inttypes.h>
-#include <string.h>
 
 enum co_err
 letters_open(const char *dir, struct watch *watch, struct letters *ret_letters,
@@ -83,22 +82,25 @@ letters_revive(struct letters *l, struct engine *e)
     return true;
 }
 
-void
-letters_sync(struct letters *l, struct journal *j)
+enum co_err
+letters_sync(struct letters *l, struct journal *j, struct co_diag *diag)
 {
-    int failed = journal_sync_failed(j);
-    int fd = dead_file_take_dirty(&l->file);
+    int fd;
 
-    if (failed) say_unwritten(l, strerror(failed));
+    if (journal_sync_failed(j)) return journal_error(j, diag);
+    fd = dead_file_take_dirty(&l->file);
     if (fd >= 0) journal_sync_with(j, fd);
+    return CO_OK;
 }
 
-void
-letters_finish(struct letters *l)
+/* The kernel tells of a failure once, to whoever syncs first: the journal's
+ * thread may have been told while we were waiting, and we nothing. */
+enum co_err
+letters_finish(struct letters *l, struct journal *j, struct co_diag *diag)
 {
-    struct co_diag diag = {""};
+    enum co_err err = dead_file_sync(&l->file, diag);
 
-    if (dead_file_sync(&l->file, &diag)) say_unwritten(l, diag.text);
+    return err ? err : journal_error(j, diag);
 }
 
 bool

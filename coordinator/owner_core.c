@@ -396,7 +396,10 @@ owner_core_work(struct owner_core *c, int64_t now_us, struct co_diag *diag)
         err = c->hosted->turn(c->hosted->self, c->journal, diag);
     }
     if (err) return err;
-    if (c->opt.letters) letters_sync(c->opt.letters, c->journal);
+    if (c->opt.letters) {
+        err = letters_sync(c->opt.letters, c->journal, diag);
+        if (err) return err;
+    }
     if (!c->stopping && !c->reviving) engine_publish(c->engine, now_us);
     return c->out.err;
 }
@@ -450,7 +453,9 @@ owner_core_finish(struct owner_core *c, enum owner_end end,
 
     if (end != OWNER_DONE && end != OWNER_PARTIAL) return CO_OK;
     if (c->hosted->finish) err = c->hosted->finish(c->hosted->self, diag);
-    if (c->opt.letters) letters_finish(c->opt.letters);
+    if (!err && c->opt.letters) {
+        err = letters_finish(c->opt.letters, c->journal, diag);
+    }
     if (err || end == OWNER_PARTIAL) return err;
     return journal_append_final(c->journal, RECORD_DONE, content,
                                 sizeof content - 1, diag);
