@@ -208,14 +208,14 @@ ask_hashes(struct scale *s)
         const char *queue[] = {"HGETALL", NULL};
         const char *pin[] = {"HMGET", NULL,   "size",        "min",
                              "max",   "mode", "memory_bytes"};
-        const char *before[] = {"HMGET", NULL, "number"};
+        const char *before[] = {"HMGET", NULL, "number", "in_flight_max"};
 
         queue[1] = co_key(CO_KEY_QUEUE, s->opt.name_space, name, key);
         scale_ask(s, SCALE_ASK_QUEUE, i, 2, queue);
         pin[1] = co_key(CO_KEY_PIN, s->opt.name_space, name, key);
         scale_ask(s, SCALE_ASK_PIN, i, (int)co_countof(pin), pin);
         before[1] = co_key(CO_KEY_SCALE, s->opt.name_space, name, key);
-        scale_ask(s, SCALE_ASK_BEFORE, i, 3, before);
+        scale_ask(s, SCALE_ASK_BEFORE, i, (int)co_countof(before), before);
     }
 }
 
@@ -230,6 +230,7 @@ begin_service(struct scale *s, struct scale_service *v)
 
     if (v->begun && !foreign) return;
     scaler_init(&v->core, &v->config, foreign, s->now_ms);
+    if (foreign) scaler_take_over(&v->core, &v->config, v->was_in_flight);
     v->begun = true;
     v->told = v->m.workers;
 }

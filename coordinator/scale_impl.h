@@ -37,6 +37,7 @@ struct scale_service {
     struct scaler_output out;
     bool begun;             /* core is set up */
     uint64_t was_number;    /* of who wrote scale:SERVICE before; 0: nobody */
+    uint32_t was_in_flight; /* what that one said */
     uint64_t wrote;         /* the number that this one wrote last */
     bool pinned;            /* a person set something */
     struct scaler_sample m; /* of this round */
