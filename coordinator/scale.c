@@ -226,7 +226,9 @@ ask_hashes(struct scale *s)
 static void
 begin_service(struct scale *s, struct scale_service *v)
 {
-    bool foreign = v->was_number && v->was_number != v->wrote;
+    bool foreign = v->was_number && v->was_number != v->wrote &&
+                   /* Redis took a write of ours whose answer was lost */
+                   !(v->begun && v->was_number == s->lease.number);
 
     if (v->begun && !foreign) return;
     scaler_init(&v->core, &v->config, foreign, s->now_ms);
@@ -245,8 +247,6 @@ decide(struct scale *s)
         begin_service(s, v);
         scaler_step(&v->core, &v->config, &v->m, s->now_ms, &v->out);
         scale_write(s, v);
-        v->told = v->out.desired;
-        v->wrote = s->lease.number;
     }
     scale_forget(s);
     s->rounds++;
@@ -309,8 +309,9 @@ advance(struct scale *s, int64_t now_ms)
 /* Another one took over between the look at the lease and the write: frozen
  * or cut off meanwhile. Nothing was changed. */
 static void
-on_written(struct scale *s, int64_t written)
+on_written(struct scale *s, uint32_t written_as, int64_t written)
 {
+    if (written) scale_written(s, written_as);
     if (written || !lease_held(&s->lease, s->now_ms)) return;
     lease_on_refusal(&s->lease);
     co_log(CO_LOG_WARN, "scaler.replaced", "number=%" PRIu64, s->lease.number);
@@ -330,7 +331,7 @@ on_answer(struct scale *s, enum scale_ask what, uint32_t i,
         lease_on_claim(&s->lease, (uint64_t)r->integer, s->now_ms);
         break;
     case SCALE_ASK_WRITE:
-        on_written(s, r->integer);
+        on_written(s, i, r->integer);
         break;
     case SCALE_ASK_SERVICES:
     case SCALE_ASK_WORKERS:

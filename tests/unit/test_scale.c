@@ -131,12 +131,41 @@ a_takeover_goes_on_with_the_tasks_in_flight_of_the_one_before(void **state)
     assert_string_equal(said(f, "in_flight_max"), "12");
 }
 
+/* EVAL is answered by an error: a command in it is refused. */
+static void
+an_event_that_redis_did_not_take_is_told_again(void **state)
+{
+    struct fixture *f = *state;
+    const struct co_redis_reply *events;
+    int64_t until = co_clock_ms() + PATIENCE_MS;
+
+    given_service(f);
+    (void)call(f, "HSET", KEY "pin:slow", "size", "3", NULL);
+    (void)call(f, "SET", KEY "events", "no stream", NULL);
+    tick_until(f, "desired", "3"); /* so far the script came */
+    (void)call(f, "DEL", KEY "events", NULL);
+    while (call(f, "EXISTS", KEY "events", NULL)->integer == 0) {
+        struct pollfd fd = {scale_fd(f->scale), POLLIN, 0};
+
+        if (co_clock_ms() >= until) fail_msg("no event");
+        (void)poll(&fd, 1, LOOK_MS);
+        scale_tick(f->scale, co_clock_ms());
+    }
+    events = call(f, "XRANGE", KEY "events", "-", "+", NULL);
+    assert_int_equal(events->count, 1);
+    assert_string_equal(
+        co_redis_field(&events->elements[0].elements[1], "from"), "0");
+    assert_string_equal(co_redis_field(&events->elements[0].elements[1], "to"),
+                        "3");
+}
+
 int
 main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(a_takeover_goes_on_with_the_tasks_in_flight_of_the_one_before),
+        T(an_event_that_redis_did_not_take_is_told_again),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
