@@ -65,21 +65,28 @@ letters_on_revived(void *ctx, uint64_t task)
     mark(ctx, task, DEAD_REPLAYED);
 }
 
-bool
-letters_revive(struct letters *l, struct engine *e)
+enum co_err
+letters_revive(struct letters *l, struct engine *e, bool *ret_more,
+               struct co_diag *diag)
 {
+    *ret_more = true;
     for (; l->revived < l->file.n; l->revived++) {
         const struct dead_letter *letter = &l->file.v[l->revived];
         enum co_err err;
 
         if (letter->state != DEAD_REPLAY) continue;
         err = engine_revive(e, letter->task);
-        if (err == CO_FULL || err == CO_NOMEM) return false;
+        if (err == CO_FULL) return CO_OK;
+        if (err && err != CO_STATE) {
+            return co_fail(diag, err, "cannot draw row %" PRIu64 " again: %s",
+                           letter->row, co_err_text(err));
+        }
         if (err == CO_STATE) mark(l, letter->task, DEAD_FINAL);
         co_log(CO_LOG_INFO, "task.revived", "row=%" PRIu64 " error=%s",
                letter->row, err ? co_err_name(err) : "none");
     }
-    return true;
+    *ret_more = false;
+    return CO_OK;
 }
 
 enum co_err

@@ -72,6 +72,41 @@ letters_that_were_synced_are_finished(void **state)
     assert_int_equal(letters_finish(&letters, journal, &diag), CO_OK);
 }
 
+/* The engine's answer, of so many calls. */
+static enum co_err revive_answers[4];
+static unsigned revived;
+
+/* test_letters is linked with --wrap of it. */
+enum co_err __wrap_engine_revive(/* NOLINT: the linker's name */
+                                 struct engine *e, uint64_t task);
+enum co_err
+__wrap_engine_revive(struct engine *e, uint64_t task) /* NOLINT */
+{
+    (void)e;
+    (void)task;
+    return revive_answers[revived++ % 4];
+}
+
+static void
+a_full_engine_is_waited_for_and_no_memory_is_an_error(void **state)
+{
+    bool more = false;
+
+    (void)state;
+    letters.file.v[0].state = DEAD_REPLAY;
+    revived = 0;
+    revive_answers[0] = CO_FULL;
+    revive_answers[1] = CO_NOMEM;
+    revive_answers[2] = CO_OK;
+    assert_int_equal(letters_revive(&letters, NULL, &more, &diag), CO_OK);
+    assert_true(more);
+    assert_int_equal(letters_revive(&letters, NULL, &more, &diag), CO_NOMEM);
+    assert_non_null(strstr(diag.text, "cannot draw row 1 again"));
+    assert_int_equal(letters_revive(&letters, NULL, &more, &diag), CO_OK);
+    assert_false(more);
+    assert_int_equal(revived, 3);
+}
+
 /* The journal's thread was told of the failure; the next sync of the same
  * file succeeds, and says nothing of what was lost. */
 static void
@@ -106,6 +141,7 @@ main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(letters_that_were_synced_are_finished),
+        T(a_full_engine_is_waited_for_and_no_memory_is_an_error),
         T(a_failure_that_the_journal_was_told_of_is_one_at_the_end_too),
         T(a_file_that_cannot_be_synced_at_the_end_is_an_error),
     };
