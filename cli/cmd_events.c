@@ -320,7 +320,8 @@ come_back(struct reading *r, const struct co_diag *why)
 {
     struct co_diag diag;
 
-    (void)fprintf(stderr, PROGRAM ": %s; waiting for it\n", why->text);
+    (void)say_error(PROGRAM, CO_UNAVAILABLE, why); /* of Redis: cleaned */
+    note("waiting for it");
     while (source_again(&r->source, SOURCE_WAIT_MS, &diag)) {
         (void)poll(NULL, 0, AGAIN_MS);
     }

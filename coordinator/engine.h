@@ -176,7 +176,7 @@ void engine_replay_done(struct engine *e);
  * Between engine_replay_done() and the first engine_publish(), and before
  * anything is sealed.
  * CO_STATE  it is not dead, or cannot be undone any more (kind.h)
- * CO_FULL, CO_NOMEM  try again */
+ * CO_FULL   try again after orders were committed */
 co_must_use enum co_err engine_revive(struct engine *e, uint64_t task);
 
 /* -- links ----------------------------------------------------------------

@@ -5,7 +5,6 @@
 #include "common/log.h"
 
 #include <inttypes.h>
-#include <string.h>
 
 enum co_err
 letters_open(const char *dir, struct watch *watch, struct letters *ret_letters,
@@ -66,39 +65,49 @@ letters_on_revived(void *ctx, uint64_t task)
     mark(ctx, task, DEAD_REPLAYED);
 }
 
-bool
-letters_revive(struct letters *l, struct engine *e)
+enum co_err
+letters_revive(struct letters *l, struct engine *e, bool *ret_more,
+               struct co_diag *diag)
 {
+    *ret_more = true;
     for (; l->revived < l->file.n; l->revived++) {
         const struct dead_letter *letter = &l->file.v[l->revived];
         enum co_err err;
 
         if (letter->state != DEAD_REPLAY) continue;
         err = engine_revive(e, letter->task);
-        if (err == CO_FULL || err == CO_NOMEM) return false;
+        if (err == CO_FULL) return CO_OK;
+        if (err && err != CO_STATE) {
+            return co_fail(diag, err, "cannot draw row %" PRIu64 " again: %s",
+                           letter->row, co_err_text(err));
+        }
         if (err == CO_STATE) mark(l, letter->task, DEAD_FINAL);
         co_log(CO_LOG_INFO, "task.revived", "row=%" PRIu64 " error=%s",
                letter->row, err ? co_err_name(err) : "none");
     }
-    return true;
+    *ret_more = false;
+    return CO_OK;
 }
 
-void
-letters_sync(struct letters *l, struct journal *j)
+enum co_err
+letters_sync(struct letters *l, struct journal *j, struct co_diag *diag)
 {
-    int failed = journal_sync_failed(j);
-    int fd = dead_file_take_dirty(&l->file);
+    int fd;
 
-    if (failed) say_unwritten(l, strerror(failed));
+    if (journal_sync_failed(j)) return journal_error(j, diag);
+    fd = dead_file_take_dirty(&l->file);
     if (fd >= 0) journal_sync_with(j, fd);
+    return CO_OK;
 }
 
-void
-letters_finish(struct letters *l)
+/* The kernel tells of a failure once, to whoever syncs first: the journal's
+ * thread may have been told while we were waiting, and we nothing. */
+enum co_err
+letters_finish(struct letters *l, struct journal *j, struct co_diag *diag)
 {
-    struct co_diag diag = {""};
+    enum co_err err = dead_file_sync(&l->file, diag);
 
-    if (dead_file_sync(&l->file, &diag)) say_unwritten(l, diag.text);
+    return err ? err : journal_error(j, diag);
 }
 
 bool

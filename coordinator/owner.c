@@ -396,7 +396,8 @@ owner_start(struct owner *o, struct co_diag *diag)
     err = owner_core_replay(o->core, diag);
     if (err) return err;
     o->now_us = co_clock_us();
-    owner_core_begin(o->core, o->now_us);
+    err = owner_core_begin(o->core, o->now_us, diag);
+    if (err) return err;
     watch_engine(o->watch, o->core->engine, o->hosted->kind, o->hosted->state,
                  o->opt->number);
     return CO_OK;

@@ -360,13 +360,21 @@ owner_core_replay(struct owner_core *c, struct co_diag *diag)
                           diag);
 }
 
-void
-owner_core_begin(struct owner_core *c, int64_t now_us)
+static enum co_err
+revive(struct owner_core *c, struct co_diag *diag)
 {
+    return letters_revive(c->opt.letters, c->engine, &c->reviving, diag);
+}
+
+enum co_err
+owner_core_begin(struct owner_core *c, int64_t now_us, struct co_diag *diag)
+{
+    enum co_err err = CO_OK;
     struct msg m;
 
     engine_replay_done(c->engine);
-    c->reviving = c->opt.letters && !letters_revive(c->opt.letters, c->engine);
+    if (c->opt.letters) err = revive(c, diag);
+    if (err) return err;
     c->replayed = true;
     for (size_t i = 0; i < c->early.n; i++) {
         const struct early_message *e = &c->early.v[i];
@@ -375,6 +383,7 @@ owner_core_begin(struct owner_core *c, int64_t now_us)
         on_task_message(c, e->link, &m, e->head, e->body, now_us);
     }
     early_drop(&c->early);
+    return CO_OK;
 }
 
 enum co_err
@@ -387,16 +396,18 @@ owner_core_work(struct owner_core *c, int64_t now_us, struct co_diag *diag)
     tick_links(c, now_us);
     engine_tick(c->engine, now_us);
     compare_links(c, now_us);
-    if (c->reviving) {
-        c->reviving = !letters_revive(c->opt.letters, c->engine);
-    }
+    if (c->reviving) err = revive(c, diag);
+    if (err) return err;
     err = owner_journal_write(c->journal, c->engine, diag);
     /* a shard that is sealed now could not take its dead row back any more */
     if (!err && !c->reviving && c->hosted->turn) {
         err = c->hosted->turn(c->hosted->self, c->journal, diag);
     }
     if (err) return err;
-    if (c->opt.letters) letters_sync(c->opt.letters, c->journal);
+    if (c->opt.letters) {
+        err = letters_sync(c->opt.letters, c->journal, diag);
+        if (err) return err;
+    }
     if (!c->stopping && !c->reviving) engine_publish(c->engine, now_us);
     return c->out.err;
 }
@@ -450,7 +461,9 @@ owner_core_finish(struct owner_core *c, enum owner_end end,
 
     if (end != OWNER_DONE && end != OWNER_PARTIAL) return CO_OK;
     if (c->hosted->finish) err = c->hosted->finish(c->hosted->self, diag);
-    if (c->opt.letters) letters_finish(c->opt.letters);
+    if (!err && c->opt.letters) {
+        err = letters_finish(c->opt.letters, c->journal, diag);
+    }
     if (err || end == OWNER_PARTIAL) return err;
     return journal_append_final(c->journal, RECORD_DONE, content,
                                 sizeof content - 1, diag);

@@ -96,7 +96,8 @@ void owner_core_greet(struct owner_core *c, int64_t now_us);
 co_must_use enum co_err owner_core_replay(struct owner_core *c,
                                           struct co_diag *diag);
 /* Then what brokers said meanwhile; turns follow. */
-void owner_core_begin(struct owner_core *c, int64_t now_us);
+co_must_use enum co_err owner_core_begin(struct owner_core *c, int64_t now_us,
+                                         struct co_diag *diag);
 
 /* ---- turns ---- */
 

@@ -208,14 +208,14 @@ ask_hashes(struct scale *s)
         const char *queue[] = {"HGETALL", NULL};
         const char *pin[] = {"HMGET", NULL,   "size",        "min",
                              "max",   "mode", "memory_bytes"};
-        const char *before[] = {"HMGET", NULL, "number"};
+        const char *before[] = {"HMGET", NULL, "number", "in_flight_max"};
 
         queue[1] = co_key(CO_KEY_QUEUE, s->opt.name_space, name, key);
         scale_ask(s, SCALE_ASK_QUEUE, i, 2, queue);
         pin[1] = co_key(CO_KEY_PIN, s->opt.name_space, name, key);
         scale_ask(s, SCALE_ASK_PIN, i, (int)co_countof(pin), pin);
         before[1] = co_key(CO_KEY_SCALE, s->opt.name_space, name, key);
-        scale_ask(s, SCALE_ASK_BEFORE, i, 3, before);
+        scale_ask(s, SCALE_ASK_BEFORE, i, (int)co_countof(before), before);
     }
 }
 
@@ -226,10 +226,13 @@ ask_hashes(struct scale *s)
 static void
 begin_service(struct scale *s, struct scale_service *v)
 {
-    bool foreign = v->was_number && v->was_number != v->wrote;
+    bool foreign = v->was_number && v->was_number != v->wrote &&
+                   /* Redis took a write of ours whose answer was lost */
+                   !(v->begun && v->was_number == s->lease.number);
 
     if (v->begun && !foreign) return;
     scaler_init(&v->core, &v->config, foreign, s->now_ms);
+    if (foreign) scaler_take_over(&v->core, &v->config, v->was_in_flight);
     v->begun = true;
     v->told = v->m.workers;
 }
@@ -244,8 +247,6 @@ decide(struct scale *s)
         begin_service(s, v);
         scaler_step(&v->core, &v->config, &v->m, s->now_ms, &v->out);
         scale_write(s, v);
-        v->told = v->out.desired;
-        v->wrote = s->lease.number;
     }
     scale_forget(s);
     s->rounds++;
@@ -308,8 +309,9 @@ advance(struct scale *s, int64_t now_ms)
 /* Another one took over between the look at the lease and the write: frozen
  * or cut off meanwhile. Nothing was changed. */
 static void
-on_written(struct scale *s, int64_t written)
+on_written(struct scale *s, uint32_t written_as, int64_t written)
 {
+    if (written) scale_written(s, written_as);
     if (written || !lease_held(&s->lease, s->now_ms)) return;
     lease_on_refusal(&s->lease);
     co_log(CO_LOG_WARN, "scaler.replaced", "number=%" PRIu64, s->lease.number);
@@ -329,7 +331,7 @@ on_answer(struct scale *s, enum scale_ask what, uint32_t i,
         lease_on_claim(&s->lease, (uint64_t)r->integer, s->now_ms);
         break;
     case SCALE_ASK_WRITE:
-        on_written(s, r->integer);
+        on_written(s, i, r->integer);
         break;
     case SCALE_ASK_SERVICES:
     case SCALE_ASK_WORKERS:

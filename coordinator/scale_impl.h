@@ -37,7 +37,9 @@ struct scale_service {
     struct scaler_output out;
     bool begun;             /* core is set up */
     uint64_t was_number;    /* of who wrote scale:SERVICE before; 0: nobody */
-    uint64_t wrote;         /* the number that this one wrote last */
+    uint32_t was_in_flight; /* what that one said */
+    uint64_t wrote;         /* the number that Redis took from this one last */
+    uint32_t written_as;    /* of its write under way; unique, never 0 */
     bool pinned;            /* a person set something */
     struct scaler_sample m; /* of this round */
     uint64_t in_flight;     /* at the brokers */
@@ -122,6 +124,7 @@ struct scale {
     struct scale_worker *workers;
     uint32_t n_workers, workers_cap, cursor;
     struct co_table by_id;
+    uint32_t writes;      /* the last written_as */
     uint64_t rounds, cut; /* rounds done; things beyond a limit, counted */
 };
 
@@ -149,5 +152,8 @@ void scale_send(struct scale *s, int argc, const char *const *argv);
  * when the lease is another's by then. */
 /* scale:SERVICE and demand:SERVICE, and an event when the wish changed. */
 void scale_write(struct scale *s, struct scale_service *v);
+/* Redis took the write with this written_as: the event was told. 0, and one of
+ * a service that is gone: nothing to note. */
+void scale_written(struct scale *s, uint32_t written_as);
 /* The keys of a service that nobody needs any more. */
 void scale_write_gone(struct scale *s, const char *service);

@@ -383,6 +383,16 @@ read_pin(struct scale *s, struct scale_service *v,
     if (v->pinned) v->seen_ms = s->now_ms;
 }
 
+/* number, in_flight_max */
+static void
+read_before(struct scale_service *v, const struct co_redis_reply *r)
+{
+    if (r->count < 2) return;
+    v->was_number = number_of(&r->elements[0]);
+    v->was_in_flight =
+        (uint32_t)co_min_u64(number_of(&r->elements[1]), SLOTS_MAX);
+}
+
 void
 scale_read_hash(struct scale *s, enum scale_ask ask, uint32_t i,
                 const struct co_redis_reply *reply)
@@ -396,8 +406,8 @@ scale_read_hash(struct scale *s, enum scale_ask ask, uint32_t i,
         read_queue(s, &s->services[i], reply);
     } else if (ask == SCALE_ASK_PIN && i < s->n_services) {
         read_pin(s, &s->services[i], reply);
-    } else if (ask == SCALE_ASK_BEFORE && i < s->n_services && reply->count) {
-        s->services[i].was_number = number_of(&reply->elements[0]);
+    } else if (ask == SCALE_ASK_BEFORE && i < s->n_services) {
+        read_before(&s->services[i], reply);
     }
 }
 

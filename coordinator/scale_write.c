@@ -171,9 +171,6 @@ put_event(struct scale *s, const struct scale_service *v, struct command *c)
 {
     const char *why = scaler_reason_text(v->out.reason);
 
-    co_log(CO_LOG_INFO, "scale.changed",
-           "service=%s from=%u to=%u actual=%u why=%s", v->name, v->told,
-           v->out.desired, v->m.workers, co_log_quote(why).text);
     add(c, "%d", (int)CO_KEY_EVENTS_MAX);
     put(c, "time_ms", "%" PRId64, co_clock_wall_ms());
     put(c, "kind", "scale");
@@ -203,14 +200,41 @@ scale_write(struct scale *s, struct scale_service *v)
     static struct command c; /* 180 KB: not on the stack; one thread */
     uint32_t at = (uint32_t)(v - s->services);
 
+    /* Services move when one is forgotten: their place would be no name. */
+    if (++s->writes == 0) s->writes = 1;
+    v->written_as = s->writes;
+
     begin(s, &c, v->name, v->out.desired);
     put_sizes(s, v, &c);
     put_figures(v, &c);
     put_shares(s, v, at, &c);
     end_fields(&c);
     if (v->out.desired != v->told) put_event(s, v, &c);
-    scale_ask(s, SCALE_ASK_WRITE, at, c.argc, c.argv);
+    scale_ask(s, SCALE_ASK_WRITE, v->written_as, c.argc, c.argv);
     if (v->pinned) keep_known(s, v);
+}
+
+static void
+say_changed(const struct scale_service *v)
+{
+    const char *why = scaler_reason_text(v->out.reason);
+
+    co_log(CO_LOG_INFO, "scale.changed",
+           "service=%s from=%u to=%u actual=%u why=%s", v->name, v->told,
+           v->out.desired, v->m.workers, co_log_quote(why).text);
+}
+
+void
+scale_written(struct scale *s, uint32_t written_as)
+{
+    for (uint32_t i = 0; written_as && i < s->n_services; i++) {
+        struct scale_service *v = &s->services[i];
+
+        if (v->written_as != written_as) continue;
+        if (v->out.desired != v->told) say_changed(v);
+        v->told = v->out.desired;
+        v->wrote = s->lease.number;
+    }
 }
 
 void

@@ -401,15 +401,19 @@ commit_final(struct commit *c, const struct commit_entry *entry,
     return err;
 }
 
-int
-commit_sync_file(const struct commit *c, int fd)
+enum co_err
+commit_sync_file(struct commit *c, int fd)
 {
-    int rc;
-
-    do {
-        rc = c->options.io.fdatasync(fd);
-    } while (rc < 0 && errno == EINTR);
-    return rc;
+    if (c->err) return c->err;
+    while (c->options.io.fdatasync(fd) < 0) {
+        /* Not CO_NOSPACE either, after which a last record may follow: the
+         * kernel tells of it once, and the content may be gone. */
+        if (errno != EINTR) {
+            return commit_fail(c, CO_IO, "fdatasync of the dead letters",
+                               errno);
+        }
+    }
+    return CO_OK;
 }
 
 enum co_err

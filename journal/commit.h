@@ -66,9 +66,10 @@ co_must_use enum co_err commit_run(struct commit *c,
 co_must_use enum co_err commit_final(struct commit *c,
                                      const struct commit_entry *entry,
                                      struct journal_pos *ret_pos);
-/* fdatasync, by the same calls, of a file that is none of the journal's.
- * Nonzero: it failed, errno says why; commits go on. */
-int commit_sync_file(const struct commit *c, int fd);
+/* fdatasync, by the same calls, of a file that is none of the journal's. An
+ * error is as final as one of its own: no segment goes, no record is written
+ * after it. */
+co_must_use enum co_err commit_sync_file(struct commit *c, int fd);
 /* Gives the ballast's space back: nothing more is to be written. */
 void commit_drop_ballast(struct commit *c);
 /* The error that stopped it, CO_OK while it works; its message in *diag. */

@@ -34,7 +34,8 @@ struct journal {
     bool idle;      /* the thread waits, and any record is worth waking it */
     bool gathering; /* it waits until gather_us, or for a full commit */
     bool with;      /* with_fd waits for its sync */
-    int with_fd, with_errno;
+    bool with_failed;
+    int with_fd;
     enum co_err err;                         /* sticky */
     struct journal_answer *rest, **rest_end; /* when the mailbox is over */
 
@@ -237,16 +238,15 @@ journal_sync_with(struct journal *j, int fd)
     (void)pthread_mutex_unlock(&j->lock);
 }
 
-int
+bool
 journal_sync_failed(struct journal *j)
 {
-    int errnum;
+    bool failed;
 
     (void)pthread_mutex_lock(&j->lock);
-    errnum = j->with_errno;
-    j->with_errno = 0;
+    failed = j->with_failed;
     (void)pthread_mutex_unlock(&j->lock);
-    return errnum;
+    return failed;
 }
 
 int
@@ -437,8 +437,9 @@ work_refuse(struct journal *j)
 static void
 work_with(struct journal *j)
 {
+    enum co_err err;
     bool wanted;
-    int fd, errnum = 0;
+    int fd;
 
     (void)pthread_mutex_lock(&j->lock);
     wanted = j->with;
@@ -447,11 +448,12 @@ work_with(struct journal *j)
     (void)pthread_mutex_unlock(&j->lock);
     if (!wanted) return;
     (void)pthread_mutex_lock(&j->core);
-    if (commit_sync_file(j->commit, fd)) errnum = errno;
+    err = commit_sync_file(j->commit, fd);
     (void)pthread_mutex_unlock(&j->core);
-    if (!errnum) return;
+    if (!err) return;
     (void)pthread_mutex_lock(&j->lock);
-    j->with_errno = errnum;
+    j->with_failed = true;
+    if (!j->err) j->err = err;
     (void)pthread_mutex_unlock(&j->lock);
 }
 

@@ -105,10 +105,12 @@ enum co_err journal_error(struct journal *j, struct co_diag *diag);
 /* Syncs a file of the caller's too, in the journal's thread: with the next
  * commit, or at once when there is none, and before any segment goes whose
  * deletion is queued later. fd stays open until journal_free; one file a
- * journal. A failure does not stop the journal. */
+ * journal. A failure stops the journal like one of its own files: the kernel
+ * tells of it once, and what a segment says too must not go then. */
 void journal_sync_with(struct journal *j, int fd);
-/* The errno of such a sync that failed since the last call, or 0. */
-int journal_sync_failed(struct journal *j);
+/* Whether such a sync failed; journal_error says more, but waits for a sync
+ * that is under way. */
+bool journal_sync_failed(struct journal *j);
 
 /* Writes one record and waits for its sync. Works on a full disk too: the
  * ballast makes room for the ledger and the last state. Records queued

@@ -18,16 +18,30 @@ enum {
     USED_PERMILLE = 900,
 };
 
+static bool
+sets_in_flight(const struct scaler_config *c)
+{
+    return c->mode == SCALER_MODE_VERTICAL || c->mode == SCALER_MODE_HYBRID;
+}
+
 void
 levels_init(struct scaler *s, const struct scaler_config *c, int64_t now_ms)
 {
-    bool vertical =
-        c->mode == SCALER_MODE_VERTICAL || c->mode == SCALER_MODE_HYBRID;
-
-    s->in_flight = vertical ? c->in_flight_min : 0;
+    s->in_flight = sets_in_flight(c) ? c->in_flight_min : 0;
     s->quality = 0;
     s->quality_ms = now_ms;
     s->cut_ms = INT64_MIN / 2;
+}
+
+/* Workers obey within a second: to begin at the minimum would empty a fleet
+ * that was filled one by one. 0: that one set none. */
+void
+levels_take_over(struct scaler *s, const struct scaler_config *c,
+                 uint32_t in_flight)
+{
+    if (!sets_in_flight(c) || in_flight == 0) return;
+    s->in_flight =
+        (uint32_t)co_clamp_u64(in_flight, c->in_flight_min, c->in_flight_max);
 }
 
 static uint64_t

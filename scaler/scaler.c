@@ -102,6 +102,13 @@ scaler_init(struct scaler *s, const struct scaler_config *c, bool held,
     levels_init(s, c, now_ms);
 }
 
+void
+scaler_take_over(struct scaler *s, const struct scaler_config *c,
+                 uint32_t in_flight)
+{
+    levels_take_over(s, c, in_flight);
+}
+
 /* ---- measuring ---- */
 
 /* a * b / c without losing the product; counts are far below 2^64, but a

@@ -154,6 +154,10 @@ struct scaler {
  * live as its wish, and holds still for one quiet window. */
 void scaler_init(struct scaler *s, const struct scaler_config *c, bool held,
                  int64_t now_ms);
+/* After scaler_init as another's successor: tasks in flight in each worker go
+ * on from what that one said, where the mode sets them. */
+void scaler_take_over(struct scaler *s, const struct scaler_config *c,
+                      uint32_t in_flight);
 /* One step; about a second apart, and now_ms never goes back. */
 void scaler_step(struct scaler *s, const struct scaler_config *c,
                  const struct scaler_sample *m, int64_t now_ms,

@@ -446,13 +446,17 @@ count_running(const struct slots *s)
            s->lists[SLOTS_DROPPED].n;
 }
 
-/* The last in the queue, which would wait longest, go first. */
+/* The last in the queue, which would wait longest, go first. Of short tasks
+ * many are at hand, as planned: what would be asked for at once again stays. */
 static void
 give_excess_back(struct slots *s)
 {
     struct held_list *queued = &s->lists[SLOTS_QUEUED];
 
     while (queued->n > s->limit) {
+        uint32_t service = s->pool[queued->last].intake->service;
+
+        if (queued->n <= slots_look_ahead(s, service)) return;
         slots_return_held(s, queued->last, RETURN_LIMIT);
     }
 }

@@ -105,6 +105,25 @@ worker_heartbeat_fd(const struct worker_heartbeat *h)
     return co_redis_fd(h->redis);
 }
 
+static uint64_t
+number_of(const struct co_redis_reply *r)
+{
+    return r->type == CO_REDIS_TEXT ? strtoull(r->text, NULL, 10) : 0;
+}
+
+/* in_flight_max and at. The key stays when no scaler is left to renew it: what
+ * that one thought of the load then must not hold for ever. */
+static uint32_t
+limit_of(const struct co_redis_reply *reply)
+{
+    int64_t at_ms;
+
+    if (reply->type != CO_REDIS_ARRAY || reply->count < 2) return 0;
+    at_ms = (int64_t)co_min_u64(number_of(&reply->elements[1]), INT64_MAX);
+    if (co_clock_wall_ms() - at_ms > CO_KEY_ALIVE_MS) return 0;
+    return (uint32_t)co_min_u64(number_of(&reply->elements[0]), UINT32_MAX);
+}
+
 /* An answer that was lost changes nothing; one that says that there is no such
  * field lifts the limit. */
 static void
@@ -117,9 +136,7 @@ take_answer(struct worker_heartbeat *h, uint64_t token,
     if (token == ASK_DRAIN) {
         h->drain |= text;
     } else if (token - ASK_LIMIT < h->self.n_services) {
-        uint64_t limit = text ? strtoull(reply->text, NULL, 10) : 0;
-
-        h->limits[token - ASK_LIMIT] = (uint32_t)co_min_u64(limit, UINT32_MAX);
+        h->limits[token - ASK_LIMIT] = limit_of(reply);
     }
 }
 
@@ -208,9 +225,10 @@ static void
 ask_limits(struct worker_heartbeat *h)
 {
     for (uint32_t i = 0; i < h->self.n_services && h->self.slots > 1; i++) {
-        const char *const get[] = {"HGET", h->scale_keys[i], "in_flight_max"};
+        const char *const get[] = {"HMGET", h->scale_keys[i], "in_flight_max",
+                                   "at"};
 
-        if (co_redis_ask(h->redis, ASK_LIMIT + i, 3, get, NULL)) return;
+        if (co_redis_ask(h->redis, ASK_LIMIT + i, 4, get, NULL)) return;
     }
 }
 

@@ -33,7 +33,7 @@ void worker_heartbeat_read(struct worker_heartbeat *h);
 /* Whether somebody asked this worker to drain (drain:ID). */
 bool worker_heartbeat_drain(const struct worker_heartbeat *h);
 /* Tasks that should run here at once (in_flight_max of its services' scale:,
- * the smallest); 0: nobody set a limit. */
+ * the smallest); 0: nobody set a limit, or nobody renews it. */
 uint32_t worker_heartbeat_limit(const struct worker_heartbeat *h);
 /* Writes the worker's hash and its place in the list; asks about drain:ID
  * and the limit. */

@@ -349,8 +349,7 @@ replay(struct owner_node *o)
                        o->corpus ? personas_shards(o->hosted.state) *
                                        s->job->work->shard_rows
                                  : 0);
-    owner_core_begin(o->core, now_of(o));
-    return CO_OK;
+    return owner_core_begin(o->core, now_of(o), &o->diag);
 }
 
 /* The process ends; another is started unless the job is over. */

@@ -525,7 +525,7 @@ class Watching(harness.SystemTest):
         job = harness.wait_for("the job", lambda: self.bench.redis_call("ZRANGE", PREFIX + "jobs", 0, -1), alive=[proc])[0]
         harness.wait_for("events", lambda: self.bench.redis_call("XLEN", PREFIX + "events") >= 4, alive=[proc])
         look = self.as_user("cohort-look")
-        for args in (["top"], ["why"], ["why", job], ["events"], ["events", "--since", "1h", "--kind", "job"], ["status"], ["status", job]):
+        for args in (["top"], ["why"], ["why", job], ["events"], ["events", "--since", "1h", "--kind", "job"], ["status"], ["status", job], ["workers"], ["scale"]):
             code, out, err = self.bench.cohort(*args, *look)
             self.assertEqual(code, 0, f"{args}: {err}")
             self.assertTrue(out, args)
@@ -570,7 +570,7 @@ class Watching(harness.SystemTest):
         for command in sorted(self.granted(users["cohort-look"]) - silent):
             self.bench.redis_call("ACL", "SETUSER", "cohort-look", "-" + command)
             said = ""
-            for args in (["top"], ["events", "-n", "1"], ["events", "--since", "1h"], ["events", "--follow", "-n", "1"]):
+            for args in (["top"], ["events", "-n", "1"], ["events", "--since", "1h"], ["events", "--follow", "-n", "1"], ["workers"]):
                 code, _, err = self.bench.cohort(*args, *look, preexec_fn=lambda: signal.alarm(20))
                 if code == 1:
                     said += err

@@ -3,8 +3,11 @@ next step in its messages, over all commands; and that values of others (from
 Redis, from files) cannot pass for words of its own. Through the real program."""
 import json
 import os
+import select
 import signal
+import socket
 import subprocess
+import threading
 import unittest
 
 import harness
@@ -84,6 +87,53 @@ class Words(harness.SystemTest):
                 self.assertEqual(len(out.splitlines()), lines, out)
         code, out, _ = self.bench.cohort("status", "--json", *self.bench.redis_args())
         self.assertEqual(json.loads(out)[0]["name"], FORGED)  # JSON escapes, it loses nothing
+
+    def between(self, answer):
+        """The port of somebody between a client and Redis, who gives this
+        answer to the first XREAD of all, and ends that connection."""
+        front = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(front.close)
+        answers = [answer]
+
+        def serve(client):
+            with client, socket.create_connection(("127.0.0.1", self.bench.redis_port)) as redis:
+                while ready := select.select([client, redis], [], [])[0]:
+                    for sock in ready:
+                        if not (data := sock.recv(1 << 16)):
+                            return
+                        if sock is client and b"XREAD" in data and answers:
+                            client.sendall(answers.pop())
+                            return
+                        (redis if sock is client else client).sendall(data)
+
+        def accept():
+            try:
+                while True:
+                    threading.Thread(target=serve, args=(front.accept()[0],), daemon=True).start()
+            except OSError:
+                pass  # the end of the test
+
+        threading.Thread(target=accept, daemon=True).start()
+        return front.getsockname()[1]
+
+    def test_what_redis_answers_to_who_follows_events_does_nothing_to_the_terminal(self):
+        self.bench.redis()
+        port = self.between(b"-LOADING \x1b[2Jall is well\r\n")
+        path = self.bench.path("said")
+        with open(path, "wb") as said:
+            proc = subprocess.Popen([f"{harness.BIN}/cohort", "events", "--follow", "--redis", f"redis://127.0.0.1:{port}"],
+                                    env=self.bench.env(), cwd=self.bench.top, stdout=subprocess.DEVNULL, stderr=said)
+        self.addCleanup(proc.wait)
+        self.addCleanup(proc.terminate)
+
+        def read():
+            with open(path, "rb") as f:
+                return f.read()
+
+        harness.wait_for("the end of it", lambda: b"Redis is back" in read())
+        self.assertIn(b"waiting for it", read())
+        self.assertIn(b"?[2Jall is well", read())
+        self.assertNotIn(b"\x1b", read())
 
     # ---- folders and files ----
 

@@ -299,6 +299,28 @@ in_flight_grows_by_one_and_is_halved_by_errors_and_by_memory(void **state)
 }
 
 static void
+a_new_holder_goes_on_with_the_tasks_in_flight_of_the_one_before(void **state)
+{
+    struct world w = given(2, true);
+    struct scaler_sample m = second_of(&w, 0, 0);
+
+    (void)state;
+    w.c.in_flight_max = 40;
+    scaler_take_over(&w.s, &w.c, 20);
+    (void)step(&w, &m);
+    assert_int_equal(w.out.in_flight, 0); /* a mode that sets none */
+    w.c.mode = SCALER_MODE_VERTICAL;
+    scaler_init(&w.s, &w.c, true, w.now_ms);
+    scaler_take_over(&w.s, &w.c, 20);
+    (void)step(&w, &m);
+    assert_int_equal(w.out.in_flight, 20);
+    scaler_take_over(&w.s, &w.c, 0); /* it had set none */
+    scaler_take_over(&w.s, &w.c, 4000);
+    (void)step(&w, &m);
+    assert_int_equal(w.out.in_flight, 40);
+}
+
+static void
 vertical_keeps_the_workers_that_live_and_wants_one_for_work(void **state)
 {
     struct world w = given(3, false);
@@ -526,6 +548,8 @@ main(void)
         cmocka_unit_test(absurd_figures_of_a_faulty_peer_are_clamped),
         cmocka_unit_test(
             in_flight_grows_by_one_and_is_halved_by_errors_and_by_memory),
+        cmocka_unit_test(
+            a_new_holder_goes_on_with_the_tasks_in_flight_of_the_one_before),
         cmocka_unit_test(
             vertical_keeps_the_workers_that_live_and_wants_one_for_work),
         cmocka_unit_test(

@@ -534,6 +534,32 @@ no_more_run_than_the_limit_says_and_never_more_than_there_are_slots(
 }
 
 static void
+given_long_tasks(struct fixture *f)
+{
+    for (int i = 0; i < 200; i++) {
+        slots_measure(f->s, NOOP, 5ull * 1000 * 1000);
+    }
+}
+
+/* Two milliseconds of work are planned to be at hand. */
+static void
+a_lower_limit_gives_no_short_tasks_back_that_it_would_ask_for(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t look;
+
+    for (int i = 0; i < 200; i++) {
+        slots_measure(f->s, NOOP, 100ull * 1000);
+    }
+    given_link(f, 0);
+    say_tasks(f, 0, (struct given){.first = 10, .n = 60});
+    slots_limit(f->s, 1, f->now);
+    look = slots_look_ahead(f->s, NOOP);
+    assert_in_range(look, 15, 21);
+    assert_int_equal(stats(f).queued, look);
+}
+
+static void
 a_lower_limit_stops_nothing_and_gives_back_what_would_wait_long(void **state)
 {
     struct fixture *f = *state;
@@ -544,6 +570,7 @@ a_lower_limit_stops_nothing_and_gives_back_what_would_wait_long(void **state)
     say_tasks(f, 0, (struct given){.first = 10, .n = 5});
     running = started(f);
     (void)started(f);
+    given_long_tasks(f);
     slots_limit(f->s, 1, f->now);
     flush(f);
     m = take(f, 0, MSG_returned);
@@ -603,6 +630,8 @@ main(void)
             no_more_run_than_the_limit_says_and_never_more_than_there_are_slots),
         WITH(setup_four_slots,
              a_lower_limit_stops_nothing_and_gives_back_what_would_wait_long),
+        WITH(setup_four_slots,
+             a_lower_limit_gives_no_short_tasks_back_that_it_would_ask_for),
         WITH(setup_four_slots, a_limit_asks_for_less_work),
         cmocka_unit_test(every_pair_of_task_state_and_event_is_as_drawn),
         cmocka_unit_test(every_pair_of_link_state_and_event_is_as_drawn),
