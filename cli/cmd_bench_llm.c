@@ -233,7 +233,7 @@ print_text(const struct bench *b, struct co_buf *out)
         co_buf_printf(out, "failed   %" PRIu64 " %s\n", b->by_fault[f],
                       fault_name((enum fault)f));
     }
-    if (b->why[0]) co_buf_printf(out, "first    %s\n", b->why);
+    if (b->why[0]) say_line(out, "first    %s", b->why);
 }
 
 static void

@@ -136,6 +136,27 @@ print_hints(const struct hints *h, struct co_buf *out)
     }
 }
 
+/* The answer is a stranger's: its lines are indented, so that none can pass for
+ * one of ours. */
+static void
+print_lines(const struct co_buf *text, struct co_buf *out)
+{
+    const char *line = (const char *)text->data, *end = line + text->len;
+    const char *label = "answer   ";
+
+    while (line < end) {
+        const char *line_end = memchr(line, '\n', (size_t)(end - line));
+        size_t begin = out->len;
+
+        if (!line_end) line_end = end;
+        co_buf_puts(out, label);
+        co_buf_append(out, line, (size_t)(line_end - line));
+        say_end_line(out, begin);
+        line = line_end < end ? line_end + 1 : end;
+        label = "         ";
+    }
+}
+
 static void
 print_answer(const struct try_run *run, struct co_buf *out)
 {
@@ -144,12 +165,8 @@ print_answer(const struct try_run *run, struct co_buf *out)
     char price[PRICE_TEXT_BYTES];
     const char *cost = cost_text(run, price);
 
-    if (a->text.len > 0) {
-        co_buf_puts(out, "answer   ");
-        co_buf_append(out, a->text.data, a->text.len);
-        co_buf_putc(out, '\n');
-    }
-    if (a->model[0]) co_buf_printf(out, "model    %s\n", a->model);
+    if (a->text.len > 0) print_lines(&a->text, out);
+    if (a->model[0]) say_line(out, "model    %s", a->model);
     if (a->has_usage) {
         co_buf_printf(out, "tokens   %" PRIu64 " in", a->input_tokens);
         if (a->cached_tokens) {
@@ -184,9 +201,7 @@ print_failure(const struct try_run *run, struct co_buf *out)
                   fault_retryable(call->fault)
                       ? "may be tried again"
                       : "another try would end the same way");
-    if (call->diag.text[0]) {
-        co_buf_printf(out, "why      %s\n", call->diag.text);
-    }
+    if (call->diag.text[0]) say_line(out, "why      %s", call->diag.text);
     co_buf_printf(out, "do       %s\n", fault_todo(call->fault));
 }
 
