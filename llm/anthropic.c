@@ -64,7 +64,12 @@ read_usage(struct pull *p, struct provider_answer *answer)
         }
     }
     if (!has_input) return;
-    answer->input_tokens = u.input + u.cache_read + u.cache_write;
+    if (__builtin_add_overflow(u.input, u.cache_read, &u.input) ||
+        __builtin_add_overflow(u.input, u.cache_write, &u.input)) {
+        pull_refuse(p, "no sum of tokens below 2^64");
+        return;
+    }
+    answer->input_tokens = u.input;
     answer->cached_tokens = u.cache_read;
 }
 

@@ -498,6 +498,12 @@ pull_end(struct pull *p)
     return p->p == p->end || wrong(p, "something follows the value");
 }
 
+void
+pull_refuse(struct pull *p, const char *what)
+{
+    (void)wrong(p, what);
+}
+
 size_t
 pull_where(const struct pull *p)
 {

@@ -69,6 +69,8 @@ void pull_skip(struct pull *p);
 bool pull_null(struct pull *p);
 /* True: the one value was read to its end, and nothing follows. */
 bool pull_end(struct pull *p);
+/* Makes what was read last a mistake: what, "no ...", is wrong with it. */
+void pull_refuse(struct pull *p, const char *what);
 /* Where in the input the mistake is, in bytes. */
 size_t pull_where(const struct pull *p);
 

@@ -62,7 +62,12 @@ secret_load(const char *env_name, const char *file, struct secret *ret_secret,
     co_buf_init(&content, CONTENT_BYTES);
     err = co_fs_read_file(file, SECRET_BYTES, &content, diag);
     if (!err) {
-        err = take(file, co_buf_text(&content), content.len, ret_secret, diag);
+        const char *text = co_buf_text(&content);
+        const char *line_end = memchr(text, '\n', content.len);
+
+        err =
+            take(file, text, line_end ? (size_t)(line_end - text) : content.len,
+                 ret_secret, diag);
     } else {
         err = CO_USAGE;
     }
@@ -77,9 +82,23 @@ secret_forget(struct secret *secret)
     explicit_bzero(secret, sizeof *secret);
 }
 
+/* A text that was cut may end within the key. */
+static void
+redact_beginning(const struct secret *secret, const char *begin, char *end)
+{
+    size_t n = co_min_u64(secret->len - 1, (uint64_t)(end - begin));
+
+    for (; n >= REDACT_MIN; n--) {
+        if (memcmp(end - n, secret->text, n) != 0) continue;
+        memset(end - n, '*', n);
+        return;
+    }
+}
+
 void
 secret_redact(const struct secret *secret, char *text, size_t len)
 {
+    const char *begin = text;
     char *end = text + len;
 
     if (secret->len < REDACT_MIN) return;
@@ -88,4 +107,5 @@ secret_redact(const struct secret *secret, char *text, size_t len)
         memset(text, '*', secret->len);
         text += secret->len;
     }
+    redact_beginning(secret, begin, end);
 }

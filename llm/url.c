@@ -106,12 +106,22 @@ url_is_loopback(const struct url *url)
            a == 127;
 }
 
+/* Does the path of url, which ends at end, end with tail? */
+static bool
+path_ends(const struct url *url, const char *end, const char *tail)
+{
+    size_t n = tail ? strlen(tail) : 0;
+
+    return n > 0 && end > url->path && (size_t)(end - url->path) >= n &&
+           memcmp(end - n, tail, n) == 0;
+}
+
 enum co_err
 url_join(const char *base, const char *api, char out[URL_BYTES],
          struct co_diag *diag)
 {
     struct url url;
-    size_t have, want = strlen(api);
+    size_t have, want;
     enum co_err err = url_parse(base, &url, diag);
 
     if (err) return err;
@@ -125,9 +135,11 @@ url_join(const char *base, const char *api, char out[URL_BYTES],
     while (have > 0 && base[have - 1] == '/') {
         have--;
     }
+    /* A whole address with another way to it, as gateways have. */
+    if (path_ends(&url, base + have, strchr(api + 1, '/'))) api = "";
     /* The longest beginning of api, cut at a '/', that base ends with. */
-    for (size_t n = want; n > 0; n--) {
-        bool whole = n == want || api[n] == '/';
+    for (size_t n = strlen(api); n > 0; n--) {
+        bool whole = api[n] == '\0' || api[n] == '/';
         const char *tail = base + have - n;
 
         if (!whole || n > have || tail < url.path) continue;

@@ -24,6 +24,8 @@ bool url_is_loopback(const struct url *url);
 
 /* Where calls of an API go: base with api ("/v1/chat/completions") behind it.
  * What base has of it already is not said twice: http://h, http://h/,
- * http://h/v1 and the whole address give the same. CO_USAGE as above. */
+ * http://h/v1 and the whole address give the same. An address that ends with
+ * all of api but its version (/chat/completions), or has a query, stays as it
+ * is. CO_USAGE as above. */
 co_must_use enum co_err url_join(const char *base, const char *api,
                                  char out[URL_BYTES], struct co_diag *diag);

@@ -80,6 +80,40 @@ the_same_endpoint_may_be_written_in_many_ways(void **state)
     /* Not the host's own name: only a path can hold part of the API's. */
     assert_int_equal(url_join("http://v1", api, out, &diag), CO_OK);
     assert_string_equal(out, "http://v1/v1/chat/completions");
+    assert_int_equal(url_join("http://messages", "/v1/messages", out, &diag),
+                     CO_OK);
+    assert_string_equal(out, "http://messages/v1/messages");
+}
+
+static void
+a_whole_address_is_taken_as_it_stands(void **state)
+{
+    static const struct {
+        const char *base, *api, *url;
+    } cases[] = {
+        {"https://h/openai/deployments/d/chat/completions",
+         "/v1/chat/completions",
+         "https://h/openai/deployments/d/chat/completions"},
+        {"https://h/api/v3/chat/completions/", "/v1/chat/completions",
+         "https://h/api/v3/chat/completions"},
+        {"http://h/chat/completions", "/v1/chat/completions",
+         "http://h/chat/completions"},
+        {"https://h/proxy/messages", "/v1/messages",
+         "https://h/proxy/messages"},
+        /* Not half a name. */
+        {"https://h/mymessages", "/v1/messages",
+         "https://h/mymessages/v1/messages"},
+        {"https://h/v1/chat", "/v1/chat/completions",
+         "https://h/v1/chat/completions"},
+    };
+    char out[URL_BYTES];
+
+    (void)state;
+    for (size_t i = 0; i < co_countof(cases); i++) {
+        assert_int_equal(url_join(cases[i].base, cases[i].api, out, &diag),
+                         CO_OK);
+        assert_string_equal(out, cases[i].url);
+    }
 }
 
 static void
@@ -315,6 +349,7 @@ static void
 keys_are_read_and_taken_out_of_texts(void **state)
 {
     char text[] = "the key sk-12345 and sk-12345 again, sk-1234";
+    char few[] = "sk-12345678 sk-";
     struct secret secret = {.len = 0};
 
     (void)state;
@@ -322,7 +357,9 @@ keys_are_read_and_taken_out_of_texts(void **state)
     assert_int_equal(secret_load("CO_TEST_KEY", NULL, &secret, &diag), CO_OK);
     assert_string_equal(secret.text, "sk-12345");
     secret_redact(&secret, text, strlen(text));
-    assert_string_equal(text, "the key ******** and ******** again, sk-1234");
+    assert_string_equal(text, "the key ******** and ******** again, *******");
+    secret_redact(&secret, few, strlen(few));
+    assert_string_equal(few, "********678 sk-"); /* three tell nothing */
     secret_forget(&secret);
     assert_int_equal(secret.len, 0);
     assert_int_equal(setenv("CO_TEST_KEY", "sk-1\r\nX-Evil: 1", 1), 0);
@@ -344,7 +381,7 @@ a_file_can_hold_the_key(void **state)
 
     (void)state;
     assert_true(fd >= 0);
-    assert_int_equal(write(fd, "sk-1\n", 5), 5);
+    assert_int_equal(write(fd, "sk-1\r\n# mine\n", 13), 13);
     assert_int_equal(close(fd), 0);
     assert_int_equal(secret_load(NULL, path, &secret, &diag), CO_OK);
     assert_string_equal(secret.text, "sk-1");
@@ -448,6 +485,13 @@ what_is_no_answer_is_told_with_the_place(void **state)
         assert_non_null(strstr(diag.text, "byte 5"));
         assert_ptr_equal(provider_find(all[i]->name), all[i]);
     }
+    assert_int_equal(
+        read_by(&provider_anthropic,
+                "{\"content\":[],\"usage\":{\"input_tokens\":"
+                "18446744073709551615,\"cache_read_input_tokens\":1}}",
+                &a),
+        FAULT_BAD_SHAPE);
+    assert_non_null(strstr(diag.text, "sum of tokens"));
     assert_int_equal(read_by(&provider_openai,
                              "{\"choices\":[{\"message\":{\"content\":"
                              "\"more than ten bytes\"}}]}",
@@ -494,6 +538,7 @@ main(void)
         cmocka_unit_test(statuses_are_classes),
         cmocka_unit_test(every_class_has_a_name_of_its_own_and_says_what_to_do),
         cmocka_unit_test(the_same_endpoint_may_be_written_in_many_ways),
+        cmocka_unit_test(a_whole_address_is_taken_as_it_stands),
         cmocka_unit_test(what_is_no_address_is_refused_with_the_reason),
         cmocka_unit_test(an_origin_is_scheme_host_and_port),
         cmocka_unit_test(retry_after_is_seconds_or_a_date),
