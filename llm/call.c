@@ -118,15 +118,15 @@ on_event(void *self, const char *name, const char *data, size_t len)
     return call->fault == FAULT_NONE;
 }
 
-static void
+static bool
 on_stream(void *self, const char *bytes, size_t len)
 {
     struct call *call = self;
     enum co_err err;
 
-    if (call->fault) return; /* the rest only has to end */
     err = sse_feed(&call->sse, bytes, len, on_event, call);
     if (err) call->fault = err == CO_FULL ? FAULT_TOO_BIG : FAULT_LOCAL;
+    return call->fault == FAULT_NONE; /* what follows would not mend it */
 }
 
 /* ---- the end ---- */
@@ -162,6 +162,10 @@ judge(struct call *call)
         (void)co_fail(&call->diag, CO_PROTOCOL,
                       "the answer does not say that it is complete");
         return FAULT_CUT;
+    }
+    if (!call->answer.is_answer) {
+        (void)co_fail(&call->diag, CO_PROTOCOL, "the stream holds no answer");
+        return FAULT_BAD_SHAPE;
     }
     if (call->answer.is_filtered) return FAULT_FILTERED;
     return call->answer.is_cut ? FAULT_LENGTH : FAULT_NONE;
@@ -203,7 +207,7 @@ static void
 on_done(void *self, const struct http_result *result)
 {
     struct call *call = self;
-    bool streamed = call->answer.is_answer || call->fault;
+    bool streamed = strcmp(result->content_type, "text/event-stream") == 0;
 
     call->status = result->status;
     call->hints = result->hints;
@@ -212,7 +216,7 @@ on_done(void *self, const struct http_result *result)
     if (!call->fault) call->fault = result->fault;
     if (result->fault) {
         provider_read_error(result->body, result->body_len, &call->answer);
-    } else if (!streamed) {
+    } else if (!call->fault && !streamed) {
         call->fault = read_whole(call, result);
     }
     /* Also with status 200: some gateways pass errors on like that. */

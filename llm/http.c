@@ -2,7 +2,11 @@
  * Time-outs are looked at by us, for all requests together a few times a
  * second: a timer of libcurl a call would be three more insertions into its
  * tree. So a time-out may come late by an eighth of itself, at most 250 ms.
- * A request that waits for its turn to connect is counted as connecting. */
+ * A request that waits for its turn to connect is overdue only in all.
+ *
+ * libcurl looks a host's name up in a thread of its own. CURLOPT_QUICK_EXIT
+ * leaves such a thread behind when its call is over; without it a time-out
+ * would wait for the resolver, and all calls with it. */
 #include "llm/http_core.h"
 
 #include "common/clock.h"
@@ -35,10 +39,12 @@ static const struct {
     {CURLE_COULDNT_RESOLVE_PROXY, FAULT_RESOLVE},
     {CURLE_COULDNT_CONNECT, FAULT_CONNECT},
     {CURLE_OPERATION_TIMEDOUT, FAULT_CONNECT_TIMEOUT},
-    {CURLE_SSL_CONNECT_ERROR, FAULT_TLS},
+    /* The handshake broke off: a server that restarts, or speaks no TLS. */
+    {CURLE_SSL_CONNECT_ERROR, FAULT_CONNECT},
     {CURLE_PEER_FAILED_VERIFICATION, FAULT_TLS},
     {CURLE_SSL_CACERT_BADFILE, FAULT_TLS},
     {CURLE_SSL_CERTPROBLEM, FAULT_TLS},
+    {CURLE_SSL_CLIENTCERT, FAULT_TLS},
     {CURLE_SSL_CIPHER, FAULT_TLS},
     {CURLE_SSL_ISSUER_ERROR, FAULT_TLS},
     {CURLE_GOT_NOTHING, FAULT_RESET},
@@ -56,10 +62,17 @@ enum co_err
 http_target_new(const char *url, const char *const *headers, size_t count,
                 struct http_target **ret_target)
 {
+    static _Atomic uint64_t last_id;
     struct http_target *target = calloc(1, sizeof *target);
+    struct url parsed;
 
     if (!target) return CO_NOMEM;
+    target->id = ++last_id;
     target->url = strdup(url);
+    /* A key goes in the clear to this machine only: not by way of a proxy,
+     * which would send it to its own machine besides. */
+    target->direct = url_parse(url, &parsed, NULL) == CO_OK && !parsed.https &&
+                     url_is_loopback(&parsed);
     for (size_t i = 0; i <= count; i++) {
         /* Without the last, libcurl asks before it sends a larger body. */
         struct curl_slist *longer = curl_slist_append(
@@ -103,7 +116,8 @@ set_fault(struct slot *slot, enum fault fault)
     switch ((int)fault) {
     case FAULT_TOO_BIG:
         (void)snprintf(why, CURL_ERROR_SIZE, "more than %zu bytes came",
-                       o->body_max);
+                       slot->stream_bytes ? HTTP_STREAM_FACTOR * o->body_max
+                                          : o->body_max);
         break;
     case FAULT_HEADERS:
         (void)snprintf(why, CURL_ERROR_SIZE, "more than %d bytes of headers",
@@ -217,12 +231,13 @@ on_body(char *bytes, size_t size, size_t count, void *self)
     came(slot);
     if (is_stream(slot)) {
         slot->stream_bytes += len;
-        if (slot->stream_bytes <= slot->http->options.body_max) {
-            slot->request.on_stream(slot->request.self, bytes, len);
-            return len;
+        if (slot->stream_bytes / HTTP_STREAM_FACTOR >
+            slot->http->options.body_max) {
+            set_fault(slot, FAULT_TOO_BIG);
+            return 0; /* ends the transfer */
         }
-        set_fault(slot, FAULT_TOO_BIG);
-        return 0;
+        slot->enough = !slot->request.on_stream(slot->request.self, bytes, len);
+        return slot->enough ? 0 : len;
     }
     co_buf_append(&slot->body, bytes, len);
     if (!slot->body.err) return len;
@@ -255,11 +270,14 @@ slot_open(struct slot *slot, struct http *http)
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, slot);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, slot);
-    if (http->no_proxy) curl_easy_setopt(easy, CURLOPT_PROXY, "");
+    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+    curl_easy_setopt(easy, CURLOPT_SHARE, http->share);
+    /* What a proxy says about its tunnel is no part of the answer. */
+    curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     if (http->options.ca_file) {
         curl_easy_setopt(easy, CURLOPT_CAINFO, http->options.ca_file);
     }
-    http_sockets_attach(easy, http);
+    http_sockets_attach(slot);
     return true;
 }
 
@@ -288,6 +306,7 @@ slot_send(struct slot *slot)
     struct http *http = slot->http;
 
     slot->state = SLOT_CONNECTING;
+    slot->last_us = http->now_us;
     http->connecting++;
     slot->shard->dirty = true;
     return curl_multi_add_handle(slot->shard->multi, slot->easy) == CURLM_OK;
@@ -316,7 +335,20 @@ slot_clear(struct slot *slot)
     slot->first_us = -1;
     slot->header_bytes = slot->stream_bytes = 0;
     slot->fault = FAULT_NONE;
+    slot->enough = false;
     slot->error[0] = '\0';
+}
+
+static void
+slot_aim(struct slot *slot, const struct http_target *target)
+{
+    bool direct = target->direct || slot->http->no_proxy;
+
+    curl_easy_setopt(slot->easy, CURLOPT_URL, target->url);
+    curl_easy_setopt(slot->easy, CURLOPT_HTTPHEADER, target->headers);
+    /* "": none; NULL: as the environment says. */
+    curl_easy_setopt(slot->easy, CURLOPT_PROXY, direct ? "" : NULL);
+    slot->target_id = target->id;
 }
 
 enum co_err
@@ -333,11 +365,8 @@ http_start(struct http *http, const struct http_request *request)
     slot->request = *request;
     slot->redirects = 0;
     slot_clear(slot);
-    if (slot->target != request->target) {
-        curl_easy_setopt(slot->easy, CURLOPT_URL, request->target->url);
-        curl_easy_setopt(slot->easy, CURLOPT_HTTPHEADER,
-                         request->target->headers);
-        slot->target = request->target;
+    if (slot->target_id != request->target->id) {
+        slot_aim(slot, request->target);
     }
     curl_easy_setopt(slot->easy, CURLOPT_POSTFIELDS, request->body);
     curl_easy_setopt(slot->easy, CURLOPT_POSTFIELDSIZE_LARGE,
@@ -364,9 +393,10 @@ slot_end(struct slot *slot, enum fault fault)
     struct http_result *result = &slot->result;
 
     if (slot->state == SLOT_CONNECTING) http->connecting--;
+    /* Not where a connection failed: the shard may be what is broken. */
+    if (slot->state == SLOT_SENT) http->recent = slot->shard;
     slot->state = SLOT_FREE;
     slot->shard->active--;
-    http->recent = slot->shard;
     http->in_flight--;
     result->fault = fault;
     result->body = co_buf_text(&slot->body);
@@ -392,10 +422,21 @@ slot_withdraw(struct slot *slot)
     }
 }
 
-static enum fault
-fault_of_code(const struct slot *slot, CURLcode code)
+/* Did a line come that is longer than libcurl takes? It calls that a lack of
+ * memory, and it reads no body before the headers are through. */
+static bool
+is_endless_line(const struct slot *slot, CURLcode code)
 {
+    return code == CURLE_OUT_OF_MEMORY && slot->state == SLOT_SENT &&
+           slot->first_us >= 0 && slot->body.len + slot->stream_bytes == 0;
+}
+
+static enum fault
+fault_of_code(struct slot *slot, CURLcode code)
+{
+    if (is_endless_line(slot, code)) slot->fault = FAULT_HEADERS;
     if (slot->fault) return slot->fault;
+    if (slot->enough) return FAULT_NONE;
     for (size_t i = 0; i < co_countof(codes); i++) {
         if (codes[i].code != code) continue;
         /* Closed after part of an answer, whatever libcurl calls it. */
@@ -418,7 +459,7 @@ redirect(struct slot *slot)
     if (slot->redirects == HTTP_REDIRECTS_MAX) return false;
     curl_easy_getinfo(slot->easy, CURLINFO_REDIRECT_URL, &to);
     if (!to || url_parse(to, &there, NULL) ||
-        url_parse(slot->target->url, &here, NULL) ||
+        url_parse(slot->request.target->url, &here, NULL) ||
         !url_same_origin(&here, &there)) {
         return false;
     }
@@ -446,10 +487,10 @@ on_message(const CURLMsg *message)
     if (!fault) fault = fault_of_status((int)status);
     slot_withdraw(slot);
     if (fault == FAULT_REDIRECT && redirect(slot)) return;
-    if (slot->redirects) slot->target = NULL; /* its URL is another now */
+    if (slot->redirects) slot->target_id = 0; /* its URL is another now */
     if (slot->fault) {
         set_fault(slot, slot->fault); /* libcurl wrote over the reason */
-    } else if (code) {
+    } else if (code && !slot->enough) {
         slot->result.why =
             slot->error[0] ? slot->error : curl_easy_strerror(code);
     }
@@ -500,7 +541,8 @@ overdue(const struct slot *slot)
     if (now - slot->start_us >= (int64_t)o->total_ms * 1000) {
         return FAULT_TOTAL_TIMEOUT;
     }
-    if (slot->state != SLOT_SENT) {
+    if (slot->state == SLOT_WAITING) return FAULT_NONE;
+    if (slot->state == SLOT_CONNECTING) {
         return now - slot->last_us >= (int64_t)o->connect_ms * 1000
                    ? FAULT_CONNECT_TIMEOUT
                    : FAULT_NONE;
@@ -548,7 +590,7 @@ sweep(struct http *http)
         if (slot->first_us >= 0) slot->result.status = (int)status;
         slot_withdraw(slot);
         set_fault(slot, fault);
-        if (slot->redirects) slot->target = NULL;
+        if (slot->redirects) slot->target_id = 0;
         slot_end(slot, fault);
     }
     http->sweep_us =
@@ -584,8 +626,10 @@ static enum co_err
 need_descriptors(uint32_t in_flight, struct co_diag *diag)
 {
     struct rlimit limit;
-    /* Idle connections may stay beside those in use. */
-    rlim_t need = (rlim_t)in_flight + SPARE_FDS;
+    /* Idle connections may stay beside those in use, and hosts' names are
+     * looked up by those that connect. */
+    rlim_t need = (rlim_t)in_flight + SPARE_FDS +
+                  RESOLVER_FDS * co_min_u64(in_flight, CONNECTING_MAX);
 
     if (getrlimit(RLIMIT_NOFILE, &limit)) return co_err_from_errno(errno);
     if (limit.rlim_cur >= need) return CO_OK;
@@ -613,6 +657,18 @@ has_no_proxy(void)
         if (getenv(names[i])) return false;
     }
     return true;
+}
+
+/* Without locks: one thread uses it. */
+static enum co_err
+open_share(struct http *http)
+{
+    http->share = curl_share_init();
+    if (!http->share) return CO_NOMEM;
+    return curl_share_setopt(http->share, CURLSHOPT_SHARE,
+                             CURL_LOCK_DATA_DNS) == CURLSHE_OK
+               ? CO_OK
+               : CO_NOMEM;
 }
 
 static enum co_err
@@ -676,7 +732,8 @@ http_new(const struct http_options *options, struct http **ret_http,
                        strerror(errno));
     }
     http->global = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
-    err = http->global ? open_shards(http) : CO_NOMEM;
+    err = http->global ? open_share(http) : CO_NOMEM;
+    if (!err) err = open_shards(http);
     if (!err) err = open_slots(http);
     if (err) return co_fail(diag, err, "out of memory");
     *ret_http = co_take(&http);
@@ -698,6 +755,7 @@ http_free(struct http *http)
     for (uint32_t i = 0; i < http->shard_count; i++) {
         curl_multi_cleanup(http->shards[i].multi);
     }
+    if (http->share) (void)curl_share_cleanup(http->share);
     if (http->epoll >= 0) (void)close(http->epoll);
     if (http->global) curl_global_cleanup();
     free(http->watches);

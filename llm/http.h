@@ -15,6 +15,9 @@
 enum {
     HTTP_IN_FLIGHT_MAX = 60000,
     HTTP_HEADERS_MAX = 64 * 1024, /* bytes of all headers of an answer */
+    /* Times body_max: bytes of a stream, where each word comes wrapped in JSON
+     * of its own. What the words add up to is for their reader to limit. */
+    HTTP_STREAM_FACTOR = 16,
     HTTP_TYPE_BYTES = 64,
     HTTP_WHY_BYTES = 256,
     HTTP_REDIRECTS_MAX = 3,
@@ -47,13 +50,15 @@ struct http_request {
     size_t body_len;
     void *self;
     /* The next bytes of an event stream (text/event-stream of a status 200),
-     * as they come; then result->body is empty. May be NULL. */
-    void (*on_stream)(void *self, const char *bytes, size_t len);
+     * as they come; then result->body is empty. False: it is enough, and the
+     * request ends without a fault. May be NULL. */
+    bool (*on_stream)(void *self, const char *bytes, size_t len);
     /* May start other requests; must not free the http. */
     void (*on_done)(void *self, const struct http_result *result);
 };
 
-/* What thousands of requests have in common: address and headers. */
+/* What thousands of requests have in common: address and headers. Proxies of
+ * the environment are used, but never for http:// to this machine itself. */
 struct http_target; /* opaque */
 
 /* headers: "Name: value" each. CO_NOMEM */

@@ -16,6 +16,9 @@ enum {
     /* More connects than this at once overflow a listener's backlog, and each
      * dropped SYN costs its call a second. */
     CONNECTING_MAX = 1000,
+    /* While it looks its host up, a call has no connection, but a thread with
+     * this many descriptors more: two wake us, one or two ask. */
+    RESOLVER_FDS = 3,
     NO_SLOT = -1,
 };
 
@@ -38,7 +41,7 @@ struct shard {
 struct slot {
     struct http *http;
     CURL *easy;
-    const struct http_target *target; /* that easy is set up for */
+    uint64_t target_id; /* that easy is set up for; 0: none */
     struct shard *shard;
     struct http_request request;
     struct http_result result;
@@ -47,6 +50,7 @@ struct slot {
     size_t header_bytes, stream_bytes;
     int next; /* of the free or the waiting list */
     uint8_t redirects;
+    bool enough; /* its reader wants no more of the stream */
     enum slot_state state;
     enum fault fault; /* why we ended it, else FAULT_NONE */
     char error[CURL_ERROR_SIZE];
@@ -54,14 +58,16 @@ struct slot {
 
 /* What epoll knows of a descriptor, which is told as little as possible. */
 struct watch {
-    struct shard *shard; /* NULL: not ours */
+    struct shard *shard; /* NULL: not watched */
     uint32_t mask;       /* of epoll; 0: not in it */
     bool wanted;         /* libcurl asked for events */
+    bool ours;           /* a socket that we opened, not the resolver's */
 };
 
 struct http {
     struct http_options options;
     int epoll;
+    CURLSH *share;           /* what is known of hosts' names, for all shards */
     int64_t now_us, wall_ms; /* read once a turn */
     struct shard *shards;
     uint32_t shard_count, cursor;
@@ -77,13 +83,15 @@ struct http {
 };
 
 struct http_target {
+    uint64_t id; /* never given twice, as an address in memory is */
+    bool direct; /* never through a proxy */
     char *url;
     struct curl_slist *headers;
 };
 
 /* Gives shard a multi handle that reports its sockets and timers to us. */
 co_must_use enum co_err http_sockets_open(struct shard *shard);
-/* Sockets of this handle are forgotten when they close. */
-void http_sockets_attach(CURL *easy, struct http *http);
+/* Sockets of the slot's handle are known from opening to closing. */
+void http_sockets_attach(struct slot *slot);
 /* Waits for events and tells libcurl, also of timers that are due. */
 co_must_use enum co_err http_sockets_wait(struct http *http, int timeout_ms);

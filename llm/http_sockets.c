@@ -1,7 +1,13 @@
 /* http_sockets.c - epoll under libcurl, told as little as possible.
  * libcurl reports each socket as gone and new around every transfer, which
- * would be two epoll_ctl a call. Here a socket stays in the set until it is
- * closed, and only a changed mask is a system call. */
+ * would be two epoll_ctl a call. Here a connection stays in the set until it is
+ * closed, and only a changed mask is a system call.
+ *
+ * That is true only of descriptors whose end we hear of. libcurl closes two
+ * kinds by itself: sockets dropped before they were connected, and those by
+ * which its resolver threads wake it. They leave the set when libcurl no longer
+ * wants them; the kernel has perhaps forgotten them already, and their numbers
+ * soon belong to others. */
 #include "llm/http_core.h"
 
 #include "common/clock.h"
@@ -10,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 enum { EVENTS_MAX = 512, WATCHES_FIRST = 256 };
@@ -34,27 +41,80 @@ watch_of(struct http *http, curl_socket_t fd)
     return &grown[fd];
 }
 
+/* Has epoll report mask of fd; false: it cannot. */
+static bool
+set_mask(const struct http *http, struct watch *watch, int fd, uint32_t mask)
+{
+    struct epoll_event event = {.data.fd = fd, .events = mask};
+    int failed = -1;
+
+    if (mask == watch->mask) return true;
+    errno = ENOENT;
+    if (watch->mask) failed = epoll_ctl(http->epoll, EPOLL_CTL_MOD, fd, &event);
+    /* Not in the set after all: closed unseen, and opened anew. */
+    if (failed && errno == ENOENT) {
+        failed = epoll_ctl(http->epoll, EPOLL_CTL_ADD, fd, &event);
+    }
+    watch->mask = failed ? 0 : mask;
+    return !failed;
+}
+
+/* libcurl has no use for fd now. A connection stays: it comes back with the
+ * next call. What waits to be writable is none yet. */
+static void
+unwant(const struct http *http, struct watch *watch, int fd)
+{
+    watch->wanted = false;
+    if (watch->ours && watch->mask == EPOLLIN) return;
+    if (watch->mask) (void)epoll_ctl(http->epoll, EPOLL_CTL_DEL, fd, NULL);
+    *watch = (struct watch){.ours = watch->ours};
+}
+
 static int
 on_socket(CURL *easy, curl_socket_t fd, int what, void *self, void *unused)
 {
     struct shard *shard = self;
     struct watch *watch = watch_of(shard->http, fd);
-    struct epoll_event event = {.data.fd = fd};
 
     (void)easy, (void)unused;
     if (!watch) return -1;
-    watch->shard = shard;
-    watch->wanted = what != CURL_POLL_REMOVE;
-    if (!watch->wanted) return 0; /* it comes back with the next call */
-    event.events = (what & CURL_POLL_IN ? EPOLLIN : 0U) |
-                   (what & CURL_POLL_OUT ? EPOLLOUT : 0U);
-    if (event.events == watch->mask) return 0;
-    if (epoll_ctl(shard->http->epoll,
-                  watch->mask ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event)) {
-        return -1;
+    if (what == CURL_POLL_REMOVE) {
+        unwant(shard->http, watch, fd);
+        return 0;
     }
-    watch->mask = event.events;
-    return 0;
+    watch->shard = shard;
+    watch->wanted = true;
+    return set_mask(shard->http, watch, fd,
+                    (what & CURL_POLL_IN ? EPOLLIN : 0U) |
+                        (what & CURL_POLL_OUT ? EPOLLOUT : 0U))
+               ? 0
+               : -1;
+}
+
+/* libcurl calls this for a socket to connect. */
+static curl_socket_t
+on_open(void *self, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    const struct slot *slot = self;
+    int fd = socket(address->family, address->socktype | SOCK_CLOEXEC,
+                    address->protocol);
+    struct watch *watch = watch_of(slot->http, fd);
+    struct watch before;
+
+    (void)purpose;
+    if (!watch) {
+        if (fd >= 0) (void)close(fd);
+        return CURL_SOCKET_BAD;
+    }
+    before = *watch;
+    *watch = (struct watch){.ours = true};
+    /* The same number again within one step, as when the first address of a
+     * host refuses: libcurl thinks that this socket is watched already. */
+    if (before.wanted && before.shard == slot->shard) {
+        watch->shard = before.shard;
+        watch->wanted = set_mask(slot->http, watch, fd, before.mask);
+    }
+    return fd;
 }
 
 /* libcurl calls this where it would close: the set forgets it by itself. */
@@ -64,7 +124,7 @@ on_close(void *self, curl_socket_t fd)
     struct http *http = self;
 
     if (fd >= 0 && (size_t)fd < http->watch_count) {
-        http->watches[fd] = (struct watch){NULL, 0, false};
+        http->watches[fd] = (struct watch){.shard = NULL};
     }
     return close(fd);
 }
@@ -100,10 +160,12 @@ http_sockets_open(struct shard *shard)
 }
 
 void
-http_sockets_attach(CURL *easy, struct http *http)
+http_sockets_attach(struct slot *slot)
 {
-    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close);
-    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, http);
+    curl_easy_setopt(slot->easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
+    curl_easy_setopt(slot->easy, CURLOPT_OPENSOCKETDATA, slot);
+    curl_easy_setopt(slot->easy, CURLOPT_CLOSESOCKETFUNCTION, on_close);
+    curl_easy_setopt(slot->easy, CURLOPT_CLOSESOCKETDATA, slot->http);
 }
 
 static void

@@ -1,18 +1,44 @@
 """`cohort try` and `cohort bench llm` against an endpoint that misbehaves: each
 kind of failure ends as its class, with a reason, and no key is ever shown."""
+import itertools
 import json
 import os
 import socket
+import ssl
 import subprocess
+import sys
 import threading
 import unittest
 import urllib.request
+from unittest import mock
 
 import harness
 
 FAKE = os.path.join(harness.BUILD, "tests/bin/fake-llm")
 KEY = "sk-a-key-that-nobody-may-see-4711"
 STRESSED = int(1000 * harness.FACTOR)  # ms; nothing waits for all of it but what has to
+
+NOT_FOUND = b"HTTP/1.1 404 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
+JSON = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s"
+
+# $0: what stands in for resolv.conf.
+MUTE = 'ip link set lo up && mount --bind "$0" /etc/resolv.conf && exec "$@"'
+ASK_NOBODY = """
+import socket, subprocess, sys, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("127.0.0.1", 53))
+begin = time.monotonic()
+done = subprocess.run(sys.argv[1:], stdout=subprocess.PIPE, text=True)
+print(time.monotonic() - begin, done.stdout, sep="\\n")
+"""
+
+
+def proxies(port):
+    """What sends all calls by a proxy, also those to this machine."""
+    url = f"http://127.0.0.1:{port}"
+    return {"http_proxy": url, "https_proxy": url, "no_proxy": "", "NO_PROXY": ""}
+
 
 # script, status, class, may be tried again, a part of the reason
 BAD = [
@@ -82,6 +108,60 @@ class Llm(harness.SystemTest):
         result = json.loads(out)
         self.assertEqual(code, 0 if result["class"] == "ok" else 1, out)
         return result
+
+    def serve(self, *answers, hold=False, tls=None):
+        """A server of raw bytes: the n-th connection gets answers[n], the last all
+        that follow, and then its end, unless hold. Returns the port."""
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(listener.close)
+        self.seen = []
+        held = []
+
+        def run():
+            for n in itertools.count():
+                try:
+                    raw, _ = listener.accept()
+                except OSError:
+                    return
+                try:
+                    s = tls.wrap_socket(raw, server_side=True) if tls else raw
+                    answer = answers[min(n, len(answers) - 1)]
+                    self.seen.append(self.request(s) if answer else b"")
+                    s.sendall(answer)
+                    if hold:
+                        held.append(s)
+                    else:
+                        s.close()
+                except OSError:  # of TLS, too
+                    raw.close()
+
+        threading.Thread(target=run, daemon=True).start()
+        return listener.getsockname()[1]
+
+    @staticmethod
+    def request(s):
+        """Reads a whole request: closed before that, a socket sends RST."""
+        got = b""
+        while b"\r\n\r\n" not in got:
+            more = s.recv(65536)
+            if not more:
+                return got
+            got += more
+        head, body = got.split(b"\r\n\r\n", 1)
+        length = [int(h.split(b":")[1]) for h in head.lower().split(b"\r\n") if h.startswith(b"content-length:")]
+        while length and len(body) < length[0]:
+            body += s.recv(65536)
+        return head
+
+    def certificate(self):
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=127.0.0.1",
+             "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", self.bench.path("tls.key"),
+             "-out", self.bench.path("tls.pem")],
+            check=True, capture_output=True)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.bench.path("tls.pem"), self.bench.path("tls.key"))
+        return context
 
     # -- what goes well ------------------------------------------------------
 
@@ -167,36 +247,136 @@ class Llm(harness.SystemTest):
         self.assertEqual((r["class"], r["retryable"]), ("resolve", True), r)
 
     def test_a_certificate_that_nobody_trusts_is_refused(self):
-        subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=127.0.0.1",
-             "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", self.bench.path("tls.key"),
-             "-out", self.bench.path("tls.pem")],
-            check=True, capture_output=True)
-        import ssl
-
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.bench.path("tls.pem"), self.bench.path("tls.key"))
-        listener = socket.create_server(("127.0.0.1", 0))
-        self.addCleanup(listener.close)
-
-        def serve():
-            while True:
-                try:
-                    raw, _ = listener.accept()
-                    with context.wrap_socket(raw, server_side=True) as s:
-                        s.recv(65536)
-                        s.sendall(b"HTTP/1.1 404 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-                except ssl.SSLError:
-                    continue
-                except OSError:
-                    return
-
-        threading.Thread(target=serve, daemon=True).start()
-        url = f"https://127.0.0.1:{listener.getsockname()[1]}/v1"
+        port = self.serve(NOT_FOUND, tls=self.certificate())
+        url = f"https://127.0.0.1:{port}/v1"
         r = self.attempt(url=url)
         self.assertEqual((r["class"], r["retryable"]), ("tls", False), r)
         r = self.attempt("--ca-file", self.bench.path("tls.pem"), url=url)
         self.assertEqual((r["class"], r["status"]), ("bad-request", 404), r)
+
+    def test_a_handshake_that_breaks_off_may_be_tried_again(self):
+        r = self.attempt(url=f"https://127.0.0.1:{self.serve(b'')}/v1")
+        self.assertEqual((r["class"], r["retryable"]), ("connect", True), r)
+
+    def test_a_stream_that_ends_before_its_first_word_is_cut(self):
+        for said in (b"", b": hello\n\n", b"data: {"):
+            with self.subTest(said=said):
+                r = self.attempt("--stream", url=f"http://127.0.0.1:{self.serve(STREAM + said)}")
+                self.assertEqual((r["class"], r["retryable"], r["status"]), ("cut", True, 200), r)
+
+    def test_a_stream_that_says_nothing_and_ends_is_no_answer(self):
+        r = self.attempt("--stream", url=f"http://127.0.0.1:{self.serve(STREAM + b'data: [DONE]' + bytes(2 * [10]))}")
+        self.assertEqual((r["class"], r["retryable"]), ("bad-shape", False), r)
+
+    def test_a_stream_that_failed_is_not_read_on(self):
+        for said, name in (
+            (b'data: {"error": {"message": "out of memory"}}\n\n', "server-error"),
+            (b"data: {]\n\n", "bad-json"),
+        ):
+            with self.subTest(said=said):
+                port = self.serve(STREAM + said, hold=True)
+                r = self.attempt("--stream", "--idle-timeout", "10m", url=f"http://127.0.0.1:{port}")
+                self.assertEqual((r["class"], r["status"]), (name, 200), r)
+
+    def test_what_wraps_the_words_of_a_stream_has_a_limit_of_its_own(self):
+        event = b'data: {"choices":[{"delta":{"content":"x"}}],"filling":"%s"}\n\n' % (b"." * 900)
+        for events, name in ((12, "ok"), (30, "too-big")):
+            with self.subTest(events=events):
+                port = self.serve(STREAM + events * event + b"data: [DONE]\n\n")
+                r = self.attempt("--stream", "--body-max", "1024", url=f"http://127.0.0.1:{port}")
+                self.assertEqual(r["class"], name, r)
+        self.assertIn("more than 16384 bytes", r["why"])
+
+    def test_a_header_without_end_is_refused(self):
+        port = self.serve(b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 150000 + b"\r\n\r\n")
+        r = self.attempt(url=f"http://127.0.0.1:{port}")
+        self.assertEqual((r["class"], r["retryable"]), ("headers", False), r)
+
+    def test_what_a_stranger_says_cannot_command_the_terminal(self):
+        body = json.dumps({"model": "m\x1b[2J\nm", "choices": [
+            {"message": {"content": "a\x1b]0;x\x07b\nfailed   none\n\n\u009b1m"}, "finish_reason": "stop"}]}).encode()
+        port = self.serve(JSON % (len(body), body))
+        code, out, err = self.bench.cohort("try", "openai", "Hi", "--url", f"http://127.0.0.1:{port}", "--model", "m")
+        self.assertEqual((code, err), (0, ""))
+        self.assertIn("answer   a?]0;x?b\n         failed   none\n         \n         ??1m\nmodel    m?[2J?m\n", out)
+        body = json.dumps({"error": {"message": "no\x1b[2J\nno"}}).encode()
+        port = self.serve((JSON % (len(body), body)).replace(b"200 OK", b"400 No"))
+        url = f"http://127.0.0.1:{port}"
+        code, out, err = self.bench.cohort("try", "openai", "Hi", "--url", url, "--model", "m")
+        self.assertEqual((code, err), (1, ""))
+        self.assertIn("why      the endpoint says: no?[2J?no\n", out)
+        code, out, err = self.bench.cohort("bench", "llm", "--url", url, "-n", "1", "-k", "1")
+        self.assertIn("first    the endpoint says: no?[2J?no\n", out)
+
+    # -- names and proxies ---------------------------------------------------------
+
+    def test_hosts_are_reached_by_their_names(self):
+        """libcurl looks names up in threads, whose descriptors come and go."""
+        name = socket.gethostname()
+        try:
+            found = socket.gethostbyname(name)
+        except OSError:
+            found = "nothing"
+        if name == "localhost" or not found.startswith("127.0.0.1"):
+            self.skipTest(f"this machine's name \"{name}\" stands for {found}, not for 127.0.0.1")
+        self.fake()
+        url = f"http://{name}:{self.port}/v1"
+        self.assertEqual(self.attempt(url=url, key=False)["class"], "ok")
+        # Connections that end make it look up and connect again and again.
+        self.script(";".join(["100*ok", "50*reset", "100*ok", "50*cut", "ok"]))
+        code, out, err = self.bench.cohort(
+            "bench", "llm", "--url", url, "-n", "600", "-k", "40", "--json", seconds=60)
+        self.assertEqual((code, err), (1, ""))
+        r = json.loads(out)
+        # Some resets are not seen: libcurl sends again where an idle connection had ended.
+        self.assertEqual(r["failed"]["cut"], 50, r)
+        self.assertEqual(r["ok"] + r["failed"].get("reset", 0), 550, r)
+
+    def test_a_resolver_that_does_not_answer_holds_nobody_up(self):
+        """In a network of its own, where the one name server is mute for 30 s."""
+        with open(self.bench.path("resolv.conf"), "w") as f:
+            f.write("nameserver 127.0.0.1\noptions timeout:30 attempts:1\n")
+        argv = ["unshare", "-Urmn", "sh", "-c", MUTE, self.bench.path("resolv.conf"), sys.executable]
+        if subprocess.run(argv + ["-c", "0"], capture_output=True).returncode:
+            self.skipTest("this machine gives no network and mounts of one's own: unshare -Urmn")
+        done = subprocess.run(
+            argv + ["-c", ASK_NOBODY, f"{harness.BIN}/cohort", "try", "openai", "Hi", "--url", "http://h.example.org",
+                    "--model", "m", "--connect-timeout", "300ms", "--json"],
+            capture_output=True, text=True, env=self.bench.env(), timeout=120)
+        self.assertEqual(done.stderr, "")
+        seconds, out = done.stdout.split("\n", 1)
+        self.assertEqual(json.loads(out)["class"], "connect-timeout")
+        self.assertLess(float(seconds), 25)
+
+    def test_no_proxy_sees_a_key_that_goes_to_this_machine(self):
+        self.fake("--key", KEY)
+        proxy = self.serve(NOT_FOUND)
+        with mock.patch.dict(os.environ, proxies(proxy)):
+            self.assertEqual(self.attempt()["class"], "ok")
+            self.assertEqual(self.seen, [])
+            # To others calls do go by the proxy.
+            r = self.attempt(url="http://192.0.2.1/v1", key=False)
+        self.assertEqual(r["status"], 404, r)
+        self.assertTrue(self.seen[0].startswith(b"POST http://192.0.2.1/v1/chat/completions"), self.seen)
+
+    def test_what_a_proxy_says_of_its_tunnel_is_no_part_of_the_answer(self):
+        tls = self.certificate()
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(listener.close)
+
+        def tunnel():  # to itself
+            raw, _ = listener.accept()
+            self.request(raw)
+            raw.sendall(b"HTTP/1.1 200 Yes\r\nRetry-After: 77\r\nContent-Type: text/html\r\n\r\n")
+            with tls.wrap_socket(raw, server_side=True) as s:
+                self.request(s)
+                s.sendall(NOT_FOUND)
+
+        thread = threading.Thread(target=tunnel, daemon=True)
+        thread.start()
+        with mock.patch.dict(os.environ, proxies(listener.getsockname()[1])):
+            r = self.attempt("--ca-file", self.bench.path("tls.pem"), url="https://127.0.0.1:1/v1")
+        self.assertEqual((r["class"], r["status"], r["retry_after_ms"]), ("bad-request", 404, None), r)
 
     # -- keys ------------------------------------------------------------------
 
