@@ -269,7 +269,9 @@ commit_enter(struct commit *c, int fd, const struct segment_header *header)
 }
 
 /* The next segment: its header and OWNER record are synced, and its name in
- * the folder, before any record in it can be acknowledged. */
+ * the folder, before any record in it can be acknowledged. The header first,
+ * alone: power may be lost with a file of the length of both and none of their
+ * bytes, and a header in shreds with records behind it is damage. */
 static enum co_err
 commit_roll(struct commit *c)
 {
@@ -287,7 +289,8 @@ commit_roll(struct commit *c)
                            err == CO_NOSPACE ? ENOSPC : EIO);
     }
     commit_enter(c, fd, &next);
-    err = commit_owner_record(c);
+    err = commit_sync(c);
+    if (!err) err = commit_owner_record(c);
     return err ? err : commit_sync_folder(c);
 }
 

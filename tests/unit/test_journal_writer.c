@@ -103,6 +103,20 @@ named_fdatasync(int fd)
     return fdatasync(fd);
 }
 
+/* Segments that were synced while they had their header alone. */
+static unsigned n_headers_synced;
+
+static int
+measured_fdatasync(int fd)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) == 0 && st.st_size == SEGMENT_HEADER_BYTES) {
+        n_headers_synced++;
+    }
+    return fdatasync(fd);
+}
+
 static struct journal *
 start(struct fixture *f, struct journal_options o)
 {
@@ -297,6 +311,32 @@ segment_is_there(const struct fixture *f, struct segment_name name)
     folder_segment_file(name, file);
     (void)snprintf(path, sizeof path, "%s/%s", f->dir, file);
     return access(path, F_OK) == 0;
+}
+
+/* Else a power loss may leave the length of more, and no byte of the header. */
+static void
+the_header_of_a_segment_is_on_disk_before_a_record_stands_behind_it(
+    void **state)
+{
+    struct fixture *f = *state;
+    struct journal_options o = {.no_ballast = true,
+                                .threadless = true,
+                                .roll_bytes = SEGMENT_HEADER_BYTES + 200,
+                                .io = {NULL, measured_fdatasync}};
+    struct journal *j;
+
+    n_headers_synced = 0;
+    assert_int_equal(journal_start(f->dir, 7, 1, NULL, &o, &j, &f->diag),
+                     CO_OK);
+    for (uint64_t i = 1; i <= 20; i++) {
+        assert_int_equal(append(j, i), CO_OK);
+    }
+    assert_int_equal(journal_commit(j), CO_OK);
+    assert_int_equal(await(j, 20), CO_OK);
+    assert_true(journal_segment(j).sequence > 1);
+    assert_int_equal(n_headers_synced, journal_segment(j).sequence - 1);
+    assert_int_equal(journal_stop(j, NULL), CO_OK);
+    journal_free(j);
 }
 
 /* As the kernel does it: one sync fails, the next of the same file is well. */
@@ -598,6 +638,7 @@ main(void)
         T(corked_records_become_one_commit),
         T(what_was_appended_before_stop_is_committed),
         T(a_file_of_the_callers_is_synced_by_the_thread_before_segments_go),
+        T(the_header_of_a_segment_is_on_disk_before_a_record_stands_behind_it),
         T(a_failed_sync_of_the_callers_file_keeps_segments_and_ends_all),
         T(the_thread_wakes_for_a_file_of_the_callers),
         T(a_failed_sync_is_final_and_never_tried_again),
