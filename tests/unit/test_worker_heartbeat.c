@@ -2,9 +2,8 @@
  * redis-server. */
 #include "common/clock.h"
 #include "common/keys.h"
-#include "common/redis.h"
 #include "tests/co_test.h"
-#include "tests/unit/redis_server.h"
+#include "tests/unit/redis_fixture.h"
 #include "worker/worker_heartbeat.h"
 
 #include <inttypes.h>
@@ -18,9 +17,7 @@
 enum { PATIENCE_MS = 20000, ASK_AGAIN_MS = 20 };
 
 struct fixture {
-    char dir[64], socket[96], url[128];
-    pid_t server;
-    struct co_redis_client *redis;
+    struct redis_fixture redis;
     struct worker_heartbeat *heartbeat;
 };
 
@@ -30,7 +27,6 @@ static int
 setup(void **state)
 {
     struct fixture *f = calloc(1, sizeof *f);
-    int64_t until = co_clock_ms() + PATIENCE_MS;
     struct worker_heartbeat_self self = {.ns = "t",
                                          .name = "w",
                                          .incarnation = 7,
@@ -41,22 +37,10 @@ setup(void **state)
                                          .slots = 8};
 
     assert_non_null(f);
-    (void)snprintf(f->dir, sizeof f->dir, "/tmp/co-test-beat-XXXXXX");
-    if (!mkdtemp(f->dir)) return -1;
-    (void)snprintf(f->socket, sizeof f->socket, "%s/s", f->dir);
-    (void)snprintf(f->url, sizeof f->url, "unix://%s", f->socket);
-    f->server = redis_server_start(f->socket, f->dir, "");
-    while (co_clock_ms() < until && !f->redis) {
-        struct co_diag diag = {""};
-
-        if (co_redis_connect(f->url, false, PATIENCE_MS, &f->redis, &diag)) {
-            (void)usleep(1000); /* it is not listening yet */
-        }
-    }
-    self.url = f->url;
     *state = f;
-    return f->redis ? (int)worker_heartbeat_new(&self, &f->heartbeat, NULL)
-                    : -1;
+    redis_fixture_open(&f->redis);
+    self.url = f->redis.url;
+    return (int)worker_heartbeat_new(&self, &f->heartbeat, NULL);
 }
 
 static int
@@ -65,10 +49,7 @@ teardown(void **state)
     struct fixture *f = *state;
 
     worker_heartbeat_free(f->heartbeat);
-    co_redis_close(f->redis);
-    redis_server_kill(f->server);
-    (void)unlink(f->socket);
-    (void)rmdir(f->dir);
+    redis_fixture_close(&f->redis);
     free(f);
     return 0;
 }
@@ -77,14 +58,11 @@ teardown(void **state)
 static void
 set_limit(struct fixture *f, const char *limit, int64_t age_ms)
 {
-    co_auto(co_redis_reply_freep) struct co_redis_reply *reply = NULL;
     char at[24];
-    const char *argv[] = {"HSET", SCALE_KEY, "in_flight_max", limit, "at", at};
 
     (void)snprintf(at, sizeof at, "%" PRId64, co_clock_wall_ms() - age_ms);
-    assert_int_equal(co_redis_call(f->redis, (int)co_countof(argv), argv, NULL,
-                                   PATIENCE_MS, &reply, NULL),
-                     CO_OK);
+    (void)redis_fixture_call(&f->redis, "HSET", SCALE_KEY, "in_flight_max",
+                             limit, "at", at, NULL);
 }
 
 /* Beats until the worker has read this limit. */
@@ -122,14 +100,10 @@ static void
 a_limit_that_is_gone_is_none(void **state)
 {
     struct fixture *f = *state;
-    co_auto(co_redis_reply_freep) struct co_redis_reply *reply = NULL;
-    const char *argv[] = {"DEL", SCALE_KEY};
 
     set_limit(f, "3", 0);
     assert_limit(f, 3);
-    assert_int_equal(
-        co_redis_call(f->redis, 2, argv, NULL, PATIENCE_MS, &reply, NULL),
-        CO_OK);
+    (void)redis_fixture_call(&f->redis, "DEL", SCALE_KEY, NULL);
     assert_limit(f, 0);
 }
 
