@@ -1,4 +1,4 @@
-/* http_core.h - what http.c and http_sockets.c share. Private to them.
+/* http_core.h - what http.c and http_*.c share. Private to them.
  *
  * Why shards: for each call libcurl walks its multi handle's whole connection
  * cache (when a handle is removed) and the host's list of busy connections
@@ -95,3 +95,13 @@ co_must_use enum co_err http_sockets_open(struct shard *shard);
 void http_sockets_attach(struct slot *slot);
 /* Waits for events and tells libcurl, also of timers that are due. */
 co_must_use enum co_err http_sockets_wait(struct http *http, int timeout_ms);
+
+/* The slot's handle tells of its answer. */
+void http_answer_attach(struct slot *slot);
+/* What the end of a transfer means. */
+enum fault http_answer_fault(struct slot *slot, CURLcode code);
+
+/* We end the request ourselves: keeps fault, and says why. */
+void http_slot_fault(struct slot *slot, enum fault fault);
+/* Takes the request back from libcurl. */
+void http_slot_withdraw(struct slot *slot);

@@ -10,7 +10,7 @@
 
 #define KEY "cohort:{t}:"
 
-enum { PATIENCE_MS = 20000, ARGS_MAX = 16, LOOK_MS = 10 };
+enum { PATIENCE_MS = 20000, LOOK_MS = 10 };
 
 struct fixture {
     struct redis_fixture redis;
