@@ -121,7 +121,7 @@ on_done(void *self, struct call *call)
     if (call->fault && !b->why[0]) {
         (void)snprintf(b->why, sizeof b->why, "%s",
                        call->diag.text[0] ? call->diag.text
-                                          : fault_todo(call->fault));
+                                          : fault_advice(call->fault));
     }
     b->ended++;
     if (b->ended == b->cfg->in_flight) b->kth_us = co_clock_us();

@@ -202,7 +202,7 @@ print_failure(const struct try_run *run, struct co_buf *out)
                       ? "may be tried again"
                       : "another try would end the same way");
     if (call->diag.text[0]) say_line(out, "why      %s", call->diag.text);
-    co_buf_printf(out, "do       %s\n", fault_todo(call->fault));
+    co_buf_printf(out, "do       %s\n", fault_advice(call->fault));
 }
 
 static void
@@ -235,7 +235,7 @@ print_json(const struct try_run *run, struct co_buf *out)
     co_json_bool(&json, fault_retryable(call->fault));
     co_json_put_u64(&json, "status", (uint64_t)call->status);
     co_json_put_text(&json, "why", call->diag.text);
-    co_json_put_text(&json, "todo", fault_todo(call->fault));
+    co_json_put_text(&json, "advice", fault_advice(call->fault));
     co_json_key(&json, "answer");
     co_json_bytes(&json, a->text.data ? a->text.data : (const uint8_t *)"",
                   a->text.len);

@@ -2,10 +2,10 @@
 #include "llm/fault.h"
 
 static const struct {
-    const char *name, *todo;
+    const char *name, *advice;
     bool retry;
 } faults[FAULT_COUNT] = {
-#define X(id, name, retry, todo) {name, todo, retry},
+#define X(id, name, retry, advice) {name, advice, retry},
     FAULT_LIST(X)
 #undef X
 };
@@ -37,10 +37,10 @@ fault_retryable(enum fault fault)
 }
 
 const char *
-fault_todo(enum fault fault)
+fault_advice(enum fault fault)
 {
     co_assert(fault < FAULT_COUNT);
-    return faults[fault].todo;
+    return faults[fault].advice;
 }
 
 enum fault

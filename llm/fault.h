@@ -65,7 +65,7 @@
     X(LOCAL, "local", false, "this machine is short of memory or descriptors")
 
 enum fault {
-#define X(id, name, retry, todo) FAULT_##id,
+#define X(id, name, retry, advice) FAULT_##id,
     FAULT_LIST(X)
 #undef X
         FAULT_COUNT
@@ -75,6 +75,6 @@ const char *fault_name(enum fault fault);
 /* May the same request, sent again later, end otherwise? */
 bool fault_retryable(enum fault fault);
 /* What a person can do about it. */
-const char *fault_todo(enum fault fault);
+const char *fault_advice(enum fault fault);
 /* What an HTTP status means; FAULT_NONE for 200..299 only. */
 enum fault fault_of_status(int status);

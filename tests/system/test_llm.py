@@ -210,7 +210,7 @@ class Llm(harness.SystemTest):
                 r = self.attempt()
                 self.assertEqual((r["class"], r["status"], r["retryable"]), (name, status, retry), r)
                 self.assertIn(why, r["why"])
-                self.assertTrue(r["todo"])
+                self.assertTrue(r["advice"])
 
     def test_streams_that_end_too_early_are_cut(self):
         self.fake("--script", "cut")

@@ -48,7 +48,7 @@ every_class_has_a_name_of_its_own_and_says_what_to_do(void **state)
 {
     (void)state;
     for (int a = 0; a < FAULT_COUNT; a++) {
-        assert_true(strlen(fault_todo((enum fault)a)) > 5);
+        assert_true(strlen(fault_advice((enum fault)a)) > 5);
         for (int b = 0; b < a; b++) {
             assert_string_not_equal(fault_name((enum fault)a),
                                     fault_name((enum fault)b));
