@@ -51,6 +51,9 @@ kind_ledger_holds(const struct kind_ledger *l)
     X(MEMORY, "dedup waits for memory that the machine does not have")         \
     X(RATE, "the rate asked for is reached")                                   \
     X(BUDGET, "the candidate budget is spent")                                 \
+    X(INTENT, "what is to be asked is on its way to the disk first")           \
+    X(ANSWERS, "answers of unfinished rows fill their memory")                 \
+    X(MONEY, "the money left does not cover another call")                     \
     X(OVER, "the job is over")
 
 enum kind_next {
@@ -66,6 +69,12 @@ enum kind_take {
     KIND_DUPLICATE, /* decided (or being committed) already */
     KIND_LATE,      /* not wanted any more: halved since, beyond the cut */
     KIND_INVALID,   /* malformed or not what was asked: counts as a failure */
+};
+
+/* Why a task that was out came to nothing; see job_kind.gone. */
+enum kind_gone {
+    KIND_GONE_LOST,   /* its worker, link or broker is: it may still answer */
+    KIND_GONE_FAILED, /* its worker says so */
 };
 
 enum kind_state {
@@ -116,6 +125,20 @@ struct job_kind {
      * deaths that were withdrawn in an earlier life. False: it is not dead, or
      * what it belongs to is final. NULL: none can be. */
     bool (*revive)(void *kind, uint64_t task);
+    /* For tasks that must not be run twice, as each run is paid. A task that
+     * was out and is lost or failed is told here in place of being published
+     * again. True: the engine forgets it, and next() gives out another one in
+     * its place; a late result still comes to take(). False: repeat it. NULL:
+     * all are repeated. RETURNED tasks were not run: they are repeated. */
+    bool (*gone)(void *kind, uint64_t task, enum kind_gone how, int64_t now_us);
+    /* Records of the kind's own, committed in one order with the results.
+     * Appends the content of the next one that has to be written (at most
+     * 256 KiB); false: none (left). NULL: it has none. */
+    bool (*note)(void *kind, struct co_buf *out);
+    /* The oldest record not yet told of is committed. */
+    void (*noted)(void *kind, int64_t now_us);
+    /* A committed record, in a replay. False: it is none of this kind's. */
+    bool (*replay_note)(void *kind, const uint8_t *data, size_t len);
     /* A task that was out and is not needed any more; false: none (left). */
     bool (*unwanted)(void *kind, uint64_t *ret_task);
     enum kind_state (*done)(const void *kind);

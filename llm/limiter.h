@@ -1,0 +1,60 @@
+/* limiter.h - which endpoint of a provider a call goes to, and when. Pure:
+ * what the fleet shares comes in as leases from Redis (limiter_exchange.h),
+ * what happened to calls as outcomes. One limiter a provider and process.
+ * Times are microseconds, monotonic.
+ *
+ * A call may start at an endpoint when all of these allow it: the lease of
+ * requests and tokens (small blocks, good for 250 ms), the concurrency that
+ * AIMD allows and the configured most, a Retry-After that anybody was told,
+ * and the circuit breaker. Among those that allow it: weight, then expected
+ * wait, then error rate. */
+#pragma once
+#include "llm/fault.h"
+#include "llm/hints.h"
+#include "llm/providers.h"
+
+struct limiter; /* opaque */
+
+/* Why no call starts now; X(name, text). */
+#define LIMITER_WHY_LIST(X)                                                    \
+    X(GO, "calls may start")                                                   \
+    X(FULL, "as many calls are in flight as the endpoints take")               \
+    X(RATE, "the requests or tokens a minute are used up")                     \
+    X(RETRY_AFTER, "an endpoint asked to wait")                                \
+    X(OPEN, "the endpoints fail: their circuit breakers are open")             \
+    X(NO_REDIS, "Redis is away, and the share without it is used up")
+
+enum limiter_why {
+#define X(name, text) LIMITER_WHY_##name,
+    LIMITER_WHY_LIST(X)
+#undef X
+        LIMITER_WHYS
+};
+
+/* entry is borrowed for the limiter's life. shared: limits are leased through
+ * Redis; false (no Redis at all: `cohort try`, tests): this process is the
+ * fleet and leases from itself. */
+co_must_use enum co_err limiter_new(const struct providers_entry *entry,
+                                    bool shared, struct limiter **ret_limiter);
+void limiter_free(struct limiter *l);
+CO_DEFINE_FREEP(struct limiter, limiter_free)
+
+/* Takes a place for one call of at most that many tokens (input and output).
+ * LIMITER_WHY_GO: it counts as in flight at *ret_endpoint from now on, until
+ * limiter_end. Else *ret_until_us: when to ask again at the latest. */
+enum limiter_why limiter_begin(struct limiter *l, uint64_t tokens_max,
+                               int64_t now_us, uint32_t *ret_endpoint,
+                               int64_t *ret_until_us);
+/* The call ended. tokens: as the answer says, or tokens_max when it says
+ * nothing. total_us: how long it took. */
+void limiter_end(struct limiter *l, uint32_t endpoint, uint64_t tokens_max,
+                 uint64_t tokens, enum fault fault, const struct hints *hints,
+                 int64_t total_us, int64_t now_us);
+/* How many more calls of usual size could start now, all endpoints together:
+ * what credit may be announced for. */
+uint32_t limiter_room(const struct limiter *l, int64_t now_us);
+/* When limiter_room or limiter_begin may answer otherwise without an event. */
+int64_t limiter_due_us(const struct limiter *l, int64_t now_us);
+/* The last reason. */
+enum limiter_why limiter_why(const struct limiter *l);
+const char *limiter_why_text(enum limiter_why why);

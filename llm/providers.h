@@ -1,0 +1,67 @@
+/* providers.h - the `providers:` of a job file or of a worker's own file:
+ * which endpoints there are, what they allow and what they cost. Keys are not
+ * in it: only where they come from (a variable or a file on the worker).
+ * Read-only once made. Pure. */
+#pragma once
+#include "llm/price.h"
+#include "llm/provider.h"
+
+#include "common/yaml.h"
+
+enum {
+    PROVIDERS_MAX = 16,
+    PROVIDERS_ENDPOINTS_MAX = 16, /* of one provider */
+    PROVIDERS_NAME_BYTES = 33,    /* [a-z0-9-]{1,32} and the NUL */
+    PROVIDERS_URL_BYTES = 1025,
+    PROVIDERS_FILE_BYTES = 257,
+};
+
+struct providers_endpoint {
+    char url[PROVIDERS_URL_BYTES];       /* base; "": the vendor's own */
+    char key_env[PROVIDERS_NAME_BYTES];  /* "": none */
+    char key_file[PROVIDERS_FILE_BYTES]; /* "": none */
+    uint32_t weight;                     /* 1..1000 */
+};
+
+/* Fleet-wide, of each endpoint and key; 0: none known. */
+struct providers_limits {
+    uint64_t rpm, tpm; /* requests and tokens in any 60 s */
+    uint32_t in_flight;
+};
+
+struct providers_timeouts {
+    uint64_t connect_ms, first_byte_ms, idle_ms, total_ms;
+};
+
+struct providers_entry {
+    char name[PROVIDERS_NAME_BYTES];
+    const struct provider *kind; /* how it is spoken to */
+    char model[PROVIDER_MODEL_BYTES];
+    struct providers_endpoint endpoints[PROVIDERS_ENDPOINTS_MAX];
+    uint32_t n_endpoints;
+    struct providers_limits limits;
+    struct providers_timeouts timeouts;
+    struct price price; /* -1 where it is not given */
+    int64_t call_price; /* of one call, in 1e-12 USD; 0: none */
+    bool stream;
+    char replay_file[PROVIDERS_URL_BYTES]; /* kind replay: what it plays */
+};
+
+struct providers {
+    struct providers_entry entries[PROVIDERS_MAX];
+    uint32_t n;
+};
+
+/* Reads the map under `providers:`. *ret_providers is for free(). CO_INVALID,
+ * CO_RANGE: diag names file, line and key. */
+co_must_use enum co_err providers_read(const struct co_yaml *map,
+                                       struct providers **ret_providers,
+                                       struct co_diag *diag);
+/* The same of a file that has a top-level `providers:` (a job file, too);
+ * other keys are not looked at. CO_NOTFOUND: it has none. */
+co_must_use enum co_err providers_load(const char *path,
+                                       struct providers **ret_providers,
+                                       struct co_diag *diag);
+/* NULL: there is none of that name. */
+const struct providers_entry *providers_find(const struct providers *providers,
+                                             const char *name);
