@@ -1,0 +1,412 @@
+/* ask.c - see ask.h. */
+#include "llm/ask.h"
+
+#include "proto/walk.h"
+
+#include <msgpack.h>
+#include <string.h>
+
+enum task_key {
+    TASK_ROW = 1,
+    TASK_ASK = 5,
+    TASK_STAGE,
+    TASK_INPUT,
+    TASK_WRONG,
+    TASK_ERROR,
+    TASK_INPUT_MAX,
+    TASK_OUTPUT_MAX,
+};
+
+enum result_key {
+    RESULT_ROW = 1,
+    RESULT_ASK = 5,
+    RESULT_STAGE,
+    RESULT_OUTCOME,
+    RESULT_ANSWER,
+    RESULT_ERROR,
+    RESULT_MODEL,
+    RESULT_USAGE,
+    RESULT_INPUT,
+    RESULT_CACHED,
+    RESULT_OUTPUT,
+    RESULT_ENDPOINT,
+    RESULT_FIRST_BYTE_US,
+    RESULT_TOTAL_US,
+    RESULT_TIME,
+    RESULT_FAULT,
+    RESULT_STATUS,
+};
+
+/* Of which a payload is not one without: a bit each. */
+#define BIT(key) (UINT32_C(1) << (key))
+static const uint32_t task_required = BIT(TASK_ROW) | BIT(TASK_ASK) |
+                                      BIT(TASK_STAGE) | BIT(TASK_INPUT_MAX) |
+                                      BIT(TASK_OUTPUT_MAX);
+static const uint32_t result_required =
+    BIT(RESULT_ROW) | BIT(RESULT_ASK) | BIT(RESULT_STAGE) | BIT(RESULT_OUTCOME);
+
+/* ---- writing ---- */
+
+static int
+pack_write(void *data, const char *bytes, size_t len)
+{
+    co_buf_append(data, bytes, len);
+    return 0;
+}
+
+static void
+put_u64(msgpack_packer *pk, unsigned key, uint64_t value)
+{
+    (void)msgpack_pack_uint64(pk, key);
+    (void)msgpack_pack_uint64(pk, value);
+}
+
+static void
+put_bin(msgpack_packer *pk, unsigned key, const uint8_t *data, uint32_t len)
+{
+    (void)msgpack_pack_uint64(pk, key);
+    (void)msgpack_pack_bin(pk, len);
+    (void)msgpack_pack_bin_body(pk, data, len);
+}
+
+/* At most max bytes, and no half character. */
+static uint32_t
+whole(const uint8_t *text, uint32_t len, uint32_t max)
+{
+    if (len <= max) return len;
+    while (max > 0 && (text[max] & 0xc0) == 0x80) {
+        max--;
+    }
+    return max;
+}
+
+static void
+put_str(msgpack_packer *pk, unsigned key, const char *text, uint32_t len,
+        uint32_t max)
+{
+    len = whole((const uint8_t *)text, len, max);
+    (void)msgpack_pack_uint64(pk, key);
+    (void)msgpack_pack_str(pk, len);
+    (void)msgpack_pack_str_body(pk, text, len);
+}
+
+void
+ask_put_task(const struct ask_task *t, struct co_buf *buf)
+{
+    const bool mends = t->wrong != NULL;
+    msgpack_packer pk;
+
+    msgpack_packer_init(&pk, buf, pack_write);
+    (void)msgpack_pack_map(&pk, 5u + (t->input ? 1u : 0u) + (mends ? 2u : 0u));
+    put_u64(&pk, TASK_ROW, t->row);
+    put_u64(&pk, TASK_ASK, t->ask);
+    put_u64(&pk, TASK_STAGE, t->stage);
+    if (t->input) put_bin(&pk, TASK_INPUT, t->input, t->input_len);
+    if (mends) {
+        put_bin(&pk, TASK_WRONG, t->wrong,
+                whole(t->wrong, t->wrong_len, ASK_WRONG_MAX));
+        put_str(&pk, TASK_ERROR, t->error_len ? t->error : "", t->error_len,
+                ASK_ERROR_MAX);
+    }
+    put_u64(&pk, TASK_INPUT_MAX, t->input_max);
+    put_u64(&pk, TASK_OUTPUT_MAX, t->output_max);
+}
+
+static void
+put_text(msgpack_packer *pk, unsigned key, struct ask_text text, uint32_t max)
+{
+    if (text.len) put_str(pk, key, text.text, text.len, max);
+}
+
+static void
+put_number(msgpack_packer *pk, unsigned key, uint64_t value)
+{
+    if (value) put_u64(pk, key, value);
+}
+
+static uint32_t
+result_members(const struct ask_result *r)
+{
+    const bool there[] = {
+        r->answer != NULL,   r->error.len > 0, r->model.len > 0,
+        r->endpoint.len > 0, r->fault.len > 0, r->first_byte_us > 0,
+        r->total_us > 0,     r->time > 0,      r->status > 0,
+    };
+    uint32_t n = r->has_usage ? 8 : 4;
+
+    for (size_t i = 0; i < co_countof(there); i++) {
+        n += there[i] ? 1 : 0;
+    }
+    return n;
+}
+
+static uint32_t
+answer_max(enum ask_outcome outcome)
+{
+    return outcome == ASK_ANSWER ? ASK_ANSWER_MAX : ASK_WRONG_MAX;
+}
+
+void
+ask_put_result(const struct ask_result *r, struct co_buf *buf)
+{
+    msgpack_packer pk;
+
+    msgpack_packer_init(&pk, buf, pack_write);
+    (void)msgpack_pack_map(&pk, result_members(r));
+    put_u64(&pk, RESULT_ROW, r->row);
+    put_u64(&pk, RESULT_ASK, r->ask);
+    put_u64(&pk, RESULT_STAGE, r->stage);
+    put_u64(&pk, RESULT_OUTCOME, r->outcome);
+    if (r->answer) {
+        put_bin(&pk, RESULT_ANSWER, r->answer,
+                whole(r->answer, r->answer_len, answer_max(r->outcome)));
+    }
+    put_text(&pk, RESULT_ERROR, r->error, ASK_ERROR_MAX);
+    put_text(&pk, RESULT_MODEL, r->model, ASK_TEXT_MAX);
+    if (r->has_usage) {
+        put_u64(&pk, RESULT_USAGE, 1);
+        put_u64(&pk, RESULT_INPUT, r->input);
+        put_u64(&pk, RESULT_CACHED, r->cached);
+        put_u64(&pk, RESULT_OUTPUT, r->output);
+    }
+    put_text(&pk, RESULT_ENDPOINT, r->endpoint, ASK_TEXT_MAX);
+    put_number(&pk, RESULT_FIRST_BYTE_US, r->first_byte_us);
+    put_number(&pk, RESULT_TOTAL_US, r->total_us);
+    put_number(&pk, RESULT_TIME, r->time);
+    put_text(&pk, RESULT_FAULT, r->fault, ASK_TEXT_MAX);
+    put_number(&pk, RESULT_STATUS, r->status);
+}
+
+/* ---- reading ---- */
+
+static const uint8_t *
+get_bin(struct walk *w, uint32_t max, uint32_t *ret_len)
+{
+    const uint8_t *data = walk_bin(w, ret_len);
+
+    if (*ret_len > max) w->bad = true;
+    return data;
+}
+
+static const char *
+get_str(struct walk *w, uint32_t max, uint32_t *ret_len)
+{
+    const char *text = walk_str(w, ret_len);
+
+    if (*ret_len > max) w->bad = true;
+    return text;
+}
+
+static struct ask_text
+get_text(struct walk *w, uint32_t max)
+{
+    struct ask_text text;
+
+    text.text = get_str(w, max, &text.len);
+    return text;
+}
+
+/* A number below most; else the payload is bad. */
+static uint32_t
+get_below(struct walk *w, uint32_t most)
+{
+    uint32_t value = walk_u32(w);
+
+    if (value < most) return value;
+    w->bad = true;
+    return 0;
+}
+
+static void
+get_task_member(struct walk *w, uint64_t key, struct ask_task *t)
+{
+    switch (key) {
+    case TASK_ROW:
+        t->row = walk_u64(w);
+        break;
+    case TASK_ASK:
+        t->ask = get_below(w, ASK_MAX);
+        break;
+    case TASK_STAGE:
+        t->stage = (enum ask_stage)get_below(w, ASK_STAGES);
+        break;
+    case TASK_INPUT:
+        t->input = get_bin(w, ASK_ANSWER_MAX, &t->input_len);
+        break;
+    case TASK_WRONG:
+        t->wrong = get_bin(w, ASK_WRONG_MAX, &t->wrong_len);
+        break;
+    case TASK_ERROR:
+        t->error = get_str(w, ASK_ERROR_MAX, &t->error_len);
+        break;
+    case TASK_INPUT_MAX:
+        t->input_max = walk_u64(w);
+        break;
+    case TASK_OUTPUT_MAX:
+        t->output_max = walk_u32(w);
+        break;
+    default:
+        walk_skip(w);
+        break;
+    }
+}
+
+bool
+ask_get_task(const uint8_t *data, size_t len, struct ask_task *ret)
+{
+    struct walk w = walk_start(data, len);
+    uint32_t n = walk_map(&w), seen = 0;
+
+    *ret = (struct ask_task){0};
+    for (uint32_t i = 0; i < n && !w.bad; i++) {
+        uint64_t key = walk_u64(&w);
+
+        if (key < 32) seen |= BIT(key);
+        get_task_member(&w, key, ret);
+    }
+    return walk_done(&w) && (seen & task_required) == task_required;
+}
+
+static void
+get_result_text(struct walk *w, uint64_t key, struct ask_result *r)
+{
+    switch (key) {
+    case RESULT_ERROR:
+        r->error = get_text(w, ASK_ERROR_MAX);
+        break;
+    case RESULT_MODEL:
+        r->model = get_text(w, ASK_TEXT_MAX);
+        break;
+    case RESULT_ENDPOINT:
+        r->endpoint = get_text(w, ASK_TEXT_MAX);
+        break;
+    case RESULT_FAULT:
+        r->fault = get_text(w, ASK_TEXT_MAX);
+        break;
+    default:
+        walk_skip(w);
+        break;
+    }
+}
+
+static uint64_t *
+result_number(struct ask_result *r, uint64_t key)
+{
+    switch (key) {
+    case RESULT_ROW:
+        return &r->row;
+    case RESULT_INPUT:
+        return &r->input;
+    case RESULT_CACHED:
+        return &r->cached;
+    case RESULT_OUTPUT:
+        return &r->output;
+    case RESULT_FIRST_BYTE_US:
+        return &r->first_byte_us;
+    case RESULT_TOTAL_US:
+        return &r->total_us;
+    case RESULT_TIME:
+        return &r->time;
+    default:
+        return NULL;
+    }
+}
+
+static void
+get_result_member(struct walk *w, uint64_t key, struct ask_result *r)
+{
+    uint64_t *number = result_number(r, key);
+
+    if (number) {
+        *number = walk_u64(w);
+        return;
+    }
+    switch (key) {
+    case RESULT_ASK:
+        r->ask = get_below(w, ASK_MAX);
+        break;
+    case RESULT_STAGE:
+        r->stage = (enum ask_stage)get_below(w, ASK_STAGES);
+        break;
+    case RESULT_OUTCOME:
+        r->outcome = (enum ask_outcome)get_below(w, ASK_OUTCOMES);
+        break;
+    case RESULT_ANSWER:
+        r->answer = get_bin(w, ASK_WRONG_MAX, &r->answer_len);
+        break;
+    case RESULT_USAGE:
+        r->has_usage = walk_u32(w) == 1;
+        break;
+    case RESULT_STATUS:
+        r->status = walk_u32(w);
+        break;
+    default:
+        get_result_text(w, key, r);
+        break;
+    }
+}
+
+/* What the outcome says has to be there, and nothing that cannot be. */
+static bool
+result_holds(const struct ask_result *r)
+{
+    if (r->outcome == ASK_ANSWER && !r->answer_len) return false;
+    if (r->answer_len > answer_max(r->outcome)) return false;
+    return !r->has_usage || r->cached <= r->input;
+}
+
+bool
+ask_get_result(const uint8_t *data, size_t len, struct ask_result *ret)
+{
+    struct walk w = walk_start(data, len);
+    uint32_t n = walk_map(&w), seen = 0;
+
+    *ret = (struct ask_result){0};
+    for (uint32_t i = 0; i < n && !w.bad; i++) {
+        uint64_t key = walk_u64(&w);
+
+        if (key < 32) seen |= BIT(key);
+        get_result_member(&w, key, ret);
+    }
+    return walk_done(&w) && (seen & result_required) == result_required &&
+           result_holds(ret);
+}
+
+bool
+ask_is_task(const uint8_t *data, size_t len)
+{
+    struct walk w = walk_start(data, len);
+    uint32_t n = walk_map(&w);
+
+    for (uint32_t i = 0; i < n && !w.bad; i++) {
+        if (walk_u64(&w) == TASK_STAGE) return true;
+        walk_skip(&w);
+    }
+    return false;
+}
+
+/* ---- names ---- */
+
+const char *
+ask_outcome_name(enum ask_outcome outcome)
+{
+    static const char *const names[ASK_OUTCOMES] = {
+#define X(name, paid, text) #name,
+        ASK_OUTCOME_LIST(X)
+#undef X
+    };
+
+    return (unsigned)outcome < ASK_OUTCOMES ? names[outcome] : "?";
+}
+
+const char *
+ask_outcome_text(enum ask_outcome outcome)
+{
+    static const char *const texts[ASK_OUTCOMES] = {
+#define X(name, paid, text) text,
+        ASK_OUTCOME_LIST(X)
+#undef X
+    };
+
+    return (unsigned)outcome < ASK_OUTCOMES ? texts[outcome] : "?";
+}
