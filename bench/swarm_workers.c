@@ -162,7 +162,8 @@ static enum co_err
 one_open(struct swarm *s, uint32_t i, const char *back,
          const struct keyring *ring, struct co_diag *diag)
 {
-    static const struct slots_service service = {SWARM_SERVICE, false, TASK_NS};
+    static const struct slots_service service = {.name = SWARM_SERVICE,
+                                                 .hint_ns = TASK_NS};
     struct one *w = &s->v[i];
     struct sock_keys keys;
     char name[32];

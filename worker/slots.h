@@ -26,11 +26,13 @@ enum {
     SLOTS_RESULT_BYTES = 1024 * 1024 /* a RESULTS is closed beyond this */
 };
 
-/* A service as far as credit is concerned. */
+/* A service as far as credit is concerned. One name may stand here several
+ * times, each time with another provider: each such pair has its own credit. */
 struct slots_service {
     const char *name;
-    bool range;       /* a task is a range of candidates: look 3 ahead */
-    uint32_t hint_ns; /* expected run time before one was measured */
+    bool range;           /* a task is a range of candidates: look 3 ahead */
+    uint32_t hint_ns;     /* expected run time before one was measured */
+    const char *provider; /* LLM provider that it calls; NULL or "": none */
 };
 
 /* Where results go that do not fit in memory. Each function may block for the

@@ -98,6 +98,28 @@ service_text(const struct slots *s, uint32_t service)
     return msg_text(s->config.services[service].name);
 }
 
+static const char *
+provider_of(const struct slots *s, uint32_t service)
+{
+    const char *provider = s->config.services[service].provider;
+
+    return provider ? provider : "";
+}
+
+uint32_t
+slots_service_of(const struct slots *s, struct msg_str name,
+                 struct msg_str provider)
+{
+    uint32_t i = 0;
+
+    while (i < s->config.n_services &&
+           !(msg_str_is(name, s->config.services[i].name) &&
+             msg_str_is(provider, provider_of(s, i)))) {
+        i++;
+    }
+    return i;
+}
+
 static void
 push_grant(struct slots *s, uint32_t link, uint32_t service, struct outbox *out)
 {
@@ -105,6 +127,7 @@ push_grant(struct slots *s, uint32_t link, uint32_t service, struct outbox *out)
         .type = MSG_credit,
         .credit = {.service = service_text(s, service),
                    .granted = s->links[link].credit[service].granted,
+                   .provider = msg_text(provider_of(s, service)),
                    .greeting = s->links[link].greeting},
     };
     outbox_push(out, SLOTS_SIDE, link, &m, (struct co_bytes){0});
@@ -116,7 +139,9 @@ push_reclaim(struct slots *s, uint32_t link, uint32_t service, uint64_t count,
 {
     const struct msg m = {
         .type = MSG_reclaim,
-        .reclaim = {.service = service_text(s, service), .count = count},
+        .reclaim = {.service = service_text(s, service),
+                    .count = count,
+                    .provider = msg_text(provider_of(s, service))},
     };
     s->links[link].credit[service].reclaim_us = s->now_us;
     outbox_push(out, SLOTS_SIDE, link, &m, (struct co_bytes){0});
@@ -176,19 +201,20 @@ void
 slots_on_reclaimed(struct slots *s, uint32_t link,
                    const struct msg_reclaimed *r)
 {
-    for (uint32_t k = 0; k < s->config.n_services; k++) {
-        struct credit *c = &s->links[link].credit[k];
+    uint32_t k = slots_service_of(s, r->service, r->provider);
+    struct credit *c;
 
-        if (!msg_str_is(r->service, s->config.services[k].name)) continue;
-        c->reclaim_us = 0;
-        /* Never more than it could have: the rest was used. */
-        if (r->returned < c->returned ||
-            r->returned > c->granted - co_min_u64(c->granted, c->received)) {
-            s->counters.bad++;
-            return;
-        }
-        c->returned = r->returned;
+    if (k == s->config.n_services) {
+        s->counters.bad++;
         return;
     }
-    s->counters.bad++;
+    c = &s->links[link].credit[k];
+    c->reclaim_us = 0;
+    /* Never more than it could have: the rest was used. */
+    if (r->returned < c->returned ||
+        r->returned > c->granted - co_min_u64(c->granted, c->received)) {
+        s->counters.bad++;
+        return;
+    }
+    c->returned = r->returned;
 }

@@ -267,6 +267,9 @@ void slots_results_tick(struct slots *s, int64_t now_us);
 
 /* slots_credit.c */
 void slots_credit_reset(struct slots *s, uint32_t link);
+/* The place of (service, provider) in the config; n_services: not here. */
+uint32_t slots_service_of(const struct slots *s, struct msg_str name,
+                          struct msg_str provider);
 uint64_t slots_look_ahead(const struct slots *s, uint32_t service);
 void slots_push_credit(struct slots *s, int64_t now_us, struct outbox *out);
 void slots_on_reclaimed(struct slots *s, uint32_t link,

@@ -57,6 +57,25 @@ link_apply(struct slots *s, uint32_t link, enum link_event event)
 }
 
 /* -- HELLO and WELCOME --------------------------------------------------- */
+/* A service is named once, whatever number of providers it has here: which
+ * they are is told by CREDIT. */
+static uint32_t
+name_services(const struct slots *s, struct msg_str *names)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < s->config.n_services; i++) {
+        const char *name = s->config.services[i].name;
+        bool named = false;
+
+        for (uint32_t k = 0; k < n; k++) {
+            named |= msg_str_is(names[k], name);
+        }
+        if (!named) names[n++] = msg_text(name);
+    }
+    return n;
+}
+
 static void
 push_hello(struct slots *s, uint32_t link, struct outbox *out)
 {
@@ -67,15 +86,12 @@ push_hello(struct slots *s, uint32_t link, struct outbox *out)
                   .role = ROLE_WORKER,
                   .incarnation = s->config.incarnation,
                   .name = msg_text(s->config.name),
-                  .services = {services, s->config.n_services},
+                  .services = {services, name_services(s, services)},
                   .tags = {tags, s->config.n_tags},
                   .fingerprint = s->config.fingerprint,
                   .slots = s->config.slots,
                   .software = msg_text(s->config.software)},
     };
-    for (uint32_t i = 0; i < s->config.n_services; i++) {
-        services[i] = msg_text(s->config.services[i].name);
-    }
     for (uint32_t i = 0; i < s->config.n_tags; i++) {
         tags[i] = msg_text(s->config.tags[i]);
     }

@@ -169,18 +169,6 @@ answer_held(struct slots *s, uint32_t link, uint64_t job, uint64_t task,
     return ANSWER_TAKE;
 }
 
-static uint32_t
-service_of(const struct slots *s, struct msg_str name)
-{
-    uint32_t i = 0;
-
-    while (i < s->config.n_services &&
-           !msg_str_is(name, s->config.services[i].name)) {
-        i++;
-    }
-    return i;
-}
-
 static void
 return_all(struct slots *s, uint32_t link, const struct msg_tasks *t,
            enum return_reason reason, uint32_t not_before_ms)
@@ -324,7 +312,7 @@ slots_on_tasks(struct slots *s, uint32_t link, const struct msg_tasks *t,
                struct co_bytes body, int64_t now_us, struct outbox *out)
 {
     struct link *l = &s->links[link];
-    uint32_t service = service_of(s, t->service), covered;
+    uint32_t service = slots_service_of(s, t->service, t->provider), covered;
     bool wrong = t->fingerprint && t->fingerprint != s->config.fingerprint;
 
     s->counters.tasks += t->tasks.n;

@@ -55,8 +55,8 @@ choose_services(struct worker_shell *s, struct co_diag *diag)
             continue;
         }
         s->services[s->n_services] = v;
-        s->announced[s->n_services++] =
-            (struct slots_service){v->name, v->range, v->hint_ns};
+        s->announced[s->n_services++] = (struct slots_service){
+            .name = v->name, .range = v->range, .hint_ns = v->hint_ns};
     }
     if (s->n_services > 0) return CO_OK;
     return co_fail(diag, CO_INVALID,

@@ -298,8 +298,9 @@ finish(struct play *p, struct script *in)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const struct slots_service services[] = {{"noop", false, 100000},
-                                                    {"range", true, 5000000}};
+    static const struct slots_service services[] = {
+        {.name = "noop", .hint_ns = 100000},
+        {.name = "range", .range = true, .hint_ns = 5000000}};
     static struct play play;
     struct play *p = &play;
     struct script in = {data, data + size};

@@ -140,9 +140,10 @@ announce(struct sim *s, struct worker_node *w)
         /* Told too short, the worker asks for more than it can do, and asks
          * it back once it has measured. */
         if (hasty) ns = ns / 256 + 1;
-        w->announced[i] =
-            (struct slots_service){service->name, service->range,
-                                   (uint32_t)co_min_u64(ns, UINT32_MAX)};
+        w->announced[i] = (struct slots_service){
+            .name = service->name,
+            .range = service->range,
+            .hint_ns = (uint32_t)co_min_u64(ns, UINT32_MAX)};
     }
 }
 

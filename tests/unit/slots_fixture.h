@@ -9,11 +9,14 @@
 #include <string.h>
 
 enum { WORKER = 77, JOB = 5, OWNER = 3, START_US = 1000000, MS = 1000 };
-enum { NOOP = 0, RANGE = 1 };
+enum { NOOP = 0, RANGE = 1, ASK_ONE = 2, ASK_TWO = 3 };
+enum { OTHERS = 3 + 1 + 1 }; /* first grants of all but noop */
 
 static const struct slots_service fixture_services[] = {
-    {"noop", false, 100},
-    {"range", true, 5 * 1000 * 1000},
+    {.name = "noop", .hint_ns = 100},
+    {.name = "range", .range = true, .hint_ns = 5 * 1000 * 1000},
+    {.name = "ask", .hint_ns = 5 * 1000 * 1000, .provider = "one"},
+    {.name = "ask", .hint_ns = 5 * 1000 * 1000, .provider = "two"},
 };
 
 struct fixture {
@@ -177,7 +180,7 @@ given_link(struct fixture *f, uint32_t link)
 struct given {
     uint64_t first, recipe, fingerprint, job;
     uint32_t n, attempt, run_ms, total_ms, alone, owner;
-    const char *service;
+    const char *service, *provider;
 };
 
 static inline void
@@ -206,6 +209,7 @@ say_tasks(struct fixture *f, uint32_t link, struct given g)
                   .fingerprint = g.fingerprint,
                   .run_ms = g.run_ms,
                   .total_ms = g.total_ms,
+                  .provider = msg_text(g.provider ? g.provider : ""),
                   .alone = g.alone}};
     say_body(f, link, &m, body);
     co_bytes_unref(&body);

@@ -341,8 +341,9 @@ plant_setup(void **state)
     outbox_init(&p->out);
     p->services[0] = service_find("noop");
     p->services[1] = service_find("slow");
-    p->announced[0] = (struct slots_service){"noop", false, 100};
-    p->announced[1] = (struct slots_service){"slow", true, 5000000};
+    p->announced[0] = (struct slots_service){.name = "noop", .hint_ns = 100};
+    p->announced[1] = (struct slots_service){
+        .name = "slow", .range = true, .hint_ns = 5000000};
     assert_int_equal(assets_new(1, NULL, &p->assets), CO_OK);
     const struct slots_config config = {.incarnation = 1,
                                         .name = "w",

@@ -11,7 +11,7 @@ says_hello_with_what_it_is(void **state)
     struct msg m = take(f, 0, MSG_hello);
     assert_int_equal(m.hello.role, ROLE_WORKER);
     assert_int_equal(m.hello.incarnation, WORKER);
-    assert_int_equal(m.hello.services.n, 2);
+    assert_int_equal(m.hello.services.n, 3); /* each once, whoever provides */
     assert_true(msg_str_is(m.hello.services.v[1], "range"));
     assert_int_equal(m.hello.held_count, 0);
 }

@@ -31,6 +31,83 @@ the_first_grant_is_the_look_ahead(void **state)
 }
 
 static void
+a_service_has_credit_of_its_own_for_each_provider(void **state)
+{
+    struct fixture *f = *state;
+    struct msg m[2];
+
+    slots_connect(f->s, 0, f->now, &f->out);
+    welcome_again(f, 0, 1);
+    flush(f);
+    (void)take(f, 0, MSG_credit); /* noop, range */
+    assert_int_equal(take(f, 0, MSG_credit).credit.provider.len, 0);
+    m[0] = take(f, 0, MSG_credit);
+    assert_true(msg_str_is(m[0].credit.service, "ask"));
+    assert_true(msg_str_is(m[0].credit.provider, "one"));
+    m[1] = take(f, 0, MSG_credit);
+    assert_true(msg_str_is(m[1].credit.service, "ask"));
+    assert_true(msg_str_is(m[1].credit.provider, "two"));
+    assert_int_equal(m[1].credit.granted, 1);
+}
+
+static void
+a_task_is_taken_on_the_credit_of_its_provider(void **state)
+{
+    struct fixture *f = *state;
+
+    given_link(f, 0);
+    say_tasks(f, 0,
+              (struct given){
+                  .first = 1, .n = 2, .service = "ask", .provider = "two"});
+    flush(f);
+    assert_int_equal(take(f, 0, MSG_returned).returned.tasks.n, 1);
+    assert_int_equal(f->s->links[0].credit[ASK_TWO].received, 2);
+    assert_int_equal(f->s->links[0].credit[ASK_ONE].received, 0);
+    assert_int_equal(started(f).service, ASK_TWO);
+}
+
+static void
+tasks_of_a_provider_that_is_not_here_are_given_back(void **state)
+{
+    struct fixture *f = *state;
+
+    given_link(f, 0);
+    say_tasks(f, 0,
+              (struct given){
+                  .first = 1, .n = 1, .service = "ask", .provider = "three"});
+    say_tasks(f, 0, (struct given){.first = 2, .n = 1, .service = "ask"});
+    say_tasks(f, 0,
+              (struct given){
+                  .first = 3, .n = 1, .service = "noop", .provider = "one"});
+    flush(f);
+    struct msg m = take(f, 0, MSG_returned);
+    assert_int_equal(m.returned.reason, RETURN_FULL);
+    assert_int_equal(m.returned.tasks.n, 3);
+    assert_int_equal(stats(f).counters.over_credit, 3);
+    assert_nothing_to_run(f);
+}
+
+static void
+grants_come_back_to_the_provider_they_were_for(void **state)
+{
+    struct fixture *f = *state;
+    const struct msg answer = {.type = MSG_reclaimed,
+                               .reclaimed = {.service = msg_text("ask"),
+                                             .returned = 1,
+                                             .provider = msg_text("two")}};
+
+    given_link(f, 0);
+    slots_drain(f->s, f->now, &f->out);
+    flush(f);
+    while (!msg_str_is(take(f, 0, MSG_reclaim).reclaim.provider, "two")) {
+    }
+    say(f, 0, &answer);
+    assert_int_equal(f->s->links[0].credit[ASK_TWO].returned, 1);
+    assert_int_equal(f->s->links[0].credit[ASK_ONE].returned, 0);
+    assert_int_equal(stats(f).counters.bad, 0);
+}
+
+static void
 ranges_get_three_ahead_however_long_they_take(void **state)
 {
     struct fixture *f = *state;
@@ -150,7 +227,7 @@ grants_are_asked_back_when_tasks_turn_out_slow(void **state)
     flush(f);
     assert_silent(f, 0, MSG_reclaim); /* one question at a time */
     say(f, 0, &answer);
-    assert_int_equal(stats(f).credit, 24 + 3);
+    assert_int_equal(stats(f).credit, 24 + OTHERS);
 }
 
 static void
@@ -181,7 +258,7 @@ a_reclaimed_that_claims_too_much_is_ignored(void **state)
     given_link(f, 0);
     say(f, 0, &answer);
     assert_int_equal(stats(f).counters.bad, 1);
-    assert_int_equal(stats(f).credit, 1024 + 3);
+    assert_int_equal(stats(f).credit, 1024 + OTHERS);
 }
 
 static void
@@ -606,6 +683,10 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         T(the_first_grant_is_the_look_ahead),
+        T(a_service_has_credit_of_its_own_for_each_provider),
+        T(a_task_is_taken_on_the_credit_of_its_provider),
+        T(tasks_of_a_provider_that_is_not_here_are_given_back),
+        T(grants_come_back_to_the_provider_they_were_for),
         T(ranges_get_three_ahead_however_long_they_take),
         T(look_ahead_is_two_milliseconds_of_work),
         T(a_grant_is_renewed_when_an_eighth_was_worked_off),
