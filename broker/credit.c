@@ -272,7 +272,8 @@ grant(struct dispatch *d, struct job *job, uint64_t owner, uint64_t share,
         .type = MSG_credit,
         .credit = {.service = msg_text(d->lanes[job->lane]->service),
                    .granted = target,
-                   .job = job->id}};
+                   .job = job->id,
+                   .provider = msg_text(d->lanes[job->lane]->provider)}};
     push(out, SIDE_FRONT, owner, &m);
 }
 
@@ -291,7 +292,8 @@ reclaim(struct dispatch *d, struct job *job, uint64_t owner, uint64_t share,
         .type = MSG_reclaim,
         .reclaim = {.service = msg_text(d->lanes[job->lane]->service),
                     .count = left - room,
-                    .job = job->id}};
+                    .job = job->id,
+                    .provider = msg_text(d->lanes[job->lane]->provider)}};
     push(out, SIDE_FRONT, owner, &m);
 }
 
@@ -325,9 +327,11 @@ sum_capacity(struct dispatch *d, int64_t now_ms)
         d->lanes[i]->capacity = 0;
     }
     for (uint32_t i = 0; i < d->lane_count; i++) {
-        const struct lane *lane = d->lanes[i];
+        struct lane *lane = d->lanes[i];
+        uint64_t own = lane_capacity(d, lane);
 
-        d->lanes[lane->root]->capacity += lane_capacity(d, lane);
+        lane->capacity += own;
+        if (lane->root != i) d->lanes[lane->root]->capacity += own;
     }
 }
 

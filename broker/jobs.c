@@ -495,7 +495,7 @@ attach_check(struct dispatch *d, const struct msg_attach *a, uint32_t *ret_lane,
 
     if (!a->job || !a->owner || !a->service.len) return CO_PROTOCOL;
     if (a->priority >= PRIORITY_COUNT) return CO_RANGE;
-    err = jobs_lane(d, a->service, (struct msg_str){0}, ret_lane);
+    err = jobs_lane(d, a->service, a->provider, ret_lane);
     if (err) return err;
     return peers_tags(d, a->tags, ret_tags);
 }

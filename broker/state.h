@@ -187,7 +187,7 @@ struct job {
     uint32_t slot;
     uint32_t owner;      /* number in force; 0: never attached */
     uint32_t owner_slot; /* NONE: away */
-    uint32_t lane;       /* NONE until attached */
+    uint32_t lane;       /* of its ATTACH; NONE until then */
     uint64_t fingerprint, tags;
     uint8_t band;
     uint32_t flows[FLOWS_PER_JOB];
@@ -214,8 +214,8 @@ struct lane {
     struct line **lines; /* those with free credit first: open of them */
     uint32_t line_count, open;
     uint32_t root;     /* the lane of the service without a provider */
-    uint64_t capacity; /* roots: what workers would hold, all providers */
-    uint32_t attached, active; /* roots: jobs, and those with demand */
+    uint64_t capacity; /* what workers would hold; roots: of all providers */
+    uint32_t attached, active; /* jobs of this lane, and those with demand */
     uint32_t turn;             /* where the search for a worker starts */
     uint32_t queued, in_flight;
     uint64_t tasks_in, results;

@@ -1,0 +1,218 @@
+/* Jobs whose tasks call an LLM provider: a lane is a pair of service and
+ * provider, for tasks, for workers' credit and for that of owners. */
+#include "tests/unit/dispatch_world.h"
+
+enum { W3 = 13 };
+
+/* Grants for (ask, provider), counted from WELCOME. */
+static void
+offers(struct world *w, uint64_t worker, const char *provider, uint64_t granted)
+{
+    sends(w, BACK, worker,
+          (struct msg){.type = MSG_credit,
+                       .credit = {.service = msg_text("ask"),
+                                  .granted = granted,
+                                  .provider = msg_text(provider)}});
+}
+
+static void
+attaches_for(struct world *w, uint64_t job, const char *provider)
+{
+    sends(w, FRONT, BOSS,
+          (struct msg){.type = MSG_attach,
+                       .attach = {.job = job,
+                                  .owner = OWNER,
+                                  .service = msg_text("ask"),
+                                  .priority = PRIORITY_MEDIUM,
+                                  .provider = msg_text(provider)}});
+}
+
+static void
+asks(struct world *w, uint64_t job, uint64_t first, uint32_t n,
+     const char *provider)
+{
+    struct msg m = tasks_msg(w, job, first, n);
+
+    m.tasks.service = msg_text("ask");
+    m.tasks.provider = msg_text(provider);
+    m.tasks.cost = 1000; /* more than a turn's quantum */
+    publishes_as(w, BOSS, m);
+}
+
+/* What the owner of the job was granted since forget_past. */
+static uint64_t
+owner_has(struct world *w, uint64_t job)
+{
+    uint64_t granted = 0;
+
+    for (size_t i = 0; i < w->out.n; i++) {
+        struct outmsg *o = &w->out.v[i];
+        struct msg m;
+
+        assert_int_equal(msg_decode(&w->reader, o->head.data, o->head.len, &m),
+                         CO_OK);
+        if (m.type == MSG_credit && m.credit.job == job) {
+            granted = m.credit.granted;
+        }
+    }
+    return granted;
+}
+
+static void
+given_three_workers(struct world *w)
+{
+    hello(w, FRONT, BOSS, 0);
+    given_worker(w, W1, 0);
+    given_worker(w, W2, 0);
+    given_worker(w, W3, 0);
+    offers(w, W1, "one", 10);
+    offers(w, W2, "two", 1000);
+    offers(w, W3, "", 1000);
+}
+
+static void
+tasks_go_only_to_workers_that_have_the_provider(void **state)
+{
+    struct world *w = *state;
+    const struct msg *m;
+
+    given_three_workers(w);
+    attaches_for(w, JOB, "one");
+    asks(w, JOB, 0, 30, "one");
+    assert_int_equal(tasks_sent(w, W1), 10);
+    assert_int_equal(tasks_sent(w, W2), 0);
+    assert_int_equal(tasks_sent(w, W3), 0);
+    m = expect(w, BACK, W1, MSG_tasks);
+    assert_true(msg_str_is(m->tasks.provider, "one"));
+    offers(w, W1, "two", 100); /* another of its lanes does not help */
+    assert_int_equal(tasks_sent(w, W1), 10);
+    offers(w, W1, "one", 30);
+    assert_int_equal(tasks_sent(w, W1), 30);
+}
+
+static void
+an_owners_credit_is_measured_by_the_workers_of_its_provider(void **state)
+{
+    struct world *w = *state;
+
+    given_three_workers(w);
+    attaches_for(w, JOB, "one");
+    assert_int_equal(owner_has(w, JOB), 64); /* 4 x 10 is less than that */
+    forget_past(w);
+    offers(w, W1, "one", 100);
+    assert_int_equal(owner_has(w, JOB), 400);
+    offers(w, W2, "two", 2000);
+    assert_int_equal(owner_has(w, JOB), 400);
+}
+
+static void
+credit_names_the_provider_of_attach(void **state)
+{
+    struct world *w = *state;
+    const struct msg *m;
+
+    given_three_workers(w);
+    attaches_for(w, JOB, "two");
+    m = expect(w, FRONT, BOSS, MSG_credit);
+    assert_true(msg_str_is(m->credit.service, "ask"));
+    assert_true(msg_str_is(m->credit.provider, "two"));
+    attaches_for(w, JOB + 1, "two"); /* and the first one gets less */
+    m = expect(w, FRONT, BOSS, MSG_reclaim);
+    assert_int_equal(m->reclaim.job, JOB);
+    assert_true(msg_str_is(m->reclaim.provider, "two"));
+}
+
+static void
+jobs_of_different_providers_do_not_share_a_window(void **state)
+{
+    struct world *w = *state;
+
+    given_three_workers(w);
+    attaches_for(w, JOB, "two");
+    assert_int_equal(owner_has(w, JOB), 4000);
+    attaches_for(w, JOB + 1, "one");
+    expect_none(w, FRONT, BOSS, MSG_reclaim);
+    assert_int_equal(owner_has(w, JOB + 1), 64);
+}
+
+static void
+without_a_provider_credit_is_measured_by_all_workers_of_the_service(
+    void **state)
+{
+    struct world *w = *state;
+    const struct msg *m;
+
+    given_three_workers(w);
+    attaches_for(w, JOB, "");
+    m = expect(w, FRONT, BOSS, MSG_credit);
+    assert_int_equal(m->credit.provider.len, 0);
+    assert_int_equal(m->credit.granted, 4 * 2010);
+    asks(w, JOB, 0, 10, "one"); /* and its tasks may name one all the same */
+    assert_int_equal(tasks_sent(w, W1), 10);
+}
+
+static void
+a_task_that_a_worker_reports_counts_in_the_jobs_lane(void **state)
+{
+    static const uint64_t job = JOB, task = 5;
+    static const uint32_t attempt = 1;
+    struct world *w = *state;
+    struct dispatch_service s;
+    uint64_t held = 0;
+
+    given_three_workers(w);
+    attaches_for(w, JOB, "one");
+    sends(w, BACK, W1,
+          (struct msg){.type = MSG_inventory,
+                       .inventory = {.page = 0,
+                                     .pages = 1,
+                                     .jobs = {&job, 1},
+                                     .tasks = {&task, 1},
+                                     .attempts = {&attempt, 1}}});
+    for (uint32_t i = 0; dispatch_service_at(w->d, i, w->now, &s); i++) {
+        if (strcmp(s.provider, "one") == 0) held = s.in_flight;
+    }
+    assert_int_equal(held, 1);
+}
+
+static void
+two_jobs_of_a_provider_get_equal_shares(void **state)
+{
+    struct world *w = *state;
+    uint32_t served[2] = {0};
+
+    hello(w, FRONT, BOSS, 0);
+    given_worker(w, W1, 0);
+    attaches_for(w, JOB, "one");
+    attaches_for(w, JOB + 1, "one");
+    for (uint64_t i = 0; i < 30; i++) {
+        asks(w, JOB, i, 1, "one");
+        asks(w, JOB + 1, i, 1, "one");
+    }
+    for (uint64_t credit = 1; credit <= 30; credit++) {
+        forget_past(w);
+        offers(w, W1, "one", credit);
+        served[expect(w, BACK, W1, MSG_tasks)->tasks.job - JOB]++;
+    }
+    assert_int_equal(served[0], 15);
+    assert_int_equal(served[1], 15);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define T(name)                                                                \
+    cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
+        T(tasks_go_only_to_workers_that_have_the_provider),
+        T(an_owners_credit_is_measured_by_the_workers_of_its_provider),
+        T(credit_names_the_provider_of_attach),
+        T(jobs_of_different_providers_do_not_share_a_window),
+        T(without_a_provider_credit_is_measured_by_all_workers_of_the_service),
+        T(a_task_that_a_worker_reports_counts_in_the_jobs_lane),
+        T(two_jobs_of_a_provider_get_equal_shares),
+#undef T
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
