@@ -1,7 +1,7 @@
 /* providers.h - the `providers:` of a job file or of a worker's own file:
  * which endpoints there are, what they allow and what they cost. Keys are not
  * in it: only where they come from (a variable or a file on the worker).
- * Read-only once made. Pure. */
+ * docs/job-file.md has the keys. Read-only once made. */
 #pragma once
 #include "llm/price.h"
 #include "llm/provider.h"
@@ -12,18 +12,22 @@ enum {
     PROVIDERS_MAX = 16,
     PROVIDERS_ENDPOINTS_MAX = 16, /* of one provider */
     PROVIDERS_NAME_BYTES = 33,    /* [a-z0-9-]{1,32} and the NUL */
+    PROVIDERS_ENV_BYTES = 65,
     PROVIDERS_URL_BYTES = 1025,
     PROVIDERS_FILE_BYTES = 257,
 };
 
 struct providers_endpoint {
     char url[PROVIDERS_URL_BYTES];       /* base; "": the vendor's own */
-    char key_env[PROVIDERS_NAME_BYTES];  /* "": none */
+    char key_env[PROVIDERS_ENV_BYTES];   /* "": none; the vendor's customary
+                                          * one is filled in */
     char key_file[PROVIDERS_FILE_BYTES]; /* "": none */
-    uint32_t weight;                     /* 1..1000 */
+    bool key_in_clear; /* the key may go over http:// to another machine */
+    uint32_t weight;   /* 1..1000 */
 };
 
-/* Fleet-wide, of each endpoint and key; 0: none known. */
+/* Fleet-wide, of each endpoint and key; 0: none known. A provider without
+ * limits has as many calls in flight as its workers have slots. */
 struct providers_limits {
     uint64_t rpm, tpm; /* requests and tokens in any 60 s */
     uint32_t in_flight;
@@ -43,8 +47,10 @@ struct providers_entry {
     struct providers_timeouts timeouts;
     struct price price; /* -1 where it is not given */
     int64_t call_price; /* of one call, in 1e-12 USD; 0: none */
+    bool has_price;     /* the file says all of it */
     bool stream;
     char replay_file[PROVIDERS_URL_BYTES]; /* kind replay: what it plays */
+    uint32_t line;                         /* in the file */
 };
 
 struct providers {
@@ -65,3 +71,5 @@ co_must_use enum co_err providers_load(const char *path,
 /* NULL: there is none of that name. */
 const struct providers_entry *providers_find(const struct providers *providers,
                                              const char *name);
+/* Whether all its endpoints are the vendor's own. */
+bool providers_is_vendor(const struct providers_entry *entry);
