@@ -90,10 +90,14 @@ static void
 start(struct lane *lane)
 {
     struct bench *b = lane->bench;
+    const struct provider_message message = {PROVIDER_USER, b->prompt,
+                                             b->cfg->prompt};
     struct provider_ask ask = {.model = b->cfg->llm.model ? b->cfg->llm.model
                                                           : "bench",
-                               .prompt = b->prompt,
+                               .messages = &message,
+                               .n_messages = 1,
                                .max_tokens = b->cfg->llm.max_tokens,
+                               .temperature_milli = PROVIDER_TEMPERATURE_OWN,
                                .stream = b->cfg->llm.stream,
                                .is_vendor = b->endpoint.is_vendor};
     char number[24];

@@ -339,10 +339,15 @@ try_it(struct try_run *run, const char *prompt, struct co_diag *diag)
 {
     const struct llm_options *llm = &run->cfg->llm;
     co_auto(http_freep) struct http *http = NULL;
+    const char *system = run->cfg->system;
+    const struct provider_message messages[] = {
+        {PROVIDER_SYSTEM, system ? system : "", system ? strlen(system) : 0},
+        {PROVIDER_USER, prompt, strlen(prompt)}};
     struct provider_ask ask = {.model = llm->model,
-                               .system = run->cfg->system,
-                               .prompt = prompt,
+                               .messages = system ? messages : messages + 1,
+                               .n_messages = system ? 2 : 1,
                                .max_tokens = llm->max_tokens,
+                               .temperature_milli = PROVIDER_TEMPERATURE_OWN,
                                .stream = llm->stream};
     enum co_err err = read_prices(run, diag);
 

@@ -8,30 +8,60 @@
 /* The API wants a number; enough for a page. */
 enum { MAX_TOKENS_DEFAULT = 1024 };
 
+/* Structured output is the input of a tool that has to be called. Its name says
+ * what is wanted. */
+static void
+put_tool(const struct provider_ask *ask, struct co_json *json)
+{
+    co_json_key(json, "tools");
+    co_json_array(json);
+    co_json_object(json);
+    co_json_put_text(json, "name", ask->schema_name);
+    co_json_put_text(json, "description", "Takes the answer.");
+    co_json_key(json, "input_schema");
+    co_json_raw(json, ask->schema, strlen(ask->schema));
+    co_json_end(json);
+    co_json_end(json);
+    co_json_key(json, "tool_choice");
+    co_json_object(json);
+    co_json_put_text(json, "type", "tool");
+    co_json_put_text(json, "name", ask->schema_name);
+    co_json_key(json, "disable_parallel_tool_use");
+    co_json_bool(json, true);
+    co_json_end(json);
+}
+
 static void
 write_body(const struct provider_ask *ask, struct co_buf *body)
 {
+    co_auto(co_buf_fini) struct co_buf scratch = {.data = NULL};
     struct co_json json;
+    const char *system;
+    size_t len;
 
     co_json_init(&json, body);
     co_json_object(&json);
     co_json_put_text(&json, "model", ask->model);
     co_json_put_u64(&json, "max_tokens",
                     ask->max_tokens ? ask->max_tokens : MAX_TOKENS_DEFAULT);
-    if (ask->system) co_json_put_text(&json, "system", ask->system);
+    if (provider_system(ask, &scratch, &system, &len)) {
+        co_json_key(&json, "system");
+        co_json_bytes(&json, system, len);
+    }
     co_json_key(&json, "messages");
     co_json_array(&json);
-    co_json_object(&json);
-    co_json_put_text(&json, "role", "user");
-    co_json_put_text(&json, "content", ask->prompt);
+    provider_put_messages(ask, &json);
     co_json_end(&json);
-    co_json_end(&json);
+    provider_put_temperature(ask, &json);
+    /* There is no mode of JSON without a schema. */
+    if (ask->schema && ask->form == PROVIDER_FORM_SCHEMA) put_tool(ask, &json);
     if (ask->stream) {
         co_json_key(&json, "stream");
         co_json_bool(&json, true);
     }
     co_json_end(&json);
     (void)co_json_finish(&json); /* body->err keeps it */
+    if (scratch.err) body->err = scratch.err;
 }
 
 /* Counts of tokens; the API leaves cached ones out of input_tokens. */
@@ -84,16 +114,53 @@ read_stop(struct pull *p, struct provider_answer *answer)
     answer->is_filtered = pull_is(&why, "refusal");
 }
 
-/* A block of "content", or the delta of one: what has a text counts. */
+/* The input of a tool, as it stands there; what else is said does not count. */
 static void
-read_block(struct pull *p, struct provider_answer *answer)
+read_input(struct pull *p, struct provider_answer *answer)
+{
+    const uint8_t *from;
+
+    if (pull_peek(p) != PULL_OBJECT) {
+        pull_skip(p);
+        return;
+    }
+    from = p->p; /* peeked: the value begins here */
+    pull_skip(p);
+    if (p->wrong || answer->is_tool) return;
+    answer->is_tool = true;
+    co_buf_clear(&answer->text);
+    co_buf_append(&answer->text, from, (size_t)(p->p - from));
+}
+
+/* A piece of it, in a stream: a text that holds JSON. */
+static void
+read_piece(struct pull *p, struct provider_answer *answer)
+{
+    struct pull_slice text;
+
+    if (!pull_text(p, &text)) return;
+    if (!answer->is_tool) co_buf_clear(&answer->text);
+    answer->is_tool = true;
+    pull_decode(&text, &answer->text);
+}
+
+/* A block of "content", or the delta of one: what has a text counts. The first
+ * event of a tool has an empty input, which pieces follow. */
+static void
+read_block(struct pull *p, bool is_event, struct provider_answer *answer)
 {
     struct pull_slice key, text;
 
     if (pull_null(p) || !pull_enter(p, PULL_OBJECT)) return;
     while (pull_key(p, &key)) {
         if (pull_is(&key, "text")) {
-            if (pull_text(p, &text)) pull_decode(&text, &answer->text);
+            if (pull_text(p, &text) && !answer->is_tool) {
+                pull_decode(&text, &answer->text);
+            }
+        } else if (pull_is(&key, "input") && !is_event) {
+            read_input(p, answer);
+        } else if (pull_is(&key, "partial_json")) {
+            read_piece(p, answer);
         } else if (pull_is(&key, "stop_reason")) {
             read_stop(p, answer);
         } else {
@@ -108,7 +175,7 @@ read_content(struct pull *p, struct provider_answer *answer)
     if (!pull_enter(p, PULL_ARRAY)) return;
     answer->is_answer = true;
     while (pull_item(p)) {
-        read_block(p, answer);
+        read_block(p, false, answer);
     }
 }
 
@@ -116,7 +183,7 @@ read_content(struct pull *p, struct provider_answer *answer)
 static void
 read_message(struct pull *p, struct provider_answer *answer)
 {
-    struct pull_slice key, text;
+    struct pull_slice key;
 
     if (!pull_enter(p, PULL_OBJECT)) return;
     while (pull_key(p, &key)) {
@@ -126,12 +193,8 @@ read_message(struct pull *p, struct provider_answer *answer)
             read_usage(p, answer);
         } else if (pull_is(&key, "stop_reason")) {
             read_stop(p, answer);
-        } else if (pull_is(&key, "model") && pull_text(p, &text)) {
-            (void)pull_copy(&text, answer->model, sizeof answer->model);
-        } else if (pull_is(&key, "error")) {
-            provider_take_error(p, answer);
         } else {
-            pull_skip(p);
+            provider_take_member(p, &key, answer);
         }
     }
 }
@@ -169,13 +232,11 @@ read_event(const char *name, const char *data, size_t len,
                 read_message(&p, answer);
             } else if (pull_is(&key, "delta") ||
                        pull_is(&key, "content_block")) {
-                read_block(&p, answer);
+                read_block(&p, true, answer);
             } else if (pull_is(&key, "usage")) {
                 read_usage(&p, answer);
-            } else if (pull_is(&key, "error")) {
-                provider_take_error(&p, answer);
             } else {
-                pull_skip(&p);
+                provider_take_member(&p, &key, answer);
             }
         }
     }
@@ -191,6 +252,8 @@ const struct provider provider_anthropic = {
     .headers = {"Content-Type: application/json",
                 "anthropic-version: 2023-06-01", NULL},
     .key_header = "x-api-key: %s",
+    /* What it tells the model about tools: some hundred tokens. */
+    .schema_tokens = 1024,
     .write = write_body,
     .read = read_answer,
     .event = read_event,

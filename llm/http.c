@@ -321,6 +321,21 @@ http_turn(struct http *http, int timeout_ms)
     return CO_OK;
 }
 
+int
+http_fd(const struct http *http)
+{
+    return http->epoll;
+}
+
+int64_t
+http_due_us(const struct http *http)
+{
+    if (http->wait_first != NO_SLOT && http->connecting < CONNECTING_MAX) {
+        return http->now_us;
+    }
+    return http_sockets_due(http);
+}
+
 uint32_t
 http_in_flight(const struct http *http)
 {

@@ -84,5 +84,12 @@ co_must_use enum co_err http_start(struct http *http,
 /* Waits at most timeout_ms (-1: as long as it takes) for something to happen
  * and does what there is to do. CO_IO: epoll failed. */
 co_must_use enum co_err http_turn(struct http *http, int timeout_ms);
+/* For a caller with an epoll of its own: readable when http_turn has something
+ * to do. Stays the http's. */
+int http_fd(const struct http *http);
+/* When http_turn must be called at the latest although http_fd says nothing:
+ * monotonic microseconds (co_clock_us), INT64_MAX: never. Changes with each
+ * http_start and http_turn. */
+int64_t http_due_us(const struct http *http);
 /* Requests that have not ended. */
 uint32_t http_in_flight(const struct http *http);

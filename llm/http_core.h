@@ -93,6 +93,8 @@ struct http_target {
 co_must_use enum co_err http_sockets_open(struct shard *shard);
 /* Sockets of the slot's handle are known from opening to closing. */
 void http_sockets_attach(struct slot *slot);
+/* When the first timer is due, libcurl's or ours; INT64_MAX: none is set. */
+int64_t http_sockets_due(const struct http *http);
 /* Waits for events and tells libcurl, also of timers that are due. */
 co_must_use enum co_err http_sockets_wait(struct http *http, int timeout_ms);
 

@@ -189,18 +189,26 @@ on_event(struct http *http, const struct epoll_event *event)
     (void)curl_multi_socket_action(watch->shard->multi, fd, mask, &running);
 }
 
-/* Milliseconds until the first timer, at most timeout_ms. */
-static int
-next_due(const struct http *http, int timeout_ms)
+int64_t
+http_sockets_due(const struct http *http)
 {
-    int64_t first = http->in_flight ? http->sweep_us : -1;
+    int64_t first = http->in_flight ? http->sweep_us : INT64_MAX;
 
     for (uint32_t i = 0; i < http->shard_count; i++) {
         int64_t due = http->shards[i].due_us;
 
-        if (due >= 0 && (first < 0 || due < first)) first = due;
+        if (due >= 0 && due < first) first = due;
     }
-    if (first < 0) return timeout_ms;
+    return first;
+}
+
+/* Milliseconds until the first timer, at most timeout_ms. */
+static int
+next_due(const struct http *http, int timeout_ms)
+{
+    int64_t first = http_sockets_due(http);
+
+    if (first == INT64_MAX) return timeout_ms;
     first = first <= http->now_us ? 0 : (first - http->now_us + 999) / 1000;
     return timeout_ms < 0 || first < timeout_ms ? (int)first : timeout_ms;
 }

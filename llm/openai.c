@@ -6,27 +6,62 @@
 
 #include <string.h>
 
+/* Structured output: see docs/providers.md for who knows which. */
 static void
-put_message(struct co_json *json, const char *role, const char *content)
+put_form(const struct provider_ask *ask, struct co_json *json)
 {
+    if (!ask->schema || ask->form == PROVIDER_FORM_WORDS) return;
+    co_json_key(json, "response_format");
     co_json_object(json);
-    co_json_put_text(json, "role", role);
-    co_json_put_text(json, "content", content);
+    if (ask->form == PROVIDER_FORM_JSON) {
+        co_json_put_text(json, "type", "json_object");
+    } else {
+        co_json_put_text(json, "type", "json_schema");
+        co_json_key(json, "json_schema");
+        co_json_object(json);
+        co_json_put_text(json, "name", ask->schema_name);
+        co_json_key(json, "strict");
+        co_json_bool(json, true);
+        co_json_key(json, "schema");
+        co_json_raw(json, ask->schema, strlen(ask->schema));
+        co_json_end(json);
+    }
+    co_json_end(json);
+}
+
+static void
+put_stream(struct co_json *json)
+{
+    co_json_key(json, "stream");
+    co_json_bool(json, true);
+    co_json_key(json, "stream_options");
+    co_json_object(json);
+    co_json_key(json, "include_usage");
+    co_json_bool(json, true);
     co_json_end(json);
 }
 
 static void
 write_body(const struct provider_ask *ask, struct co_buf *body)
 {
+    co_auto(co_buf_fini) struct co_buf scratch = {.data = NULL};
     struct co_json json;
+    const char *system;
+    size_t len;
 
     co_json_init(&json, body);
     co_json_object(&json);
     co_json_put_text(&json, "model", ask->model);
     co_json_key(&json, "messages");
     co_json_array(&json);
-    if (ask->system) put_message(&json, "system", ask->system);
-    put_message(&json, "user", ask->prompt);
+    if (provider_system(ask, &scratch, &system, &len)) {
+        co_json_object(&json);
+        co_json_put_text(&json, "role", "system");
+        co_json_key(&json, "content");
+        co_json_bytes(&json, system, len);
+        co_json_end(&json);
+    }
+    provider_put_messages(ask, &json);
     co_json_end(&json);
     if (ask->max_tokens) {
         /* OpenAI's newer models refuse the old name, others know no other. */
@@ -34,17 +69,12 @@ write_body(const struct provider_ask *ask, struct co_buf *body)
                         ask->is_vendor ? "max_completion_tokens" : "max_tokens",
                         ask->max_tokens);
     }
-    if (ask->stream) {
-        co_json_key(&json, "stream");
-        co_json_bool(&json, true);
-        co_json_key(&json, "stream_options");
-        co_json_object(&json);
-        co_json_key(&json, "include_usage");
-        co_json_bool(&json, true);
-        co_json_end(&json);
-    }
+    provider_put_temperature(ask, &json);
+    put_form(ask, &json);
+    if (ask->stream) put_stream(&json);
     co_json_end(&json);
     (void)co_json_finish(&json); /* body->err keeps it */
+    if (scratch.err) body->err = scratch.err;
 }
 
 static void
@@ -91,10 +121,15 @@ read_message(struct pull *p, struct provider_answer *answer)
     if (pull_null(p) || !pull_enter(p, PULL_OBJECT)) return;
     answer->is_answer = true;
     while (pull_key(p, &key)) {
-        if (!pull_is(&key, "content")) {
+        bool refusal = pull_is(&key, "refusal");
+
+        if (!refusal && !pull_is(&key, "content")) {
             pull_skip(p);
         } else if (!pull_null(p) && pull_text(p, &text)) {
             pull_decode(&text, &answer->text);
+            /* Where a schema binds it, the model says no in a member of its
+             * own, and its reason takes the place of the content. */
+            if (refusal && text.len > 0) answer->is_filtered = true;
         }
     }
 }
@@ -107,7 +142,7 @@ read_finish(struct pull *p, struct provider_answer *answer)
     if (pull_null(p) || !pull_text(p, &why)) return;
     answer->has_end = true;
     answer->is_cut = pull_is(&why, "length");
-    answer->is_filtered = pull_is(&why, "content_filter");
+    if (pull_is(&why, "content_filter")) answer->is_filtered = true;
 }
 
 static void
@@ -146,7 +181,7 @@ read_choices(struct pull *p, struct provider_answer *answer)
 static void
 read_members(struct pull *p, struct provider_answer *answer)
 {
-    struct pull_slice key, text;
+    struct pull_slice key;
 
     if (!pull_enter(p, PULL_OBJECT)) return;
     while (pull_key(p, &key)) {
@@ -154,14 +189,8 @@ read_members(struct pull *p, struct provider_answer *answer)
             read_choices(p, answer);
         } else if (pull_is(&key, "usage")) {
             read_usage(p, answer);
-        } else if (pull_is(&key, "model") && pull_peek(p) == PULL_TEXT) {
-            if (pull_text(p, &text)) {
-                (void)pull_copy(&text, answer->model, sizeof answer->model);
-            }
-        } else if (pull_is(&key, "error")) {
-            provider_take_error(p, answer);
         } else {
-            pull_skip(p);
+            provider_take_member(p, &key, answer);
         }
     }
 }
@@ -210,6 +239,7 @@ const struct provider provider_openai = {
     .key_env = "OPENAI_API_KEY",
     .headers = {"Content-Type: application/json", NULL},
     .key_header = "Authorization: Bearer %s",
+    .schema_tokens = 64,
     .write = write_body,
     .read = read_answer,
     .event = read_event,

@@ -1,6 +1,7 @@
 /* provider.c - see provider.h. */
 #include "llm/provider.h"
 
+#include "common/json.h"
 #include "llm/pull.h"
 
 #include <string.h>
@@ -25,6 +26,118 @@ provider_find(const char *name)
     }
     return NULL;
 }
+
+/* ---- asks ---- */
+
+enum { MESSAGE_TOKENS = 16, SYSTEM_MAX = 1 << 24 };
+
+static const struct {
+    const char *name, *text;
+} forms[PROVIDER_FORMS] = {
+#define X(id, name, text) {name, text},
+    PROVIDER_FORM_LIST(X)
+#undef X
+};
+
+static const char words[] = "Answer with one JSON object and nothing else. It "
+                            "has to match this JSON Schema:\n";
+
+const char *
+provider_form_name(enum provider_form form)
+{
+    co_assert(form < PROVIDER_FORMS);
+    return forms[form].name;
+}
+
+const char *
+provider_form_text(enum provider_form form)
+{
+    co_assert(form < PROVIDER_FORMS);
+    return forms[form].text;
+}
+
+bool
+provider_form_find(const char *name, enum provider_form *ret_form)
+{
+    for (size_t i = 0; i < PROVIDER_FORMS; i++) {
+        if (strcmp(forms[i].name, name) != 0) continue;
+        *ret_form = (enum provider_form)i;
+        return true;
+    }
+    return false;
+}
+
+uint64_t
+provider_input_max(const struct provider *provider,
+                   const struct provider_ask *ask)
+{
+    uint64_t n = (uint64_t)MESSAGE_TOKENS * ask->n_messages;
+
+    for (uint32_t i = 0; i < ask->n_messages; i++) {
+        n += ask->messages[i].len;
+    }
+    if (!ask->schema) return n;
+    return n + strlen(ask->schema) + strlen(ask->schema_name) + sizeof words +
+           provider->schema_tokens;
+}
+
+bool
+provider_system(const struct provider_ask *ask, struct co_buf *scratch,
+                const char **ret_text, size_t *ret_len)
+{
+    bool in_words = ask->schema && ask->form != PROVIDER_FORM_SCHEMA;
+    uint32_t n = 0;
+
+    while (n < ask->n_messages && ask->messages[n].role == PROVIDER_SYSTEM) {
+        n++;
+    }
+    if (n == 0 && !in_words) return false;
+    /* The usual one is not copied. */
+    if (n == 1 && !in_words) {
+        *ret_text = ask->messages[0].text;
+        *ret_len = ask->messages[0].len;
+        return true;
+    }
+    co_buf_init(scratch, SYSTEM_MAX);
+    for (uint32_t i = 0; i < n; i++) {
+        if (i > 0) co_buf_puts(scratch, "\n\n");
+        co_buf_append(scratch, ask->messages[i].text, ask->messages[i].len);
+    }
+    if (in_words) {
+        if (n > 0) co_buf_puts(scratch, "\n\n");
+        co_buf_puts(scratch, words);
+        co_buf_puts(scratch, ask->schema);
+    }
+    *ret_text = co_buf_text(scratch);
+    *ret_len = scratch->len;
+    return true;
+}
+
+void
+provider_put_messages(const struct provider_ask *ask, struct co_json *json)
+{
+    for (uint32_t i = 0; i < ask->n_messages; i++) {
+        const struct provider_message *m = &ask->messages[i];
+
+        if (m->role == PROVIDER_SYSTEM) continue;
+        co_json_object(json);
+        co_json_put_text(json, "role",
+                         m->role == PROVIDER_USER ? "user" : "assistant");
+        co_json_key(json, "content");
+        co_json_bytes(json, m->text, m->len);
+        co_json_end(json);
+    }
+}
+
+void
+provider_put_temperature(const struct provider_ask *ask, struct co_json *json)
+{
+    if (ask->temperature_milli == PROVIDER_TEMPERATURE_OWN) return;
+    co_json_key(json, "temperature");
+    co_json_fixed(json, ask->temperature_milli, 3);
+}
+
+/* ---- answers ---- */
 
 void
 provider_answer_init(struct provider_answer *answer, size_t limit)
@@ -61,8 +174,8 @@ take_text(struct pull *p, char *out, size_t size)
     }
 }
 
-void
-provider_take_error(struct pull *p, struct provider_answer *answer)
+static void
+take_error(struct pull *p, struct provider_answer *answer)
 {
     struct pull_slice key;
 
@@ -96,12 +209,25 @@ provider_read_error(const char *body, size_t len,
     (void)pull_enter(&p, PULL_OBJECT);
     while (pull_key(&p, &key)) {
         if (pull_is(&key, "error")) {
-            provider_take_error(&p, answer);
+            take_error(&p, answer);
         } else if (pull_is(&key, "message") && !answer->error[0]) {
             take_text(&p, answer->error, sizeof answer->error);
         } else {
             pull_skip(&p);
         }
+    }
+}
+
+void
+provider_take_member(struct pull *p, const struct pull_slice *key,
+                     struct provider_answer *answer)
+{
+    if (pull_is(key, "model")) {
+        take_text(p, answer->model, sizeof answer->model);
+    } else if (pull_is(key, "error")) {
+        take_error(p, answer);
+    } else {
+        pull_skip(p);
     }
 }
 

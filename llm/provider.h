@@ -13,12 +13,43 @@ enum {
     PROVIDER_HEADERS_MAX = 4,
 };
 
+enum provider_role { PROVIDER_SYSTEM, PROVIDER_USER, PROVIDER_ASSISTANT };
+
+/* One turn of a conversation. Those of the system come first. */
+struct provider_message {
+    enum provider_role role;
+    const char *text; /* UTF-8 */
+    size_t len;
+};
+
+/* How a server is told what JSON to answer with; X(id, name, text). */
+#define PROVIDER_FORM_LIST(X)                                                  \
+    X(SCHEMA, "schema", "by a JSON Schema that binds the model")               \
+    X(JSON, "json", "by words, and a mode in which all answers are JSON")      \
+    X(WORDS, "words", "by words alone")
+
+enum provider_form {
+#define X(id, name, text) PROVIDER_FORM_##id,
+    PROVIDER_FORM_LIST(X)
+#undef X
+        PROVIDER_FORMS
+};
+
+/* temperature_milli: as the API does by itself. */
+#define PROVIDER_TEMPERATURE_OWN UINT32_MAX
+
 /* What is asked. */
 struct provider_ask {
     const char *model;
-    const char *system; /* NULL: none */
-    const char *prompt;
-    uint64_t max_tokens; /* of the answer; 0: as the API does by itself */
+    const struct provider_message *messages;
+    uint32_t n_messages;
+    /* JSON Schema of the answer; NULL: any text. With one, the answer's text is
+     * JSON, or what the model says instead where the form does not bind it. */
+    const char *schema;
+    const char *schema_name; /* [a-zA-Z0-9_-]{1,64}; only with a schema */
+    enum provider_form form; /* how the server is told of the schema */
+    uint64_t max_tokens;     /* of the answer; 0: as the API does by itself */
+    uint32_t temperature_milli; /* or PROVIDER_TEMPERATURE_OWN */
     bool stream;
     bool is_vendor; /* goes to the provider's own host, with its dialect */
 };
@@ -34,6 +65,7 @@ struct provider_answer {
     bool is_cut, is_filtered; /* ended at the most tokens, by a filter */
     bool has_end;             /* the answer says that it is complete */
     bool is_answer;           /* something of this API was read */
+    bool is_tool; /* text is the input of a tool: other text does not count */
     char error[PROVIDER_ERROR_BYTES]; /* what the endpoint says went wrong */
     char error_code[64]; /* its short name, "" when there is none */
 };
@@ -47,6 +79,9 @@ struct provider {
     /* "Name: value", sent always; ended by NULL. */
     const char *headers[PROVIDER_HEADERS_MAX];
     const char *key_header; /* printf form that the key goes into */
+    /* Tokens at most that the API adds to a call with a schema, besides those
+     * of the schema itself. */
+    uint32_t schema_tokens;
     /* Appends the request body. */
     void (*write)(const struct provider_ask *ask, struct co_buf *body);
     /* Reads a whole answer of status 200 into answer: FAULT_NONE,
@@ -76,9 +111,34 @@ void provider_answer_clear(struct provider_answer *answer);
 void provider_read_error(const char *body, size_t len,
                          struct provider_answer *answer);
 
-struct pull; /* for the providers' files */
-/* The value of an "error" member. */
-void provider_take_error(struct pull *p, struct provider_answer *answer);
+const char *provider_form_name(enum provider_form form);
+const char *provider_form_text(enum provider_form form);
+/* False: there is none of that name. */
+bool provider_form_find(const char *name, enum provider_form *ret_form);
+/* Tokens that the input of a call has at most: a token is at least a byte, and
+ * an API adds a few to each message. No call is billed more unless its server
+ * counts wrongly. */
+uint64_t provider_input_max(const struct provider *provider,
+                            const struct provider_ask *ask);
+
+/* For the providers' files. */
+struct pull;
+struct pull_slice;
+struct co_json;
+/* Members that all answers have alike: model and error. Others are skipped. */
+void provider_take_member(struct pull *p, const struct pull_slice *key,
+                          struct provider_answer *answer);
+/* What the system says, with what has to be said of the schema in words; false:
+ * nothing. *ret_text points into ask or into scratch. */
+bool provider_system(const struct provider_ask *ask, struct co_buf *scratch,
+                     const char **ret_text, size_t *ret_len);
+/* {"role": R, "content": T} of each message that is not the system's; inside
+ * an array. */
+void provider_put_messages(const struct provider_ask *ask,
+                           struct co_json *json);
+/* "temperature", if it is to be sent; inside an object. */
+void provider_put_temperature(const struct provider_ask *ask,
+                              struct co_json *json);
 /* How reading ended: FAULT_NONE when p is at its end without a mistake and
  * answer->is_answer; else what is wrong, in diag. */
 enum fault provider_verdict(struct pull *p,

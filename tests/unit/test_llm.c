@@ -393,10 +393,15 @@ a_file_can_hold_the_key(void **state)
 static void
 requests_are_what_the_apis_take(void **state)
 {
+    const struct provider_message messages[] = {
+        {PROVIDER_SYSTEM, "Be \"brief\".", 11},
+        {PROVIDER_USER, "Zo\xc3\xab\n", 5}};
     const struct provider_ask ask = {.model = "m",
-                                     .system = "Be \"brief\".",
-                                     .prompt = "Zo\xc3\xab\n",
+                                     .messages = messages,
+                                     .n_messages = 2,
                                      .max_tokens = 9,
+                                     .temperature_milli =
+                                         PROVIDER_TEMPERATURE_OWN,
                                      .stream = true};
     co_auto(co_buf_fini) struct co_buf out;
 

@@ -1,5 +1,6 @@
 /* Calls over real sockets of this machine: what becomes of them when
  * connections do not come about, and that the next ones are none the worse. */
+#include "common/clock.h"
 #include "llm/http.h"
 #include "tests/co_test.h"
 
@@ -245,10 +246,59 @@ time_to_connect_begins_when_a_call_has_its_turn(void **state)
     endpoint_close(&e);
 }
 
+/* Milliseconds until http_due_us, for poll. */
+static int
+due_ms(const struct http *http)
+{
+    int64_t due = http_due_us(http), now = co_clock_us();
+
+    if (due == INT64_MAX) return -1;
+    return due <= now ? 0 : (int)((due - now + 999) / 1000);
+}
+
+/* Nothing but the descriptor and the time says when to turn. */
+static void
+a_loop_of_its_owner_turns_it_when_there_is_something_to_do(void **state)
+{
+    struct http *http = client(4, 60000);
+    struct http_target *target;
+    struct endpoint e;
+    struct end ends[2];
+
+    (void)state;
+    endpoint_open(&e, 8);
+    target = target_of(e.port);
+    assert_true(http_due_us(http) == INT64_MAX);
+    start(http, target, &ends[0]);
+    assert_true(http_due_us(http) <= co_clock_us());
+    for (int i = 0; i < 2; i++) {
+        while (!ends[i].done) {
+            struct pollfd fds[] = {
+                {.fd = http_fd(http), .events = POLLIN},
+                {.fd = e.fd, .events = POLLIN},
+                {.fd = e.count ? e.accepted[e.count - 1] : -1,
+                 .events = POLLIN}};
+
+            assert_true(poll(fds, co_countof(fds), due_ms(http)) >= 0);
+            if (fds[1].revents || fds[2].revents) endpoint_turn(&e);
+            if (fds[0].revents || due_ms(http) == 0) {
+                assert_int_equal(http_turn(http, 0), CO_OK);
+            }
+        }
+        assert_int_equal(ends[i].fault, FAULT_NONE);
+        if (i == 0) start(http, target, &ends[1]);
+    }
+    http_free(http);
+    http_target_free(target);
+    endpoint_close(&e);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(
+            a_loop_of_its_owner_turns_it_when_there_is_something_to_do),
         cmocka_unit_test(a_connection_comes_about_after_others_that_did_not),
         cmocka_unit_test(a_target_made_after_another_was_freed_is_another),
         cmocka_unit_test(time_to_connect_begins_when_a_call_has_its_turn),

@@ -1,0 +1,249 @@
+/* What models are asked, in the words of each API: conversations, structured
+ * answers, temperatures; and how structured answers are read. */
+#include "llm/provider.h"
+#include "tests/co_test.h"
+
+#include <string.h>
+
+static struct co_diag diag;
+
+static const struct provider_message turns[] = {
+    {PROVIDER_SYSTEM, "S", 1},
+    {PROVIDER_USER, "U", 1},
+    {PROVIDER_ASSISTANT, "{\"a\":", 5},
+    {PROVIDER_USER, "cut", 3}};
+
+#define SCHEMA "{\"type\":\"object\"}"
+#define SAID(role, text) "{\"role\":\"" role "\",\"content\":\"" text "\"}"
+#define TURNS                                                                  \
+    SAID("user", "U")                                                          \
+    "," SAID("assistant", "{\\\"a\\\":") "," SAID("user", "cut") "]"
+#define WORDS                                                                  \
+    "Answer with one JSON object and nothing else. It has to match this JSON " \
+    "Schema:\\n{\\\"type\\\":\\\"object\\\"}"
+
+static struct provider_ask
+ask_for_json(enum provider_form form)
+{
+    return (struct provider_ask){.model = "m",
+                                 .messages = turns,
+                                 .n_messages = co_countof(turns),
+                                 .schema = SCHEMA,
+                                 .schema_name = "row",
+                                 .form = form,
+                                 .temperature_milli = PROVIDER_TEMPERATURE_OWN};
+}
+
+static void
+expect_body(const struct provider *p, const struct provider_ask *ask,
+            const char *body)
+{
+    co_auto(co_buf_fini) struct co_buf out;
+
+    co_buf_init(&out, 10000);
+    p->write(ask, &out);
+    assert_string_equal(co_buf_text(&out), body);
+}
+
+static void
+a_conversation_is_sent_turn_by_turn(void **state)
+{
+    struct provider_ask ask = ask_for_json(PROVIDER_FORM_SCHEMA);
+
+    (void)state;
+    ask.schema = NULL;
+    ask.temperature_milli = 250;
+    ask.max_tokens = 7;
+    expect_body(&provider_openai, &ask,
+                "{\"model\":\"m\",\"messages\":[" SAID(
+                    "system", "S") "," TURNS
+                                   ",\"max_tokens\":7,\"temperature\":0.250}");
+    expect_body(&provider_anthropic, &ask,
+                "{\"model\":\"m\",\"max_tokens\":7,\"system\":\"S\","
+                "\"messages\":[" TURNS ",\"temperature\":0.250}");
+}
+
+static void
+a_schema_binds_the_answer(void **state)
+{
+    struct provider_ask ask = ask_for_json(PROVIDER_FORM_SCHEMA);
+
+    (void)state;
+    expect_body(
+        &provider_openai, &ask,
+        "{\"model\":\"m\",\"messages\":[" SAID(
+            "system", "S") "," TURNS
+                           ",\"response_format\":{\"type\":\"json_schema\","
+                           "\"json_schema\":{\"name\":\"row\",\"strict\":true,"
+                           "\"schema\":" SCHEMA "}}}");
+    expect_body(&provider_anthropic, &ask,
+                "{\"model\":\"m\",\"max_tokens\":1024,\"system\":\"S\","
+                "\"messages\":[" TURNS ",\"tools\":[{\"name\":\"row\","
+                "\"description\":\"Takes the answer.\",\"input_schema\":" SCHEMA
+                "}],\"tool_choice\":{\"type\":\"tool\",\"name\":\"row\","
+                "\"disable_parallel_tool_use\":true}}");
+}
+
+static void
+servers_that_know_no_schema_are_told_in_words(void **state)
+{
+    struct provider_ask ask = ask_for_json(PROVIDER_FORM_JSON);
+
+    (void)state;
+    expect_body(&provider_openai, &ask,
+                "{\"model\":\"m\",\"messages\":[" SAID(
+                    "system", "S\\n\\n" WORDS) "," TURNS
+                                               ",\"response_format\":{\"type\":"
+                                               "\"json_object\"}}");
+    ask.form = PROVIDER_FORM_WORDS;
+    expect_body(&provider_openai, &ask,
+                "{\"model\":\"m\",\"messages\":[" SAID(
+                    "system", "S\\n\\n" WORDS) "," TURNS "}");
+    ask.messages++; /* nobody said anything before */
+    ask.n_messages--;
+    expect_body(&provider_anthropic, &ask,
+                "{\"model\":\"m\",\"max_tokens\":1024,\"system\":\"" WORDS
+                "\",\"messages\":[" TURNS "}");
+}
+
+static void
+each_form_is_found_by_its_name(void **state)
+{
+    enum provider_form form;
+
+    (void)state;
+    for (int i = 0; i < PROVIDER_FORMS; i++) {
+        assert_true(provider_form_find(
+            provider_form_name((enum provider_form)i), &form));
+        assert_int_equal(form, i);
+        assert_true(strlen(provider_form_text(form)) > 5);
+    }
+    assert_false(provider_form_find("yaml", &form));
+}
+
+/* A token is a byte at least, so what is sent bounds what is billed. */
+static void
+input_is_bounded_by_what_is_sent(void **state)
+{
+    size_t count;
+    const struct provider *const *all = provider_all(&count);
+
+    (void)state;
+    for (size_t i = 0; i < count; i++) {
+        struct provider_ask ask = ask_for_json(PROVIDER_FORM_WORDS);
+        co_auto(co_buf_fini) struct co_buf out;
+        uint64_t plain;
+
+        co_buf_init(&out, 10000);
+        all[i]->write(&ask, &out);
+        assert_true(provider_input_max(all[i], &ask) >=
+                    strlen(SCHEMA) + strlen(WORDS) + 10);
+        ask.schema = NULL;
+        plain = provider_input_max(all[i], &ask);
+        assert_int_equal(plain, 4 * 16 + 1 + 1 + 5 + 3);
+    }
+}
+
+static enum fault
+read_by(const struct provider *p, const char *body, struct provider_answer *a)
+{
+    provider_answer_clear(a);
+    diag.text[0] = '\0';
+    return p->read(body, strlen(body), a, &diag);
+}
+
+static void
+the_input_of_a_tool_is_the_answer(void **state)
+{
+    struct provider_answer a;
+
+    (void)state;
+    provider_answer_init(&a, 1000);
+    assert_int_equal(
+        read_by(&provider_anthropic,
+                "{\"model\":\"c\",\"content\":[{\"type\":\"text\",\"text\":"
+                "\"Here it is\"},{\"type\":\"tool_use\",\"id\":\"t\",\"name\":"
+                "\"row\",\"input\": {\"a\": [1, \"Zo\xc3\xab\"]}},{\"type\":"
+                "\"text\",\"text\":\"more\"}],\"stop_reason\":\"tool_use\"}",
+                &a),
+        FAULT_NONE);
+    assert_string_equal(co_buf_text(&a.text), "{\"a\": [1, \"Zo\xc3\xab\"]}");
+    assert_true(a.is_tool && !a.is_cut && !a.is_filtered);
+    assert_int_equal(read_by(&provider_anthropic,
+                             "{\"content\":[{\"type\":\"tool_use\",\"input\":"
+                             "{\"a\":]}}]}",
+                             &a),
+                     FAULT_BAD_JSON);
+    provider_answer_fini(&a);
+}
+
+static void
+the_input_of_a_tool_comes_in_pieces(void **state)
+{
+    static const struct {
+        const char *name, *data;
+    } events[] = {
+        {"message_start", "{\"message\":{\"model\":\"c\",\"content\":[],"
+                          "\"usage\":{\"input_tokens\":5}}}"},
+        {"content_block_delta", "{\"delta\":{\"text\":\"Here\"}}"},
+        {"content_block_start", "{\"content_block\":{\"type\":\"tool_use\","
+                                "\"name\":\"row\",\"input\":{}}}"},
+        {"content_block_delta", "{\"delta\":{\"type\":\"input_json_delta\","
+                                "\"partial_json\":\"\"}}"},
+        {"content_block_delta", "{\"delta\":{\"partial_json\":\"{\\\"a\"}}"},
+        {"content_block_delta", "{\"delta\":{\"partial_json\":\"\\\":1}\"}}"},
+        {"message_delta", "{\"delta\":{\"stop_reason\":\"max_tokens\"},"
+                          "\"usage\":{\"output_tokens\":3}}"},
+        {"message_stop", "{}"},
+    };
+    struct provider_answer a;
+
+    (void)state;
+    provider_answer_init(&a, 1000);
+    for (size_t i = 0; i < co_countof(events); i++) {
+        assert_int_equal(
+            provider_anthropic.event(events[i].name, events[i].data,
+                                     strlen(events[i].data), &a, &diag),
+            FAULT_NONE);
+    }
+    assert_string_equal(co_buf_text(&a.text), "{\"a\":1}");
+    assert_true(a.is_cut && a.has_end && a.has_usage);
+    assert_int_equal(a.input_tokens, 5);
+    assert_int_equal(a.output_tokens, 3);
+    provider_answer_fini(&a);
+}
+
+static void
+a_model_may_refuse_where_a_schema_binds_it(void **state)
+{
+    struct provider_answer a;
+
+    (void)state;
+    provider_answer_init(&a, 1000);
+    assert_int_equal(
+        read_by(&provider_openai,
+                "{\"choices\":[{\"message\":{\"content\":null,\"refusal\":"
+                "\"I can't.\"},\"finish_reason\":\"stop\"}]}",
+                &a),
+        FAULT_NONE);
+    assert_true(a.is_filtered);
+    assert_string_equal(co_buf_text(&a.text), "I can't.");
+    provider_answer_fini(&a);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_conversation_is_sent_turn_by_turn),
+        cmocka_unit_test(a_schema_binds_the_answer),
+        cmocka_unit_test(servers_that_know_no_schema_are_told_in_words),
+        cmocka_unit_test(each_form_is_found_by_its_name),
+        cmocka_unit_test(input_is_bounded_by_what_is_sent),
+        cmocka_unit_test(the_input_of_a_tool_is_the_answer),
+        cmocka_unit_test(the_input_of_a_tool_comes_in_pieces),
+        cmocka_unit_test(a_model_may_refuse_where_a_schema_binds_it),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
