@@ -197,6 +197,7 @@ print_failure(const struct try_run *run, struct co_buf *out)
     if (!call->fault) return;
     co_buf_printf(out, "failed   %s (", fault_name(call->fault));
     if (call->status) co_buf_printf(out, "status %d; ", call->status);
+    if (!call->sent) co_buf_puts(out, "nothing was sent; ");
     co_buf_printf(out, "%s)\n",
                   fault_retryable(call->fault)
                       ? "may be tried again"
@@ -233,6 +234,8 @@ print_json(const struct try_run *run, struct co_buf *out)
     co_json_put_text(&json, "class", fault_name(call->fault));
     co_json_key(&json, "retryable");
     co_json_bool(&json, fault_retryable(call->fault));
+    co_json_key(&json, "sent");
+    co_json_bool(&json, call->sent);
     co_json_put_u64(&json, "status", (uint64_t)call->status);
     co_json_put_text(&json, "why", call->diag.text);
     co_json_put_text(&json, "advice", fault_advice(call->fault));

@@ -209,6 +209,7 @@ on_done(void *self, const struct http_result *result)
     struct call *call = self;
     bool streamed = strcmp(result->content_type, "text/event-stream") == 0;
 
+    call->sent = result->sent;
     call->status = result->status;
     call->hints = result->hints;
     call->first_byte_us = result->first_byte_us;

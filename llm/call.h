@@ -33,6 +33,7 @@ struct call {
     struct sse sse;
     struct co_diag diag; /* what exactly is wrong; "" when all is well */
     enum fault fault;
+    bool sent; /* as in http_result */
     int status;
     struct hints hints;
     int64_t first_byte_us, total_us;

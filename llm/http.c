@@ -68,7 +68,7 @@ slot_clear(struct slot *slot)
     slot->first_us = -1;
     slot->header_bytes = slot->stream_bytes = 0;
     slot->fault = FAULT_NONE;
-    slot->enough = false;
+    slot->enough = slot->in_head = false;
     slot->error[0] = '\0';
 }
 
@@ -128,6 +128,7 @@ slot_end(struct slot *slot, enum fault fault)
     if (slot->state == SLOT_CONNECTING) http->connecting--;
     /* Not where a connection failed: the shard may be what is broken. */
     if (slot->state == SLOT_SENT) http->recent = slot->shard;
+    result->sent = http_answer_sent(slot);
     slot->state = SLOT_FREE;
     slot->shard->active--;
     http->in_flight--;
@@ -178,6 +179,17 @@ redirect(struct slot *slot)
     return true;
 }
 
+/* What was answered was sent: does libcurl say so? */
+static void
+learn_counts(struct slot *slot)
+{
+    long bytes = 0;
+
+    if (slot->first_us < 0) return;
+    curl_easy_getinfo(slot->easy, CURLINFO_REQUEST_SIZE, &bytes);
+    slot->http->counts = bytes > 0;
+}
+
 /* libcurl is done with a request, this way or that. */
 static void
 on_message(const CURLMsg *message)
@@ -190,6 +202,7 @@ on_message(const CURLMsg *message)
     curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&slot);
     curl_easy_getinfo(slot->easy, CURLINFO_RESPONSE_CODE, &status);
     slot->result.status = (int)status;
+    if (!slot->http->counts) learn_counts(slot);
     fault = http_answer_fault(slot, code);
     if (!fault) fault = fault_of_status((int)status);
     http_slot_withdraw(slot);

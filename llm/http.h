@@ -35,6 +35,9 @@ struct http_options {
 /* How a request ended; all of it is gone when on_done returns. */
 struct http_result {
     enum fault fault;
+    /* Something of the request may have reached the server: it may be paid.
+     * False: it surely was not. Never more than once: docs/decisions/0054. */
+    bool sent;
     int status;                         /* 0: no answer came that far */
     char content_type[HTTP_TYPE_BYTES]; /* without parameters, lower case */
     struct hints hints;

@@ -43,6 +43,11 @@ http_slot_fault(struct slot *slot, enum fault fault)
     slot->fault = fault;
     slot->result.why = why;
     switch ((int)fault) {
+    case FAULT_RESET:
+        (void)snprintf(why, CURL_ERROR_SIZE,
+                       "the connection, which served before, was closed before "
+                       "an answer came");
+        break;
     case FAULT_TOO_BIG:
         (void)snprintf(why, CURL_ERROR_SIZE, "more than %zu bytes came",
                        slot->stream_bytes ? HTTP_STREAM_FACTOR * o->body_max
@@ -78,13 +83,30 @@ http_slot_fault(struct slot *slot, enum fault fault)
 
 /* ---- what libcurl calls ---- */
 
-/* A connection is there and the request goes out. */
+bool
+http_answer_sent(const struct slot *slot)
+{
+    long bytes = 0;
+
+    if (slot->state != SLOT_SENT) return false;
+    curl_easy_getinfo(slot->easy, CURLINFO_REQUEST_SIZE, &bytes);
+    return bytes > 0 || !slot->http->counts;
+}
+
+/* A connection is there and the request goes out. When one that was used before
+ * ends before a byte of the answer came, libcurl connects anew and comes here
+ * again, to send the request a second time: the first may have been read, and
+ * would be paid twice (docs/decisions/0054). */
 static int
 on_connected(void *self, char *ip, char *local_ip, int port, int local_port)
 {
     struct slot *slot = self;
 
     (void)ip, (void)local_ip, (void)port, (void)local_port;
+    if (http_answer_sent(slot)) {
+        http_slot_fault(slot, FAULT_RESET);
+        return CURL_PREREQFUNC_ABORT;
+    }
     if (slot->state == SLOT_CONNECTING) {
         slot->state = SLOT_SENT;
         slot->http->connecting--;
@@ -125,6 +147,7 @@ on_header(char *line, size_t size, size_t count, void *self)
     size_t len = size * count, type = strlen("content-type:");
 
     came(slot);
+    slot->in_head = len > strlen("\r\n"); /* an empty line ends it */
     slot->header_bytes += len;
     if (slot->header_bytes > HTTP_HEADERS_MAX) {
         http_slot_fault(slot, FAULT_HEADERS);
@@ -199,12 +222,21 @@ is_endless_line(const struct slot *slot, CURLcode code)
            slot->first_us >= 0 && slot->body.len + slot->stream_bytes == 0;
 }
 
+/* Did it end among the headers? libcurl finds nothing amiss then. */
+static bool
+is_cut_head(const struct slot *slot, CURLcode code)
+{
+    return code == CURLE_OK && slot->in_head && slot->body.len == 0 &&
+           slot->stream_bytes == 0;
+}
+
 enum fault
 http_answer_fault(struct slot *slot, CURLcode code)
 {
     if (is_endless_line(slot, code)) slot->fault = FAULT_HEADERS;
     if (slot->fault) return slot->fault;
     if (slot->enough) return FAULT_NONE;
+    if (is_cut_head(slot, code)) return FAULT_CUT;
     for (size_t i = 0; i < co_countof(codes); i++) {
         if (codes[i].code != code) continue;
         /* Closed after part of an answer, whatever libcurl calls it. */

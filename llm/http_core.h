@@ -50,7 +50,8 @@ struct slot {
     size_t header_bytes, stream_bytes;
     int next; /* of the free or the waiting list */
     uint8_t redirects;
-    bool enough; /* its reader wants no more of the stream */
+    bool in_head; /* the last that came is a header, not the end of them */
+    bool enough;  /* its reader wants no more of the stream */
     enum slot_state state;
     enum fault fault; /* why we ended it, else FAULT_NONE */
     char error[CURL_ERROR_SIZE];
@@ -79,6 +80,7 @@ struct http {
     size_t watch_count;
     int64_t sweep_us; /* next look at the time-outs */
     bool no_proxy;
+    bool counts; /* libcurl was seen to count the bytes that it sends */
     bool global; /* curl_global_init was called */
 };
 
@@ -100,6 +102,8 @@ co_must_use enum co_err http_sockets_wait(struct http *http, int timeout_ms);
 
 /* The slot's handle tells of its answer. */
 void http_answer_attach(struct slot *slot);
+/* Something of the request may be on its way. */
+bool http_answer_sent(const struct slot *slot);
 /* What the end of a transfer means. */
 enum fault http_answer_fault(struct slot *slot, CURLcode code);
 
