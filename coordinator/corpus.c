@@ -177,6 +177,7 @@ corpus_find_doomed(struct corpus *c, uint64_t current)
 {
     bool any = false;
 
+    if (c->opt.keep_journal) return false;
     for (size_t i = 0; i < c->n_segments; i++) {
         struct segment_use *use = &c->segments[i];
 

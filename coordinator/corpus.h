@@ -23,6 +23,8 @@ struct corpus_options {
     bool identity_is_new;     /* it has to be journaled */
     const struct sampler *sampler; /* for the audit's targets */
     bool dedup;
+    bool keep_journal; /* no segment goes before the job is over, sealed or not:
+                        * what was paid for can be read again */
     unsigned hash_bits; /* for tests; see kind_personas.h */
 };
 

@@ -28,6 +28,7 @@ options_check(struct engine_options *o)
 {
     if (!o->batch) o->batch = BATCH_DEFAULT;
     if (!o->window) o->window = WINDOW_DEFAULT;
+    if (!o->provider) o->provider = "";
     if (!o->job || !o->owner || o->batch > BATCH_MAX ||
         o->window > ENGINE_LIVE_MAX) {
         return CO_INVALID;
@@ -43,6 +44,10 @@ engine_allocate(struct engine *e)
     e->reader = calloc(1, sizeof(*e->reader));
     e->cases = calloc(1, sizeof(*e->cases));
     if (!e->cases || !e->pending || !e->acks || !e->reader) return CO_NOMEM;
+    /* at once: a note that memory was too short for would be lost */
+    if (e->kind->note && !co_buf_reserve(&e->note, KIND_NOTE_BYTES_MAX)) {
+        return CO_NOMEM;
+    }
     return engine_tasks_init(&e->tasks);
 }
 
@@ -65,6 +70,7 @@ engine_new(const struct engine_options *options, const struct job_kind *kind,
     e->why = ENGINE_WHY_NO_LINK;
     e->kind_due_us = INT64_MAX;
     co_buf_init(&e->body, BODY_BYTES_MAX);
+    co_buf_init(&e->note, KIND_NOTE_BYTES_MAX);
     for (unsigned i = 0; i < ENGINE_LINKS_MAX; i++) {
         e->links[i].settle_us = e->links[i].adrift_us = INT64_MAX;
     }
@@ -86,6 +92,7 @@ engine_free(struct engine *e)
     free(e->cases);
     engine_tasks_fini(&e->tasks);
     co_buf_fini(&e->body);
+    co_buf_fini(&e->note);
     free(e->pending);
     free(e->acks);
     free(e->reader);
@@ -143,7 +150,9 @@ republish_doubtful(struct engine *e, unsigned link, int64_t now_us)
             continue;
         }
         if (l->comparing) e->n.reconciled++;
-        engine_again(e, i, now_us, now_us);
+        if (!engine_once_unheard(e, i, now_us)) {
+            engine_again(e, i, now_us, now_us);
+        }
     }
 }
 
@@ -354,11 +363,14 @@ engine_link_credit(const struct link *l)
                : 0;
 }
 
+/* A broker that knows no provider in ATTACH names none. */
 static bool
-about_this_job(const struct engine *e, uint64_t job, struct msg_str service)
+about_this_job(const struct engine *e, uint64_t job, struct msg_str service,
+               struct msg_str provider)
 {
     return (!job || job == e->options.job) &&
-           msg_str_is(service, e->kind->service(e->state));
+           msg_str_is(service, e->kind->service(e->state)) &&
+           (!provider.len || msg_str_is(provider, e->options.provider));
 }
 
 void
@@ -369,7 +381,7 @@ engine_on_credit(struct engine *e, unsigned link,
 
     if (!link_known(e, link)) return;
     l = &e->links[link];
-    if (!about_this_job(e, credit->job, credit->service)) {
+    if (!about_this_job(e, credit->job, credit->service, credit->provider)) {
         e->n.unknown++;
         return;
     }
@@ -390,13 +402,14 @@ engine_on_reclaim(struct engine *e, unsigned link,
 
     if (!link_known(e, link)) return;
     l = &e->links[link];
-    if (!about_this_job(e, reclaim->job, reclaim->service)) {
+    if (!about_this_job(e, reclaim->job, reclaim->service, reclaim->provider)) {
         e->n.unknown++;
         return;
     }
     l->returned += co_min_u64(reclaim->count, engine_link_credit(l));
     m.reclaimed.service = msg_text(service);
     m.reclaimed.returned = l->returned;
+    m.reclaimed.provider = msg_text(e->options.provider);
     if (CO_BUG(reclaimed_used)) l->returned = 0;
     m.reclaimed.job = e->options.job;
     outbox_push(e->out, ENGINE_SIDE_BROKER, link, &m, (struct co_bytes){0});
@@ -412,6 +425,24 @@ grant_back(struct engine *e, unsigned link)
         e->links[link].published--;
     } else {
         e->n.credit_odd++;
+    }
+}
+
+void
+engine_on_unsent(struct engine *e, unsigned link, const struct msg_tasks *tasks,
+                 int64_t now_us)
+{
+    if (!link_known(e, link)) return;
+    for (uint32_t t = 0; t < tasks->tasks.n; t++) {
+        uint32_t i = engine_tasks_find(&e->tasks, tasks->tasks.v[t]);
+
+        if (i == TASK_NONE || e->tasks.v[i].state != TASK_OUT ||
+            e->tasks.v[i].link != link ||
+            e->tasks.v[i].attempt != msg_at(tasks->attempts, t)) {
+            continue;
+        }
+        e->n.unsent++;
+        engine_again(e, i, now_us, now_us);
     }
 }
 
@@ -560,6 +591,7 @@ engine_status(const struct engine *e, struct engine_status *ret_status)
         .out = t->count[TASK_OUT],
         .ready = t->count[TASK_READY],
         .waiting = t->count[TASK_WAITING],
+        .doubted = t->doubted,
         .taken = t->count[TASK_TAKEN] + t->count[TASK_DYING],
         .pending = (uint32_t)(e->made - e->done),
         .stalled_us = e->stalled_us,

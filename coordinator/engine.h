@@ -15,7 +15,12 @@
  *                  OUT --lost, failed, returned--> READY or WAITING
  *                  READY, WAITING --publish--> OUT; --late result--> TAKEN
  *                  any but TAKEN --halved, unwanted--> FREE
- *                  row given up --> DYING --committed--> FREE */
+ *                  row given up --> DYING --committed--> FREE
+ * A task that must not be run twice (kind.h, once) is not repeated when it may
+ * have been run:
+ *                  OUT --failed, worker dead--> FREE, and the kind is told
+ *                  OUT --lost otherwise--> WAITING (in doubt) --due--> FREE
+ *                  in doubt --late result--> TAKEN; --returned--> READY */
 #pragma once
 #include "coordinator/kind.h"
 #include "proto/outbox.h"
@@ -33,6 +38,7 @@ struct engine_options {
     uint64_t job;         /* not 0 */
     uint32_t owner;       /* owner number, not 0 */
     uint64_t recipe;      /* stands in TASKS; 0 = none */
+    const char *provider; /* stands in TASKS; borrowed; NULL or "" = none */
     uint64_t fingerprint; /* stands in TASKS; 0 = any. Results of kinds that
                            * set it are refused when theirs differs */
     uint32_t batch;       /* tasks a message, 1..BATCH_MAX; 0 = 64 */
@@ -84,6 +90,10 @@ struct engine_options {
     X(have, "tasks a broker had already")                                      \
     X(retried, "tasks put back to be published again")                         \
     X(halved, "ranges halved")                                                 \
+    X(gone, "tasks not sent again, as they may have been run and paid")        \
+    X(doubted, "times that a lost call was waited for: it may be answered")    \
+    X(unsent, "tasks in messages that could not be sent, sent again")          \
+    X(notes, "records of the kind of job given to the journal")                \
     X(revived, "tasks given up that are wanted again")                         \
     X(dead, "tasks given up")                                                  \
     X(unwanted, "tasks withdrawn as no longer needed")                         \
@@ -114,6 +124,7 @@ struct engine_counters {
     X(TABLE, "65,536 tasks are known to the engine")                           \
     X(JOURNAL, "results wait for the disk")                                    \
     X(RETRY, "tasks wait for their time to be tried again")                    \
+    X(DOUBT, "lost calls may still be answered, and others would cost again")  \
     X(ALONE, "suspects run alone, and another one does")                       \
     X(KIND, "the kind of job has nothing to publish")                          \
     X(STALE, "another owner has taken over")                                   \
@@ -134,19 +145,23 @@ struct engine_status {
     uint32_t out;          /* published, no result yet */
     uint32_t ready;        /* to be published again */
     uint32_t waiting;      /* for their time */
+    uint32_t doubted;      /* of these: lost, may be answered, not repeated */
     uint32_t taken;        /* result or death not yet committed */
-    uint32_t pending;      /* result messages not yet acknowledged */
+    uint32_t pending;      /* result messages not yet acknowledged, and notes
+                            * not yet committed */
     uint64_t credit;       /* grants not used, all links */
     int64_t next_retry_us; /* of the first waiting task; INT64_MAX: none */
     int64_t stalled_us;    /* since a task went out or a result came in, while
                             * there is work; 0: it moves */
 };
 
-/* Something the journal must keep. Record it as RESULTS: head, then body. */
+/* Something the journal must keep. Record it as RESULTS: head, then body; a
+ * note as NOTE: body, and head is empty. */
 struct engine_order {
     uint64_t cookie;
     struct co_bytes head; /* one reference each belongs to the receiver */
-    struct co_bytes body; /* empty when the order says that tasks are dead */
+    struct co_bytes body; /* empty when the order withdraws a death */
+    bool note;            /* a record of the kind's own */
 };
 
 /* kind, its state and out are borrowed and must outlive the engine. All
@@ -169,6 +184,10 @@ co_must_use enum co_err
 engine_replay_results(struct engine *e, const uint8_t *head, size_t head_len,
                       const uint8_t *body, size_t body_len, uint64_t segment,
                       uint32_t record, uint32_t body_inside);
+/* A journaled NOTE, in one order with the results. CO_DAMAGED: the kind does
+ * not know it. */
+co_must_use enum co_err engine_replay_note(struct engine *e,
+                                           const uint8_t *data, size_t len);
 /* Replay is over; from now on links and results may come. */
 void engine_replay_done(struct engine *e);
 
@@ -188,14 +207,16 @@ void engine_on_inventory(struct engine *e, unsigned link,
                          const struct msg_inventory *inventory, int64_t now_us);
 /* What this link was believed to hold and the inventory did not name is
  * published again: at once; or, when the broker says that its workers may
- * still report, 1 s later and a little (with a paid kind after settle_ms). */
+ * still report, 1 s later and a little (with a paid kind after settle_ms).
+ * What must not be run twice is in doubt from then on. */
 void engine_on_attached(struct engine *e, unsigned link,
                         const struct msg_attached *attached, int64_t now_us);
 /* Ends the settle time early; engine_tick() does it when it is over. */
 void engine_on_settled(struct engine *e, unsigned link, int64_t now_us);
 /* The connection is gone, or the broker said WHO, or welcomed us anew with
  * another incarnation: credit is void. Its tasks are kept for re-attaching,
- * at most 2 s (paid kinds: 60 s), then published elsewhere. */
+ * at most 2 s (paid kinds: 60 s), then published elsewhere; what must not be
+ * run twice is gone then. */
 void engine_on_link_down(struct engine *e, unsigned link, int64_t now_us);
 /* Counts what the shell could not pass on: a message that cannot be read; a
  * link given up because too much came before the journal was read. */
@@ -206,6 +227,10 @@ void engine_on_credit(struct engine *e, unsigned link,
 /* Answered with RECLAIMED. */
 void engine_on_reclaim(struct engine *e, unsigned link,
                        const struct msg_reclaim *reclaim);
+/* The message with these tasks was not sent: no worker can have them. They are
+ * published again, whatever becomes of the link. */
+void engine_on_unsent(struct engine *e, unsigned link,
+                      const struct msg_tasks *tasks, int64_t now_us);
 /* A task that the broker had already uses up its grant all the same. */
 void engine_on_have(struct engine *e, unsigned link,
                     const struct msg_have *have);
@@ -219,7 +244,7 @@ bool engine_stale(const struct engine *e);
 /* -- work ----------------------------------------------------------------- */
 
 /* How many RESULTS messages can be taken now; at 0 the shell stops reading
- * (the journal is behind). */
+ * (the journal is behind, with results or with notes). */
 uint32_t engine_results_room(const struct engine *e);
 /* r is the decoded head. Makes at most one order, takes its own references of
  * head and body. A message with nothing new is acknowledged at once, or as
@@ -240,10 +265,10 @@ void engine_on_returned(struct engine *e, unsigned link,
 
 /* The next order for the journal; false: none. The caller owns its slices. */
 bool engine_next_order(struct engine *e, struct engine_order *ret_order);
-/* The order is in the journal and fsynced. Cookies come back in the order in
- * which the orders were fetched (asserted). segment: owner << 32 | sequence;
- * record: offset of the record there; body_inside: bytes from there to the
- * first byte of body. */
+/* The order, results or a note, is in the journal and fsynced. Cookies come
+ * back in the order in which the orders were fetched (asserted). segment: owner
+ * << 32 | sequence; record: offset of the record there; body_inside: bytes from
+ * there to the first byte of body. */
 void engine_on_committed(struct engine *e, uint64_t cookie, uint64_t segment,
                          uint32_t record, uint32_t body_inside, int64_t now_us);
 

@@ -1,6 +1,7 @@
 /* engine_core.h - the engine's inside, shared by engine*.c only.
  * engine.c: life, links, questions. engine_results.c: results, commits, ACKs,
- * replay. engine_retry.c: what a loss, failure or return means.
+ * replay. engine_retry.c: what a loss, failure or return means; engine_once.c:
+ * for tasks that must not be run twice. engine_notes.c: the kind's own records.
  * engine_publish.c: what goes out. engine_why.c: texts and the checker. */
 #pragma once
 #include "coordinator/engine.h"
@@ -13,6 +14,9 @@ enum {
     WINDOW_DEFAULT = 16384,
     ACK_WORKERS = 64, /* workers whose acknowledgements are gathered at once */
     ACK_SEQS = 256,   /* and batches each */
+    /* Notes not yet committed; at half of that no more results are taken. */
+    NOTES_MAX = 4096,
+    NOTES_BYTES_MAX = 8 << 20,
 };
 
 struct link {
@@ -35,7 +39,9 @@ struct pending {
     uint32_t first;       /* its tasks, through task.next */
     uint8_t link;
     bool revival; /* an order about no task: a death is withdrawn */
-    bool order;   /* goes to the journal; else waits for the one before */
+    bool note;    /* an order about no task: a record of the kind's own */
+    uint32_t note_bytes;
+    bool order; /* goes to the journal; else waits for the one before */
     struct co_bytes head, body; /* until fetched */
     struct co_bytes letter;     /* of a death, until committed */
 };
@@ -69,6 +75,10 @@ struct engine {
     uint64_t done, fetched, made;
     struct ack_group *acks; /* ACK_WORKERS, by hash of the worker */
     struct co_buf body;     /* payloads of the batch being made */
+    struct co_buf note;     /* one that the ring had no room or memory for */
+    uint32_t notes;         /* in the ring */
+    uint64_t notes_bytes;
+    bool judging; /* a message of results: what comes up stands behind it */
     struct msg_reader *reader;
     struct engine_counters n;
     struct cases *cases;
@@ -97,6 +107,11 @@ void engine_cancel(struct engine *e, unsigned link, const uint64_t *ids,
                    uint32_t n);
 
 /* -- engine_results.c */
+/* A new place at the end of the ring, which must have one. */
+struct pending *engine_pending_add(struct engine *e, uint64_t worker,
+                                   uint64_t seq, unsigned link);
+/* One slot stays free for the message that is being judged. */
+bool engine_ring_is_full(const struct engine *e);
 /* Orders that the task's death be journaled. CO_FULL, CO_NOMEM: not now. */
 co_must_use enum co_err engine_order_death(struct engine *e, uint32_t i,
                                            int64_t now_us);
@@ -105,12 +120,36 @@ void engine_flush_acks(struct engine *e);
 /* -- engine_retry.c */
 /* Publish again: at once, or at due_us when that is later than now. */
 void engine_again(struct engine *e, uint32_t i, int64_t now_us, int64_t due_us);
-/* The entry if this attempt, or an older one, is out there; else TASK_NONE. */
+/* The entry if this attempt, or an older one, is out there or was lost and is
+ * waited for; else TASK_NONE. */
 uint32_t engine_in_force(struct engine *e, uint64_t id, uint32_t attempt);
 /* An attempt failed (or its result was invalid). */
 void engine_task_failed(struct engine *e, uint32_t i, int64_t now_us);
 /* A waiting task is due: READY, or its trial ends. */
 void engine_task_due(struct engine *e, uint32_t i, int64_t now_us);
+
+/* -- engine_once.c: tasks that must not be run twice */
+/* Whether a second run costs money. */
+bool engine_is_once(const struct engine *e, uint64_t id);
+/* How long the answer of a lost call is waited for. */
+int64_t engine_once_wait_us(const struct engine *e);
+/* The task may have been run and will not be answered by who had it. True: the
+ * kind took it over and it is FREE; false: repeat it. */
+bool engine_once_gone(struct engine *e, uint32_t i, enum kind_gone how,
+                      int64_t now_us);
+/* Lost by its worker, which may be alive unless the cause says otherwise.
+ * False: it goes the way of tasks that cost nothing. */
+bool engine_once_lost(struct engine *e, uint32_t i, uint32_t cause,
+                      int64_t now_us);
+/* The link's broker has not got it (any more). False: as above. */
+bool engine_once_unheard(struct engine *e, uint32_t i, int64_t now_us);
+
+/* -- engine_notes.c: records of the kind's own */
+/* Moves what the kind has to write into the ring, as far as there is room. */
+void engine_notes_take(struct engine *e);
+bool engine_notes_crowded(const struct engine *e);
+void engine_notes_committed(struct engine *e, struct pending *p,
+                            int64_t now_us);
 
 /* -- engine_guilt.c */
 /* A worker was lost with some of our tasks. */

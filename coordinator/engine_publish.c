@@ -52,6 +52,7 @@ send_batch(struct engine *e, struct batch *b)
     m.tasks.stall_ms = o->stall_ms;
     m.tasks.cost = o->cost;
     m.tasks.alone = b->alone;
+    m.tasks.provider = msg_text(o->provider);
     outbox_push(e->out, ENGINE_SIDE_BROKER, b->link, &m, body);
     e->links[b->link].published += b->n;
     e->n.published += b->n;
@@ -284,7 +285,11 @@ refine_why(struct engine *e)
     } else if (e->tasks.ready[true].count) {
         e->why = ENGINE_WHY_ALONE;
     } else if (e->tasks.count[TASK_WAITING] && !e->tasks.count[TASK_OUT]) {
-        e->why = ENGINE_WHY_RETRY;
+        e->why = e->tasks.count[TASK_WAITING] > e->tasks.doubted
+                     ? ENGINE_WHY_RETRY
+                     : ENGINE_WHY_DOUBT;
+    } else if (e->next == KIND_NEXT_INTENT) {
+        return; /* what waits for the disk is not results only */
     } else if (e->done != e->made && !e->tasks.count[TASK_OUT]) {
         e->why = ENGINE_WHY_JOURNAL;
     }
@@ -331,6 +336,7 @@ engine_publish(struct engine *e, int64_t now_us)
     }
     publish_alone(e, &b, now_us);
     publish_tasks(e, &b, now_us);
+    engine_notes_take(e);
     refine_why(e);
     measure_stall(e, now_us);
 }

@@ -51,8 +51,9 @@ engine_flush_acks(struct engine *e)
 
 /* -- the ring of pending messages ----------------------------------------- */
 
-static struct pending *
-pending_add(struct engine *e, uint64_t worker, uint64_t seq, unsigned link)
+struct pending *
+engine_pending_add(struct engine *e, uint64_t worker, uint64_t seq,
+                   unsigned link)
 {
     struct pending *p = PENDING(e, e->made);
 
@@ -66,16 +67,30 @@ pending_add(struct engine *e, uint64_t worker, uint64_t seq, unsigned link)
 }
 
 bool
+engine_ring_is_full(const struct engine *e)
+{
+    return e->made - e->done + 1 >= ENGINE_PENDING_MAX;
+}
+
+bool
 engine_next_order(struct engine *e, struct engine_order *ret_order)
 {
+    engine_notes_take(e);
     while (e->fetched < e->made) {
         struct pending *p = PENDING(e, e->fetched);
         uint64_t cookie = e->fetched++;
 
         if (!p->order) continue;
-        *ret_order = (struct engine_order){cookie, p->head, p->body};
+        *ret_order = (struct engine_order){.cookie = cookie,
+                                           .head = p->head,
+                                           .body = p->body,
+                                           .note = p->note};
         p->head = p->body = (struct co_bytes){0};
-        e->n.journaled++;
+        if (p->note) {
+            e->n.notes++;
+        } else {
+            e->n.journaled++;
+        }
         return true;
     }
     return false;
@@ -127,6 +142,7 @@ engine_on_committed(struct engine *e, uint64_t cookie, uint64_t segment,
         engine_tasks_set(&e->tasks, i, TASK_FREE);
     }
     e->done++;
+    if (p->note) engine_notes_committed(e, p, now_us);
     if (p->revival && e->options.revived) {
         e->options.revived(e->options.dead_ctx, p->seq);
     }
@@ -140,6 +156,7 @@ engine_results_room(const struct engine *e)
     uint64_t ring = ENGINE_PENDING_MAX - (e->made - e->done);
     uint64_t entries = e->tasks.count[TASK_FREE] / BATCH_MAX;
 
+    if (engine_notes_crowded(e)) return 0;
     return (uint32_t)co_min_u64(ring, entries);
 }
 
@@ -221,7 +238,8 @@ judge_ok(struct engine *e, uint64_t id, uint32_t attempt, const uint8_t *data,
         break;
     case KIND_INVALID:
         e->n.invalid++;
-        if (state == TASK_OUT && e->tasks.v[i].attempt == attempt) {
+        if (i != TASK_NONE && (state == TASK_OUT || e->tasks.v[i].doubted) &&
+            e->tasks.v[i].attempt == attempt) {
             note_failure(e, id, j->worker, "the result was not what was asked",
                          now_us);
             engine_task_failed(e, i, now_us);
@@ -296,18 +314,21 @@ engine_on_results(struct engine *e, unsigned link, const struct msg_results *r,
     if (err) return err;
     engine_guilt_heard(e, r->worker);
     e->links[link].news_us = now_us;
+    engine_notes_take(e);
+    e->judging = true;
     judge_all(e, r, body.data, &j, now_us);
+    e->judging = false;
     if (j.first == TASK_NONE) {
         e->n.acks_only++;
         if (!j.doubles_pending || e->done == e->made ||
             CO_BUG(ack_double_early)) {
             acknowledge(e, r->worker, link, r->seq);
         } else if (e->made - e->done < ENGINE_PENDING_MAX) {
-            pending_add(e, r->worker, r->seq, link);
+            engine_pending_add(e, r->worker, r->seq, link);
         }
         return CO_OK;
     }
-    p = pending_add(e, r->worker, r->seq, link);
+    p = engine_pending_add(e, r->worker, r->seq, link);
     p->order = true;
     p->first = j.first;
     p->head = co_bytes_ref(head);
@@ -360,13 +381,6 @@ make_letter(struct engine *e, uint32_t i, int64_t now_us,
     return err;
 }
 
-/* One slot stays free for the message that is being judged. */
-static bool
-ring_is_full(const struct engine *e)
-{
-    return e->made - e->done + 1 >= ENGINE_PENDING_MAX;
-}
-
 enum co_err
 engine_order_death(struct engine *e, uint32_t i, int64_t now_us)
 {
@@ -379,7 +393,8 @@ engine_order_death(struct engine *e, uint32_t i, int64_t now_us)
         engine_move(e, i, TASK_FREE);
         return CO_OK;
     }
-    if (ring_is_full(e)) return CO_FULL;
+    if (!e->judging) engine_notes_take(e);
+    if (engine_ring_is_full(e)) return CO_FULL;
     err = make_letter(e, i, now_us, &letter);
     if (!err) {
         err = own_message(e, e->tasks.v[i].id, STATUS_FAILED,
@@ -389,7 +404,7 @@ engine_order_death(struct engine *e, uint32_t i, int64_t now_us)
         co_bytes_unref(&letter);
         return err;
     }
-    p = pending_add(e, 0, 0, e->tasks.v[i].link);
+    p = engine_pending_add(e, 0, 0, e->tasks.v[i].link);
     p->order = true;
     p->first = i;
     p->head = head;
@@ -407,7 +422,8 @@ engine_revive(struct engine *e, uint64_t task)
     struct pending *p;
     enum co_err err;
 
-    if (ring_is_full(e)) return CO_FULL;
+    engine_notes_take(e);
+    if (engine_ring_is_full(e)) return CO_FULL;
     err = own_message(e, task, STATUS_OK, 0, &head);
     if (!err && (!e->kind->revive || !e->kind->revive(e->state, task))) {
         err = CO_STATE;
@@ -417,7 +433,7 @@ engine_revive(struct engine *e, uint64_t task)
         return err;
     }
     /* what follows from it comes behind it in the journal */
-    p = pending_add(e, 0, 0, 0);
+    p = engine_pending_add(e, 0, 0, 0);
     p->order = p->revival = true;
     p->seq = task;
     p->head = head;
@@ -484,6 +500,15 @@ engine_replay_results(struct engine *e, const uint8_t *head, size_t head_len,
         replay_task(e, &m.results, t, body + (place.inside - body_inside),
                     &place);
         place.inside += place.len;
+    }
+    return CO_OK;
+}
+
+enum co_err
+engine_replay_note(struct engine *e, const uint8_t *data, size_t len)
+{
+    if (!e->kind->replay_note || !e->kind->replay_note(e->state, data, len)) {
+        return CO_DAMAGED;
     }
     return CO_OK;
 }

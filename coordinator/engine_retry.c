@@ -7,6 +7,8 @@
  *   failed     yes                          first strike: again after back-off
  *   2 strikes  (charged losses + failures)  halved; a half starts with one, so
  *                                           that it is halved by its next
+ *   once       (engine_once.c) failed: over. lost: over when its worker died,
+ *              else when no answer came in time. None of the rest applies
  *   a row      3 failures: dead. 2 lone losses on different workers more than
  *   alone      10 s apart that nothing explains (engine_guilt.c): on trial for
  *              15 s, 60 s when a worker just fell silent; then dead, unless
@@ -31,7 +33,6 @@ enum {
     LONE_APART_US = 10000000,
     BACKOFF_FIRST_US = 100000,
     BACKOFF_MAX_US = 10000000,
-    PAID_WAIT_MS = 60000,
     RETURN_DELAY_US = 100000, /* when nothing was said and it is no drain */
     WAITED_OUT_HOLD_US = 1000000,
     RETURNS_FREE = 16, /* returns before that delay grows */
@@ -106,6 +107,7 @@ engine_task_failed(struct engine *e, uint32_t i, int64_t now_us)
 {
     struct task *task = &e->tasks.v[i];
 
+    if (engine_once_gone(e, i, KIND_GONE_FAILED, now_us)) return;
     add16(&task->failed);
     if (strikes(task) >= RANGE_STRIKES && halve(e, i)) return;
     if (task->failed >= ROW_FAILURES) {
@@ -139,15 +141,13 @@ lone_loss(struct engine *e, uint32_t i, const struct msg_lost *lost,
 /* Work that costs nothing is done again at once. A paid call whose worker
  * may still be alive is not: its answer may come yet. */
 static int64_t
-lost_due_us(const struct engine *e, uint32_t cause, int64_t now_us)
+lost_due_us(const struct engine *e, const struct task *task, uint32_t cause,
+            int64_t now_us)
 {
-    uint64_t ms = e->options.total_ms;
-
-    if (!e->kind->paid || cause == LOST_WORKER_DEAD || cause == LOST_DRAIN) {
+    if (!engine_is_once(e, task->id) || cause == LOST_WORKER_DEAD) {
         return now_us;
     }
-    ms = ms ? co_min_u64(ms, PAID_WAIT_MS) : PAID_WAIT_MS;
-    return now_us + (int64_t)ms * 1000;
+    return now_us + engine_once_wait_us(e);
 }
 
 static void
@@ -169,7 +169,7 @@ charge_loss(struct engine *e, uint32_t i, const struct msg_lost *lost,
     if (lone) {
         lone_loss(e, i, lost, now_us);
     } else {
-        engine_again(e, i, now_us, lost_due_us(e, lost->cause, now_us));
+        engine_again(e, i, now_us, lost_due_us(e, task, lost->cause, now_us));
     }
 }
 
@@ -178,6 +178,9 @@ engine_task_due(struct engine *e, uint32_t i, int64_t now_us)
 {
     struct task *task = &e->tasks.v[i];
 
+    if (task->doubted && engine_once_gone(e, i, KIND_GONE_LOST, now_us)) {
+        return;
+    }
     if (task->trial && engine_guilt_weigh(e, i) >= ROW_LONE_LOSSES) {
         give_up(e, i, now_us);
     } else {
@@ -194,7 +197,10 @@ engine_in_force(struct engine *e, uint64_t id, uint32_t attempt)
 {
     uint32_t i = engine_tasks_find(&e->tasks, id);
 
-    if (i == TASK_NONE || e->tasks.v[i].state != TASK_OUT) return TASK_NONE;
+    if (i == TASK_NONE) return TASK_NONE;
+    if (e->tasks.v[i].state != TASK_OUT && !e->tasks.v[i].doubted) {
+        return TASK_NONE;
+    }
     if (attempt < e->tasks.v[i].attempt) return TASK_NONE;
     e->tasks.v[i].attempt = (uint16_t)co_min_u64(attempt, UINT16_MAX);
     return i;
@@ -235,10 +241,12 @@ engine_on_lost(struct engine *e, unsigned link, const struct msg_lost *lost,
         e->n.lost++;
         add16(&e->tasks.v[i].lost);
         note_loss(e, lost, lost->tasks.v[t], now_us);
+        if (engine_once_lost(e, i, lost->cause, now_us)) continue;
         if (lost->cause == LOST_WORKER_DEAD || lost->cause == LOST_SILENT) {
             charge_loss(e, i, lost, now_us);
         } else {
-            engine_again(e, i, now_us, lost_due_us(e, lost->cause, now_us));
+            engine_again(e, i, now_us,
+                         lost_due_us(e, &e->tasks.v[i], lost->cause, now_us));
         }
     }
 }

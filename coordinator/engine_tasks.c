@@ -175,6 +175,8 @@ leave(struct tasks *t, uint32_t i)
         break;
     case TASK_WAITING:
         heap_remove(t, i, t->count[TASK_WAITING]);
+        if (task->doubted) t->doubted--;
+        task->doubted = false;
         break;
     case TASK_OUT:
         if (task->alone) t->alone_out--;
@@ -234,6 +236,18 @@ engine_tasks_add(struct tasks *t, uint64_t id, bool alone)
 }
 
 void
+engine_tasks_doubt(struct tasks *t, uint32_t i, int64_t due_us)
+{
+    struct task *task = &t->v[i];
+
+    if (task->doubted && task->due_us < due_us) due_us = task->due_us;
+    task->due_us = due_us;
+    engine_tasks_set(t, i, TASK_WAITING);
+    task->doubted = true;
+    t->doubted++;
+}
+
+void
 engine_tasks_suspect(struct tasks *t, uint32_t i)
 {
     struct task *task = &t->v[i];
@@ -246,7 +260,7 @@ engine_tasks_suspect(struct tasks *t, uint32_t i)
 const char *
 engine_tasks_check(const struct tasks *t)
 {
-    uint32_t count[TASK_STATE_COUNT] = {0}, alone_out = 0;
+    uint32_t count[TASK_STATE_COUNT] = {0}, alone_out = 0, doubted = 0;
 
     count[TASK_FREE] = TASKS_POOL - t->top;
     for (uint32_t i = 0; i < t->top; i++) {
@@ -255,6 +269,10 @@ engine_tasks_check(const struct tasks *t)
         count[task->state]++;
         if (task->state == TASK_FREE) continue;
         if (task->state == TASK_OUT && task->alone) alone_out++;
+        doubted += task->doubted;
+        if (task->doubted && (task->state != TASK_WAITING || task->trial)) {
+            return "a task that does not wait for an answer is in doubt";
+        }
         if (engine_tasks_find(t, task->id) != i) {
             return "a task is not in the index";
         }
@@ -266,6 +284,7 @@ engine_tasks_check(const struct tasks *t)
         if (count[s] != t->count[s]) return "a state's count is wrong";
     }
     if (alone_out != t->alone_out) return "the count of lone tasks is wrong";
+    if (doubted != t->doubted) return "the count of doubted tasks is wrong";
     if (t->ready[0].count + t->ready[1].count != count[TASK_READY]) {
         return "the ready queues do not hold the ready tasks";
     }

@@ -56,6 +56,8 @@ struct task {
     bool inherited;      /* half of a guilty range: born with a strike */
     bool trial;          /* WAITING: given up when due, unless a loss turns out
                           * to have another reason */
+    bool doubted;        /* WAITING: for the answer of an attempt that was lost;
+                          * when due the task is over, not published again */
     bool lost_last;      /* the attempt in force was charged as lost */
     bool lone_last;      /* and stands in loss[] */
 };
@@ -73,6 +75,7 @@ struct tasks {
     struct task_list ready[2];        /* [alone] */
     uint32_t count[TASK_STATE_COUNT]; /* entries by state */
     uint32_t alone_out;               /* OUT and alone */
+    uint32_t doubted;                 /* of the WAITING */
 };
 
 co_must_use enum co_err engine_tasks_init(struct tasks *t);
@@ -87,6 +90,9 @@ uint32_t engine_tasks_add(struct tasks *t, uint64_t id, bool alone);
 void engine_tasks_set(struct tasks *t, uint32_t i, enum task_state state);
 /* Makes the task run alone from its next publishing on; not while READY. */
 void engine_tasks_suspect(struct tasks *t, uint32_t i);
+/* Makes the task WAITING, in doubt, until due_us or when it would be over
+ * already. */
+void engine_tasks_doubt(struct tasks *t, uint32_t i, int64_t due_us);
 /* Entries in use. */
 static inline uint32_t
 engine_tasks_live(const struct tasks *t)

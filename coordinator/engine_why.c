@@ -84,6 +84,12 @@ engine_why(const struct engine *e, int64_t now_us, struct co_buf *out)
                   " to publish again, %" PRIu32 " waiting, %" PRIu32
                   " with the journal\n",
                   s.out, s.ready, s.waiting, s.taken);
+    if (s.doubted) {
+        co_buf_printf(out,
+                      "in doubt: %" PRIu32 " of the waiting may have been run; "
+                      "until their time is over an answer still counts\n",
+                      s.doubted);
+    }
     if (s.next_retry_us != INT64_MAX) {
         co_buf_printf(out, "next retry in %" PRId64 " ms\n",
                       (s.next_retry_us - now_us) / 1000);
@@ -131,7 +137,8 @@ check_links(const struct engine *e)
 static const char *
 check_ring(const struct engine *e)
 {
-    uint32_t tasks = 0;
+    uint32_t tasks = 0, notes = 0;
+    uint64_t bytes = 0;
 
     if (e->done > e->fetched || e->fetched > e->made ||
         e->made - e->done > ENGINE_PENDING_MAX) {
@@ -141,9 +148,11 @@ check_ring(const struct engine *e)
         const struct pending *p = PENDING(e, m);
 
         if (m == e->done && !p->order) return "an ACK waits for nothing";
-        if ((p->order && !p->revival) == (p->first == TASK_NONE)) {
+        if ((p->order && !p->revival && !p->note) == (p->first == TASK_NONE)) {
             return "an order is empty";
         }
+        notes += p->note;
+        bytes += p->note_bytes;
         for (uint32_t i = p->first; i != TASK_NONE; i = e->tasks.v[i].next) {
             if (e->tasks.v[i].state != TASK_TAKEN &&
                 e->tasks.v[i].state != TASK_DYING) {
@@ -152,8 +161,33 @@ check_ring(const struct engine *e)
             tasks++;
         }
     }
+    if (notes != e->notes || bytes != e->notes_bytes) {
+        return "the count of notes is wrong";
+    }
     if (tasks != e->tasks.count[TASK_TAKEN] + e->tasks.count[TASK_DYING]) {
         return "a taken task stands in no order";
+    }
+    return NULL;
+}
+
+/* What must not be run twice is not given out a second time, or waited for, by
+ * the rules of other tasks. */
+static const char *
+check_once(const struct engine *e)
+{
+    for (uint32_t i = 0; e->kind->gone && i < e->tasks.top; i++) {
+        const struct task *task = &e->tasks.v[i];
+
+        if (task->state == TASK_FREE || !task->doubted) continue;
+        if (!engine_is_once(e, task->id)) {
+            return "a task that costs nothing is in doubt";
+        }
+        if (!task->assigned && !task->attempt) {
+            return "a task that was never out is in doubt";
+        }
+    }
+    if (!e->kind->gone && e->tasks.doubted) {
+        return "a kind that is not asked has tasks in doubt";
     }
     return NULL;
 }
@@ -181,6 +215,7 @@ engine_check(const struct engine *e)
 
     if (!broken) broken = check_links(e);
     if (!broken) broken = check_ring(e);
+    if (!broken) broken = check_once(e);
     if (!broken) broken = check_counters(e);
     if (broken) return broken;
     e->kind->ledger(e->state, &ledger);

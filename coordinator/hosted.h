@@ -14,7 +14,8 @@ struct hosted {
     void *state; /* the kind's */
     void *self;  /* first argument of the functions below */
 
-    /* A journal record that is not RESULTS, at start, in commit order. */
+    /* A journal record that is neither RESULTS nor NOTE (those go to the
+     * kind), at start, in commit order. */
     enum co_err (*replay)(void *self, uint8_t type, const uint8_t *content,
                           size_t len, struct co_diag *diag);
     /* At start, before any record: an older segment that counts, by the

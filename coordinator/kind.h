@@ -86,6 +86,7 @@ enum kind_state {
 enum {
     KIND_UNDECIDED_MAX = 65536, /* candidates */
     KIND_SHARDS_MAX = 256,      /* open shards */
+    KIND_NOTE_BYTES_MAX = 256 * 1024,
 };
 
 /* One kind. `kind` is the kind's own state. Times: microseconds, monotonic. */
@@ -125,19 +126,31 @@ struct job_kind {
      * deaths that were withdrawn in an earlier life. False: it is not dead, or
      * what it belongs to is final. NULL: none can be. */
     bool (*revive)(void *kind, uint64_t task);
-    /* For tasks that must not be run twice, as each run is paid. A task that
-     * was out and is lost or failed is told here in place of being published
-     * again. True: the engine forgets it, and next() gives out another one in
-     * its place; a late result still comes to take(). False: repeat it. NULL:
-     * all are repeated. RETURNED tasks were not run: they are repeated. */
+    /* Whether a second run of this task costs money. NULL: all of them if the
+     * kind is paid, else none. Those that are free are repeated at once when
+     * they are lost, and halved and given up as the tasks of any kind. */
+    bool (*once)(const void *kind, uint64_t task);
+    /* For tasks that must not be run twice (once), as each run is paid. A task
+     * that was out and is lost or failed is told here in place of being
+     * published again: a failed one and one whose worker died at once, another
+     * after min(total_ms, 60 s), as its answer may still come. True: the
+     * engine forgets it, and next() gives out another one in its place; a late
+     * result still comes to take(). False: repeat it. NULL: all are repeated.
+     * RETURNED tasks were not run: they are repeated, and so are those that a
+     * broker refused or that could not be sent to it. */
     bool (*gone)(void *kind, uint64_t task, enum kind_gone how, int64_t now_us);
-    /* Records of the kind's own, committed in one order with the results.
-     * Appends the content of the next one that has to be written (at most
-     * 256 KiB); false: none (left). NULL: it has none. */
+    /* Records of the kind's own (journal: NOTE), committed in one order with
+     * the results: what was to be written before a result is taken stands in
+     * front of it, what came up with it behind its whole message. Appends the
+     * content of the next one (1 to KIND_NOTE_BYTES_MAX bytes); false: none
+     * (left). Called until then at least once a turn. Beyond 2,048 records or
+     * 4 MiB that are not yet told of no results are taken. NULL: it has none.
+     */
     bool (*note)(void *kind, struct co_buf *out);
-    /* The oldest record not yet told of is committed. */
+    /* The oldest record not yet told of is committed: it is on disk. */
     void (*noted)(void *kind, int64_t now_us);
-    /* A committed record, in a replay. False: it is none of this kind's. */
+    /* A committed record, in a replay, in one order with take() and dead().
+     * False: it is none of this kind's, and the journal is refused. */
     bool (*replay_note)(void *kind, const uint8_t *data, size_t len);
     /* A task that was out and is not needed any more; false: none (left). */
     bool (*unwanted)(void *kind, uint64_t *ret_task);

@@ -62,7 +62,8 @@ link_attach(struct link *l, struct outbox *out)
                                .service = msg_text(self->service),
                                .priority = self->priority,
                                .fingerprint = self->fingerprint,
-                               .name = msg_text(self->job_name)}};
+                               .name = msg_text(self->job_name),
+                               .provider = msg_text(self->provider)}};
 
     l->state = LINK_ATTACHING;
     link_send(l, &m, out);

@@ -32,6 +32,7 @@ struct link_identity {
     uint32_t owner;
     const char *job_name;
     const char *service;
+    const char *provider; /* NULL or "": none */
     uint32_t priority;
     uint64_t fingerprint;
 };

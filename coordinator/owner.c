@@ -148,6 +148,7 @@ owner_make_core(struct owner *o)
         .journal_dir = opt->journal_dir,
         .fresh = opt->fresh,
         .recipe = opt->recipe,
+        .provider = opt->provider,
         .batch = opt->batch,
         .window = opt->window,
         .segment_bytes = opt->segment_bytes,
@@ -226,10 +227,13 @@ owner_send(struct owner *o)
     for (size_t i = 0; i < out->n; i++) {
         struct outmsg *m = &out->v[i];
         unsigned link = (unsigned)m->peer;
-        enum co_err err = sock_send(o->socks[link], 0, m->head, m->body);
+        struct co_bytes head = co_bytes_ref(m->head);
 
+        if (sock_send(o->socks[link], 0, m->head, m->body)) {
+            owner_core_unsent(o->core, link, head, o->now_us);
+        }
         m->head = m->body = (struct co_bytes){0};
-        if (err) owner_core_unsent(o->core, link, o->now_us);
+        co_bytes_unref(&head);
     }
     out->n = 0;
 }

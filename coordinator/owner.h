@@ -16,6 +16,7 @@ struct owner_options {
     const char *journal_dir;
     bool fresh;           /* nothing was journaled before */
     uint64_t recipe;      /* stands in TASKS; 0 = none */
+    const char *provider; /* of the tasks; borrowed; NULL or "" = none */
     uint64_t fingerprint; /* workers must have it; 0 = any */
     uint32_t priority;
     uint32_t batch;          /* tasks a message; 0 = default */

@@ -21,6 +21,7 @@ make_engine(struct owner_core *c)
     struct engine_options options = {.job = opt->self.job,
                                      .owner = opt->self.owner,
                                      .recipe = opt->recipe,
+                                     .provider = opt->provider,
                                      .fingerprint = opt->self.fingerprint,
                                      .batch = opt->batch,
                                      .window = opt->window,
@@ -56,6 +57,7 @@ owner_core_new(const struct owner_core_options *options,
     if (!err) err = parts_new(ENGINE_LINKS_MAX, &c->parts);
     if (!err) err = make_engine(c);
     if (err) return err;
+    c->opt.self.provider = c->opt.provider ? c->opt.provider : "";
     for (unsigned i = 0; i < options->links; i++) {
         link_init(&c->links[i], i, &c->opt.self);
     }
@@ -339,10 +341,16 @@ owner_core_output(struct owner_core *c)
 }
 
 void
-owner_core_unsent(struct owner_core *c, unsigned link, int64_t now_us)
+owner_core_unsent(struct owner_core *c, unsigned link, struct co_bytes head,
+                  int64_t now_us)
 {
     struct link *l = &c->links[link];
+    struct msg m;
 
+    if (c->replayed && !msg_decode(&c->reader, head.data, head.len, &m) &&
+        m.type == MSG_tasks) {
+        engine_on_unsent(c->engine, link, &m.tasks, now_us);
+    }
     if (l->state != LINK_READY && l->state != LINK_ATTACHING) return;
     l->state = LINK_DOWN;
     link_lost(c, link, now_us);
@@ -408,8 +416,14 @@ owner_core_work(struct owner_core *c, int64_t now_us, struct co_diag *diag)
         err = letters_sync(c->opt.letters, c->journal, diag);
         if (err) return err;
     }
-    if (!c->stopping && !c->reviving) engine_publish(c->engine, now_us);
-    return c->out.err;
+    if (c->stopping || c->reviving) return c->out.err;
+    engine_publish(c->engine, now_us);
+    /* What the kind has to note before it gives out more is on its way with
+     * this turn, not with the next one. */
+    if (c->hosted->kind->note) {
+        err = owner_journal_write(c->journal, c->engine, diag);
+    }
+    return err ? err : c->out.err;
 }
 
 /* ---- the end ---- */

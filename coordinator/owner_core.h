@@ -8,7 +8,8 @@
  * owner_core_replay and owner_core_begin; then turns of owner_core_receive,
  * owner_core_work and sending until owner_core_over; owner_core_finish and
  * owner_core_leave. Sending: owner_core_output, then each message of core->out;
- * a message that could not be sent is told to owner_core_unsent. One thread. */
+ * the head of a message that could not be sent is told to owner_core_unsent.
+ * One thread. */
 #pragma once
 #include "coordinator/early.h"
 #include "coordinator/engine.h"
@@ -46,6 +47,7 @@ struct owner_core_options {
     const char *journal_dir;
     bool fresh;              /* nothing was journaled before */
     uint64_t recipe;         /* stands in TASKS; 0 = none */
+    const char *provider;    /* of the tasks; borrowed; NULL or "" = none */
     uint32_t batch;          /* tasks a message; 0 = default */
     uint32_t window;         /* tasks out at most; 0 = default */
     uint64_t segment_bytes;  /* of the journal; 0 = default */
@@ -115,9 +117,12 @@ co_must_use enum co_err owner_core_work(struct owner_core *c, int64_t now_us,
                                         struct co_diag *diag);
 /* Cuts what is too large into parts; c->out is what to send. */
 void owner_core_output(struct owner_core *c);
-/* A message for the link could not be sent: tasks in it are published again,
- * the link counts as lost and the broker will be greeted anew. */
-void owner_core_unsent(struct owner_core *c, unsigned link, int64_t now_us);
+/* A message for the link could not be sent: the link counts as lost and the
+ * broker will be greeted anew. Tasks in it are published again at once, unless
+ * it was too large to go whole: of those it is not known who has them. Borrows
+ * head. */
+void owner_core_unsent(struct owner_core *c, unsigned link,
+                       struct co_bytes head, int64_t now_us);
 
 /* ---- the end ---- */
 

@@ -44,6 +44,16 @@ owner_journal_read(struct journal *j, struct engine *e,
 }
 
 static enum co_err
+write_note(struct journal *j, struct engine_order *order)
+{
+    enum co_err err = journal_append(j, RECORD_NOTE, &order->body, 1,
+                                     order->cookie << HEAD_BITS);
+
+    co_bytes_unref(&order->body);
+    return err;
+}
+
+static enum co_err
 write_order(struct journal *j, struct engine_order *order)
 {
     struct co_bytes parts[3];
@@ -71,7 +81,7 @@ owner_journal_write(struct journal *j, struct engine *e, struct co_diag *diag)
 
     journal_cork(j);
     while (!err && engine_next_order(e, &order)) {
-        err = write_order(j, &order);
+        err = order.note ? write_note(j, &order) : write_order(j, &order);
     }
     journal_uncork(j);
     if (err) {

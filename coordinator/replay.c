@@ -35,6 +35,22 @@ replay_results(const struct record *r, const struct journal_pos *pos,
         replay_segment(pos->segment), pos->offset, replay_body_inside(head));
 }
 
+/* Where it stands, and what to do: the kind's own records hold what was spent,
+ * so a run without one of them is no option. */
+static enum co_err
+replay_note(const struct record *r, const struct journal_pos *pos,
+            struct engine *engine, struct co_diag *diag)
+{
+    enum co_err err = engine_replay_note(engine, r->content, r->length);
+
+    return err ? co_fail(diag, err,
+                         "journal segment %u of owner %u, offset %u: a note "
+                         "of this job is not readable by this version: go on "
+                         "with the version that wrote it",
+                         pos->segment.sequence, pos->segment.owner, pos->offset)
+               : CO_OK;
+}
+
 static enum co_err
 replay_record(const struct record *r, const struct journal_pos *pos,
               struct engine *engine, const struct hosted *hosted,
@@ -51,6 +67,7 @@ replay_record(const struct record *r, const struct journal_pos *pos,
                              pos->offset)
                    : CO_OK;
     }
+    if (r->type == RECORD_NOTE) return replay_note(r, pos, engine, diag);
     if (!hosted->replay) return CO_OK;
     return hosted->replay(hosted->self, r->type, r->content, r->length, diag);
 }
@@ -106,8 +123,9 @@ replay_all(const char *dir, uint32_t owner, struct engine *engine,
         err = reader_next(reader, &record, &pos, diag);
         if (err == CO_NOTFOUND) return CO_OK;
         if (err) return err;
-        /* Results of open shards may lie in front of the checkpoint. */
-        if (record.type != RECORD_RESULTS &&
+        /* Results of open shards may lie in front of the checkpoint, and it
+         * says nothing of what the kind noted. */
+        if (record.type != RECORD_RESULTS && record.type != RECORD_NOTE &&
             !pos_is_before(&checkpoint, &pos)) {
             continue;
         }

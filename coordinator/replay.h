@@ -7,7 +7,8 @@
  *   | head u32 | head bytes     | body bytes     |
  *   +----------+----------------+----------------+
  *
- * little-endian; head and body are the RESULTS message as it came. */
+ * little-endian; head and body are the RESULTS message as it came. A NOTE is
+ * the kind's own content as it is. */
 #pragma once
 #include "coordinator/engine.h"
 #include "coordinator/hosted.h"

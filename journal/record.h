@@ -15,7 +15,7 @@
     X(SEALED, 6, "a shard is on disk: number and hash")                        \
     X(CHECKPOINT, 7, "the job and all sealed shards")                          \
     X(DONE, 8, "the job is over")                                              \
-    X(NOTE, 9, "reserved: anything a person should find later")                \
+    X(NOTE, 9, "the job's own: what it may spend, before it is asked")         \
     X(RETURNED, 10, "reserved: tasks handed back by a worker")                 \
     X(CANCEL, 11, "reserved: the user's stop")                                 \
     X(CLOSE, 12, "the writer stopped in order; all before it is synced")       \

@@ -249,12 +249,15 @@ send_all(struct owner_node *o)
         struct outmsg m = out->v[i];
         unsigned link = (unsigned)m.peer;
 
+        struct co_bytes head = co_bytes_ref(m.head);
+
         out->v[i].head = out->v[i].body = (struct co_bytes){0};
         oracle_on_owner_output(o->sim, o->node, &m, &o->output_reader);
         if (net_dealer_send(o->sim, o->node, link, m.head, m.body,
                             o->sim->now_us)) {
-            owner_core_unsent(o->core, link, now_of(o));
+            owner_core_unsent(o->core, link, head, now_of(o));
         }
+        co_bytes_unref(&head);
     }
     out->n = 0;
 }

@@ -20,6 +20,7 @@ struct fixture {
     struct outbox out;
     struct engine *engine;
     struct hosted hosted;
+    struct job_kind kind;
     char heard[HEARD_MAX * 4]; /* "C0 S3 S4 ": type and first byte */
     uint64_t segments[HEARD_MAX];
     size_t n_segments;
@@ -38,6 +39,20 @@ hear(void *self, uint8_t type, const uint8_t *content, size_t len,
                    type == RECORD_SEALED ? 'S' : 'C', len ? content[0] : '?');
     strncat(f->heard, word, sizeof f->heard - strlen(f->heard) - 1);
     return CO_OK;
+}
+
+static struct fixture *now; /* a kind is told nothing but its own state */
+
+static bool
+hear_note(void *kind, const uint8_t *data, size_t len)
+{
+    char word[8];
+
+    assert_ptr_equal(kind, now->bench);
+    if (!len || data[0] == '?') return false;
+    (void)snprintf(word, sizeof word, "N%c ", data[0]);
+    strncat(now->heard, word, sizeof now->heard - strlen(now->heard) - 1);
+    return true;
 }
 
 static void
@@ -60,11 +75,14 @@ setup(void **state)
     f = (struct fixture){.dir = "/tmp/cohort-test-replay-XXXXXX"};
     assert_non_null(mkdtemp(f.dir));
     (void)snprintf(f.journal_dir, sizeof f.journal_dir, "%s/journal", f.dir);
+    now = &f;
     outbox_init(&f.out);
+    f.kind = bench_kind;
+    f.kind.replay_note = hear_note;
     assert_int_equal(bench_new(&bench, &f.bench), CO_OK);
-    assert_int_equal(
-        engine_new(&engine, &bench_kind, f.bench, &f.out, &f.engine), CO_OK);
-    f.hosted = (struct hosted){.kind = &bench_kind,
+    assert_int_equal(engine_new(&engine, &f.kind, f.bench, &f.out, &f.engine),
+                     CO_OK);
+    f.hosted = (struct hosted){.kind = &f.kind,
                                .state = f.bench,
                                .self = &f,
                                .replay = hear,
@@ -85,6 +103,14 @@ teardown(void **state)
     return (int)co_fs_remove_tree(f->dir, NULL);
 }
 
+static uint8_t
+type_of(char letter)
+{
+    return letter == 'S'   ? RECORD_SEALED
+           : letter == 'N' ? RECORD_NOTE
+                           : RECORD_CHECKPOINT;
+}
+
 /* Owner 1 writes records of "S0", "C0" ... in segments as small as they get,
  * so that every few records lie in another file. */
 static struct journal *
@@ -103,11 +129,8 @@ given_journal(struct fixture *f, const char *const *words, size_t n,
         struct co_bytes content = co_bytes_borrow(words[i] + 1, 1);
         struct journal_answer *answer;
 
-        assert_int_equal(journal_append(j,
-                                        words[i][0] == 'S' ? RECORD_SEALED
-                                                           : RECORD_CHECKPOINT,
-                                        &content, 1, i),
-                         CO_OK);
+        assert_int_equal(
+            journal_append(j, type_of(words[i][0]), &content, 1, i), CO_OK);
         assert_int_equal(journal_commit(j), CO_OK);
         answer = journal_take(j);
         assert_non_null(answer);
@@ -146,6 +169,34 @@ the_newest_checkpoint_is_heard_first_and_replaces_what_is_in_front(void **state)
 
     journal_free(given_journal(f, words, 6, at));
     assert_string_equal(replay(f), "C1 S2 S3 ");
+}
+
+/* What was spent does not stand in a CHECKPOINT. */
+static void
+notes_in_front_of_a_checkpoint_are_heard_in_their_order(void **state)
+{
+    static const char *const words[] = {"N0", "S0", "N1", "C0", "N2", "S1"};
+    struct fixture *f = *state;
+    struct segment_name at[6];
+
+    journal_free(given_journal(f, words, 6, at));
+    assert_string_equal(replay(f), "C0 N0 N1 N2 S1 ");
+}
+
+static void
+a_note_that_is_not_known_refuses_the_journal_and_says_where(void **state)
+{
+    static const char *const words[] = {"N0", "N?"};
+    struct fixture *f = *state;
+    struct segment_name at[2];
+    struct co_diag diag = {""};
+
+    journal_free(given_journal(f, words, 2, at));
+    assert_int_equal(replay_journal(f->journal_dir, JOB, 2, 0, f->engine,
+                                    &f->hosted, &f->journal, &diag),
+                     CO_DAMAGED);
+    assert_non_null(strstr(diag.text, "of owner 1, offset"));
+    assert_non_null(strstr(diag.text, "go on with the version that wrote it"));
 }
 
 /* Found by killing a coordinator after segments were deleted: records that
@@ -194,6 +245,8 @@ main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
         T(without_a_checkpoint_everything_is_heard_in_order),
         T(the_newest_checkpoint_is_heard_first_and_replaces_what_is_in_front),
+        T(notes_in_front_of_a_checkpoint_are_heard_in_their_order),
+        T(a_note_that_is_not_known_refuses_the_journal_and_says_where),
         T(records_in_front_of_the_checkpoint_may_be_gone_in_part),
         T(every_older_segment_is_told_before_the_records),
 #undef T
