@@ -256,6 +256,51 @@ watch_dead(void *kind, uint64_t task)
     if (o->turn == o->current) mark(s, task, ITEM_DEAD);
 }
 
+/* What only paid kinds have is passed on as it is. */
+static bool
+watch_once(const void *kind, uint64_t task)
+{
+    struct sim *s = sim_now;
+
+    return REAL->once(kind, task);
+}
+
+static bool
+watch_gone(void *kind, uint64_t task, enum kind_gone how, int64_t now_us)
+{
+    struct sim *s = sim_now;
+    bool gone = REAL->gone(kind, task, how, now_us);
+
+    sim_trace(s, "task %llx is %s%s", (unsigned long long)task,
+              how == KIND_GONE_LOST ? "lost" : "failed",
+              gone ? " and gone" : "");
+    return gone;
+}
+
+static bool
+watch_note(void *kind, struct co_buf *out)
+{
+    struct sim *s = sim_now;
+
+    return REAL->note(kind, out);
+}
+
+static void
+watch_noted(void *kind, int64_t now_us)
+{
+    struct sim *s = sim_now;
+
+    REAL->noted(kind, now_us);
+}
+
+static bool
+watch_replay_note(void *kind, const uint8_t *data, size_t len)
+{
+    struct sim *s = sim_now;
+
+    return REAL->replay_note(kind, data, len);
+}
+
 static bool
 watch_unwanted(void *kind, uint64_t *ret_task)
 {
@@ -325,8 +370,17 @@ static const struct job_kind watched = {
 const struct job_kind *
 oracle_kind(struct sim *s, const struct job_kind *real)
 {
+    struct job_kind *kind = &s->job->oracle->watched;
+
     s->job->oracle->real = real;
-    return &watched;
+    *kind = watched;
+    kind->paid = real->paid;
+    if (real->once) kind->once = watch_once;
+    if (real->gone) kind->gone = watch_gone;
+    if (real->note) kind->note = watch_note;
+    if (real->noted) kind->noted = watch_noted;
+    if (real->replay_note) kind->replay_note = watch_replay_note;
+    return kind;
 }
 
 /* ---- lives of the owner ---- */
