@@ -106,6 +106,7 @@ print_report(const char *dir, const struct journal_report *r)
                   co_hex16(r->job, hex), r->newest_owner);
     put(&out, "segments", r->segments);
     put(&out, "records", r->records);
+    if (r->notes) put(&out, "notes", r->notes);
     put(&out, "bytes", r->bytes);
     if (r->torn_bytes) {
         co_buf_printf(&out,

@@ -43,6 +43,7 @@ report_segment(struct journal_report *report, const struct plan_segment *s,
 {
     report->segments++;
     report->records += scan->records;
+    report->notes += scan->notes;
     report->bytes += s->bytes;
     if (!damaged) return;
     if (report->damaged_segments++ == 0) {

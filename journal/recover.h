@@ -10,6 +10,7 @@ struct journal_report {
     uint64_t job;
     uint32_t newest_owner, highest_owner;
     uint64_t segments, records, bytes; /* that count */
+    uint64_t notes;                    /* of the records */
 
     /* The write that never finished; torn_bytes 0: none. Say so. */
     struct segment_name torn_segment;

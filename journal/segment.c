@@ -291,6 +291,7 @@ struct scan_pending {
     uint64_t sequence;  /* of the record before it */
     uint64_t stretches; /* bad ones */
     uint64_t after;     /* valid records behind the first */
+    uint64_t notes;     /* of these: NOTE */
 };
 
 static void
@@ -303,6 +304,7 @@ scan_damage(struct segment_scan *scan, struct scan_pending *pending)
     }
     scan->bad_stretches += pending->stretches;
     scan->records += pending->after;
+    scan->notes += pending->notes;
     scan->valid_after += pending->after;
     *pending = (struct scan_pending){0};
 }
@@ -317,9 +319,11 @@ scan_record(struct segment_scan *scan, struct scan_pending *pending,
     }
     if (pending->bad) {
         pending->after++;
+        pending->notes += record->type == RECORD_NOTE;
         return;
     }
     scan->records++;
+    scan->notes += record->type == RECORD_NOTE;
     scan->last_sequence = record->sequence;
     scan->tail = record->end;
     if (record->type == RECORD_OWNER) scan->last_owner = record->offset;

@@ -103,6 +103,7 @@ enum segment_verdict { SEGMENT_WHOLE, SEGMENT_TORN, SEGMENT_DAMAGED };
 struct segment_scan {
     enum segment_verdict verdict;
     uint64_t records;       /* valid ones, cut ones not counted */
+    uint64_t notes;         /* of these: NOTE */
     uint64_t good_end;      /* where the first bad record starts, or the end */
     uint64_t last_sequence; /* of the last record counted */
     uint64_t last_first;    /* offset of the last valid FIRST record; 0: none */

@@ -11,9 +11,10 @@
 #include "fake_calls.h"
 #include "journal/reader.h"
 
+#include <poll.h>
 #include <stdlib.h>
 
-enum { JOB = 9, HELD_MAX = 8192, S = 1000000 };
+enum { JOB = 9, HELD_MAX = 8192, S = 1000000, DISK_MS = 20000 };
 
 struct held {
     uint64_t task;
@@ -31,6 +32,7 @@ struct world {
     struct msg_reader reader;
     int64_t now_us;
     uint64_t granted, seq, acked, cancelled, last_worker;
+    uint64_t seed; /* of what happens at random; 0: nothing does */
     uint32_t owner;
     struct held held[HELD_MAX]; /* what workers have, oldest first */
     uint32_t n_held;
@@ -41,7 +43,7 @@ check(struct world *w)
 {
     const char *broken = engine_check(w->e);
 
-    if (broken) fail_msg("%s", broken);
+    if (broken) fail_msg("%s (seed %u)", broken, (unsigned)w->seed);
 }
 
 /* -- lives of the owner ---------------------------------------------------- */
@@ -137,6 +139,15 @@ world_end(struct world *w)
     test_free(w);
 }
 
+static struct engine_status
+status(const struct world *w)
+{
+    struct engine_status s;
+
+    engine_status(w->e, &s);
+    return s;
+}
+
 /* -- the journal ----------------------------------------------------------- */
 
 static void
@@ -161,6 +172,26 @@ commits(struct world *w)
 {
     journal_writes(w);
     journal_syncs(w);
+}
+
+/* The same in any life: the first journal has no thread, later ones have. */
+static void
+journal_waits(struct world *w)
+{
+    journal_writes(w);
+    if (w->owner == 1) {
+        journal_syncs(w);
+        return;
+    }
+    while (status(w).pending) {
+        struct pollfd fd = {.fd = journal_fd(w->journal), .events = POLLIN};
+
+        assert_int_equal(poll(&fd, 1, DISK_MS), 1);
+        assert_int_equal(
+            owner_journal_read(w->journal, w->e, &w->hosted, w->now_us, NULL),
+            CO_OK);
+    }
+    check(w);
 }
 
 /* Types of the records on disk that are a job's: "NRN". */
@@ -365,15 +396,6 @@ static struct engine_counters
 counters(const struct world *w)
 {
     return *engine_counters(w->e);
-}
-
-static struct engine_status
-status(const struct world *w)
-{
-    struct engine_status s;
-
-    engine_status(w->e, &s);
-    return s;
 }
 
 /* The call that workers have now is another one than h. */
@@ -1046,6 +1068,195 @@ why_says_that_answers_are_waited_for(void **state)
     world_end(w);
 }
 
+/* -- lives at random ------------------------------------------------------- */
+
+enum {
+    RANDOM_ROWS = 24,
+    RANDOM_STEPS = 250,
+    LIVES_SEEDS = 20,
+    STALE_MAX = 512
+};
+
+/* What the world knows beside what the engine is told. */
+struct chance {
+    struct world *w;
+    uint64_t random;
+    uint8_t ran[RANDOM_ROWS][256]; /* times that the call was made */
+    /* lost for the engine, but its worker lives: it may still do anything */
+    struct held stale[STALE_MAX];
+    uint32_t n_stale;
+};
+
+static uint64_t
+rnd(struct chance *c, uint64_t below)
+{
+    c->random = c->random * 6364136223846793005u + 1442695040888963407u;
+    return (c->random >> 33) % below;
+}
+
+static struct held
+some_of(struct chance *c, struct held *list, uint32_t *n)
+{
+    uint32_t i = (uint32_t)rnd(c, *n);
+    struct held h = list[i];
+
+    list[i] = list[--*n];
+    return h;
+}
+
+/* Each call is made once, in all lives of owner and workers. */
+static void
+runs(struct chance *c, struct held h)
+{
+    if (!calls_is_call(h.task)) return;
+    c->ran[h.task >> 8][h.task & 0xff]++;
+    if (c->ran[h.task >> 8][h.task & 0xff] > 1) {
+        fail_msg("a call is made twice (seed %u)", (unsigned)c->w->seed);
+    }
+}
+
+/* A worker that has a task does something with it. */
+static void
+worker_acts(struct chance *c, struct held h)
+{
+    struct world *w = c->w;
+
+    switch (rnd(c, 4)) {
+    case 0:
+        returned(w, h);
+        return;
+    case 1:
+        runs(c, h);
+        answers_with(w, h, STATUS_FAILED, 0, 0);
+        return;
+    default:
+        runs(c, h);
+        answers(w, h);
+    }
+}
+
+static void
+worker_is_lost(struct chance *c, struct held h)
+{
+    static const uint32_t causes[] = {LOST_WORKER_DEAD, LOST_LINK, LOST_DRAIN,
+                                      LOST_SILENT};
+    uint32_t cause = causes[rnd(c, co_countof(causes))];
+
+    if (cause == LOST_WORKER_DEAD) {
+        if (rnd(c, 2)) runs(c, h);
+    } else if (calls_is_call(h.task) && c->n_stale < STALE_MAX) {
+        c->stale[c->n_stale++] = h;
+    }
+    lost(c->w, h, cause);
+}
+
+/* The broker begins anew; some workers are back at once, others later. */
+static void
+broker_restarts(struct chance *c)
+{
+    struct world *w = c->w;
+
+    engine_on_link_down(w->e, 0, w->now_us);
+    check(w);
+    while (w->n_held && rnd(c, 4)) {
+        struct held h = some_of(c, w->held, &w->n_held);
+
+        if (calls_is_call(h.task) && c->n_stale < STALE_MAX) {
+            c->stale[c->n_stale++] = h;
+        }
+    }
+    for (uint32_t i = 0; i < w->n_held; i++) {
+        inventory_of(w, w->held[i]);
+    }
+    given_broker(w, 1000);
+}
+
+/* kill -9: the broker keeps what it had, and names it to the next owner. */
+static void
+owner_restarts(struct chance *c)
+{
+    struct world *w = c->w;
+    struct held held[HELD_MAX];
+    uint32_t n = w->n_held;
+
+    memcpy(held, w->held, n * sizeof held[0]);
+    assert_int_equal(next_life(w, NULL), CO_OK);
+    w->calls->frames = true;
+    memcpy(w->held, held, n * sizeof held[0]);
+    w->n_held = n;
+    for (uint32_t i = 0; i < n; i++) {
+        inventory_of(w, w->held[i]);
+    }
+    given_broker(w, 1000);
+}
+
+static void
+something_happens(struct chance *c)
+{
+    struct world *w = c->w;
+    uint64_t what = rnd(c, 20);
+
+    if (what < 8 && w->n_held) {
+        worker_acts(c, some_of(c, w->held, &w->n_held));
+    } else if (what < 11 && w->n_held) {
+        worker_is_lost(c, some_of(c, w->held, &w->n_held));
+    } else if (what < 13 && c->n_stale) {
+        worker_acts(c, some_of(c, c->stale, &c->n_stale));
+    } else if (what < 14) {
+        broker_restarts(c);
+    } else if (what == 14 && !rnd(c, 4)) {
+        owner_restarts(c);
+    } else if (what == 15) {
+        w->now_us += (int64_t)rnd(c, 30) * S;
+    } else if (what < 18) {
+        publishes(w);
+    } else {
+        journal_waits(w);
+    }
+}
+
+/* Everything that may be answered is, and what is lost is waited for. */
+static void
+all_ends_well(struct chance *c)
+{
+    struct world *w = c->w;
+
+    for (int i = 0; i < 1000 && calls_done(w->calls) == KIND_RUNNING; i++) {
+        journal_waits(w);
+        publishes(w);
+        while (w->n_held) {
+            struct held h = some_of(c, w->held, &w->n_held);
+
+            runs(c, h);
+            answers(w, h);
+        }
+        w->now_us += 10LL * S;
+    }
+    journal_waits(w);
+    assert_int_equal(engine_done(w->e), KIND_DONE);
+}
+
+static void
+whatever_happens_no_call_is_made_twice_and_the_job_ends(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= LIVES_SEEDS; seed++) {
+        struct chance *c = test_calloc(1, sizeof *c);
+
+        c->random = seed;
+        c->w = given_calls(RANDOM_ROWS);
+        c->w->seed = seed;
+        c->w->calls->frames = true;
+        given_broker(c->w, 1000);
+        for (int i = 0; i < RANDOM_STEPS; i++) {
+            something_happens(c);
+        }
+        all_ends_well(c);
+        world_end(c->w);
+        test_free(c);
+    }
+}
+
 int
 main(void)
 {
@@ -1084,6 +1295,7 @@ main(void)
         T(credit_for_another_provider_is_not_ours),
         T(grants_are_given_back_for_the_provider),
         T(why_says_that_answers_are_waited_for),
+        T(whatever_happens_no_call_is_made_twice_and_the_job_ends),
 #undef T
     };
 

@@ -421,6 +421,29 @@ forget_damaged_copies(struct fixture *f)
 }
 
 static void
+a_check_counts_the_notes_among_the_records(void **state)
+{
+    struct fixture *f = *state;
+    struct journal_report report;
+    char *file;
+    uint8_t *whole;
+    size_t len;
+
+    three_segments(f);
+    assert_int_equal(journal_check(f->dir, &report, &f->diag), CO_OK);
+    assert_int_equal(report.notes, 36);
+    assert_true(report.records > 36); /* OWNER, CLOSE */
+    file = strdup(path(f, 1, 2));
+    whole = slurp(file, &len);
+    memset(whole + 300, 0xee, 20); /* one record, or two */
+    put_back(file, whole, len);
+    assert_int_equal(journal_check(f->dir, &report, &f->diag), CO_DAMAGED);
+    assert_in_range(report.notes, 34, 35);
+    free(whole);
+    free(file);
+}
+
+static void
 any_flipped_bit_is_found_and_repaired_without_loss(void **state)
 {
     struct fixture *f = *state;
@@ -811,6 +834,7 @@ main(void)
         T(one_missing_sector_of_the_last_commit_is_torn_though_one_bit_explains_it),
         T(a_missing_sector_that_looks_like_one_flipped_bit_is_torn_not_damage),
         T(a_flipped_bit_in_front_of_a_torn_commit_costs_nothing),
+        T(a_check_counts_the_notes_among_the_records),
         T(any_flipped_bit_is_found_and_repaired_without_loss),
         T(bytes_beyond_repair_cost_only_the_records_they_hit),
         T(bad_bytes_in_front_of_a_later_commit_are_damage_also_after_a_kill),
