@@ -3,6 +3,7 @@
  * new cells, as many as the measured acceptance says are needed. A cell near
  * the end is asked for only the rows that can still count, so that with full
  * acceptance no pack is ever needed. */
+#include "coordinator/kind_personas_asked.h"
 #include "coordinator/kind_personas_core.h"
 
 #include <inttypes.h>
@@ -162,6 +163,18 @@ may_draw(const struct personas *p, uint64_t cell, const struct cell *c)
     return KIND_NEXT_TASK;
 }
 
+bool
+personas_next_is_new(struct personas *p)
+{
+    struct cell *c;
+
+    while (p->cursor < p->high && (c = grid_cell(p, p->cursor)) != NULL &&
+           !idle_piece(c)) {
+        p->cursor++;
+    }
+    return p->cursor >= p->high;
+}
+
 static enum kind_next
 personas_next(void *kind, int64_t now_us, uint64_t *ret_task,
               int64_t *ret_due_us)
@@ -178,10 +191,7 @@ personas_next(void *kind, int64_t now_us, uint64_t *ret_task,
     if (count_enough(p)) {
         return personas_done(p) ? KIND_NEXT_OVER : KIND_NEXT_ALL_OUT;
     }
-    while (p->cursor < p->high && (c = grid_cell(p, p->cursor)) != NULL &&
-           !idle_piece(c)) {
-        p->cursor++;
-    }
+    (void)personas_next_is_new(p);
     c = grid_cell(p, p->cursor);
     may = may_draw(p, p->cursor, c);
     if (may != KIND_NEXT_TASK) return may;
@@ -362,9 +372,10 @@ personas_why(const void *kind, int64_t now_us, struct co_buf *out)
                   p->front);
     if (personas_done(p) == KIND_PARTIAL) {
         co_buf_printf(out,
-                      "partial: the candidate budget is spent: %" PRIu64
-                      " rejected (%" PRIu64 " of them duplicates), %" PRIu64
-                      " dead\n",
+                      "partial: %s: %" PRIu64 " rejected (%" PRIu64
+                      " of them duplicates), %" PRIu64 " dead\n",
+                      p->stopped ? "no more candidates are drawn"
+                                 : "the candidate budget is spent",
                       l.rejected, l.duplicates, l.dead);
     }
 #define X(name, text)                                                          \

@@ -3,7 +3,7 @@
  * results. kind_personas_grid.c: shards, cells, pieces. kind_personas_count.c:
  * what counts, sealing, checks. kind_personas_store.c: records written,
  * kind_personas_restore.c: records read. kind_personas_dedup.c: who says what
- * an earlier one said. */
+ * an earlier one said. kind_personas_asked.c: rows whose texts are asked for. */
 #pragma once
 #include "coordinator/hash_set.h"
 #include "coordinator/kind_personas.h"
@@ -54,6 +54,9 @@ struct piece {
                     * needs before the pack; 0: not packed */
     struct texts *texts; /* owned; NULL without dedup or result */
     uint16_t duplicates; /* of those accepted; 0 until judged */
+    /* Of the candidates that are not accepted: given up while their texts were
+     * asked for, and not asked for at all. Counted as dead and surplus. */
+    uint16_t gave_up, unasked;
     bool judged;
     bool revived; /* was dead once: the journal's order about it matters */
 };
@@ -120,9 +123,19 @@ struct personas {
     } * freed;
     uint32_t freed_n, freed_cap;
     struct hash_set *said; /* what judged candidates say; NULL: no dedup */
+    bool stopped;          /* nothing new is drawn, see kind_personas_asked.h */
     bool stalled;          /* the front waits for memory of that set */
     struct personas_counters n;
 };
+
+/* Candidates of a piece that its result and nobody else rejected. */
+static inline uint32_t
+piece_rejected(const struct piece *piece)
+{
+    const uint32_t good = piece->r.accepted - piece->duplicates;
+
+    return (uint32_t)piece->count - piece->gave_up - piece->unasked - good;
+}
 
 /* -- grid */
 static inline struct piece *

@@ -69,8 +69,9 @@ count_piece(struct personas *p, struct shard *s, struct piece *piece)
     keep = (uint32_t)co_min_u64(good, p->options.rows - p->now.accepted +
                                           CO_BUG(cut_off_by_one));
     p->now.accepted += keep;
-    p->now.surplus += good - keep;
-    p->now.rejected += piece->count - good;
+    p->now.surplus += good - keep + piece->unasked;
+    p->now.dead += piece->gave_up;
+    p->now.rejected += piece_rejected(piece);
     p->now.duplicates += piece->duplicates;
     p->ahead -= piece->r.accepted;
     piece->keep = keep;
@@ -120,7 +121,7 @@ void
 count_decided(struct personas *p, struct piece *piece)
 {
     p->undecided -= piece->count;
-    p->decided += piece->count;
+    p->decided += piece->count - piece->unasked;
     if (piece->state == PIECE_PLACED) {
         p->good += piece->r.accepted;
         p->ahead += piece->r.accepted;
@@ -200,8 +201,9 @@ count_shard(const struct personas *p, struct shard *s)
                 continue;
             }
             sum.accepted += piece->keep;
-            sum.surplus += good - piece->keep;
-            sum.rejected += piece->count - good;
+            sum.surplus += good - piece->keep + piece->unasked;
+            sum.dead += piece->gave_up;
+            sum.rejected += piece_rejected(piece);
             sum.duplicates += piece->duplicates;
         }
     }

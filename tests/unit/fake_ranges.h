@@ -66,7 +66,21 @@ struct fake_task {
     uint64_t start;
     uint32_t count, take;
     uint8_t skip[32];
+    uint8_t unanswered[32]; /* rows that come without answers: not accepted */
 };
+
+/* Key 5: an element a candidate; nil for those without answers. */
+static inline void
+fake_read_answers(struct walk *w, struct fake_task *t)
+{
+    if (walk_array(w) != t->count) abort();
+    for (uint32_t i = 0; i < t->count; i++) {
+        if (w->at < w->end && *w->at == 0xc0) {
+            t->unanswered[i / 8] = (uint8_t)(t->unanswered[i / 8] | 1u << i % 8);
+        }
+        walk_skip(w);
+    }
+}
 
 static inline struct fake_task
 fake_read(const uint8_t *payload, size_t len)
@@ -76,15 +90,22 @@ fake_read(const uint8_t *payload, size_t len)
     uint32_t pairs = walk_map(&w), skip_len = 0;
     const uint8_t *skip;
 
-    if (pairs != 3 && pairs != 4) abort();
+    uint32_t key = 0;
+
+    if (pairs < 3 || pairs > 5) abort();
     if (walk_u32(&w) != 1) abort();
     t.start = walk_u64(&w);
     if (walk_u32(&w) != 2) abort();
     t.count = walk_u32(&w);
     if (walk_u32(&w) != 3) abort();
     t.take = walk_u32(&w);
-    if (pairs == 4) {
-        if (walk_u32(&w) != 4) abort();
+    while (pairs-- > 3) {
+        key = walk_u32(&w);
+        if (key == 5) {
+            fake_read_answers(&w, &t);
+            continue;
+        }
+        if (key != 4) abort();
         skip = walk_bin(&w, &skip_len);
         if (w.bad || skip_len != (t.count + 7) / 8) abort();
         memcpy(t.skip, skip, skip_len);
@@ -113,6 +134,7 @@ fake_answer(struct fake_task t, uint32_t reject_one_in, struct co_buf *out)
         uint64_t index = t.start + i;
 
         if (!fake_accepts(index, reject_one_in)) continue;
+        if (t.unanswered[i / 8] >> i % 8 & 1) continue;
         bitmap[i / 8] = (uint8_t)(bitmap[i / 8] | 1u << i % 8);
         for (unsigned k = 0; k < 8; k++) {
             hashes[8 * r.accepted + k] = (uint8_t)(fake_hash(index) >> 8 * k);

@@ -618,7 +618,7 @@ wrong_results_are_invalid_and_change_nothing(void **state)
     begin(&f, 1000, 0);
     draw_all(&f);
     co_buf_init(&r, 1 << 20);
-    fake_answer((struct fake_task){250, 250, 250, {0}}, 0, &r);
+    fake_answer((struct fake_task){250, 250, 250, {0}, {0}}, 0, &r);
     assert_int_equal(personas_kind.take(f.p, 0, r.data, (uint32_t)r.len),
                      KIND_INVALID);
     for (uint32_t len = 0; len < r.len; len += 7) {
@@ -642,13 +642,13 @@ a_result_from_an_earlier_life_counts_and_its_half_too(void **state)
     (void)state;
     begin(&f, 3000, 0);
     co_buf_init(&r, 1 << 20);
-    fake_answer((struct fake_task){500, 250, 250, {0}}, 0, &r);
+    fake_answer((struct fake_task){500, 250, 250, {0}, {0}}, 0, &r);
     assert_int_equal(personas_kind.take(f.p, 500 << 8, r.data, (uint32_t)r.len),
                      KIND_ACCEPTED);
     check(&f);
     place(&f, 500 << 8);
     co_buf_clear(&r);
-    fake_answer((struct fake_task){875, 125, 125, {0}}, 0, &r);
+    fake_answer((struct fake_task){875, 125, 125, {0}, {0}}, 0, &r);
     assert_int_equal(
         personas_kind.take(f.p, 875 << 8 | 1, r.data, (uint32_t)r.len),
         KIND_ACCEPTED);

@@ -1,0 +1,35 @@
+/* kind_personas_asked.h - what kind_written.c asks of the personas kind, whose
+ * candidates it lets a model write. */
+#pragma once
+#include "coordinator/kind_personas.h"
+
+struct personas_progress {
+    uint64_t rows;     /* asked for */
+    uint64_t accepted; /* counted in order */
+    uint64_t ahead;    /* good ones behind the front's end */
+    uint64_t front;    /* cells below are counted */
+    uint64_t sealed;   /* cells below are in sealed shards */
+    bool packs;        /* next() gives out a pack */
+};
+
+struct personas_progress personas_progress(const struct personas *p);
+/* Whether next() would draw a new cell, beyond all that is drawn. */
+bool personas_next_is_new(struct personas *p);
+/* Start and number of the candidates of a range or pack; false: there is none
+ * such (any more). */
+bool personas_range(const struct personas *p, uint64_t task,
+                    uint64_t *ret_start, uint32_t *ret_count);
+/* Whether the piece of a range has a result, or is dead: a further result is
+ * a duplicate. */
+bool personas_is_decided(const struct personas *p, uint64_t task);
+/* Whether a candidate may still be in a range or pack to be published: its
+ * cell is neither sealed nor decided for good. Cells that are not open yet
+ * may, and those of a cut shard that may be opened again. */
+bool personas_may_publish(const struct personas *p, uint64_t cell);
+/* About the range whose result was just taken: how many of those that it does
+ * not accept were given up, and how many never asked for. */
+void personas_mark(struct personas *p, uint64_t task, uint32_t gave_up,
+                   uint32_t unasked);
+/* No new cell is drawn any more. When what is drawn is decided the job is
+ * over, with as many rows as there are. */
+void personas_stop(struct personas *p);

@@ -1,0 +1,297 @@
+/* kind_written.c - what is published next.
+ * Order: asks whose intent is committed, then new intents (the disk works while
+ * the rest is looked at), packs and ranges that are complete. Ranges cost only
+ * a moment of a CPU and free memory, but an ask takes seconds: so it goes out
+ * first. */
+#include "coordinator/kind_written_core.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define ANSWERS_MAX_DEFAULT (UINT64_C(256) << 20)
+
+/* -- life ----------------------------------------------------------------- */
+
+static enum co_err
+options_check(struct written_options *o)
+{
+    const bool priced = o->price.input >= 0 && o->price.output >= 0;
+
+    if (!o->personas || !o->service || o->cap < 0 || o->call_price < 0) {
+        return CO_INVALID;
+    }
+    if (o->cap && !priced) return CO_INVALID;
+    if (!priced) o->price.input = o->price.output = -1;
+    if (!o->answers_max) o->answers_max = ANSWERS_MAX_DEFAULT;
+    for (unsigned s = 0; s < ASK_STAGES; s++) {
+        if (!o->stages[s].output_max) return CO_INVALID;
+    }
+    return CO_OK;
+}
+
+/* The worst case of all stages but the first, asked once. */
+static bool
+worst_later(const struct written *w, int64_t *ret_sum)
+{
+    uint8_t longest = 0;
+    int64_t sum = 0;
+
+    for (uint8_t s = 1; s < ASK_STAGES; s++) {
+        struct talk t = {.stage = s};
+        uint64_t input;
+        int64_t worst;
+
+        t.answers[s - 1] = (struct talk_bytes){&longest, ASK_ANSWER_MAX};
+        if (!ask_bound(w, &t, &input, &worst)) return false;
+        if (__builtin_add_overflow(sum, worst, &sum)) return false;
+    }
+    *ret_sum = sum;
+    return true;
+}
+
+enum co_err
+written_new(const struct written_options *options, struct written **ret_written)
+{
+    co_auto(written_freep) struct written *w = NULL;
+    struct written_options checked = *options;
+    enum co_err err = options_check(&checked);
+
+    if (err) return err;
+    w = calloc(1, sizeof *w);
+    if (!w) return CO_NOMEM;
+    w->options = checked;
+    w->p = checked.personas;
+    if (!worst_later(w, &w->later)) return CO_INVALID;
+    err = money_new(checked.cap, &w->m);
+    if (err) return err;
+    *ret_written = co_take(&w);
+    return CO_OK;
+}
+
+void
+written_free(struct written *w)
+{
+    if (!w) return;
+    for (uint32_t i = 0; i < w->n_notes; i++) {
+        free(w->notes[i]);
+    }
+    for (uint32_t i = 0; i < w->n_taken; i++) {
+        free(w->taken[i]);
+    }
+    free(w->taken);
+    rows_free(w);
+    money_free(w->m);
+    free(w);
+}
+
+bool
+written_needs_segment(const struct written *w, uint64_t segment)
+{
+    (void)w;
+    (void)segment;
+    return true;
+}
+
+const struct written_counters *
+written_counters(const struct written *w)
+{
+    return &w->n;
+}
+
+const struct money *
+written_money(const struct written *w)
+{
+    return w->m;
+}
+
+static const char *
+written_service(const void *kind)
+{
+    const struct written *w = kind;
+
+    return w->options.service;
+}
+
+/* -- next ----------------------------------------------------------------- */
+
+/* The first call after a replay. What an earlier life asked may still be
+ * running somewhere, and is waited for. Whatever was refused then, somebody
+ * may have put right: one ask may go at once. */
+static void
+start(struct written *w, int64_t now_us)
+{
+    uint32_t ms = WRITTEN_SETTLE_MS;
+
+    w->running = true;
+    w->probe_us = now_us;
+    if (w->options.total_ms && w->options.total_ms < ms) {
+        ms = w->options.total_ms;
+    }
+    w->open_due_us = money_open(w->m) ? now_us + (int64_t)ms * 1000 : INT64_MAX;
+    rows_sweep(w);
+}
+
+static void
+tick(struct written *w, int64_t now_us)
+{
+    const uint64_t front = personas_progress(w->p).front;
+
+    if (!w->running) start(w, now_us);
+    if (w->open_due_us <= now_us) {
+        w->open_due_us = INT64_MAX;
+        rows_give_up_open(w, now_us);
+    }
+    if (w->swept != front) {
+        w->swept = front;
+        rows_sweep(w);
+    }
+    rows_due(w, now_us);
+}
+
+static bool
+next_ask(struct written *w, int64_t now_us, uint64_t *ret_task)
+{
+    uint64_t row;
+
+    if (ask_is_paused(w) && !w->over && now_us < w->probe_us) return false;
+    while (fifo_get(&w->ready, &row)) {
+        struct talk *t = rows_talk(w, row);
+        const struct hold *h = rows_hold(w, row);
+        struct row_before before;
+
+        if (!t || t->state != TALK_READY) continue;
+        if (!h || h->out || w->over) {
+            rows_withdraw(w, row, t);
+            continue;
+        }
+        before = rows_before(t);
+        talk_publish(t);
+        rows_changed(w, row, t, before, now_us);
+        w->probe_us = now_us + WRITTEN_PROBE_US;
+        *ret_task = written_task(row, t->asks - 1u);
+        return true;
+    }
+    return false;
+}
+
+/* When there is no money for another call and nobody can free some, the rows
+ * that are done are written, and the job is over. */
+static void
+settle_over(struct written *w)
+{
+    if (!w->over && ask_is_spent(w)) w->over = WRITTEN_SPENT;
+    if (!w->over && money_overrun(w->m)) w->over = WRITTEN_OVERRUN;
+    if (!w->over || w->final) return;
+    if (money_open(w->m) || w->n_notes || w->n_taken || w->ready.n) return;
+    w->final = true;
+    personas_stop(w->p);
+}
+
+/* Every row that is needed of it was written or given up. Where some are not
+ * needed they are left out only when all ranges before it are decided: they
+ * might have to take the place of others. */
+static bool
+is_complete(struct written *w, struct hold *h)
+{
+    uint64_t row;
+
+    if (h->out) return false;
+    if (w->final) return true;
+    if (h->live) return false;
+    if (!rows_next(w, h, &row)) return true;
+    return h == w->holds && ask_expected(w) >= personas_progress(w->p).rows;
+}
+
+static bool
+next_range(struct written *w, int64_t now_us, uint64_t *ret_task)
+{
+    int64_t due;
+
+    if (personas_progress(w->p).packs) {
+        return personas_kind.next(w->p, now_us, ret_task, &due) ==
+               KIND_NEXT_TASK;
+    }
+    for (uint32_t i = 0; i < w->n_holds; i++) {
+        if (!is_complete(w, &w->holds[i])) continue;
+        w->holds[i].out = true;
+        *ret_task = w->holds[i].task;
+        return true;
+    }
+    return false;
+}
+
+/* When there is something to do without an event; INT64_MAX: never. */
+static int64_t
+due_us(const struct written *w, int64_t now_us)
+{
+    int64_t due = w->open_due_us;
+
+    if (w->waits.n && w->waits.v[0].due_us < due) due = w->waits.v[0].due_us;
+    if (ask_is_paused(w) && !w->over && w->probe_us > now_us &&
+        w->probe_us < due) {
+        due = w->probe_us;
+    }
+    return due;
+}
+
+static enum kind_next
+written_next(void *kind, int64_t now_us, uint64_t *ret_task,
+             int64_t *ret_due_us)
+{
+    struct written *w = kind;
+    int64_t due;
+
+    tick(w, now_us);
+    if (next_ask(w, now_us, ret_task)) return KIND_NEXT_TASK;
+    ask_prepare(w, now_us);
+    settle_over(w);
+    if (next_range(w, now_us, ret_task)) return KIND_NEXT_TASK;
+    if (w->n_notes || w->releases.n) return KIND_NEXT_INTENT;
+    if (personas_kind.done(w->p) != KIND_RUNNING) return KIND_NEXT_OVER;
+    due = due_us(w, now_us);
+    if (due == INT64_MAX) return w->held_back;
+    *ret_due_us = due;
+    return KIND_NEXT_RATE;
+}
+
+/* -- the rest of the interface -------------------------------------------- */
+
+static enum kind_state
+written_done(const void *kind)
+{
+    const struct written *w = kind;
+
+    return personas_kind.done(w->p);
+}
+
+static void
+written_ledger(const void *kind, struct kind_ledger *ret_ledger)
+{
+    const struct written *w = kind;
+
+    personas_kind.ledger(w->p, ret_ledger);
+}
+
+const struct job_kind written_kind = {
+    .name = "written personas",
+    .paid = true,
+    .service = written_service,
+    .next = written_next,
+    .payload = written_payload,
+    .adopt = written_adopt,
+    .take = written_take,
+    .place = written_place,
+    .split = written_split,
+    .dead = written_dead,
+    .revive = written_revive,
+    .gone = written_gone,
+    .note = written_note,
+    .noted = written_noted,
+    .replay_note = written_replay_note,
+    .unwanted = written_unwanted,
+    .done = written_done,
+    .ledger = written_ledger,
+    .summary = written_summary,
+    .why = written_why,
+    .check = written_check,
+};

@@ -1,0 +1,103 @@
+/* kind_written.h - the kind that makes a persona corpus whose texts a model
+ * writes. It stands in front of the personas kind: that one draws ranges of
+ * candidates and counts rows; this one holds a range back until each of its
+ * rows that is needed was written or given up, and gives it out with the
+ * answers. Rows are begun in index order and only as many as are needed: a
+ * candidate that nobody needs is not asked for and counts as surplus; one that
+ * was given up counts as dead.
+ *
+ * One ask is one request (docs/decisions/0049). Its intent is journaled before
+ * it is given out; once that is committed it is published under one id, never
+ * again under that id once it was lost. Money: money.h; a row: talk.h.
+ *
+ * When a row's last answer is committed, its texts and what it says about
+ * tokens and cost are decided, in the order of the journal. An ask of that row
+ * whose outcome becomes known later changes the ledger, and not the row.
+ *
+ * Memory: the personas kind's, 48 KiB a cell of 250 rows that is under way, and
+ * the answers of rows whose range is not counted yet (answers_max). */
+#pragma once
+#include "coordinator/kind_personas.h"
+#include "coordinator/money.h"
+#include "coordinator/talk.h"
+
+struct written; /* opaque */
+
+/* What bounds the tokens of a stage's asks before they are made. Tokens are at
+ * most as many as bytes. */
+struct written_stage {
+    /* Tokens of all that is sent whoever the person is: system and user text
+     * as prompt_bound() has them, schema, and 16 a message. */
+    uint64_t input_max;
+    uint32_t output_max;  /* max_tokens */
+    uint32_t quote_times; /* how often {{background}} stands in the texts */
+    /* A turn that mends: its text and 16 for each of two messages; and how
+     * often {{error}} stands in it. The wrong answer is counted once. */
+    uint64_t repair_max;
+    uint32_t error_times;
+};
+
+struct written_options {
+    struct personas *personas; /* borrowed; nobody else is its engine's kind */
+    const char *service;       /* borrowed, e.g. "persona.write" */
+    struct written_stage stages[ASK_STAGES];
+    struct talk_rules rules;
+    struct price price; /* input and output unknown: the job can have no cap */
+    int64_t call_price;
+    int64_t cap;          /* 1e-12 USD; 0: none */
+    uint64_t answers_max; /* bytes in memory; 0: 256 MiB */
+    uint32_t total_ms;    /* of a task; 0: unset. See settle time below */
+    /* Whether a candidate fulfils the conditions at all; else it is not asked
+     * for. Pure. NULL: all do. */
+    bool (*accepts)(void *self, uint64_t row);
+    void *accepts_self;
+};
+
+enum {
+    /* An ask that an earlier life made and nobody names is given up after
+     * total_ms, at most that many. */
+    WRITTEN_SETTLE_MS = 60000,
+    WRITTEN_REFUSED_STREAK = 20, /* refusals without an answer between them */
+    WRITTEN_PROBE_US = 30000000, /* after them, one ask each so often */
+    WRITTEN_NOTE_MAX = 256,      /* intents a record */
+};
+
+extern const struct job_kind written_kind;
+
+/* CO_INVALID: an option is out of its range; a cap without known prices; a
+ * worst case beyond what can be counted. */
+co_must_use enum co_err written_new(const struct written_options *options,
+                                    struct written **ret_written);
+void written_free(struct written *w);
+CO_DEFINE_FREEP(struct written, written_free)
+
+/* All segments of a paid job are needed as long as it is not over: its answers
+ * are in them. */
+bool written_needs_segment(const struct written *w, uint64_t segment);
+
+/* Counted since written_new(), replays included; X(name, text). */
+#define WRITTEN_COUNTER_LIST(X)                                                \
+    X(rows_begun, "rows that were begun")                                      \
+    X(rows_done, "rows with all their answers")                                \
+    X(rows_dead, "rows that were given up")                                    \
+    X(asks, "asks whose intent was committed")                                 \
+    X(mended, "asks that quote a wrong answer")                                \
+    X(afresh, "asks after wrong answers, without them")                        \
+    X(lost, "asks of which nobody knows what became: asked anew")              \
+    X(late, "late answers of older asks that were used")                       \
+    X(surplus, "answers that came too late to be used: paid all the same")     \
+    X(withdrawn, "asks withdrawn as another answer was there or the row was "  \
+                 "not needed")                                                 \
+    X(unsent, "of these: surely not sent, their money is free again")          \
+    X(invalid, "results that were no result of the ask, or of none")           \
+    X(duplicates, "results of asks that are settled")                          \
+    X(no_memory, "times that memory was short")                                \
+    X(pauses, "times that asking stopped, as all was refused")
+
+struct written_counters {
+#define X(name, text) uint64_t name;
+    WRITTEN_COUNTER_LIST(X)
+#undef X
+};
+const struct written_counters *written_counters(const struct written *w);
+const struct money *written_money(const struct written *w);

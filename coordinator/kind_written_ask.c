@@ -1,0 +1,285 @@
+/* kind_written_ask.c - which rows are asked next, and the intents to do so.
+ * Rows that are begun go before new ones: a row that is half done is money
+ * spent for nothing. A new row is begun only when the money left covers its
+ * worst case and the later stages of those begun before it, for the same
+ * reason. Repairs are not counted in: they are few, and what they take is
+ * missing at the very end only. */
+#include "coordinator/kind_written_core.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    /* After a crash an intent without an answer is money nobody knows about:
+     * so there are only some more than there are calls out. */
+    BATCH_MIN = 16,
+    BATCH_PART = 4,
+};
+
+/* -- bounds --------------------------------------------------------------- */
+
+bool
+ask_bound(const struct written *w, const struct talk *t, uint64_t *ret_input,
+          int64_t *ret_worst)
+{
+    const struct written_stage *s = &w->options.stages[t->stage];
+    struct ask_task quotes = {0};
+    uint64_t input = s->input_max;
+
+    talk_quotes(t, &quotes);
+    input += (uint64_t)s->quote_times * quotes.input_len;
+    if (quotes.wrong) {
+        input += s->repair_max + quotes.wrong_len +
+                 (uint64_t)s->error_times * quotes.error_len;
+    }
+    *ret_input = input;
+    *ret_worst = 0;
+    if (w->options.price.input < 0) return true; /* and there is no cap */
+    return money_worst(&w->options.price, w->options.call_price, input,
+                       s->output_max, ret_worst);
+}
+
+uint64_t
+ask_expected(const struct written *w)
+{
+    const struct personas_progress at = personas_progress(w->p);
+
+    return at.accepted + at.ahead + w->coming;
+}
+
+bool
+ask_is_paused(const struct written *w)
+{
+    return w->streak >= WRITTEN_REFUSED_STREAK;
+}
+
+/* -- money ---------------------------------------------------------------- */
+
+static uint64_t
+times_freed(const struct written *w)
+{
+    const struct money_counters *n = money_counters(w->m);
+
+    return n->calls + n->released;
+}
+
+/* A new row would not fit, and nothing was freed since. */
+static bool
+is_short_for_rows(const struct written *w)
+{
+    return w->short_at == times_freed(w) + 1;
+}
+
+static bool
+can_begin(const struct written *w, int64_t first)
+{
+    int64_t sum;
+
+    return !__builtin_mul_overflow(w->later, w->early + 1, &sum) &&
+           !__builtin_add_overflow(sum, first, &sum) && money_fits(w->m, sum);
+}
+
+bool
+ask_is_spent(const struct written *w)
+{
+    return w->is_short && !money_open(w->m) && !w->n_notes && !w->n_taken &&
+           !w->waits.n && !w->releases.n;
+}
+
+/* -- intents -------------------------------------------------------------- */
+
+/* False: the money does not reach, or there is no memory. */
+static bool
+intend(struct written *w, struct note *note, uint64_t row, struct talk *t,
+       struct row_before before, int64_t now_us)
+{
+    const uint64_t task = written_task(row, t->asks);
+    uint64_t input;
+    int64_t worst;
+
+    if (!ask_bound(w, t, &input, &worst) ||
+        money_reserve(w->m, t->stage, task, worst)) {
+        w->is_short = true;
+        if (before.state != t->state) rows_changed(w, row, t, before, now_us);
+        return false;
+    }
+    w->n.mended += t->mend;
+    w->n.afresh += !t->mend && t->wrong.data;
+    note->v[note->n++] = (struct intent){task, worst, t->stage};
+    (void)talk_intend(t);
+    rows_changed(w, row, t, before, now_us);
+    return true;
+}
+
+/* Whether the row's range is held, so that it may be asked. */
+static bool
+is_held(const struct written *w, uint64_t row)
+{
+    const struct hold *h = rows_hold(w, row);
+
+    return h && !h->out;
+}
+
+static void
+put_back(struct written *w, uint64_t row)
+{
+    if (fifo_put(&w->wanted, row)) return;
+    w->n.no_memory++;
+    w->rescan = true;
+}
+
+/* A row that has to wait longer is lined up for its time. */
+static void
+intend_wanted(struct written *w, struct note *note, uint32_t room,
+              int64_t now_us)
+{
+    uint64_t row;
+
+    for (uint32_t left = w->wanted.n; left && note->n < room; left--) {
+        struct talk *t;
+
+        (void)fifo_get(&w->wanted, &row);
+        t = rows_talk(w, row);
+        if (!t || t->state != TALK_WANTED || !is_held(w, row)) continue;
+        if (t->due_us > now_us) {
+            rows_wait(w, row, t->due_us);
+        } else if (!intend(w, note, row, t, rows_before(t), now_us)) {
+            put_back(w, row);
+        }
+    }
+}
+
+/* -- new rows ------------------------------------------------------------- */
+
+/* The first row, in index order, that is not begun in a held range. */
+static bool
+next_row(struct written *w, uint64_t *ret_row)
+{
+    for (uint32_t i = 0; i < w->n_holds; i++) {
+        if (!w->holds[i].out && rows_next(w, &w->holds[i], ret_row)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Holds the ranges that are drawn and lie idle, and a new one when another row
+ * is needed. */
+static void
+pull(struct written *w, int64_t now_us)
+{
+    uint64_t task, row;
+    int64_t due;
+
+    while (!personas_progress(w->p).packs && rows_hold_room(w)) {
+        if (personas_next_is_new(w->p) &&
+            (w->over || ask_expected(w) >= personas_progress(w->p).rows ||
+             next_row(w, &row))) {
+            return;
+        }
+        w->held_back = personas_kind.next(w->p, now_us, &task, &due);
+        if (w->held_back != KIND_NEXT_TASK) return;
+        rows_hold_add(w, task, false);
+    }
+}
+
+/* Why the row may not be begun; TASK: it may. */
+static enum kind_next
+may_begin(struct written *w, uint64_t row)
+{
+    static const struct talk fresh = {.stage = ASK_BACKGROUND};
+    const struct personas_progress at = personas_progress(w->p);
+    uint64_t input;
+    int64_t worst;
+
+    /* the oldest cell goes on whatever it takes: all else waits for it */
+    if (w->bytes >= w->options.answers_max && row / PERSONAS_CELL > at.front) {
+        return KIND_NEXT_ANSWERS;
+    }
+    if (!ask_bound(w, &fresh, &input, &worst) || !can_begin(w, worst)) {
+        w->short_at = times_freed(w) + 1;
+        w->is_short = true;
+        return KIND_NEXT_MONEY;
+    }
+    return KIND_NEXT_TASK;
+}
+
+static void
+intend_new(struct written *w, struct note *note, uint32_t room, int64_t now_us)
+{
+    while (note->n < room) {
+        struct block *b;
+        struct talk *t;
+        uint64_t row;
+
+        if (ask_expected(w) >= personas_progress(w->p).rows) {
+            w->held_back = KIND_NEXT_ALL_OUT;
+            return;
+        }
+        if (!next_row(w, &row)) pull(w, now_us);
+        if (!next_row(w, &row)) return;
+        w->held_back = may_begin(w, row);
+        if (w->held_back != KIND_NEXT_TASK) return;
+        b = rows_block(w, row / PERSONAS_CELL);
+        if (!b) {
+            w->n.no_memory++;
+            w->held_back = KIND_NEXT_MEMORY;
+            return;
+        }
+        t = &b->talks[row % PERSONAS_CELL];
+        talk_begin(t);
+        if (!intend(w, note, row, t, (struct row_before){0}, now_us)) return;
+    }
+}
+
+static uint32_t
+room_of(const struct written *w)
+{
+    const uint32_t part = money_open(w->m) / BATCH_PART;
+
+    if (ask_is_paused(w)) return 1;
+    if (part < BATCH_MIN) return BATCH_MIN;
+    return part < WRITTEN_NOTE_MAX ? part : WRITTEN_NOTE_MAX;
+}
+
+static void
+keep_note(struct written *w, const struct note *note)
+{
+    struct note *copy = malloc(sizeof *copy);
+
+    if (copy) {
+        *copy = *note;
+        w->notes[w->n_notes++] = copy;
+        return;
+    }
+    w->n.no_memory++;
+    for (uint32_t i = 0; i < note->n; i++) { /* nobody was told of them */
+        const uint64_t row = note->v[i].task >> 8;
+        struct talk *t = rows_talk(w, row);
+        const struct row_before before = rows_before(t);
+
+        (void)money_release(w->m, note->v[i].task);
+        talk_withdraw(t);
+        rows_changed(w, row, t, before, 0);
+    }
+}
+
+void
+ask_prepare(struct written *w, int64_t now_us)
+{
+    struct note note = {.type = NOTE_INTENTS};
+
+    w->held_back = KIND_NEXT_ALL_OUT;
+    w->is_short = false;
+    pull(w, now_us);
+    if (w->over || w->n_notes == NOTES_MAX) return;
+    if (ask_is_paused(w) && (now_us < w->probe_us || w->n_notes)) return;
+    intend_wanted(w, &note, room_of(w), now_us);
+    if (is_short_for_rows(w)) {
+        w->is_short = true;
+    } else if (!w->is_short) {
+        intend_new(w, &note, room_of(w), now_us);
+    }
+    if (w->is_short) w->held_back = KIND_NEXT_MONEY;
+    if (note.n) keep_note(w, &note);
+}

@@ -1,0 +1,216 @@
+/* kind_written_core.h - inside of the written kind; kind_written*.c only.
+ * kind_written.c: what is published next. kind_written_ask.c: which rows are
+ * asked, and intents. kind_written_rows.c: rows and ranges in memory.
+ * kind_written_take.c: results of asks. kind_written_range.c: those of ranges.
+ * kind_written_note.c: records. kind_written_payload.c: payloads.
+ * kind_written_why.c: questions. */
+#pragma once
+#include "coordinator/kind_personas_asked.h"
+#include "coordinator/kind_written.h"
+
+/* The talks of a cell. */
+struct block {
+    uint64_t cell;
+    struct talk talks[PERSONAS_CELL];
+};
+
+/* A range that the personas kind gave out and that has no result yet. */
+struct hold {
+    uint64_t task, start;
+    uint16_t count;
+    uint16_t next; /* every candidate below is begun, or need not be */
+    uint16_t live, done;
+    bool out; /* given out */
+};
+
+struct intent {
+    uint64_t task;
+    int64_t amount;
+    uint8_t stage;
+};
+
+enum note_type { NOTE_INTENTS = 1, NOTE_RELEASES = 2 };
+
+/* A record on its way to the disk. */
+struct note {
+    uint8_t type;
+    uint16_t n;
+    struct intent v[WRITTEN_NOTE_MAX]; /* releases: tasks only */
+};
+
+enum { NOTES_MAX = 4 };
+
+/* Rows or tasks, first in first out. What it says may have changed since: who
+ * takes one out looks at its talk. */
+struct fifo {
+    uint64_t *v;
+    uint32_t head, n, cap; /* cap: a power of two */
+};
+
+/* Rows that wait for their time, the earliest first; as loose as the above. */
+struct wait {
+    int64_t due_us;
+    uint64_t row;
+};
+
+struct waits {
+    struct wait *v;
+    uint32_t n, cap;
+};
+
+/* A result between take() and place(). */
+struct taken {
+    uint64_t task;
+    uint32_t len;
+    uint8_t data[];
+};
+
+enum written_over {
+    WRITTEN_GOES_ON,
+    WRITTEN_SPENT,   /* nothing is out, and the money covers no further call */
+    WRITTEN_OVERRUN, /* a call cost more than it could */
+};
+
+struct written {
+    struct written_options options;
+    struct personas *p; /* borrowed */
+    struct money *m;
+    struct written_counters n;
+
+    struct block **blocks; /* by cell */
+    uint32_t n_blocks, cap_blocks;
+    struct hold *holds; /* by start */
+    uint32_t n_holds, cap_holds;
+    uint64_t coming; /* live and done rows of all holds */
+    uint64_t early;  /* live rows in holds that are not in the last stage */
+    uint64_t bytes;  /* of texts in talks and taken */
+    uint64_t swept;  /* front at the last sweep */
+
+    struct fifo wanted;    /* rows to be asked now */
+    struct fifo ready;     /* rows whose intent is committed */
+    struct fifo releases;  /* tasks whose money a record is to free */
+    struct fifo withdrawn; /* tasks that are out and not needed */
+    struct waits waits;
+    struct note *notes[NOTES_MAX]; /* oldest first */
+    uint32_t n_notes, n_written;   /* written: handed to the journal */
+    struct taken **taken;          /* oldest first */
+    uint32_t n_taken, cap_taken;
+
+    bool rescan; /* a row could not be lined up: look at all */
+    bool running;        /* the replay is over */
+    int64_t open_due_us; /* then asks of an earlier life are given up;
+                          * INT64_MAX: done */
+    uint32_t streak;     /* refusals since the last answer */
+    int64_t probe_us;    /* while that is long: the next ask not before */
+    char refusal[ASK_ERROR_MAX + ASK_TEXT_MAX];
+    int64_t later;       /* worst case of a row's stages after the first */
+    bool is_short;       /* an ask did not fit the money left, last time */
+    uint64_t short_at;   /* no new row did, when money had been freed so often
+                          * less 1 */
+    enum kind_next held_back; /* why no (further) row was begun */
+    enum written_over over;
+    bool final; /* over, and what is done is written */
+};
+
+/* -- ids */
+static inline bool
+written_is_ask(uint64_t task)
+{
+    return (task & 0xff) >= ASK_STEP;
+}
+
+static inline uint64_t
+written_task(uint64_t row, uint32_t ask)
+{
+    return row << 8 | (ASK_STEP + ask);
+}
+
+static inline uint32_t
+written_ask(uint64_t task)
+{
+    return (uint32_t)(task & 0xff) - ASK_STEP;
+}
+
+/* -- rows */
+bool fifo_put(struct fifo *f, uint64_t value);
+bool fifo_get(struct fifo *f, uint64_t *ret_value);
+/* NULL: the row has none. */
+struct talk *rows_talk(const struct written *w, uint64_t row);
+/* Makes the cell's block if there is none. NULL: no memory. */
+struct block *rows_block(struct written *w, uint64_t cell);
+/* Forgets cells whose answers nobody needs any more. */
+void rows_sweep(struct written *w);
+void rows_free(struct written *w);
+/* The hold that the row is in; NULL: none. */
+struct hold *rows_hold(const struct written *w, uint64_t row);
+/* The hold of that very range. */
+struct hold *rows_hold_task(const struct written *w, uint64_t task);
+/* Room for two more. False: no memory. */
+bool rows_hold_room(struct written *w);
+/* A range that the personas kind has given out; there is room. */
+void rows_hold_add(struct written *w, uint64_t task, bool out);
+void rows_hold_remove(struct written *w, struct hold *h);
+/* A range that is out, but not with a worker, is held again. */
+void rows_take_back(struct written *w, struct hold *h);
+/* The next candidate of a hold that may be begun; false: none (any more). */
+bool rows_next(struct written *w, struct hold *h, uint64_t *ret_row);
+/* The talk of a row changes: what it was before. */
+struct row_before {
+    size_t bytes;
+    uint8_t state, stage;
+};
+struct row_before rows_before(const struct talk *t);
+/* It has changed: keeps sums, and lines the row up for what it needs. */
+void rows_changed(struct written *w, uint64_t row, const struct talk *t,
+                  struct row_before before, int64_t now_us);
+/* Lines a row up for a later time. */
+void rows_wait(struct written *w, uint64_t row, int64_t due_us);
+/* Puts rows whose time has come into `wanted`. */
+void rows_due(struct written *w, int64_t now_us);
+/* Nobody needs the present ask of a live row: withdraws it. */
+void rows_withdraw(struct written *w, uint64_t row, struct talk *t);
+/* The present ask of a row is OUT, and was surely not sent: its money is freed,
+ * and another one is made if the row is needed. */
+void rows_unsent(struct written *w, uint64_t row, struct talk *t);
+/* As rows_withdraw(), for all rows of a range. */
+void rows_withdraw_range(struct written *w, uint64_t start, uint32_t count);
+/* Gives up asks of an earlier life that nobody named. */
+void rows_give_up_open(struct written *w, int64_t now_us);
+
+/* -- ask */
+/* Bounds of the next (or present) ask of a talk, and its worst case. False: it
+ * cannot be counted. */
+bool ask_bound(const struct written *w, const struct talk *t,
+               uint64_t *ret_input, int64_t *ret_worst);
+bool ask_is_paused(const struct written *w);
+/* Makes intents for rows that have to be asked; begins rows, and holds ranges
+ * of the personas kind for them. */
+void ask_prepare(struct written *w, int64_t now_us);
+/* Rows that will be there when what is begun is done. */
+uint64_t ask_expected(const struct written *w);
+/* Nothing can be asked any more for want of money, and nothing is out. */
+bool ask_is_spent(const struct written *w);
+
+/* -- the functions of written_kind */
+enum kind_take written_take(void *kind, uint64_t task, const uint8_t *data,
+                            uint32_t len);
+void written_place(void *kind, uint64_t task, int64_t now_us,
+                   const struct kind_place *place);
+bool written_gone(void *kind, uint64_t task, enum kind_gone how,
+                  int64_t now_us);
+bool written_adopt(void *kind, uint64_t task);
+bool written_unwanted(void *kind, uint64_t *ret_task);
+enum kind_take range_take(struct written *w, uint64_t task, const uint8_t *data,
+                          uint32_t len);
+void range_place(struct written *w, uint64_t task, int64_t now_us,
+                 const struct kind_place *place);
+unsigned written_split(void *kind, uint64_t task, uint64_t ret_halves[2]);
+void written_dead(void *kind, uint64_t task);
+bool written_revive(void *kind, uint64_t task);
+bool written_note(void *kind, struct co_buf *out);
+void written_noted(void *kind, int64_t now_us);
+bool written_replay_note(void *kind, const uint8_t *data, size_t len);
+bool written_payload(void *kind, uint64_t task, struct co_buf *body);
+void written_summary(const void *kind, struct co_buf *out);
+void written_why(const void *kind, int64_t now_us, struct co_buf *out);
+const char *written_check(const void *kind);

@@ -1,0 +1,126 @@
+/* kind_written_range.c - ranges: their results say which rows were written.
+ * A range's result decides about its rows for good: a row that it does not
+ * accept was given up if it was ever asked for, and was not needed if it was
+ * not. That is read off the result and the intents before it, both journaled,
+ * so that a replay counts the same. */
+#include "coordinator/kind_written_core.h"
+#include "rows/range.h"
+
+struct outcome {
+    uint32_t gave_up, unasked;
+    bool valid; /* accepts only rows that have their answers */
+};
+
+static struct outcome
+read_outcome(const struct written *w, const struct range_result *r)
+{
+    struct outcome o = {.valid = true};
+
+    for (uint32_t i = 0; i < r->count; i++) {
+        const uint64_t row = r->start + i;
+        const struct talk *t = rows_talk(w, row);
+        const bool asked = t && t->state != TALK_IDLE;
+
+        if (r->bitmap[i / 8] >> i % 8 & 1) {
+            o.valid &= t && t->state == TALK_DONE;
+        } else if (asked) {
+            o.gave_up += t->state != TALK_DONE;
+        } else {
+            o.unasked += !w->options.accepts ||
+                         w->options.accepts(w->options.accepts_self, row);
+        }
+    }
+    return o;
+}
+
+enum kind_take
+range_take(struct written *w, uint64_t task, const uint8_t *data, uint32_t len)
+{
+    struct outcome o = {.valid = false};
+    struct range_result r;
+    enum kind_take verdict;
+
+    if ((task & 0xff) == PERSONAS_STEP_PACK ||
+        personas_is_decided(w->p, task)) {
+        return personas_kind.take(w->p, task, data, len);
+    }
+    if (range_decode(data, len, &r) == CO_OK) {
+        if (r.count <= PERSONAS_CELL && r.start == task >> 8) {
+            o = read_outcome(w, &r);
+        }
+        range_result_fini(&r);
+    }
+    if (!o.valid) {
+        w->n.invalid++;
+        return KIND_INVALID;
+    }
+    verdict = personas_kind.take(w->p, task, data, len);
+    if (verdict == KIND_ACCEPTED) {
+        personas_mark(w->p, task, o.gave_up, o.unasked);
+    }
+    return verdict;
+}
+
+/* The range is decided: nobody waits for its rows any more. */
+static void
+decided(struct written *w, uint64_t task, uint64_t start, uint32_t count)
+{
+    struct hold *h = rows_hold_task(w, task);
+
+    if (h) rows_hold_remove(w, h);
+    rows_withdraw_range(w, start, count);
+}
+
+void
+range_place(struct written *w, uint64_t task, int64_t now_us,
+            const struct kind_place *place)
+{
+    uint64_t start = 0;
+    uint32_t count = 0;
+    const bool known = personas_range(w->p, task, &start, &count) &&
+                       (task & 0xff) != PERSONAS_STEP_PACK;
+
+    personas_kind.place(w->p, task, now_us, place);
+    if (known) decided(w, task, start, count);
+}
+
+unsigned
+written_split(void *kind, uint64_t task, uint64_t ret_halves[2])
+{
+    struct written *w = kind;
+    struct hold *h;
+
+    if (written_is_ask(task) || !rows_hold_room(w)) return 0;
+    h = rows_hold_task(w, task);
+    if (!h || !h->out) return 0;
+    if (personas_kind.split(w->p, task, ret_halves) != 2) return 0;
+    rows_hold_remove(w, h);
+    rows_hold_add(w, ret_halves[0], true);
+    rows_hold_add(w, ret_halves[1], true);
+    return 2;
+}
+
+/* Asks do not die: gone() makes another one. */
+void
+written_dead(void *kind, uint64_t task)
+{
+    struct written *w = kind;
+    uint64_t start = 0;
+    uint32_t count = 0;
+
+    if (written_is_ask(task)) return;
+    personas_kind.dead(w->p, task);
+    if ((task & 0xff) == PERSONAS_STEP_PACK ||
+        !personas_range(w->p, task, &start, &count)) {
+        return;
+    }
+    decided(w, task, start, count);
+}
+
+bool
+written_revive(void *kind, uint64_t task)
+{
+    struct written *w = kind;
+
+    return !written_is_ask(task) && personas_kind.revive(w->p, task);
+}

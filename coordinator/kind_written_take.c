@@ -1,0 +1,275 @@
+/* kind_written_take.c - asks: taken, committed, gone, adopted, withdrawn.
+ * Whether a result still counts is the ledger's to say: an ask has an entry
+ * there from its intent until it is settled. A row that was sealed long ago has
+ * no talk any more, but its money is settled all the same.
+ * A result is kept from take() to place(): its meaning is decided only when it
+ * is committed, in the order of the journal, as in a replay. */
+#include "coordinator/kind_written_core.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* -- taken ---------------------------------------------------------------- */
+
+static bool
+taken_add(struct written *w, uint64_t task, const uint8_t *data, uint32_t len)
+{
+    struct taken *entry;
+
+    if (w->n_taken == w->cap_taken) {
+        const uint32_t cap = w->cap_taken ? 2 * w->cap_taken : 64;
+        struct taken **grown = realloc(w->taken, cap * sizeof *grown);
+
+        if (!grown) return false;
+        w->taken = grown;
+        w->cap_taken = cap;
+    }
+    entry = malloc(sizeof *entry + len);
+    if (!entry) return false;
+    entry->task = task;
+    entry->len = len;
+    memcpy(entry->data, data, len);
+    w->taken[w->n_taken++] = entry;
+    w->bytes += len;
+    return true;
+}
+
+/* Commits come in the order of arrival, so that it is among the first. NULL:
+ * not taken (its record was copied). */
+static struct taken *
+taken_get(struct written *w, uint64_t task)
+{
+    for (uint32_t i = 0; i < w->n_taken; i++) {
+        struct taken *entry = w->taken[i];
+
+        if (entry->task != task) continue;
+        w->n_taken--;
+        memmove(w->taken + i, w->taken + i + 1,
+                (w->n_taken - i) * sizeof(struct taken *));
+        w->bytes -= entry->len;
+        return entry;
+    }
+    return NULL;
+}
+
+/* -- judging -------------------------------------------------------------- */
+
+/* An ask that was never given out cannot have been answered. */
+static bool
+is_unsent(const struct talk *t, uint32_t ask)
+{
+    return talk_is_present(t, ask) &&
+           (t->state == TALK_INTENT || t->state == TALK_READY);
+}
+
+static enum kind_take
+ask_take(struct written *w, uint64_t task, const uint8_t *data, uint32_t len)
+{
+    const uint64_t row = task >> 8;
+    struct talk *t = rows_talk(w, row);
+    struct row_before before;
+    struct ask_result r;
+
+    if (!ask_get_result(data, len, &r) || r.row != row ||
+        r.ask != written_ask(task) || (t && is_unsent(t, r.ask))) {
+        w->n.invalid++;
+        return KIND_INVALID;
+    }
+    if (!money_has(w->m, task, NULL) ||
+        (t && t->state == TALK_TAKEN && talk_is_present(t, r.ask))) {
+        w->n.duplicates++;
+        return KIND_DUPLICATE;
+    }
+    if (!taken_add(w, task, data, len)) {
+        w->n.no_memory++;
+        return KIND_INVALID; /* as good as lost */
+    }
+    if (!t) return KIND_ACCEPTED;
+    before = rows_before(t);
+    talk_take(t, r.ask, r.stage);
+    rows_changed(w, row, t, before, 0);
+    return KIND_ACCEPTED;
+}
+
+enum kind_take
+written_take(void *kind, uint64_t task, const uint8_t *data, uint32_t len)
+{
+    struct written *w = kind;
+
+    return written_is_ask(task) ? ask_take(w, task, data, len)
+                                : range_take(w, task, data, len);
+}
+
+/* -- committed ------------------------------------------------------------ */
+
+/* Settles the call; what was charged. */
+static int64_t
+settle(struct written *w, uint64_t task, const struct ask_result *r)
+{
+    struct money_call call = {.outcome = r->outcome,
+                              .has_usage = r->has_usage,
+                              .input = r->input,
+                              .cached = r->cached,
+                              .output = r->output};
+    int64_t charged = 0, worst = 0;
+
+    (void)money_has(w->m, task, &worst);
+    if (w->options.price.input < 0) {
+        call.cost = 0; /* not known, and no cap is on it */
+    } else if (!money_cost(&w->options.price, w->options.call_price, &call,
+                           &call.cost)) {
+        call.cost = INT64_MAX; /* beyond what can be counted: an overrun */
+    }
+    if (money_settle(w->m, task, &call, &charged) == CO_RANGE && !w->over) {
+        w->over = WRITTEN_OVERRUN;
+    }
+    return charged;
+}
+
+/* Everybody's refusals stop all asking; the first few count for their rows. */
+static bool
+count_refusals(struct written *w, const struct ask_result *r)
+{
+    const bool own = !ask_is_paused(w);
+
+    if (r->outcome == ASK_REFUSED) {
+        w->streak++;
+        w->n.pauses += own && ask_is_paused(w);
+        (void)snprintf(w->refusal, sizeof w->refusal, "%.*s: %.*s",
+                       (int)r->fault.len, r->fault.len ? r->fault.text : "",
+                       (int)r->error.len, r->error.len ? r->error.text : "");
+    } else if (r->outcome != ASK_UNKNOWN) {
+        w->streak = 0;
+    }
+    return own;
+}
+
+/* Moves the row on. */
+static void
+commit(struct written *w, const struct ask_result *r, int64_t charged, bool own,
+       int64_t now_us)
+{
+    struct talk *t = rows_talk(w, r->row);
+    const bool answer = r->outcome == ASK_ANSWER;
+    struct row_before before;
+    enum talk_step step;
+
+    if (!t) {
+        w->n.surplus += answer;
+        return;
+    }
+    if (talk_is_live(t) && !talk_is_present(t, r->ask) && answer &&
+        r->stage == t->stage) {
+        rows_withdraw(w, r->row, t); /* the present ask is not needed */
+        w->n.late++;
+    }
+    before = rows_before(t);
+    step = talk_commit(t, &w->options.rules, r, charged, own, now_us);
+    w->n.surplus += answer && step == TALK_SAME;
+    rows_changed(w, r->row, t, before, now_us);
+}
+
+static void
+ask_place(struct written *w, uint64_t task, int64_t now_us)
+{
+    struct taken *entry = taken_get(w, task);
+    struct ask_result r;
+    bool read;
+
+    if (!entry) return;
+    read = ask_get_result(entry->data, entry->len, &r);
+    co_assert(read); /* as in take() */
+    commit(w, &r, settle(w, task, &r), count_refusals(w, &r), now_us);
+    free(entry);
+}
+
+void
+written_place(void *kind, uint64_t task, int64_t now_us,
+              const struct kind_place *place)
+{
+    struct written *w = kind;
+
+    if (written_is_ask(task)) {
+        ask_place(w, task, now_us);
+    } else {
+        range_place(w, task, now_us, place);
+    }
+}
+
+/* -- gone, adopted, withdrawn --------------------------------------------- */
+
+bool
+written_gone(void *kind, uint64_t task, enum kind_gone how, int64_t now_us)
+{
+    struct written *w = kind;
+    const uint64_t row = task >> 8;
+    struct talk *t;
+
+    (void)how; /* its worker may have sent it before it failed */
+    if (!written_is_ask(task)) return false;
+    (void)money_lost(w->m, task);
+    t = rows_talk(w, row);
+    if (t && t->state == TALK_OUT && talk_is_present(t, written_ask(task))) {
+        const struct row_before before = rows_before(t);
+
+        w->n.lost++;
+        talk_lost(t, row, now_us);
+        rows_changed(w, row, t, before, now_us);
+    }
+    return true;
+}
+
+static bool
+adopt_ask(struct written *w, uint64_t task)
+{
+    struct talk *t = rows_talk(w, task >> 8);
+    struct row_before before;
+
+    if (!t || !money_has(w->m, task, NULL)) return false;
+    before = rows_before(t);
+    if (!talk_adopt(t, written_ask(task))) return false;
+    rows_changed(w, task >> 8, t, before, 0);
+    return true;
+}
+
+bool
+written_adopt(void *kind, uint64_t task)
+{
+    struct written *w = kind;
+
+    if (written_is_ask(task)) return adopt_ask(w, task);
+    if (!rows_hold_room(w) || !personas_kind.adopt(w->p, task)) return false;
+    if ((task & 0xff) != PERSONAS_STEP_PACK) rows_hold_add(w, task, true);
+    return true;
+}
+
+bool
+written_unwanted(void *kind, uint64_t *ret_task)
+{
+    struct written *w = kind;
+
+    while (!fifo_get(&w->withdrawn, ret_task)) {
+        struct hold *h;
+        uint64_t task, start;
+        uint32_t count;
+        bool out;
+
+        if (!personas_kind.unwanted(w->p, &task)) return false;
+        h = rows_hold_task(w, task);
+        if (!h) {
+            *ret_task = task;
+            return true;
+        }
+        start = h->start;
+        count = h->count;
+        out = h->out;
+        rows_hold_remove(w, h);
+        rows_withdraw_range(w, start, count);
+        if (!out) continue; /* the engine never heard of it */
+        *ret_task = task;
+        return true;
+    }
+    return true;
+}

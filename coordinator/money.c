@@ -1,0 +1,466 @@
+/* money.c - see money.h.
+ * Entries stand in one table with open addressing, a quarter full at most: a
+ * job has as many as it has calls in flight, and those that were lost. */
+#include "coordinator/money.h"
+
+#include "common/hash.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+enum { CAP_FIRST = 1024 };
+
+enum entry_state { ENTRY_FREE, ENTRY_RESERVED, ENTRY_UNKNOWN };
+
+struct entry {
+    uint64_t task;
+    int64_t amount;
+    uint8_t state, phase;
+};
+
+struct money {
+    int64_t cap;       /* INT64_MAX: none */
+    int64_t inherited; /* most that a journal brought at once */
+    int64_t excess;    /* of all overruns */
+    struct money_sums all, phase[MONEY_PHASES];
+    struct money_counters n;
+    struct entry *table;
+    uint32_t cap_table, open, named; /* named: entries, open ones included */
+};
+
+/* -- prices --------------------------------------------------------------- */
+
+static bool
+add_call_price(int64_t call_price, int64_t *sum)
+{
+    return call_price >= 0 && !__builtin_add_overflow(*sum, call_price, sum);
+}
+
+bool
+money_worst(const struct price *price, int64_t call_price, uint64_t input,
+            uint64_t output, int64_t *ret_worst)
+{
+    struct price dearest = *price;
+    int64_t sum;
+
+    if (price->input < 0) return false;
+    if (dearest.cached_input > dearest.input) {
+        dearest.input = dearest.cached_input;
+    }
+    if (!price_cost(&dearest, input, 0, output, &sum)) return false;
+    if (!add_call_price(call_price, &sum)) return false;
+    *ret_worst = sum;
+    return true;
+}
+
+bool
+money_cost(const struct price *price, int64_t call_price,
+           const struct money_call *call, int64_t *ret_cost)
+{
+    int64_t sum;
+
+    if (!price_cost(price, call->input, call->cached, call->output, &sum)) {
+        return false;
+    }
+    if (!add_call_price(call_price, &sum)) return false;
+    *ret_cost = sum;
+    return true;
+}
+
+/* -- the table ------------------------------------------------------------ */
+
+static uint32_t
+home_of(uint64_t task, uint32_t cap)
+{
+    return (uint32_t)(co_mix64(task) & (cap - 1));
+}
+
+/* The task's place, or the free one where it would stand. */
+static struct entry *
+find(const struct money *m, uint64_t task)
+{
+    uint32_t at = home_of(task, m->cap_table);
+
+    while (m->table[at].state && m->table[at].task != task) {
+        at = (at + 1) & (m->cap_table - 1);
+    }
+    return &m->table[at];
+}
+
+static bool
+grow(struct money *m)
+{
+    struct entry *old = m->table;
+    const uint32_t cap = m->cap_table;
+
+    if ((m->named + 1) * 4 <= cap) return true;
+    m->table = calloc((size_t)cap * 2, sizeof *m->table);
+    if (!m->table) {
+        m->table = old;
+        return false;
+    }
+    m->cap_table = cap * 2;
+    for (uint32_t i = 0; i < cap; i++) {
+        if (old[i].state) *find(m, old[i].task) = old[i];
+    }
+    free(old);
+    return true;
+}
+
+/* Moves up what stood behind it because its place was taken. */
+static void
+forget(struct money *m, struct entry *e)
+{
+    const uint32_t mask = m->cap_table - 1;
+    uint32_t hole = (uint32_t)(e - m->table);
+
+    for (uint32_t at = (hole + 1) & mask; m->table[at].state;
+         at = (at + 1) & mask) {
+        uint32_t home = home_of(m->table[at].task, m->cap_table);
+
+        if (((at - home) & mask) < ((at - hole) & mask)) continue;
+        m->table[hole] = m->table[at];
+        hole = at;
+    }
+    m->table[hole] = (struct entry){0};
+    m->named--;
+}
+
+enum co_err
+money_new(int64_t cap, struct money **ret_money)
+{
+    co_auto(money_freep) struct money *m = NULL;
+
+    if (cap < 0) return CO_INVALID;
+    m = calloc(1, sizeof *m);
+    if (!m) return CO_NOMEM;
+    m->cap = cap ? cap : INT64_MAX;
+    m->cap_table = CAP_FIRST;
+    m->table = calloc(CAP_FIRST, sizeof *m->table);
+    if (!m->table) return CO_NOMEM;
+    *ret_money = co_take(&m);
+    return CO_OK;
+}
+
+void
+money_free(struct money *m)
+{
+    if (!m) return;
+    free(m->table);
+    free(m);
+}
+
+/* -- what is charged ------------------------------------------------------ */
+
+static int64_t
+charged(const struct money *m)
+{
+    return m->all.settled + m->all.unknown + m->all.reserved;
+}
+
+bool
+money_fits(const struct money *m, int64_t amount)
+{
+    int64_t sum;
+
+    return amount >= 0 && !__builtin_add_overflow(charged(m), amount, &sum) &&
+           sum <= m->cap;
+}
+
+static void
+add(struct money *m, unsigned phase, struct money_sums by)
+{
+    m->all.settled += by.settled;
+    m->all.unknown += by.unknown;
+    m->all.reserved += by.reserved;
+    m->phase[phase].settled += by.settled;
+    m->phase[phase].unknown += by.unknown;
+    m->phase[phase].reserved += by.reserved;
+}
+
+static enum co_err
+enter(struct money *m, unsigned phase, uint64_t task, int64_t amount)
+{
+    struct entry *e = find(m, task);
+
+    if (e->state) return CO_EXISTS;
+    if (!grow(m)) return CO_NOMEM;
+    *find(m, task) = (struct entry){task, amount, ENTRY_RESERVED,
+                                    (uint8_t)phase};
+    m->open++;
+    m->named++;
+    add(m, phase, (struct money_sums){.reserved = amount});
+    return CO_OK;
+}
+
+enum co_err
+money_reserve(struct money *m, unsigned phase, uint64_t task, int64_t amount)
+{
+    if (amount < 0 || phase >= MONEY_PHASES) return CO_RANGE;
+    if (m->open >= MONEY_OPEN_MAX || m->named >= MONEY_NAMED_MAX) {
+        return CO_AGAIN;
+    }
+    if (!money_fits(m, amount)) return CO_FULL;
+    return enter(m, phase, task, amount);
+}
+
+enum co_err
+money_restore(struct money *m, unsigned phase, uint64_t task, int64_t amount)
+{
+    int64_t sum;
+    enum co_err err;
+
+    if (amount < 0 || phase >= MONEY_PHASES ||
+        __builtin_add_overflow(charged(m), amount, &sum)) {
+        return CO_RANGE;
+    }
+    err = enter(m, phase, task, amount);
+    if (!err && charged(m) > m->inherited) m->inherited = charged(m);
+    return err;
+}
+
+bool
+money_has(const struct money *m, uint64_t task, int64_t *ret_amount)
+{
+    const struct entry *e = find(m, task);
+
+    if (!e->state) return false;
+    if (ret_amount) *ret_amount = e->amount;
+    return true;
+}
+
+/* Takes the entry's amount out of the sums. */
+static void
+uncharge(struct money *m, const struct entry *e)
+{
+    if (e->state == ENTRY_RESERVED) {
+        m->open--;
+        add(m, e->phase, (struct money_sums){.reserved = -e->amount});
+    } else {
+        add(m, e->phase, (struct money_sums){.unknown = -e->amount});
+    }
+}
+
+static int64_t
+cost_of(struct money *m, const struct money_call *call, int64_t worst)
+{
+    if (call->outcome == ASK_REFUSED) return 0;
+    if (call->has_usage) return call->cost > 0 ? call->cost : 0;
+    m->n.unbilled++;
+    return worst;
+}
+
+static void
+count_call(struct money *m, const struct money_call *call)
+{
+    m->n.calls++;
+    if ((unsigned)call->outcome < ASK_OUTCOMES) {
+        m->n.outcomes[call->outcome]++;
+    }
+    if (!call->has_usage) return;
+    m->n.input_tokens += call->input;
+    m->n.cached_tokens += co_min_u64(call->cached, call->input);
+    m->n.output_tokens += call->output;
+}
+
+/* What was charged cannot grow beyond what an int64 holds: then it stands
+ * still there, and the job stops as it does after any overrun. */
+static int64_t
+charge(struct money *m, const struct entry *e, int64_t cost)
+{
+    cost = cost > INT64_MAX - charged(m) ? INT64_MAX - charged(m) : cost;
+    add(m, e->phase, (struct money_sums){.settled = cost});
+    return cost;
+}
+
+enum co_err
+money_settle(struct money *m, uint64_t task, const struct money_call *call,
+             int64_t *ret_charged)
+{
+    struct entry *at = find(m, task), e = *at;
+    int64_t cost = 0;
+
+    if (!e.state) return CO_NOTFOUND;
+    count_call(m, call);
+    uncharge(m, &e);
+    forget(m, at);
+    if (call->outcome == ASK_UNKNOWN) {
+        add(m, e.phase, (struct money_sums){.unknown = e.amount});
+    } else {
+        cost = charge(m, &e, cost_of(m, call, e.amount));
+        m->n.salvaged += e.state == ENTRY_UNKNOWN;
+    }
+    if (ret_charged) *ret_charged = cost;
+    if (cost <= e.amount) return CO_OK;
+    m->n.overruns++;
+    m->excess = cost - e.amount > INT64_MAX - m->excess
+                    ? INT64_MAX
+                    : m->excess + (cost - e.amount);
+    return CO_RANGE;
+}
+
+bool
+money_lost(struct money *m, uint64_t task)
+{
+    struct entry *e = find(m, task);
+
+    if (e->state != ENTRY_RESERVED) return false;
+    m->open--;
+    m->n.lost++;
+    e->state = ENTRY_UNKNOWN;
+    add(m, e->phase, (struct money_sums){.reserved = -e->amount,
+                                         .unknown = e->amount});
+    return true;
+}
+
+bool
+money_release(struct money *m, uint64_t task)
+{
+    struct entry *e = find(m, task);
+
+    if (e->state != ENTRY_RESERVED) return false;
+    uncharge(m, e);
+    forget(m, e);
+    m->n.released++;
+    return true;
+}
+
+/* -- questions ------------------------------------------------------------ */
+
+int64_t
+money_cap(const struct money *m)
+{
+    return m->cap == INT64_MAX ? 0 : m->cap;
+}
+
+struct money_sums
+money_sums(const struct money *m)
+{
+    return m->all;
+}
+
+struct money_sums
+money_phase(const struct money *m, unsigned phase)
+{
+    return phase < MONEY_PHASES ? m->phase[phase] : (struct money_sums){0};
+}
+
+const struct money_counters *
+money_counters(const struct money *m)
+{
+    return &m->n;
+}
+
+uint32_t
+money_open(const struct money *m)
+{
+    return m->open;
+}
+
+uint32_t
+money_named(const struct money *m)
+{
+    return m->named;
+}
+
+bool
+money_overrun(const struct money *m)
+{
+    return m->n.overruns > 0;
+}
+
+bool
+money_next(const struct money *m, bool unknown, uint32_t *cursor,
+           uint64_t *ret_task, int64_t *ret_amount)
+{
+    const uint8_t state = unknown ? ENTRY_UNKNOWN : ENTRY_RESERVED;
+
+    for (; *cursor < m->cap_table; (*cursor)++) {
+        const struct entry *e = &m->table[*cursor];
+
+        if (e->state != state) continue;
+        *ret_task = e->task;
+        *ret_amount = e->amount;
+        (*cursor)++;
+        return true;
+    }
+    return false;
+}
+
+const char *
+money_check(const struct money *m)
+{
+    struct money_sums parts = {0}, table = {0};
+    const int64_t allowed = m->cap > m->inherited ? m->cap : m->inherited;
+    uint32_t open = 0, named = 0;
+
+    for (unsigned i = 0; i < MONEY_PHASES; i++) {
+        parts.settled += m->phase[i].settled;
+        parts.unknown += m->phase[i].unknown;
+        parts.reserved += m->phase[i].reserved;
+    }
+    for (uint32_t i = 0; i < m->cap_table; i++) {
+        const struct entry *e = &m->table[i];
+
+        named += e->state != ENTRY_FREE;
+        open += e->state == ENTRY_RESERVED;
+        if (e->state == ENTRY_RESERVED) table.reserved += e->amount;
+        if (e->state == ENTRY_UNKNOWN) table.unknown += e->amount;
+    }
+    if (parts.settled != m->all.settled || parts.unknown != m->all.unknown ||
+        parts.reserved != m->all.reserved) {
+        return "the money of the phases is not the money of the job";
+    }
+    if (open != m->open || named != m->named ||
+        table.reserved != m->all.reserved || table.unknown > m->all.unknown) {
+        return "the money of the calls is not the money of the job";
+    }
+    if (m->all.settled < 0 || m->all.unknown < 0 || m->all.reserved < 0) {
+        return "money is negative";
+    }
+    if (charged(m) > allowed && charged(m) - allowed > m->excess) {
+        return "more money is charged than the cap allows";
+    }
+    return NULL;
+}
+
+static void
+put_sums(const struct money_sums *s, struct co_buf *out)
+{
+    char text[PRICE_TEXT_BYTES];
+
+    co_buf_printf(out, "\"settled_usd\":\"%s\"", price_text(s->settled, text));
+    co_buf_printf(out, ",\"unknown_usd\":\"%s\"", price_text(s->unknown, text));
+    co_buf_printf(out, ",\"reserved_usd\":\"%s\"",
+                  price_text(s->reserved, text));
+}
+
+void
+money_json(const struct money *m, struct co_buf *out)
+{
+    static const char *const phases[MONEY_PHASES] = {"background", "personas"};
+    char text[PRICE_TEXT_BYTES];
+
+    co_buf_puts(out, "{\"cap_usd\":");
+    if (money_cap(m)) {
+        co_buf_printf(out, "\"%s\",", price_text(m->cap, text));
+    } else {
+        co_buf_puts(out, "null,");
+    }
+    put_sums(&m->all, out);
+#define X(name, text) co_buf_printf(out, ",\"" #name "\":%" PRIu64, m->n.name);
+    MONEY_COUNTER_LIST(X)
+#undef X
+    co_buf_puts(out, ",\"outcomes\":{");
+    for (unsigned i = 0; i < ASK_OUTCOMES; i++) {
+        co_buf_printf(out, "%s\"%s\":%" PRIu64, i ? "," : "",
+                      ask_outcome_name((enum ask_outcome)i), m->n.outcomes[i]);
+    }
+    co_buf_puts(out, "},\"stages\":{");
+    for (unsigned i = 0; i < MONEY_PHASES; i++) {
+        co_buf_printf(out, "%s\"%s\":{", i ? "," : "", phases[i]);
+        put_sums(&m->phase[i], out);
+        co_buf_puts(out, "}");
+    }
+    co_buf_puts(out, "}}");
+}

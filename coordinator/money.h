@@ -1,0 +1,117 @@
+/* money.h - the ledger of one job's calls: int64, in 1e-12 USD.
+ * Before a call is published its worst case is reserved; when its answer is
+ * committed the true cost is settled and the rest is free again. A call of
+ * which nobody knows whether it was paid is `unknown`: it stays charged at its
+ * worst case, by its task id, until a late answer settles it. Always:
+ *
+ *     settled + unknown + reserved <= cap
+ *
+ * but for two things that are counted: a call that cost more than its worst
+ * case (charged in full, the job stops), and what a journal brings that was
+ * written under a higher cap.
+ * Pure: no I/O, no clock. Not thread-safe. */
+#pragma once
+#include "llm/ask.h"
+#include "llm/price.h"
+
+enum {
+    MONEY_PHASES = ASK_STAGES, /* calls of a stage are one phase */
+    MONEY_OPEN_MAX = 65536,    /* calls reserved at a time */
+    MONEY_NAMED_MAX = 131072,  /* those, and the unknown ones with their ids */
+};
+
+struct money; /* opaque */
+
+struct money_sums {
+    int64_t settled, unknown, reserved;
+};
+
+/* Counted since the job began, replays included; X(name, text). */
+#define MONEY_COUNTER_LIST(X)                                                  \
+    X(calls, "calls whose outcome is known")                                   \
+    X(input_tokens, "input tokens, cached ones included")                      \
+    X(cached_tokens, "of these: cached by the provider")                       \
+    X(output_tokens, "output tokens")                                          \
+    X(unbilled, "calls without a usage: charged at their worst case")          \
+    X(lost, "calls whose outcome was not known when they were given up")       \
+    X(salvaged, "of these: settled by a late answer")                          \
+    X(overruns, "calls that cost more than their worst case")                  \
+    X(released, "reservations of calls that were never made")
+
+struct money_counters {
+#define X(name, text) uint64_t name;
+    MONEY_COUNTER_LIST(X)
+#undef X
+    uint64_t outcomes[ASK_OUTCOMES];
+};
+
+/* What a call turned out to be. */
+struct money_call {
+    enum ask_outcome outcome;
+    bool has_usage;
+    uint64_t input, cached, output; /* tokens */
+    int64_t cost;                   /* with has_usage; else not looked at */
+};
+
+/* The most that a call can cost: every token at its dearest, plus the price of
+ * a call. False: a price is not known, or the sum is beyond int64. */
+bool money_worst(const struct price *price, int64_t call_price, uint64_t input,
+                 uint64_t output, int64_t *ret_worst);
+/* What a call of that many tokens did cost. As above. */
+bool money_cost(const struct price *price, int64_t call_price,
+                const struct money_call *call, int64_t *ret_cost);
+
+/* cap 0: none. CO_INVALID: it is negative. CO_NOMEM */
+co_must_use enum co_err money_new(int64_t cap, struct money **ret_money);
+void money_free(struct money *m);
+CO_DEFINE_FREEP(struct money, money_free)
+
+/* Whether amount more fits under the cap. */
+bool money_fits(const struct money *m, int64_t amount);
+/* Reserves amount for a task that has no entry yet.
+ * CO_FULL    does not fit under the cap
+ * CO_AGAIN   too many calls are open or unknown
+ * CO_EXISTS  it has an entry
+ * CO_RANGE   amount is negative, or phase is none
+ * CO_NOMEM   nothing changed */
+co_must_use enum co_err money_reserve(struct money *m, unsigned phase,
+                                      uint64_t task, int64_t amount);
+/* The same from a journal: it was reserved, whatever the cap is today. */
+co_must_use enum co_err money_restore(struct money *m, unsigned phase,
+                                      uint64_t task, int64_t amount);
+/* Whether the task has an entry (reserved or unknown): a result of it has not
+ * been counted yet. *ret_amount (may be NULL): its worst case. */
+bool money_has(const struct money *m, uint64_t task, int64_t *ret_amount);
+
+/* The call's outcome is committed. An entry, reserved or unknown, is replaced
+ * by the true cost; without usage, an outcome that is paid costs the worst
+ * case; REFUSED costs nothing; UNKNOWN stays unknown for good. *ret_charged
+ * (may be NULL): what was added to settled.
+ * CO_NOTFOUND: it has no entry: nothing changed.
+ * CO_RANGE: charged more than the reservation: an overrun, see money_overrun()
+ */
+enum co_err money_settle(struct money *m, uint64_t task,
+                         const struct money_call *call, int64_t *ret_charged);
+/* Reserved -> unknown. False: it is not reserved. */
+bool money_lost(struct money *m, uint64_t task);
+/* The call was surely never made. False: it is not reserved. */
+bool money_release(struct money *m, uint64_t task);
+
+int64_t money_cap(const struct money *m);
+struct money_sums money_sums(const struct money *m);
+struct money_sums money_phase(const struct money *m, unsigned phase);
+const struct money_counters *money_counters(const struct money *m);
+/* Calls that are reserved, and unknown ones that may still answer. */
+uint32_t money_open(const struct money *m);
+uint32_t money_named(const struct money *m);
+/* A call cost more than its worst case: no further ones may be made. */
+bool money_overrun(const struct money *m);
+/* The invariant above, and that all sums are those of their parts. NULL, or a
+ * text that says what is broken. Walks the table: for tests. */
+const char *money_check(const struct money *m);
+/* The next unknown (or reserved) call by its id, from *cursor (0 at first) on;
+ * false: no more. In no order. money_lost() may be called between. */
+bool money_next(const struct money *m, bool unknown, uint32_t *cursor,
+                uint64_t *ret_task, int64_t *ret_amount);
+/* Appends a JSON object. USD are decimals in texts, as they are exact. */
+void money_json(const struct money *m, struct co_buf *out);
