@@ -492,7 +492,7 @@ a_result_without_hashes_is_invalid(void **state)
     draw_all(&f);
     co_buf_init(&with, 1 << 20);
     co_buf_init(&without, 1 << 20);
-    fake_answer((struct fake_task){0, 250, 250, {0}}, REJECT, &with);
+    fake_answer((struct fake_task){0, 250, 250, {0}, {0}}, REJECT, &with);
     assert_int_equal(range_decode(with.data, with.len, &r), CO_OK);
     r.hashes = NULL;
     assert_int_equal(range_encode(&r, &without), CO_OK);
