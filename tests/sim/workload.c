@@ -157,7 +157,8 @@ begin(struct service_env *env, struct service_run *run, int64_t now_us)
     w = job->work;
     r->env = e;
     r->work = w;
-    r->range = (struct fake_task){run->task.task >> 8, 1, 1, {0}};
+    r->range =
+        (struct fake_task){.start = run->task.task >> 8, .count = 1, .take = 1};
     if (w->personas) {
         r->range = fake_read(run->task.payload, run->task.payload_bytes);
     }
