@@ -22,7 +22,8 @@ struct limiter; /* opaque */
     X(RATE, "the requests or tokens a minute are used up")                     \
     X(RETRY_AFTER, "an endpoint asked to wait")                                \
     X(OPEN, "the endpoints fail: their circuit breakers are open")             \
-    X(NO_REDIS, "Redis is away, and the share without it is used up")
+    X(NO_REDIS, "Redis is away, and the share without it is used up")          \
+    X(TOO_BIG, "one call may take more tokens than the limit of a minute")
 
 enum limiter_why {
 #define X(name, text) LIMITER_WHY_##name,
@@ -41,12 +42,13 @@ CO_DEFINE_FREEP(struct limiter, limiter_free)
 
 /* Takes a place for one call of at most that many tokens (input and output).
  * LIMITER_WHY_GO: it counts as in flight at *ret_endpoint from now on, until
- * limiter_end. Else *ret_until_us: when to ask again at the latest. */
+ * limiter_end. Else *ret_until_us: when to ask again at the latest; INT64_MAX:
+ * at any event (TOO_BIG: never, the limits would have to change). */
 enum limiter_why limiter_begin(struct limiter *l, uint64_t tokens_max,
                                int64_t now_us, uint32_t *ret_endpoint,
                                int64_t *ret_until_us);
 /* The call ended. tokens: as the answer says, or tokens_max when it says
- * nothing. total_us: how long it took. */
+ * nothing. total_us: how long ago limiter_begin was. hints: NULL for none. */
 void limiter_end(struct limiter *l, uint32_t endpoint, uint64_t tokens_max,
                  uint64_t tokens, enum fault fault, const struct hints *hints,
                  int64_t total_us, int64_t now_us);
