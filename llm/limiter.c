@@ -23,8 +23,8 @@ limiter_new(const struct providers_entry *entry, bool shared,
 
         e->weight = (uint32_t)co_max_u64(entry->endpoints[i].weight, 1);
         e->limited_us = -1;
-        e->demand_us = INT64_MIN / 2;
-        e->heard_us = e->heard_sent_us = e->asked_us = INT64_MIN / 2;
+        e->demand_us = LIMITER_NEVER_US;
+        e->heard_us = e->heard_sent_us = e->asked_us = LIMITER_NEVER_US;
         if (shared) continue;
         e->bank = limiter_bank_new(1);
         if (!e->bank) return CO_NOMEM;
@@ -127,6 +127,7 @@ look(struct limiter *l, struct limiter_endpoint *e, uint64_t tokens,
 
     limiter_lease_expire(e, now_us);
     limiter_health_tick(e, now_us);
+    limiter_wait_begins(e, now_us);
     note_demand(e, tokens, now_us);
     if (e->breaker != LIMITER_CLOSED ||
         limiter_route_places(l, e, now_us) <= 0) {

@@ -320,9 +320,20 @@ step_breaker(struct limiter_bank *b, uint64_t id, const struct limiter_ask *ask,
 
 /* ---- what a worker gets ---- */
 
+/* What a worker may have while others starve. Where there are fewer places
+ * than workers they go round: a place that is free at the exchange is given
+ * away, and only the next one may bring another. */
+static int64_t
+turn_of(const struct limiter_bank *b, const struct limiter_member *m,
+        const struct limiter_ask *ask, int64_t fair)
+{
+    if (b->ceiling >= b->active) return fair;
+    return m->held > ask->in_flight ? ask->in_flight
+                                    : max_i64(ask->in_flight, 1);
+}
+
 /* Places: what it has use for, as long as nobody has less than a fair part of
- * what it needs; never more than the others leave. Fewer places than workers
- * go round: who has nothing in flight gives its place away. */
+ * what it needs; never more than the others leave. */
 static int64_t
 set_places(struct limiter_bank *b, struct limiter_member *m,
            const struct limiter_ask *ask)
@@ -331,9 +342,7 @@ set_places(struct limiter_bank *b, struct limiter_member *m,
     int64_t starved = b->starved - starves(m, fair);
     int64_t cap = ask->need;
 
-    if (starved > 0) {
-        cap = min_i64(cap, b->ceiling < b->active ? ask->in_flight : fair);
-    }
+    if (starved > 0) cap = min_i64(cap, turn_of(b, m, ask, fair));
     cap = max_i64(min_i64(cap, b->ceiling - others), 0);
     m->need = ask->need;
     m->held = max_i64(cap, ask->in_flight);

@@ -9,6 +9,8 @@ enum {
     LIMITER_UNUSED_US = 2000000, /* a probe that no call came for */
 };
 
+#define LIMITER_NEVER_US (INT64_MIN / 2)
+
 /* One call in flight: what it was charged to. Sorted by begin. */
 struct limiter_call {
     int64_t begin_us;
@@ -31,7 +33,8 @@ struct limiter_endpoint {
 
     /* what Redis said last */
     bool told;
-    int64_t heard_us, heard_sent_us; /* when it came, when it was asked */
+    int64_t heard_us;      /* when it came; before, since when it is awaited */
+    int64_t heard_sent_us; /* when it was asked */
     int64_t heard_redis_us;
     int64_t allow, share_ppm, claim_ppm;
     int64_t hold_redis_us, hold_us; /* the same, and with our jitter */
@@ -57,11 +60,11 @@ struct limiter_endpoint {
     int64_t alone_us; /* refilled until then; 0: not alone */
 
     /* demand, and how it goes */
-    int64_t demand_us;    /* a call asked for a place last; INT64_MIN: never */
-    uint64_t call_tokens; /* of the largest lately */
-    int64_t latency_us, base_us; /* EWMA, and the usual one */
-    int64_t burst_us;            /* refusals before are of one burst */
-    uint32_t error_ppm;          /* EWMA */
+    int64_t demand_us;                  /* a call asked for a place last */
+    uint64_t call_tokens;               /* of the largest lately */
+    int64_t latency_us, usual_us, seen; /* EWMA, and the usual one */
+    int64_t burst_us;                   /* refusals before are of one burst */
+    uint32_t error_ppm;                 /* EWMA */
 
     struct limiter_call *calls;
     uint32_t in_flight, calls_max;
@@ -80,6 +83,8 @@ struct limiter {
 /* -- limiter_lease.c: blocks ------------------------------------------------
  */
 bool limiter_has_limits(const struct limiter *l);
+/* Before the first answer: Redis is awaited from now on. */
+void limiter_wait_begins(struct limiter_endpoint *e, int64_t now_us);
 /* Whether Redis was not heard for long. */
 bool limiter_is_gone(const struct limiter *l, const struct limiter_endpoint *e,
                      int64_t now_us);

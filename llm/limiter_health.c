@@ -6,8 +6,11 @@
 #include "common/hash.h"
 
 enum {
-    SLOW_TIMES = 3,          /* the usual latency: a collapse */
-    SLOW_LEAST_US = 500000,  /* and by so much at least */
+    SLOW_TIMES = 4,          /* the usual latency: a collapse */
+    SLOW_LEAST_US = 1000000, /* and by so much at least */
+    SLOW_AFTER = 64,         /* calls: before, nothing is usual */
+    FAST_PART = 16,          /* of a call in the latency of now, */
+    USUAL_PART = 256,        /* and in the usual one */
     JITTER_PART = 8,         /* of the wait, */
     JITTER_MAX_US = 2000000, /* but not more */
 };
@@ -54,26 +57,27 @@ static const uint8_t verdicts[FAULT_COUNT] = {
 /* -- what calls say ----------------------------------------------------------
  */
 
-/* A moving mean that follows in the `part`-th step. */
+/* A moving mean; of the first ones, the mean. */
 static int64_t
-follow(int64_t mean, int64_t value, int64_t part)
+follow(int64_t mean, int64_t value, int64_t seen, int64_t part)
 {
-    return mean == 0 ? value : mean + (value - mean) / part;
+    return mean + (value - mean) / (seen < part ? seen : part);
 }
 
-/* The usual latency falls fast and rises slowly: it is that of the endpoint
- * when it has not too much to do. */
+/* Answers of a model take unlike times: only many of them that take several
+ * times as long as is usual say that the endpoint has too much to do. */
 static void
 take_latency(struct limiter_endpoint *e, const struct limiter_call *call,
              int64_t total_us, int64_t now_us)
 {
-    e->latency_us = follow(e->latency_us, total_us, 8);
-    e->base_us = follow(e->base_us, total_us, total_us < e->base_us ? 16 : 256);
-    if (e->latency_us > e->base_us * SLOW_TIMES + SLOW_LEAST_US &&
-        call->begin_us > e->burst_us) {
+    e->seen++;
+    e->latency_us = follow(e->latency_us, total_us, e->seen, FAST_PART);
+    e->usual_us = follow(e->usual_us, total_us, e->seen, USUAL_PART);
+    if (e->seen > SLOW_AFTER && call->begin_us > e->burst_us &&
+        e->latency_us > e->usual_us * SLOW_TIMES + SLOW_LEAST_US) {
         e->burst_us = now_us;
         e->limited_us = call->begin_us;
-        e->latency_us = e->base_us; /* said once; it has to rise again */
+        e->latency_us = e->usual_us; /* said once; it has to rise again */
     }
 }
 

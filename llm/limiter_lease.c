@@ -17,6 +17,12 @@ limiter_has_limits(const struct limiter *l)
     return l->entry->limits.rpm > 0 || l->entry->limits.tpm > 0;
 }
 
+void
+limiter_wait_begins(struct limiter_endpoint *e, int64_t now_us)
+{
+    if (e->heard_us == LIMITER_NEVER_US) e->heard_us = now_us;
+}
+
 bool
 limiter_is_gone(const struct limiter *l, const struct limiter_endpoint *e,
                 int64_t now_us)

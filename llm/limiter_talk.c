@@ -128,6 +128,7 @@ limiter_want(struct limiter *l, uint32_t endpoint, int64_t now_us,
     if (e->asked || now_us < e->next_us) return false;
     limiter_lease_expire(e, now_us);
     limiter_health_tick(e, now_us);
+    limiter_wait_begins(e, now_us);
     fill(l, e, false, now_us, ret_ask);
     return true;
 }

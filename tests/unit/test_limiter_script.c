@@ -169,7 +169,7 @@ random_ask(struct fixture *f, const struct limiter_told *last)
 
     ask.rpm = pick(f, 20) ? 600 : 0;
     ask.tpm = pick(f, 10) ? 200000 : 0;
-    ask.places = pick(f, 2) ? 40 : 0;
+    ask.places = pick(f, 200) ? 40 : 3;
     ask.want = (int64_t)pick(f, 12);
     ask.call_tokens = (int64_t)pick(f, 3000);
     ask.want_tokens = ask.want * ask.call_tokens;
