@@ -257,10 +257,27 @@ engine_tasks_suspect(struct tasks *t, uint32_t i)
     task->alone = true;
 }
 
+static const char *
+check_doubted(const struct tasks *t)
+{
+    uint32_t doubted = 0;
+
+    for (uint32_t i = 0; i < t->top; i++) {
+        const struct task *task = &t->v[i];
+
+        if (task->state == TASK_FREE || !task->doubted) continue;
+        if (task->state != TASK_WAITING || task->trial) {
+            return "a task that does not wait for an answer is in doubt";
+        }
+        doubted++;
+    }
+    return doubted == t->doubted ? NULL : "the count of doubted tasks is wrong";
+}
+
 const char *
 engine_tasks_check(const struct tasks *t)
 {
-    uint32_t count[TASK_STATE_COUNT] = {0}, alone_out = 0, doubted = 0;
+    uint32_t count[TASK_STATE_COUNT] = {0}, alone_out = 0;
 
     count[TASK_FREE] = TASKS_POOL - t->top;
     for (uint32_t i = 0; i < t->top; i++) {
@@ -269,10 +286,6 @@ engine_tasks_check(const struct tasks *t)
         count[task->state]++;
         if (task->state == TASK_FREE) continue;
         if (task->state == TASK_OUT && task->alone) alone_out++;
-        doubted += task->doubted;
-        if (task->doubted && (task->state != TASK_WAITING || task->trial)) {
-            return "a task that does not wait for an answer is in doubt";
-        }
         if (engine_tasks_find(t, task->id) != i) {
             return "a task is not in the index";
         }
@@ -284,7 +297,6 @@ engine_tasks_check(const struct tasks *t)
         if (count[s] != t->count[s]) return "a state's count is wrong";
     }
     if (alone_out != t->alone_out) return "the count of lone tasks is wrong";
-    if (doubted != t->doubted) return "the count of doubted tasks is wrong";
     if (t->ready[0].count + t->ready[1].count != count[TASK_READY]) {
         return "the ready queues do not hold the ready tasks";
     }
@@ -293,5 +305,5 @@ engine_tasks_check(const struct tasks *t)
             return "the heap is out of order";
         }
     }
-    return NULL;
+    return check_doubted(t);
 }

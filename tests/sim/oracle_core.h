@@ -37,7 +37,7 @@ struct loss {
 
 struct oracle {
     const struct job_kind *real;
-    struct job_kind watched; /* the same, with a look at what is said */
+    struct job_kind watched;     /* the same, with a look at what is said */
     struct node *turn, *current; /* owner that runs now; owner in force */
     bool replaying;
     uint8_t item[ITEMS_MAX];

@@ -83,7 +83,7 @@ given_calls_of(uint32_t rows, uint32_t total_ms)
     strcpy(w->dir, "/tmp/cohort-test-paid-XXXXXX");
     assert_non_null(mkdtemp(w->dir));
     (void)snprintf(w->journal_dir, sizeof w->journal_dir, "%s/journal", w->dir);
-    w->now_us = 1000 * S;
+    w->now_us = 1000LL * S;
     w->calls = new_calls(rows);
     outbox_init(&w->out);
     life_begins(w, total_ms);
