@@ -149,6 +149,10 @@ republish_doubtful(struct engine *e, unsigned link, int64_t now_us)
             (task->epoch == l->epoch || CO_BUG(doubtful_not_republished))) {
             continue;
         }
+        if (!l->attached && now_us - l->down_us < ADRIFT_PAID_US &&
+            engine_is_once(e, task->id)) {
+            continue;
+        }
         if (l->comparing) e->n.reconciled++;
         if (!engine_once_unheard(e, i, now_us)) {
             engine_again(e, i, now_us, now_us);
@@ -156,14 +160,29 @@ republish_doubtful(struct engine *e, unsigned link, int64_t now_us)
     }
 }
 
-/* Tasks out on a link that is not attached are not waited for for ever. */
+/* Tasks out on a link that is not attached are not waited for for ever. A kind
+ * may have both sorts: then those that cost nothing go first. */
 static void
 set_adrift(struct engine *e, unsigned link, int64_t now_us)
 {
     struct link *l = &e->links[link];
+    bool all_paid = e->kind->paid && !e->kind->once;
 
     if (l->attached || !l->out || l->adrift_us != INT64_MAX) return;
-    l->adrift_us = now_us + (e->kind->paid ? ADRIFT_PAID_US : ADRIFT_FREE_US);
+    l->down_us = now_us;
+    l->adrift_us = now_us + (all_paid ? ADRIFT_PAID_US : ADRIFT_FREE_US);
+}
+
+/* A link stayed away for that long. */
+static void
+adrift_is_over(struct engine *e, unsigned link, int64_t now_us)
+{
+    struct link *l = &e->links[link];
+
+    l->adrift_us = INT64_MAX;
+    if (l->attached) return;
+    republish_doubtful(e, link, now_us);
+    if (l->out) l->adrift_us = l->down_us + ADRIFT_PAID_US;
 }
 
 /* -- attaching ------------------------------------------------------------ */
@@ -530,10 +549,7 @@ engine_tick(struct engine *e, int64_t now_us)
 
         if (l->hold_us <= now_us) l->hold_us = 0;
         if (l->settle_us <= now_us) engine_on_settled(e, link, now_us);
-        if (l->adrift_us <= now_us) {
-            l->adrift_us = INT64_MAX;
-            if (!l->attached) republish_doubtful(e, link, now_us);
-        }
+        if (l->adrift_us <= now_us) adrift_is_over(e, link, now_us);
     }
 }
 

@@ -215,8 +215,8 @@ void engine_on_attached(struct engine *e, unsigned link,
 void engine_on_settled(struct engine *e, unsigned link, int64_t now_us);
 /* The connection is gone, or the broker said WHO, or welcomed us anew with
  * another incarnation: credit is void. Its tasks are kept for re-attaching,
- * at most 2 s (paid kinds: 60 s), then published elsewhere; what must not be
- * run twice is gone then. */
+ * at most 2 s, then published elsewhere; what must not be run twice, 60 s, and
+ * is gone then. */
 void engine_on_link_down(struct engine *e, unsigned link, int64_t now_us);
 /* Counts what the shell could not pass on: a message that cannot be read; a
  * link given up because too much came before the journal was read. */

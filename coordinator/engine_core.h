@@ -27,6 +27,7 @@ struct link {
     uint64_t granted, returned, published; /* since WELCOME */
     int64_t settle_us;                     /* INT64_MAX: not settling */
     int64_t adrift_us; /* when its tasks go elsewhere; INT64_MAX: never */
+    int64_t down_us;   /* since when they are adrift */
     int64_t news_us;   /* last word about its tasks, or comparison */
     bool comparing;    /* an INVENTORY was asked for */
     int64_t hold_us;   /* publish nothing before: it said FULL */

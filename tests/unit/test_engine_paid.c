@@ -906,6 +906,34 @@ a_task_that_costs_nothing_is_repeated_at_once(void **state)
     world_end(w);
 }
 
+static void
+on_a_link_that_stays_away_free_tasks_go_elsewhere_before_calls_are_gone(
+    void **state)
+{
+    struct world *w = given_calls(2);
+    struct held call;
+
+    (void)state;
+    w->calls->frames = true;
+    given_broker(w, 100);
+    turns(w);
+    answers(w, worker_has(w));
+    turns(w);
+    call = worker_has(w);
+    assert_int_equal(worker_has(w).task, 0); /* the frame of the first row */
+    engine_on_link_down(w->e, 0, w->now_us);
+    passes(w, 2LL * S);
+    assert_int_equal(status(w).ready, 1);
+    assert_int_equal(counters(w).gone, 0);
+    passes(w, 58LL * S);
+    assert_int_equal(counters(w).gone, 1);
+    given_broker(w, 100);
+    turns(w);
+    assert_int_equal(worker_has(w).task, 0);
+    expect_another(w, call);
+    world_end(w);
+}
+
 /* -- the next owner -------------------------------------------------------- */
 
 static void
@@ -1287,6 +1315,7 @@ main(void)
         T(a_call_in_doubt_that_an_inventory_names_is_out_again),
         T(a_call_that_is_gone_and_turns_up_is_cancelled),
         T(a_task_that_costs_nothing_is_repeated_at_once),
+        T(on_a_link_that_stays_away_free_tasks_go_elsewhere_before_calls_are_gone),
         T(the_next_owner_reads_notes_and_results_in_their_order),
         T(an_intent_that_was_not_synced_leaves_nothing),
         T(the_next_owner_adopts_a_call_that_a_broker_names),
