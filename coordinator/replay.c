@@ -108,6 +108,18 @@ restore_checkpoint(const char *dir, uint32_t owner, const struct hosted *hosted,
                           record.length, diag);
 }
 
+/* What a repair gave up may have told of calls that cost money: then more is
+ * spent than is known, and a person has to be told each time. */
+static void
+say_what_is_void(const struct hosted *hosted, unsigned long long stretches)
+{
+    if (!stretches || !hosted->kind->note) return;
+    co_log(CO_LOG_WARN, "journal.void", "stretches=%llu text=%s", stretches,
+           co_log_quote("a repair gave these up: calls that they told of may "
+                        "be paid and are not counted as spent")
+               .text);
+}
+
 static enum co_err
 replay_all(const char *dir, uint32_t owner, struct engine *engine,
            const struct hosted *hosted, struct co_diag *diag)
@@ -116,13 +128,14 @@ replay_all(const char *dir, uint32_t owner, struct engine *engine,
     struct journal_pos checkpoint = {0};
     struct journal_pos pos;
     struct record record;
+    unsigned long long void_stretches = 0;
     enum co_err err = restore_checkpoint(dir, owner, hosted, &checkpoint, diag);
 
     if (!err) err = reader_open(dir, owner, &reader, diag);
     while (!err) {
         err = reader_next(reader, &record, &pos, diag);
-        if (err == CO_NOTFOUND) return CO_OK;
-        if (err) return err;
+        if (err) break;
+        void_stretches += record.type == RECORD_VOID;
         /* Results of open shards may lie in front of the checkpoint, and it
          * says nothing of what the kind noted. */
         if (record.type != RECORD_RESULTS && record.type != RECORD_NOTE &&
@@ -131,7 +144,9 @@ replay_all(const char *dir, uint32_t owner, struct engine *engine,
         }
         err = replay_record(&record, &pos, engine, hosted, diag);
     }
-    return err;
+    if (err != CO_NOTFOUND) return err;
+    say_what_is_void(hosted, void_stretches);
+    return CO_OK;
 }
 
 static void

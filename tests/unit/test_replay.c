@@ -2,8 +2,11 @@
  * after it; results wherever they stand; damage refused. A real journal in a
  * temporary folder. */
 #include "common/fs.h"
+#include "common/log.h"
 #include "coordinator/kind_bench.h"
 #include "coordinator/replay.h"
+#include "journal/reader.h"
+#include "journal/recover.h"
 #include "tests/co_test.h"
 
 #include <stdio.h>
@@ -39,6 +42,14 @@ hear(void *self, uint8_t type, const uint8_t *content, size_t len,
                    type == RECORD_SEALED ? 'S' : 'C', len ? content[0] : '?');
     strncat(f->heard, word, sizeof f->heard - strlen(f->heard) - 1);
     return CO_OK;
+}
+
+static bool
+never_notes(void *kind, struct co_buf *out)
+{
+    (void)kind;
+    (void)out;
+    return false;
 }
 
 static struct fixture *now; /* a kind is told nothing but its own state */
@@ -199,6 +210,74 @@ a_note_that_is_not_known_refuses_the_journal_and_says_where(void **state)
     assert_non_null(strstr(diag.text, "go on with the version that wrote it"));
 }
 
+/* Where the last record of the segment starts. */
+static long
+last_record(struct fixture *f, struct segment_name segment)
+{
+    struct reader *reader;
+    struct record record;
+    struct journal_pos pos;
+    uint32_t at = 0;
+
+    assert_int_equal(reader_open(f->journal_dir, 0, &reader, NULL), CO_OK);
+    while (!reader_next(reader, &record, &pos, NULL)) {
+        if (!segment_name_compare(pos.segment, segment)) at = pos.offset;
+    }
+    reader_close(reader);
+    return at;
+}
+
+/* The record that starts at the offset, beyond what one flipped bit explains.
+ */
+static void
+given_damage(struct fixture *f, struct segment_name segment, long offset)
+{
+    char file[FOLDER_NAME_SIZE], path[160];
+    FILE *out;
+
+    (void)snprintf(path, sizeof path, "%s/%s", f->journal_dir,
+                   folder_segment_file(segment, file));
+    out = fopen(path, "r+b");
+    assert_non_null(out);
+    assert_int_equal(fseek(out, offset + 12, SEEK_SET), 0);
+    assert_int_equal(fwrite("damaged!", 1, 8, out), 8);
+    assert_int_equal(fclose(out), 0);
+}
+
+static bool
+log_says(const char *path, const char *what)
+{
+    char text[4096] = "";
+    FILE *in = fopen(path, "rb");
+
+    assert_non_null(in);
+    (void)!fread(text, 1, sizeof text - 1, in);
+    (void)fclose(in);
+    return strstr(text, what);
+}
+
+/* A call of which nothing is known may be paid. */
+static void
+notes_that_a_repair_gave_up_are_spoken_of_at_each_start(void **state)
+{
+    static const char *const words[] = {"N0", "N1", "N2"};
+    struct fixture *f = *state;
+    struct segment_name at[3];
+    struct journal_report report;
+    char log[96];
+
+    (void)snprintf(log, sizeof log, "%s/log", f->dir);
+    f->kind.note = never_notes;
+    journal_free(given_journal(f, words, 3, at));
+    given_damage(f, at[1], last_record(f, at[1]));
+    assert_int_equal(journal_repair(f->journal_dir, &report, NULL), CO_OK);
+    assert_int_equal(report.dropped_stretches, 1);
+    assert_int_equal(co_log_open("test", CO_LOG_WARN, log, NULL), CO_OK);
+    assert_string_equal(replay(f), "N0 N2 ");
+    co_log_close();
+    assert_true(log_says(log, "journal.void stretches=1"));
+}
+
 /* Found by killing a coordinator after segments were deleted: records that
  * the checkpoint replaces stood in a segment that was still there, and their
  * predecessors were gone. */
@@ -247,6 +326,7 @@ main(void)
         T(the_newest_checkpoint_is_heard_first_and_replaces_what_is_in_front),
         T(notes_in_front_of_a_checkpoint_are_heard_in_their_order),
         T(a_note_that_is_not_known_refuses_the_journal_and_says_where),
+        T(notes_that_a_repair_gave_up_are_spoken_of_at_each_start),
         T(records_in_front_of_the_checkpoint_may_be_gone_in_part),
         T(every_older_segment_is_told_before_the_records),
 #undef T
