@@ -3,7 +3,8 @@
  * results. kind_personas_grid.c: shards, cells, pieces. kind_personas_count.c:
  * what counts, sealing, checks. kind_personas_store.c: records written,
  * kind_personas_restore.c: records read. kind_personas_dedup.c: who says what
- * an earlier one said. kind_personas_asked.c: rows whose texts are asked for. */
+ * an earlier one said. kind_personas_asked.c: rows whose texts are asked for.
+ */
 #pragma once
 #include "coordinator/hash_set.h"
 #include "coordinator/kind_personas.h"

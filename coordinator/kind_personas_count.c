@@ -210,12 +210,19 @@ count_shard(const struct personas *p, struct shard *s)
     return sum;
 }
 
+/* What was not asked for is no row that a later run could still have. */
 bool
 count_is_tail(const struct personas *p, struct shard *s)
 {
-    struct sums sum = count_shard(p, s);
+    const struct sums sum = count_shard(p, s);
+    uint64_t unasked = 0;
 
-    return sum.drawn < p->options.shard_rows || sum.surplus;
+    for (uint32_t i = 0; i < p->cells; i++) {
+        for (uint32_t k = 0; s->cells[i].drawn && k < s->cells[i].n; k++) {
+            unasked += cell_pieces(&s->cells[i])[k].unasked;
+        }
+    }
+    return sum.drawn < p->options.shard_rows || sum.surplus > unasked;
 }
 
 /* Shards that will have a file when all is over. */

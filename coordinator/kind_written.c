@@ -112,6 +112,14 @@ written_service(const void *kind)
     return w->options.service;
 }
 
+/* Ranges cost nothing: they are done again. */
+static bool
+written_once(const void *kind, uint64_t task)
+{
+    (void)kind;
+    return written_is_ask(task);
+}
+
 /* -- next ----------------------------------------------------------------- */
 
 /* The first call after a replay. What an earlier life asked may still be
@@ -284,6 +292,7 @@ const struct job_kind written_kind = {
     .split = written_split,
     .dead = written_dead,
     .revive = written_revive,
+    .once = written_once,
     .gone = written_gone,
     .note = written_note,
     .noted = written_noted,

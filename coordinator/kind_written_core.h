@@ -96,17 +96,17 @@ struct written {
     struct taken **taken;          /* oldest first */
     uint32_t n_taken, cap_taken;
 
-    bool rescan; /* a row could not be lined up: look at all */
+    bool rescan;         /* a row could not be lined up: look at all */
     bool running;        /* the replay is over */
     int64_t open_due_us; /* then asks of an earlier life are given up;
                           * INT64_MAX: done */
     uint32_t streak;     /* refusals since the last answer */
     int64_t probe_us;    /* while that is long: the next ask not before */
     char refusal[ASK_ERROR_MAX + ASK_TEXT_MAX];
-    int64_t later;       /* worst case of a row's stages after the first */
-    bool is_short;       /* an ask did not fit the money left, last time */
-    uint64_t short_at;   /* no new row did, when money had been freed so often
-                          * less 1 */
+    int64_t later;     /* worst case of a row's stages after the first */
+    bool is_short;     /* an ask did not fit the money left, last time */
+    uint64_t short_at; /* no new row did, when money had been freed so often
+                        * less 1 */
     enum kind_next held_back; /* why no (further) row was begun */
     enum written_over over;
     bool final; /* over, and what is done is written */
@@ -152,6 +152,8 @@ void rows_hold_add(struct written *w, uint64_t task, bool out);
 void rows_hold_remove(struct written *w, struct hold *h);
 /* A range that is out, but not with a worker, is held again. */
 void rows_take_back(struct written *w, struct hold *h);
+/* Whether the row fulfils the job's conditions. */
+bool rows_accepts(const struct written *w, uint64_t row);
 /* The next candidate of a hold that may be begun; false: none (any more). */
 bool rows_next(struct written *w, struct hold *h, uint64_t *ret_row);
 /* The talk of a row changes: what it was before. */

@@ -23,11 +23,9 @@ read_outcome(const struct written *w, const struct range_result *r)
 
         if (r->bitmap[i / 8] >> i % 8 & 1) {
             o.valid &= t && t->state == TALK_DONE;
-        } else if (asked) {
-            o.gave_up += t->state != TALK_DONE;
-        } else {
-            o.unasked += !w->options.accepts ||
-                         w->options.accepts(w->options.accepts_self, row);
+        } else if (rows_accepts(w, row)) {
+            o.gave_up += asked;
+            o.unasked += !asked;
         }
     }
     return o;
@@ -39,6 +37,7 @@ range_take(struct written *w, uint64_t task, const uint8_t *data, uint32_t len)
     struct outcome o = {.valid = false};
     struct range_result r;
     enum kind_take verdict;
+    struct hold *h;
 
     if ((task & 0xff) == PERSONAS_STEP_PACK ||
         personas_is_decided(w->p, task)) {
@@ -55,9 +54,10 @@ range_take(struct written *w, uint64_t task, const uint8_t *data, uint32_t len)
         return KIND_INVALID;
     }
     verdict = personas_kind.take(w->p, task, data, len);
-    if (verdict == KIND_ACCEPTED) {
-        personas_mark(w->p, task, o.gave_up, o.unasked);
-    }
+    if (verdict != KIND_ACCEPTED) return verdict;
+    personas_mark(w->p, task, o.gave_up, o.unasked);
+    h = rows_hold_task(w, task);
+    if (h) h->out = true; /* of an earlier life: need not be given out */
     return verdict;
 }
 

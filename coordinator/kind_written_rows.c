@@ -269,8 +269,8 @@ hold_count(struct written *w, struct hold *h, bool in)
         h->done = (uint16_t)(h->done + (t->state == TALK_DONE));
         line_up(w, h->start + i, t, INT64_MAX);
     }
-    w->coming += in ? (uint64_t)h->live + h->done
-                    : -((uint64_t)h->live + h->done);
+    w->coming +=
+        in ? (uint64_t)h->live + h->done : -((uint64_t)h->live + h->done);
 }
 
 bool
@@ -330,6 +330,13 @@ rows_take_back(struct written *w, struct hold *h)
 }
 
 bool
+rows_accepts(const struct written *w, uint64_t row)
+{
+    return !w->options.accepts ||
+           w->options.accepts(w->options.accepts_self, row);
+}
+
+bool
 rows_next(struct written *w, struct hold *h, uint64_t *ret_row)
 {
     for (; h->next < h->count; h->next++) {
@@ -337,10 +344,7 @@ rows_next(struct written *w, struct hold *h, uint64_t *ret_row)
         const struct talk *t = rows_talk(w, row);
 
         if (t && t->state != TALK_IDLE) continue;
-        if (w->options.accepts &&
-            !w->options.accepts(w->options.accepts_self, row)) {
-            continue;
-        }
+        if (!rows_accepts(w, row)) continue;
         *ret_row = row;
         return true;
     }
@@ -378,7 +382,8 @@ rows_changed(struct written *w, uint64_t row, const struct talk *t,
     if (h) {
         h->live = (uint16_t)(h->live + live - was_live);
         h->done = (uint16_t)(h->done + done - was_done);
-        w->coming += (uint64_t)(live || done) - (uint64_t)(was_live || was_done);
+        w->coming +=
+            (uint64_t)(live || done) - (uint64_t)(was_live || was_done);
         w->early += (uint64_t)is_early(t->state, t->stage) -
                     (uint64_t)is_early(before.state, before.stage);
     }

@@ -245,12 +245,31 @@ written_adopt(void *kind, uint64_t task)
     return true;
 }
 
+/* A result that came meanwhile is on its way to the disk, and stays so. */
+static bool
+is_taken(const struct written *w, uint64_t task)
+{
+    for (uint32_t i = 0; i < w->n_taken; i++) {
+        if (w->taken[i]->task == task) return true;
+    }
+    return false;
+}
+
+static bool
+next_withdrawn(struct written *w, uint64_t *ret_task)
+{
+    while (fifo_get(&w->withdrawn, ret_task)) {
+        if (!is_taken(w, *ret_task)) return true;
+    }
+    return false;
+}
+
 bool
 written_unwanted(void *kind, uint64_t *ret_task)
 {
     struct written *w = kind;
 
-    while (!fifo_get(&w->withdrawn, ret_task)) {
+    while (!next_withdrawn(w, ret_task)) {
         struct hold *h;
         uint64_t task, start;
         uint32_t count;

@@ -25,9 +25,9 @@ count_rows(const struct written *w)
 static const char *
 over_name(const struct written *w)
 {
-    static const char *const names[] = {
-        [WRITTEN_GOES_ON] = "", [WRITTEN_SPENT] = "spent",
-        [WRITTEN_OVERRUN] = "overrun"};
+    static const char *const names[] = {[WRITTEN_GOES_ON] = "",
+                                        [WRITTEN_SPENT] = "spent",
+                                        [WRITTEN_OVERRUN] = "overrun"};
 
     return names[w->over];
 }
@@ -81,14 +81,13 @@ why_money(const struct written *w, struct co_buf *out)
         co_buf_puts(out, "money: the price of the model is not known\n");
         return;
     }
-    co_buf_printf(out,
-                  "money: %s USD settled, %s unknown, %s reserved for %" PRIu32
-                  " calls",
-                  price_text(s.settled, settled), price_text(s.unknown, unknown),
-                  price_text(s.reserved, reserved), money_open(w->m));
+    co_buf_printf(
+        out,
+        "money: %s USD settled, %s unknown, %s reserved for %" PRIu32 " calls",
+        price_text(s.settled, settled), price_text(s.unknown, unknown),
+        price_text(s.reserved, reserved), money_open(w->m));
     if (money_cap(w->m)) {
-        co_buf_printf(out, ", of at most %s",
-                      price_text(money_cap(w->m), cap));
+        co_buf_printf(out, ", of at most %s", price_text(money_cap(w->m), cap));
     }
     co_buf_puts(out, "\n");
     if (s.unknown) {
@@ -117,11 +116,10 @@ why_asks(const struct written *w, int64_t now_us, struct co_buf *out)
                           : 0);
     }
     if (c.n[TALK_OPEN] && w->open_due_us != INT64_MAX && w->running) {
-        co_buf_printf(out,
-                      "asks of an earlier life are waited for, for %" PRId64
-                      " ms more\n",
-                      w->open_due_us > now_us ? (w->open_due_us - now_us) / 1000
-                                              : 0);
+        co_buf_printf(
+            out,
+            "asks of an earlier life are waited for, for %" PRId64 " ms more\n",
+            w->open_due_us > now_us ? (w->open_due_us - now_us) / 1000 : 0);
     }
     if (money_named(w->m) >= MONEY_NAMED_MAX) {
         co_buf_puts(out, "asking stopped: of 131,072 calls nobody knows "
@@ -163,8 +161,8 @@ written_why(const void *kind, int64_t now_us, struct co_buf *out)
     why_money(w, out);
     why_asks(w, now_us, out);
     co_buf_printf(out,
-                  "answers: %" PRIu64 " bytes in memory, new rows up to %" PRIu64
-                  "\n",
+                  "answers: %" PRIu64
+                  " bytes in memory, new rows up to %" PRIu64 "\n",
                   w->bytes, w->options.answers_max);
 #define X(name, text)                                                          \
     if (w->n.name)                                                             \

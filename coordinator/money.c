@@ -185,8 +185,8 @@ enter(struct money *m, unsigned phase, uint64_t task, int64_t amount)
 
     if (e->state) return CO_EXISTS;
     if (!grow(m)) return CO_NOMEM;
-    *find(m, task) = (struct entry){task, amount, ENTRY_RESERVED,
-                                    (uint8_t)phase};
+    *find(m, task) =
+        (struct entry){task, amount, ENTRY_RESERVED, (uint8_t)phase};
     m->open++;
     m->named++;
     add(m, phase, (struct money_sums){.reserved = amount});
@@ -308,8 +308,8 @@ money_lost(struct money *m, uint64_t task)
     m->open--;
     m->n.lost++;
     e->state = ENTRY_UNKNOWN;
-    add(m, e->phase, (struct money_sums){.reserved = -e->amount,
-                                         .unknown = e->amount});
+    add(m, e->phase,
+        (struct money_sums){.reserved = -e->amount, .unknown = e->amount});
     return true;
 }
 

@@ -79,9 +79,9 @@ struct talk {
     uint8_t repairs; /* of this try */
     uint8_t fresh;   /* of this stage */
     uint8_t lost, refused;
-    uint8_t end;      /* enum talk_end */
-    bool away;        /* WANTED: the last ask may come back (it was lost) */
-    int64_t due_us;   /* WANTED: not before */
+    uint8_t end;    /* enum talk_end */
+    bool away;      /* WANTED: the last ask may come back (it was lost) */
+    int64_t due_us; /* WANTED: not before */
     uint64_t input, cached, output; /* tokens of its calls so far */
     int64_t cost;                   /* of these, settled */
     uint64_t time;                  /* of the last stage's answer */

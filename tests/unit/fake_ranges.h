@@ -76,7 +76,8 @@ fake_read_answers(struct walk *w, struct fake_task *t)
     if (walk_array(w) != t->count) abort();
     for (uint32_t i = 0; i < t->count; i++) {
         if (w->at < w->end && *w->at == 0xc0) {
-            t->unanswered[i / 8] = (uint8_t)(t->unanswered[i / 8] | 1u << i % 8);
+            t->unanswered[i / 8] =
+                (uint8_t)(t->unanswered[i / 8] | 1u << i % 8);
         }
         walk_skip(w);
     }

@@ -24,7 +24,9 @@ a_job_in_order_asks_each_row_twice_and_no_row_too_many(void **state)
 static void
 prepare(struct world *f, uint64_t seed)
 {
-    world_init(f, 120 + seed % 7 * 100, seed);
+    static const uint64_t rows[] = {40, 300, 90, 1, 60, 520, 20};
+
+    world_init(f, rows[seed % co_countof(rows)], seed);
     f->dead = 17;
     f->invalid = 5;
     f->reject = seed % 3 ? 0 : 11;
@@ -103,6 +105,447 @@ crashes_give_the_same_corpus_and_ask_nothing_twice(void **state)
     }
 }
 
+/* -- money ---------------------------------------------------------------- */
+
+static void
+a_spent_budget_ends_the_job_with_the_rows_it_paid_for(void **state)
+{
+    struct world f;
+
+    (void)state;
+    for (uint64_t seed = 300; seed < 330; seed++) {
+        prepare(&f, seed);
+        f.lose = seed % 2 ? 30 : 0;
+        f.options.cap = 60 * 2 * world_price(300, 0, 60);
+        f.personas_options.rows = 400;
+        world_start(&f);
+        assert_int_equal(world_run(&f, (unsigned)(seed % 3)), KIND_PARTIAL);
+        assert_true(world_ledger(&f).accepted > 20);
+        assert_true(world_ledger(&f).accepted < 100);
+        assert_int_equal(world_ledger(&f).pending, 0);
+        world_fini(&f);
+    }
+}
+
+static void
+a_raised_budget_goes_on_where_the_job_stopped(void **state)
+{
+    struct world f;
+    uint64_t before;
+
+    (void)state;
+    world_init(&f, 400, 5);
+    f.options.cap = 60 * 2 * world_price(300, 0, 60);
+    world_start(&f);
+    assert_int_equal(world_run(&f, 0), KIND_PARTIAL);
+    before = world_ledger(&f).accepted;
+    while (f.durable < f.n_journal) {
+        world_commit(&f);
+    }
+    f.options.cap *= 100;
+    world_crash(&f);
+    assert_int_equal(written_kind.done(f.w), KIND_RUNNING);
+    assert_int_equal(world_run(&f, 0), KIND_DONE);
+    assert_true(before > 0);
+    assert_int_equal(world_ledger(&f).accepted, 400);
+    /* two asks a row, and what was half done when the money ended */
+    assert_true(f.asked < 2 * 400 + 20);
+    world_fini(&f);
+}
+
+static void
+no_row_is_begun_that_the_money_left_could_not_finish(void **state)
+{
+    struct world f;
+
+    (void)state;
+    world_init(&f, 100, 5);
+    f.in_order = true;
+    /* a row and a half at its worst: the second one is not begun */
+    f.options.cap = 3 * (int64_t)(WORLD_INPUT_MAX * 3 + WORLD_OUTPUT_MAX * 10 +
+                                  1000 + 3 * ASK_ANSWER_MAX / 2);
+    world_start(&f);
+    world_turn(&f, 100);
+    assert_int_equal(money_open(written_money(f.w)), 1);
+    assert_int_equal(world_run(&f, 0), KIND_PARTIAL);
+    assert_int_equal(f.asked, 2 * world_ledger(&f).accepted);
+    world_fini(&f);
+}
+
+static void
+a_call_that_costs_more_than_it_could_stops_the_job(void **state)
+{
+    struct world f;
+    struct co_buf why;
+
+    (void)state;
+    world_init(&f, 500, 5);
+    f.overrun_row = 30;
+    f.options.cap = 1000000000000;
+    world_start(&f);
+    assert_int_equal(world_run(&f, 0), KIND_PARTIAL);
+    assert_true(money_overrun(written_money(f.w)));
+    assert_true(world_ledger(&f).accepted < 400);
+    co_buf_init(&why, 1 << 16);
+    written_kind.why(f.w, f.now_us, &why);
+    assert_non_null(strstr(co_buf_text(&why), "cost more than it could"));
+    co_buf_fini(&why);
+    world_fini(&f);
+}
+
+static bool
+was_asked(const struct world *f, uint64_t row)
+{
+    for (unsigned i = 0; i < 32; i++) {
+        if (f->given[row * 32 + i]) return true;
+    }
+    return false;
+}
+
+/* -- the endpoint --------------------------------------------------------- */
+
+static void
+an_endpoint_that_refuses_all_is_asked_once_in_half_a_minute(void **state)
+{
+    struct world f;
+    struct co_buf why;
+    uint64_t asked;
+    int64_t since;
+
+    (void)state;
+    world_init(&f, 200, 5);
+    f.in_order = true;
+    f.all = ASK_REFUSED;
+    world_start(&f);
+    for (unsigned i = 0; i < 20; i++) {
+        world_step_in_order(&f);
+    }
+    assert_int_equal(written_counters(f.w)->pauses, 1);
+    asked = f.asked;
+    since = f.now_us;
+    for (unsigned i = 0; i < 40; i++) {
+        world_step_in_order(&f);
+    }
+    assert_true((int64_t)(f.asked - asked) <=
+                (f.now_us - since) / WRITTEN_PROBE_US + 1);
+    assert_true(f.asked > asked);
+    assert_int_equal(money_sums(written_money(f.w)).settled, 0);
+    co_buf_init(&why, 1 << 16);
+    written_kind.why(f.w, f.now_us, &why);
+    assert_non_null(strstr(co_buf_text(&why), "AUTH: too short"));
+    co_buf_fini(&why);
+    /* the key is put right */
+    f.all = ASK_OUTCOMES;
+    assert_int_equal(world_run(&f, 0), KIND_DONE);
+    assert_int_equal(world_ledger(&f).accepted, 200);
+    world_fini(&f);
+}
+
+static void
+rows_whose_calls_are_never_answered_are_dead_and_their_money_unknown(
+    void **state)
+{
+    struct world f;
+    struct money_sums s;
+
+    (void)state;
+    world_init(&f, 5, 5);
+    f.in_order = true;
+    f.all = ASK_UNKNOWN;
+    f.personas_options.candidates = 250;
+    world_start(&f);
+    assert_int_equal(world_run(&f, 0), KIND_PARTIAL);
+    assert_int_equal(world_ledger(&f).dead, 250);
+    assert_int_equal(f.asked, 250 * TALK_LOST_MAX);
+    s = money_sums(written_money(f.w));
+    assert_true(s.unknown > 0);
+    assert_int_equal(s.settled + s.reserved, 0);
+    world_fini(&f);
+}
+
+static void
+rows_given_up_count_as_dead_and_not_as_rejected(void **state)
+{
+    struct world f;
+    uint64_t dead = 0, reject = 0;
+
+    (void)state;
+    world_init(&f, 250, 5);
+    f.dead = 9;
+    f.reject = 7;
+    world_start(&f);
+    assert_int_equal(world_run(&f, 0), KIND_DONE);
+    for (uint64_t row = 0; row < 250; row++) {
+        const bool accepted = fake_accepts(row, f.reject);
+
+        reject += !accepted;
+        dead += accepted && world_row_dies(&f, row);
+    }
+    assert_true(dead > 0);
+    assert_true(world_ledger(&f).dead >= dead);
+    assert_true(world_ledger(&f).rejected >= reject);
+    /* no candidate that its conditions reject is asked about */
+    for (uint64_t row = 0; row < WORLD_ROWS_MAX; row++) {
+        if (!fake_accepts(row, f.reject)) assert_false(was_asked(&f, row));
+    }
+    world_fini(&f);
+}
+
+/* -- ranges --------------------------------------------------------------- */
+
+/* Everything but ranges in order, until a range is out. */
+static size_t
+until_a_range_is_out(struct world *f)
+{
+    for (unsigned i = 0; i < 100; i++) {
+        world_turn(f, 1000);
+        for (size_t k = 0; k < f->n_out; k++) {
+            if ((f->out[k].task & 0xff) < ASK_STEP) return k;
+        }
+        while (f->n_out) {
+            (void)world_answer(f, 0);
+        }
+        while (f->durable < f->n_journal) {
+            world_commit(f);
+        }
+    }
+    fail_msg("no range is given out");
+    return 0;
+}
+
+static void
+a_halved_range_has_the_answers_of_its_halves(void **state)
+{
+    struct world f;
+    uint64_t halves[2], whole;
+    size_t at;
+
+    (void)state;
+    world_init(&f, 250, 5);
+    f.in_order = true;
+    world_start(&f);
+    at = until_a_range_is_out(&f);
+    whole = f.out[at].task;
+    assert_int_equal(written_kind.split(f.w, whole, halves), 2);
+    assert_null(written_kind.check(f.w));
+    world_drop(&f, at);
+    for (unsigned h = 0; h < 2; h++) {
+        assert_true(world_publish(&f, world_add_out(&f, halves[h])));
+    }
+    assert_int_equal(world_run(&f, 0), KIND_DONE);
+    assert_int_equal(world_ledger(&f).accepted, 250);
+    assert_int_equal(f.asked, 500);
+    world_fini(&f);
+}
+
+static void
+a_range_that_died_and_is_revived_is_written_from_the_same_answers(void **state)
+{
+    struct world f;
+    uint64_t range;
+    size_t at;
+
+    (void)state;
+    world_init(&f, 500, 5);
+    f.in_order = true;
+    world_start(&f);
+    at = until_a_range_is_out(&f);
+    range = f.out[at].task;
+    world_drop(&f, at);
+    written_kind.dead(f.w, range);
+    world_check(&f);
+    assert_int_equal(world_ledger(&f).dead, 250);
+    assert_true(written_kind.revive(f.w, range));
+    assert_false(written_kind.revive(f.w, range));
+    assert_int_equal(world_run(&f, 0), KIND_DONE);
+    assert_int_equal(world_ledger(&f).accepted, 500);
+    assert_int_equal(f.asked, 1000);
+    world_fini(&f);
+}
+
+static void
+a_range_that_accepts_rows_without_answers_is_refused(void **state)
+{
+    struct world f;
+    struct fake_task whole = {0};
+    struct co_buf result;
+    size_t at;
+
+    (void)state;
+    world_init(&f, 250, 5);
+    f.in_order = true;
+    f.dead = 9;
+    world_start(&f);
+    at = until_a_range_is_out(&f);
+    whole.start = f.out[at].task >> 8;
+    whole.count = whole.take = 250;
+    co_buf_init(&result, 1 << 20);
+    fake_answer(whole, 0, &result);
+    assert_int_equal(written_kind.take(f.w, f.out[at].task, result.data,
+                                       (uint32_t)result.len),
+                     KIND_INVALID);
+    co_buf_fini(&result);
+    assert_int_equal(written_counters(f.w)->invalid, 1);
+    assert_int_equal(world_run(&f, 0), KIND_DONE);
+    world_fini(&f);
+}
+
+static void
+new_rows_wait_when_answers_fill_their_memory_but_never_the_oldest(void **state)
+{
+    struct world f;
+
+    (void)state;
+    world_init(&f, 900, 5);
+    f.options.answers_max = 1; /* all but the oldest cell wait */
+    world_start(&f);
+    assert_int_equal(world_run(&f, 1), KIND_DONE);
+    assert_int_equal(world_ledger(&f).accepted, 900);
+    world_fini(&f);
+    world_init(&f, 900, 5);
+    f.options.answers_max = 1;
+    f.in_order = true;
+    world_start(&f);
+    world_step_in_order(&f);
+    world_step_in_order(&f);
+    for (unsigned i = 0; i < 60 && f.next != KIND_NEXT_ANSWERS; i++) {
+        world_turn(&f, 1000);
+        while (f.n_out && (f.out[0].task & 0xff) >= ASK_STEP) {
+            (void)world_answer(&f, 0);
+        }
+        while (f.durable < f.n_journal) {
+            world_commit(&f);
+        }
+    }
+    assert_int_equal(f.next, KIND_NEXT_ANSWERS);
+    world_fini(&f);
+}
+
+/* -- late and foreign ------------------------------------------------------ */
+
+static void
+an_answer_for_a_sealed_row_settles_its_money_and_nothing_else(void **state)
+{
+    struct world f;
+    struct world_task lost = {0};
+    struct money_sums s;
+
+    (void)state;
+    world_init(&f, 600, 5);
+    f.in_order = true;
+    world_start(&f);
+    world_turn(&f, 1);
+    while (!f.n_out) {
+        world_commit(&f);
+        world_turn(&f, 1);
+    }
+    assert_int_equal(f.out[0].task, ASK_STEP);
+    world_send(&f, &f.out[0]);
+    lost = f.out[0];
+    f.n_out = 0;
+    assert_true(written_kind.gone(f.w, lost.task, KIND_GONE_LOST, f.now_us));
+    assert_int_equal(world_run(&f, 0), KIND_DONE);
+    s = money_sums(written_money(f.w));
+    assert_true(s.unknown > 0);
+    *world_add_out(&f, lost.task) = lost;
+    assert_int_equal(world_answer(&f, 0), KIND_ACCEPTED);
+    world_commit(&f);
+    assert_int_equal(money_sums(written_money(f.w)).unknown, 0);
+    assert_int_equal(money_sums(written_money(f.w)).settled, f.paid);
+    assert_int_equal(written_counters(f.w)->surplus, 1);
+    assert_int_equal(world_ledger(&f).accepted, 600);
+    /* and in a later life */
+    world_crash(&f);
+    assert_int_equal(money_sums(written_money(f.w)).unknown, 0);
+    assert_int_equal(money_sums(written_money(f.w)).settled, f.paid);
+    assert_int_equal(written_kind.done(f.w), KIND_DONE);
+    world_fini(&f);
+}
+
+static void
+results_of_asks_that_were_never_made_are_not_taken(void **state)
+{
+    const struct ask_result r = {.row = 3,
+                                 .outcome = ASK_ANSWER,
+                                 .answer = (const uint8_t *)"{}",
+                                 .answer_len = 2};
+    struct co_buf result;
+    struct world f;
+
+    (void)state;
+    world_init(&f, 10, 5);
+    world_start(&f);
+    co_buf_init(&result, 4096);
+    ask_put_result(&r, &result);
+    assert_int_equal(written_kind.take(f.w, 3 << 8 | ASK_STEP, result.data,
+                                       (uint32_t)result.len),
+                     KIND_DUPLICATE);
+    assert_int_equal(written_kind.take(f.w, 4 << 8 | ASK_STEP, result.data,
+                                       (uint32_t)result.len),
+                     KIND_INVALID);
+    assert_int_equal(written_kind.take(f.w, 3 << 8 | ASK_STEP, result.data, 3),
+                     KIND_INVALID);
+    assert_false(written_kind.adopt(f.w, 3 << 8 | ASK_STEP));
+    co_buf_fini(&result);
+    world_fini(&f);
+}
+
+static void
+records_that_cannot_be_are_refused(void **state)
+{
+    static const uint8_t none[] = {0x90}, other[] = {0x91, 9},
+                         half[] = {0x92, 1, 5}, range[] = {0x94, 1, 8, 0, 1},
+                         stage[] = {0x94, 1, ASK_STEP, ASK_STAGES, 1},
+                         twice[] = {0x97, 1, ASK_STEP, 0, 1, ASK_STEP, 0, 1},
+                         good[] = {0x94, 1, ASK_STEP, 0, 1},
+                         more[] = {0x94, 1, ASK_STEP + 1, 0, 1, 7};
+    struct world f;
+
+    (void)state;
+    world_init(&f, 10, 5);
+    world_start(&f);
+#define REFUSED(r) assert_false(written_kind.replay_note(f.w, r, sizeof(r)))
+    REFUSED(none);
+    REFUSED(other);
+    REFUSED(half);
+    REFUSED(range);
+    REFUSED(stage);
+    assert_true(written_kind.replay_note(f.w, good, sizeof good));
+    REFUSED(good); /* an id is given out once */
+    REFUSED(twice);
+    REFUSED(more);
+#undef REFUSED
+    world_fini(&f);
+}
+
+static void
+a_lost_ask_that_is_answered_before_it_is_made_anew_is_asked_once(void **state)
+{
+    struct world f;
+    struct co_buf body;
+
+    (void)state;
+    world_init(&f, 10, 5);
+    f.in_order = true;
+    world_start(&f);
+    world_turn(&f, 1);
+    while (!f.n_out) {
+        world_commit(&f);
+        world_turn(&f, 1);
+    }
+    co_buf_init(&body, 1 << 16);
+    assert_true(written_kind.payload(f.w, f.out[0].task, &body));
+    written_kind.gone(f.w, f.out[0].task, KIND_GONE_LOST, f.now_us);
+    world_send(&f, &f.out[0]);
+    assert_false(written_kind.payload(f.w, f.out[0].task, &body));
+    (void)world_answer(&f, 0);
+    co_buf_fini(&body);
+    assert_int_equal(world_run(&f, 0), KIND_DONE);
+    assert_int_equal(f.asked, 20);
+    assert_int_equal(money_sums(written_money(f.w)).unknown, 0);
+    world_fini(&f);
+}
+
 int
 main(void)
 {
@@ -112,6 +555,27 @@ main(void)
         cmocka_unit_test(any_order_of_answers_gives_the_same_corpus),
         cmocka_unit_test(lost_late_and_repeated_answers_give_the_same_corpus),
         cmocka_unit_test(crashes_give_the_same_corpus_and_ask_nothing_twice),
+        cmocka_unit_test(a_spent_budget_ends_the_job_with_the_rows_it_paid_for),
+        cmocka_unit_test(a_raised_budget_goes_on_where_the_job_stopped),
+        cmocka_unit_test(no_row_is_begun_that_the_money_left_could_not_finish),
+        cmocka_unit_test(a_call_that_costs_more_than_it_could_stops_the_job),
+        cmocka_unit_test(
+            an_endpoint_that_refuses_all_is_asked_once_in_half_a_minute),
+        cmocka_unit_test(
+            rows_whose_calls_are_never_answered_are_dead_and_their_money_unknown),
+        cmocka_unit_test(rows_given_up_count_as_dead_and_not_as_rejected),
+        cmocka_unit_test(a_halved_range_has_the_answers_of_its_halves),
+        cmocka_unit_test(
+            a_range_that_died_and_is_revived_is_written_from_the_same_answers),
+        cmocka_unit_test(a_range_that_accepts_rows_without_answers_is_refused),
+        cmocka_unit_test(
+            new_rows_wait_when_answers_fill_their_memory_but_never_the_oldest),
+        cmocka_unit_test(
+            an_answer_for_a_sealed_row_settles_its_money_and_nothing_else),
+        cmocka_unit_test(results_of_asks_that_were_never_made_are_not_taken),
+        cmocka_unit_test(records_that_cannot_be_are_refused),
+        cmocka_unit_test(
+            a_lost_ask_that_is_answered_before_it_is_made_anew_is_asked_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

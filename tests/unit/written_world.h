@@ -59,6 +59,7 @@ struct world {
     uint64_t asked;   /* asks that were sent */
     int64_t paid;     /* of these, what they did cost */
     enum kind_next next;
+    uint64_t checks;
 };
 
 static inline uint64_t
@@ -208,11 +209,12 @@ world_ledger(const struct world *f)
     return l;
 }
 
-/* What has to hold after each step. */
+/* What has to hold after each step; walks everything now and then. */
 static inline void
-world_check(const struct world *f)
+world_check(struct world *f)
 {
-    const char *broken = written_kind.check(f->w);
+    const bool walk = f->checks++ % 64 == 0;
+    const char *broken = walk ? written_kind.check(f->w) : NULL;
     const struct money_sums s = money_sums(written_money(f->w));
     const struct kind_ledger l = world_ledger(f);
 
@@ -235,8 +237,7 @@ world_append(struct world *f, enum world_record type, uint64_t task,
 
     if (f->n_journal == f->cap_journal) {
         f->cap_journal = f->cap_journal ? 2 * f->cap_journal : 1024;
-        f->journal =
-            realloc(f->journal, f->cap_journal * sizeof *f->journal);
+        f->journal = realloc(f->journal, f->cap_journal * sizeof *f->journal);
         assert_non_null(f->journal);
     }
     e = &f->journal[f->n_journal++];
@@ -396,6 +397,18 @@ world_give(struct world *f, uint64_t task)
     f->given[bit / 8] = (uint8_t)(f->given[bit / 8] | 1u << bit % 8);
 }
 
+/* Its result is between take() and place(). */
+static inline bool
+world_is_taken(const struct world *f, uint64_t task)
+{
+    for (size_t i = f->durable; i < f->n_journal; i++) {
+        if (f->journal[i].type == WORLD_RESULT && f->journal[i].task == task) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Withdraws, then publishes up to most. */
 static inline void
 world_turn(struct world *f, size_t most)
@@ -405,6 +418,7 @@ world_turn(struct world *f, size_t most)
 
     world_take_notes(f);
     while (written_kind.unwanted(f->w, &task)) {
+        assert_false(world_is_taken(f, task));
         for (size_t i = 0; i < f->n_out; i++) {
             if (f->out[i].task == task) f->out[i].known = false;
         }
@@ -413,6 +427,7 @@ world_turn(struct world *f, size_t most)
         f->next = written_kind.next(f->w, f->now_us, &task, &due);
         world_check(f);
         if (f->next != KIND_NEXT_TASK) break;
+        assert_false(world_is_taken(f, task));
         world_give(f, task);
         if (!world_publish(f, world_add_out(f, task))) {
             world_drop(f, f->n_out - 1);
@@ -457,6 +472,10 @@ world_answer(struct world *f, size_t i)
 
     world_send(f, &f->out[i]);
     world_take_notes(f);
+    if (world_is_taken(f, f->out[i].task)) { /* the engine knows it */
+        world_drop(f, i);
+        return KIND_DUPLICATE;
+    }
     verdict = written_kind.take(f->w, f->out[i].task, f->out[i].payload,
                                 f->out[i].len);
     if (verdict == KIND_ACCEPTED) {

@@ -1,0 +1,348 @@
+/* test_money.c - the ledger of a job's calls: no order of events charges more
+ * than the cap, or less than was paid. */
+#include "tests/co_test.h"
+
+#include "common/hash.h"
+#include "coordinator/money.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const struct price price = {
+    .input = 150, .output = 600, .cached_input = 75};
+
+static struct money *
+ledger(int64_t cap)
+{
+    struct money *m;
+
+    assert_int_equal(money_new(cap, &m), CO_OK);
+    return m;
+}
+
+static struct money_call
+call_of(int64_t cost)
+{
+    return (struct money_call){
+        .outcome = ASK_ANSWER, .has_usage = true, .cost = cost};
+}
+
+static void
+assert_sums(const struct money *m, int64_t settled, int64_t unknown,
+            int64_t reserved)
+{
+    const struct money_sums s = money_sums(m);
+
+    assert_int_equal(s.settled, settled);
+    assert_int_equal(s.unknown, unknown);
+    assert_int_equal(s.reserved, reserved);
+    if (money_check(m)) fail_msg("%s", money_check(m));
+}
+
+static void
+a_reservation_that_does_not_fit_under_the_cap_is_refused(void **state)
+{
+    struct money *m = ledger(100);
+
+    (void)state;
+    assert_int_equal(money_reserve(m, 0, 1, 60), CO_OK);
+    assert_int_equal(money_reserve(m, 0, 2, 41), CO_FULL);
+    assert_int_equal(money_reserve(m, 0, 1, 1), CO_EXISTS);
+    assert_int_equal(money_reserve(m, MONEY_PHASES, 2, 1), CO_RANGE);
+    assert_int_equal(money_reserve(m, 0, 2, -1), CO_RANGE);
+    assert_int_equal(money_reserve(m, 1, 2, 40), CO_OK);
+    assert_sums(m, 0, 0, 100);
+    assert_int_equal(money_phase(m, 0).reserved, 60);
+    assert_int_equal(money_phase(m, 1).reserved, 40);
+    money_free(m);
+}
+
+static void
+settling_charges_the_true_cost_and_frees_the_rest(void **state)
+{
+    struct money *m = ledger(100);
+    struct money_call call = call_of(25);
+    int64_t charged = -1;
+
+    (void)state;
+    call.input = 10;
+    call.cached = 4;
+    call.output = 3;
+    assert_int_equal(money_reserve(m, 0, 1, 100), CO_OK);
+    assert_int_equal(money_settle(m, 1, &call, &charged), CO_OK);
+    assert_int_equal(charged, 25);
+    assert_sums(m, 25, 0, 0);
+    assert_true(money_fits(m, 75));
+    assert_false(money_fits(m, 76));
+    assert_int_equal(money_counters(m)->input_tokens, 10);
+    assert_int_equal(money_counters(m)->cached_tokens, 4);
+    assert_int_equal(money_counters(m)->output_tokens, 3);
+    assert_int_equal(money_counters(m)->outcomes[ASK_ANSWER], 1);
+    /* told twice: nothing is charged twice */
+    assert_int_equal(money_settle(m, 1, &call, NULL), CO_NOTFOUND);
+    assert_sums(m, 25, 0, 0);
+    money_free(m);
+}
+
+static void
+a_lost_call_stays_charged_until_its_late_answer_settles_it(void **state)
+{
+    struct money *m = ledger(100);
+    struct money_call call = call_of(10);
+    uint32_t cursor = 0;
+    uint64_t task;
+    int64_t amount;
+
+    (void)state;
+    assert_int_equal(money_reserve(m, 1, 7, 90), CO_OK);
+    assert_true(money_lost(m, 7));
+    assert_false(money_lost(m, 7));
+    assert_sums(m, 0, 90, 0);
+    assert_false(money_fits(m, 11));
+    assert_true(money_next(m, true, &cursor, &task, &amount));
+    assert_int_equal(task, 7);
+    assert_int_equal(amount, 90);
+    assert_false(money_next(m, true, &cursor, &task, &amount));
+    assert_false(money_release(m, 7)); /* it may have been paid */
+    assert_int_equal(money_settle(m, 7, &call, NULL), CO_OK);
+    assert_sums(m, 10, 0, 0);
+    assert_int_equal(money_counters(m)->salvaged, 1);
+    money_free(m);
+}
+
+static void
+what_an_outcome_costs_is_known_bounded_nothing_or_unknown(void **state)
+{
+    struct money *m = ledger(1000);
+    struct money_call call = {.outcome = ASK_INVALID};
+
+    (void)state;
+    assert_int_equal(money_reserve(m, 0, 1, 100), CO_OK);
+    assert_int_equal(money_reserve(m, 0, 2, 100), CO_OK);
+    assert_int_equal(money_reserve(m, 0, 3, 100), CO_OK);
+    assert_int_equal(money_settle(m, 1, &call, NULL), CO_OK); /* no usage */
+    assert_sums(m, 100, 0, 200);
+    call.outcome = ASK_REFUSED;
+    assert_int_equal(money_settle(m, 2, &call, NULL), CO_OK);
+    assert_sums(m, 100, 0, 100);
+    call.outcome = ASK_UNKNOWN;
+    assert_int_equal(money_settle(m, 3, &call, NULL), CO_OK);
+    assert_sums(m, 100, 100, 0);
+    /* it said so itself: nothing will come any more */
+    assert_false(money_has(m, 3, NULL));
+    assert_int_equal(money_counters(m)->unbilled, 1);
+    money_free(m);
+}
+
+static void
+a_call_above_its_worst_case_is_charged_in_full_and_counted(void **state)
+{
+    struct money *m = ledger(100);
+    struct money_call call = call_of(250);
+
+    (void)state;
+    assert_int_equal(money_reserve(m, 0, 1, 100), CO_OK);
+    assert_false(money_overrun(m));
+    assert_int_equal(money_settle(m, 1, &call, NULL), CO_RANGE);
+    assert_true(money_overrun(m));
+    assert_sums(m, 250, 0, 0);
+    assert_int_equal(money_reserve(m, 0, 2, 1), CO_FULL);
+    money_free(m);
+}
+
+static void
+no_sum_is_beyond_what_an_int64_holds(void **state)
+{
+    struct money *m = ledger(0);
+    struct money_call call = call_of(INT64_MAX);
+    int64_t worst;
+
+    (void)state;
+    assert_int_equal(money_reserve(m, 0, 1, INT64_MAX - 5), CO_OK);
+    assert_int_equal(money_reserve(m, 0, 2, 6), CO_FULL);
+    assert_int_equal(money_restore(m, 0, 2, 6), CO_RANGE);
+    assert_int_equal(money_reserve(m, 0, 2, 5), CO_OK);
+    assert_int_equal(money_settle(m, 1, &call, NULL), CO_OK);
+    assert_sums(m, INT64_MAX - 5, 0, 5);
+    assert_int_equal(money_settle(m, 2, &call, NULL), CO_OK);
+    assert_sums(m, INT64_MAX, 0, 0);
+    assert_false(money_worst(&price, 0, UINT64_MAX, 1, &worst));
+    assert_false(money_worst(&price, INT64_MAX, 1, 1, &worst));
+    money_free(m);
+}
+
+static void
+the_worst_case_takes_every_token_at_its_dearest(void **state)
+{
+    const struct price odd = {.input = 10, .output = 1, .cached_input = 30};
+    const struct price unknown = {.input = -1, .output = 1, .cached_input = -1};
+    struct money_call call = {.input = 100, .cached = 100, .output = 2};
+    int64_t worst, cost;
+
+    (void)state;
+    assert_true(money_worst(&price, 7, 100, 2, &worst));
+    assert_int_equal(worst, 100 * 150 + 2 * 600 + 7);
+    assert_true(money_cost(&price, 7, &call, &cost));
+    assert_int_equal(cost, 100 * 75 + 2 * 600 + 7);
+    assert_true(money_worst(&odd, 0, 100, 2, &worst));
+    assert_true(money_cost(&odd, 0, &call, &cost));
+    assert_true(cost <= worst);
+    assert_false(money_worst(&unknown, 0, 1, 1, &worst));
+}
+
+static void
+as_many_calls_may_be_open_as_the_table_holds(void **state)
+{
+    struct money *m = ledger(0);
+
+    (void)state;
+    for (uint64_t i = 0; i < MONEY_OPEN_MAX; i++) {
+        assert_int_equal(money_reserve(m, 0, i << 8, 1), CO_OK);
+    }
+    assert_int_equal(money_reserve(m, 0, UINT64_MAX, 1), CO_AGAIN);
+    for (uint64_t i = 0; i < MONEY_OPEN_MAX; i++) {
+        assert_true(money_lost(m, i << 8));
+    }
+    assert_int_equal(money_open(m), 0);
+    for (uint64_t i = 0; i < MONEY_OPEN_MAX; i++) {
+        assert_int_equal(money_reserve(m, 0, i << 8 | 1, 1), CO_OK);
+    }
+    /* each of them can be named, so that there are no more */
+    assert_int_equal(money_named(m), MONEY_NAMED_MAX);
+    assert_true(money_release(m, 1));
+    assert_int_equal(money_reserve(m, 0, 2, 1), CO_OK);
+    assert_true(money_lost(m, 2));
+    assert_int_equal(money_reserve(m, 0, 3, 1), CO_AGAIN);
+    assert_null(money_check(m));
+    money_free(m);
+}
+
+static void
+a_journal_written_under_a_higher_cap_is_counted_all_the_same(void **state)
+{
+    struct money *m = ledger(50);
+
+    (void)state;
+    assert_int_equal(money_restore(m, 0, 1, 80), CO_OK);
+    assert_sums(m, 0, 0, 80);
+    assert_int_equal(money_reserve(m, 0, 2, 0), CO_FULL);
+    assert_true(money_release(m, 1));
+    assert_int_equal(money_reserve(m, 0, 2, 50), CO_OK);
+    assert_int_equal(money_reserve(m, 0, 3, 1), CO_FULL);
+    money_free(m);
+}
+
+/* A ledger of the slow kind beside it. */
+enum { CALLS = 300 };
+
+struct model {
+    int64_t amount[CALLS], sum[3]; /* settled, unknown, reserved */
+    uint8_t at[CALLS];             /* 0: none, 1: unknown, 2: reserved */
+};
+
+static void
+settle_both(struct money *m, struct model *b, uint64_t i, uint64_t cost)
+{
+    const struct money_call call = call_of((int64_t)cost);
+    const enum co_err err = money_settle(m, i, &call, NULL);
+
+    if (!b->at[i]) {
+        assert_int_equal(err, CO_NOTFOUND);
+        return;
+    }
+    b->sum[b->at[i]] -= b->amount[i];
+    b->sum[0] += (int64_t)cost;
+    b->at[i] = 0;
+}
+
+static void
+any_order_of_events_keeps_the_sums_and_the_cap(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < 300; seed++) {
+        struct money *m = ledger(2000);
+        struct model b = {.sum = {0}};
+
+        for (uint64_t step = 0; step < 400; step++) {
+            const uint64_t r = co_mix64(seed << 32 | step),
+                           i = (r >> 8) % CALLS;
+            const int64_t amount = (int64_t)(r >> 40) % 100;
+
+            if (r % 4 == 0 && !b.at[i]) {
+                if (money_reserve(m, i % 2, i, amount) == CO_OK) {
+                    b.at[i] = 2;
+                    b.amount[i] = amount;
+                    b.sum[2] += amount;
+                } else {
+                    assert_true(b.sum[0] + b.sum[1] + b.sum[2] + amount > 2000);
+                }
+            } else if (r % 4 == 1) {
+                settle_both(m, &b, i,
+                            b.amount[i] ? (r >> 20) % (uint64_t)b.amount[i]
+                                        : 0);
+            } else if (r % 4 == 2) {
+                assert_int_equal(money_lost(m, i), b.at[i] == 2);
+                if (b.at[i] == 2) {
+                    b.at[i] = 1;
+                    b.sum[2] -= b.amount[i];
+                    b.sum[1] += b.amount[i];
+                }
+            } else if (r % 8 == 3) {
+                assert_int_equal(money_release(m, i), b.at[i] == 2);
+                if (b.at[i] == 2) {
+                    b.at[i] = 0;
+                    b.sum[2] -= b.amount[i];
+                }
+            }
+            assert_true(b.sum[0] + b.sum[1] + b.sum[2] <= 2000);
+            if (step % 40 == 0) assert_sums(m, b.sum[0], b.sum[1], b.sum[2]);
+        }
+        assert_sums(m, b.sum[0], b.sum[1], b.sum[2]);
+        money_free(m);
+    }
+}
+
+static void
+the_summary_has_exact_decimals_as_texts(void **state)
+{
+    struct money *m = ledger(2500000000000);
+    struct money_call call = call_of(1230000);
+    struct co_buf out;
+
+    (void)state;
+    assert_int_equal(money_reserve(m, 0, 1, 2000000), CO_OK);
+    assert_int_equal(money_settle(m, 1, &call, NULL), CO_OK);
+    co_buf_init(&out, 4096);
+    money_json(m, &out);
+    assert_non_null(
+        strstr(co_buf_text(&out),
+               "\"cap_usd\":\"2.5\",\"settled_usd\":\"0.00000123\""));
+    assert_non_null(strstr(co_buf_text(&out), "\"stages\":{\"background\":{"));
+    co_buf_fini(&out);
+    money_free(m);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(
+            a_reservation_that_does_not_fit_under_the_cap_is_refused),
+        cmocka_unit_test(settling_charges_the_true_cost_and_frees_the_rest),
+        cmocka_unit_test(
+            a_lost_call_stays_charged_until_its_late_answer_settles_it),
+        cmocka_unit_test(
+            what_an_outcome_costs_is_known_bounded_nothing_or_unknown),
+        cmocka_unit_test(
+            a_call_above_its_worst_case_is_charged_in_full_and_counted),
+        cmocka_unit_test(no_sum_is_beyond_what_an_int64_holds),
+        cmocka_unit_test(the_worst_case_takes_every_token_at_its_dearest),
+        cmocka_unit_test(as_many_calls_may_be_open_as_the_table_holds),
+        cmocka_unit_test(
+            a_journal_written_under_a_higher_cap_is_counted_all_the_same),
+        cmocka_unit_test(any_order_of_events_keeps_the_sums_and_the_cap),
+        cmocka_unit_test(the_summary_has_exact_decimals_as_texts),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
