@@ -62,6 +62,22 @@ phrases_locate(const char *data_dir, char ret_path[LOCATE_PATH_BYTES],
                    ret_path);
 }
 
+enum co_err
+prompts_locate(const char *data_dir, const char *name,
+               char ret_path[LOCATE_PATH_BYTES], struct co_diag *diag)
+{
+    char folder[NAME_BYTES];
+    enum co_err err;
+
+    (void)snprintf(folder, sizeof folder, "prompts/%s", name);
+    err = locate(data_dir, folder, ret_path, diag);
+    if (err || access(ret_path, R_OK | X_OK) == 0) return err;
+    return co_fail(diag, CO_NOTFOUND,
+                   "no prompts at %s: name a folder of your own in the job "
+                   "file (prompts: DIR), or install the program with its data",
+                   ret_path);
+}
+
 const char *const model_names[] = {"us", "world", NULL};
 
 bool

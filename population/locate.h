@@ -1,5 +1,5 @@
-/* locate.h - where the compiled model and the phrase files lie on this
- * machine. */
+/* locate.h - where the compiled model, the phrase files and the prompts lie on
+ * this machine. */
 #pragma once
 #include "common/err.h"
 
@@ -15,6 +15,11 @@ co_must_use enum co_err model_locate(const char *data_dir, const char *name,
 /* The folder of the shipped phrase files: data_dir/phrases, or
  * ../share/cohort/phrases; see above. */
 co_must_use enum co_err phrases_locate(const char *data_dir,
+                                       char ret_path[LOCATE_PATH_BYTES],
+                                       struct co_diag *diag);
+/* The folder of the shipped prompts of a task ("compose"):
+ * data_dir/prompts/compose, or ../share/cohort/prompts/compose; see above. */
+co_must_use enum co_err prompts_locate(const char *data_dir, const char *name,
                                        char ret_path[LOCATE_PATH_BYTES],
                                        struct co_diag *diag);
 
