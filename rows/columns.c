@@ -84,7 +84,7 @@ static const struct column columns[] = {
     {"ocean_neuroticism", "number", "T score", "IPIP-NEO-120 norms"},
     {"provenance", "object",
      "row, seed, recipe and draw: what regenerates "
-     "this row",
+     "this row; if a model wrote the texts, which, its tokens, cost and time",
      "computed"},
 };
 

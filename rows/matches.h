@@ -30,3 +30,9 @@ co_must_use enum co_err matches_row(struct matches *m, const uint8_t *raw,
 co_must_use enum co_err matches_compress(struct matches *m, const uint8_t *raw,
                                          size_t len, uint8_t *to, size_t cap,
                                          size_t *ret_len);
+/* The same of rows that nobody marked, which are new from word to word: zstd
+ * looks for repetitions itself. matches_row was not called. */
+co_must_use enum co_err matches_compress_unmarked(struct matches *m,
+                                                  const uint8_t *raw,
+                                                  size_t len, uint8_t *to,
+                                                  size_t cap, size_t *ret_len);

@@ -22,7 +22,9 @@ struct range_maker {
     uint8_t *skip;   /* as bitmap */
     uint8_t *hashes; /* 8 bytes each, room for all candidates */
     size_t cap_hashes;
-    bool want_hashes;
+    bool want_hashes, answered;
+    struct row_answers *answers; /* one a candidate, when answered */
+    size_t cap_answers;
     struct audit *audit;
     struct audit_delta *deltas;
     size_t n_deltas, cap_deltas;
@@ -40,7 +42,7 @@ range_maker_new(struct range_maker **ret_maker)
     if (!r) return CO_NOMEM;
     co_buf_init(&r->raw, RANGE_RAW_MAX);
     co_buf_init(&r->frame, RANGE_FRAME_MAX);
-    co_buf_init(&r->text, ROW_MAX_BYTES + 1);
+    co_buf_init(&r->text, ROW_ANSWERED_MAX_BYTES + 1);
     err = matches_new(&r->matches);
     if (err) return err;
     r->bitmap = malloc(RANGE_COUNT_MAX / 8);
@@ -59,6 +61,7 @@ range_maker_free(struct range_maker *r)
     free(r->bitmap);
     free(r->skip);
     free(r->hashes);
+    free(r->answers);
     co_buf_fini(&r->raw);
     co_buf_fini(&r->frame);
     co_buf_fini(&r->text);
@@ -105,7 +108,7 @@ range_begin(struct range_maker *r, const struct sampler *s, uint64_t start,
     r->level = level;
     audit_begin(r->audit, start);
     r->done = r->accepted = r->rows = 0;
-    r->want_hashes = false;
+    r->want_hashes = r->answered = false;
     memset(r->bitmap, 0, (count + 7) / 8);
     memset(r->skip, 0, (count + 7) / 8);
     co_buf_clear(&r->raw);
@@ -138,6 +141,21 @@ range_skip(struct range_maker *r, const uint8_t *skip, size_t bytes)
     return CO_OK;
 }
 
+enum co_err
+range_answers(struct range_maker *r, const uint8_t *msgpack, size_t len)
+{
+    co_assert(r->s && r->done == 0 && r->level == ROW_TEXTS);
+    if (r->cap_answers < r->count) {
+        struct row_answers *more = realloc(r->answers, r->count * sizeof *more);
+
+        if (!more) return CO_NOMEM;
+        r->answers = more;
+        r->cap_answers = r->count;
+    }
+    r->answered = true;
+    return row_answers_read(msgpack, len, r->answers, r->count);
+}
+
 static void
 keep_hash(struct range_maker *r, const uint8_t *text, size_t len)
 {
@@ -150,6 +168,19 @@ keep_hash(struct range_maker *r, const uint8_t *text, size_t len)
     if (r->text.err) r->raw.err = r->text.err;
 }
 
+static struct row_prose
+write_texts_of(struct range_maker *r, uint32_t i, const struct person *p)
+{
+    struct row_prose none = {0, 0};
+
+    if (!r->answered) {
+        return row_write_marked(r->s, p, r->level, &r->raw, &r->marks);
+    }
+    r->raw.err = row_answers_check(&r->answers[i], p->age, &r->text);
+    if (r->raw.err) return none;
+    return row_write_answered(r->s, p, &r->answers[i], &r->raw);
+}
+
 /* Writes the accepted candidate i, or only hashes it. True: it is a row. */
 static bool
 write_one(struct range_maker *r, uint32_t i, const struct person *p)
@@ -160,8 +191,8 @@ write_one(struct range_maker *r, uint32_t i, const struct person *p)
 
     r->accepted++;
     r->bitmap[i / 8] = (uint8_t)(r->bitmap[i / 8] | 1U << i % 8);
-    if (!row && !r->want_hashes) return false;
-    prose = row_write_marked(r->s, p, r->level, &r->raw, &r->marks);
+    if ((!row && !r->want_hashes) || r->raw.err) return false;
+    prose = write_texts_of(r, i, p);
     if (r->raw.err) return false;
     if (r->want_hashes) {
         keep_hash(r, r->raw.data + at + prose.at, prose.len);
@@ -171,7 +202,8 @@ write_one(struct range_maker *r, uint32_t i, const struct person *p)
         return false;
     }
     r->rows++;
-    if (matches_row(r->matches, r->raw.data, at, r->raw.len, &r->marks)) {
+    if (!r->answered &&
+        matches_row(r->matches, r->raw.data, at, r->raw.len, &r->marks)) {
         r->raw.err = CO_NOMEM;
     }
     return true;
@@ -189,6 +221,7 @@ range_batch(struct range_maker *r, uint32_t n)
     for (uint32_t i = 0; i < n; i++) {
         sampler_draw(r->s, r->start + r->done + i, &people[accepted]);
         which[accepted] = r->done + i;
+        if (r->answered && !r->answers[r->done + i].json[0]) continue;
         accepted += sampler_accepts(r->s, &people[accepted]);
     }
     for (uint32_t i = 0; i < accepted; i++) {
@@ -259,7 +292,10 @@ compress_rows(struct range_maker *r)
     r->frame.limit = bound; /* what exceeds the payload is refused below */
     to = co_buf_reserve(&r->frame, bound);
     if (!to) return r->frame.err;
-    err = matches_compress(r->matches, r->raw.data, r->raw.len, to, bound, &n);
+    err = r->answered ? matches_compress_unmarked(r->matches, r->raw.data,
+                                                  r->raw.len, to, bound, &n)
+                      : matches_compress(r->matches, r->raw.data, r->raw.len,
+                                         to, bound, &n);
     if (err) return err;
     if (n > RANGE_FRAME_MAX) return CO_FULL;
     co_buf_commit(&r->frame, n);

@@ -7,7 +7,7 @@
  *   6 rows in the frame, min(accepted, take)
  *   7 raw_bytes u64    8 raw_crc32 (zlib's) of the uncompressed rows
  *   9 deltas: array of [table, cell, n, cell, n, ...] (audit.h)
- *  10 frame: one zstd frame, level 1, of `rows` lines
+ *  10 frame: one zstd frame of `rows` lines
  *  11 hashes: bin, 8 bytes little-endian for each of the accepted, in order:
  *     text_hash() of its prose, whether it became a row or not (so that they
  *     do not depend on take). Only where the recipe dedups.
@@ -76,6 +76,15 @@ co_must_use enum co_err range_want_hashes(struct range_maker *r);
  * CO_RANGE  bytes is not (count + 7) / 8 */
 co_must_use enum co_err range_skip(struct range_maker *r, const uint8_t *skip,
                                    size_t bytes);
+/* Between begin and the first step, with ROW_TEXTS: the texts are what models
+ * wrote (row_answers.h), an element for each candidate, and no row has a
+ * built-in text. A candidate without answers is not accepted. msgpack is
+ * borrowed until the end.
+ *
+ * CO_PROTOCOL  not such answers; then or in the step that comes to a row whose
+ *              answers are none for its person      CO_NOMEM */
+co_must_use enum co_err range_answers(struct range_maker *r,
+                                      const uint8_t *msgpack, size_t len);
 /* Draws up to n candidates more; *ret_left of them remain. */
 co_must_use enum co_err range_step(struct range_maker *r, uint32_t n,
                                    uint32_t *ret_left);

@@ -1,11 +1,13 @@
 /* row.c - see row.h. No value needs escaping: the model file and the phrase
  * tables hold no quote, backslash or control character (checked when they
- * are made and by tests). */
+ * are made and by tests), and what models wrote is escaped already. */
 #include "rows/row.h"
 
 #include "common/hash.h"
 #include "prose/out.h"
 #include "prose/prose.h"
+
+#include <stdio.h>
 
 /* Texts, arrays, and 3 KB for all the rest. */
 _Static_assert(ROW_MAX_BYTES >= TEXT_COUNT * (PROSE_TEXT_BYTES + 48) +
@@ -167,8 +169,10 @@ write_ocean(struct out *o, const struct person *p)
     write_number(o, attribute_of(p, ATTR_NEUROTICISM));
 }
 
+/* answers: NULL when the texts are built in. */
 static void
-write_provenance(struct out *o, const struct sampler *s, const struct person *p)
+write_provenance(struct out *o, const struct sampler *s, const struct person *p,
+                 const struct row_answers *answers)
 {
     uint64_t recipe = sampler_recipe(s);
 
@@ -184,6 +188,10 @@ write_provenance(struct out *o, const struct sampler *s, const struct person *p)
     }
     out_lit(o, "\",\"draw\":");
     out_u64(o, p->draw);
+    if (answers) {
+        out_lit(o, ",");
+        out_bytes(o, answers->provenance, answers->provenance_len);
+    }
     out_lit(o, "}}\n");
 }
 
@@ -237,19 +245,49 @@ write_texts(struct out *o, const struct sampler *s, const struct person *p)
     }
 }
 
-struct row_prose
-row_write(const struct sampler *s, const struct person *p, enum row_level level,
-          struct co_buf *buf)
+/* A column of a model's texts: in the answer of one stage or the other, or in
+ * none, for who is too young. */
+static void
+write_answer(struct out *o, const struct row_answers *answers,
+             const struct text_column_info *info, const char *suffix)
 {
-    return row_write_marked(s, p, level, buf, NULL);
+    char name[64];
+    const char *value = "null";
+    size_t len = 4;
+
+    (void)snprintf(name, sizeof name, "%s%s", info->name, suffix);
+    out_lit(o, ",\"");
+    out_str(o, name);
+    out_lit(o, "\":");
+    for (unsigned i = 0; i < ASK_STAGES; i++) {
+        if (shape_value(answers->json[i], answers->len[i], name, &value,
+                        &len)) {
+            break;
+        }
+    }
+    out_bytes(o, value, len);
 }
 
-struct row_prose
-row_write_marked(const struct sampler *s, const struct person *p,
-                 enum row_level level, struct co_buf *buf, struct marks *marks)
+static void
+write_answers(struct out *o, const struct row_answers *answers)
+{
+    for (unsigned c = 0; c < TEXT_COUNT; c++) {
+        const struct text_column_info *info = text_column((enum text_column)c);
+
+        write_answer(o, answers, info, "");
+        if (info->picks) write_answer(o, answers, info, "_list");
+    }
+}
+
+/* answers: NULL when the texts, if any, are built in. */
+static struct row_prose
+write_row(const struct sampler *s, const struct person *p, enum row_level level,
+          const struct row_answers *answers, struct co_buf *buf,
+          struct marks *marks)
 {
     const struct model *m = sampler_model(s);
-    char *start = (char *)co_buf_reserve(buf, ROW_MAX_BYTES);
+    const size_t most = answers ? ROW_ANSWERED_MAX_BYTES : ROW_MAX_BYTES;
+    char *start = (char *)co_buf_reserve(buf, most);
     struct out o = {start, marks};
     struct row_prose prose = {0, 0};
 
@@ -261,7 +299,8 @@ row_write_marked(const struct sampler *s, const struct person *p,
     out_lit(&o, "\"");
     prose.at = (size_t)(o.at - start) + 1; /* behind the comma */
     if (level == ROW_TEXTS) {
-        write_texts(&o, s, p);
+        if (answers) write_answers(&o, answers);
+        if (!answers) write_texts(&o, s, p);
         prose.len = (size_t)(o.at - start) - prose.at;
     }
     out_lit(&o, ",\"sex\":");
@@ -301,8 +340,29 @@ row_write_marked(const struct sampler *s, const struct person *p,
     write_languages(&o, m, p);
     write_ocean(&o, p);
     write_users(&o, m, p);
-    write_provenance(&o, s, p);
-    co_assert((size_t)(o.at - start) <= ROW_MAX_BYTES);
+    write_provenance(&o, s, p, answers);
+    co_assert((size_t)(o.at - start) <= most);
     co_buf_commit(buf, (size_t)(o.at - start));
     return prose;
+}
+
+struct row_prose
+row_write(const struct sampler *s, const struct person *p, enum row_level level,
+          struct co_buf *buf)
+{
+    return row_write_marked(s, p, level, buf, NULL);
+}
+
+struct row_prose
+row_write_marked(const struct sampler *s, const struct person *p,
+                 enum row_level level, struct co_buf *buf, struct marks *marks)
+{
+    return write_row(s, p, level, NULL, buf, marks);
+}
+
+struct row_prose
+row_write_answered(const struct sampler *s, const struct person *p,
+                   const struct row_answers *answers, struct co_buf *buf)
+{
+    return write_row(s, p, ROW_TEXTS, answers, buf, NULL);
 }
