@@ -3,31 +3,21 @@
 
 #include "common/hash.h"
 #include "common/json.h"
+#include "llm/pull.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
-enum { OUTPUT_TOKENS = 180, PIECE_BYTES = 48, BODY_MAX = 1 << 28 };
+enum { PIECE_BYTES = 48, BODY_MAX = 1 << 28, DIMENSIONS = 16 };
 
-/* About 900 bytes, with characters of two, three and four bytes. */
-static const char text[] =
-    "Zo\u00eb \u00c1lvarez, 43, is a respiratory therapist in Tucson who "
-    "restores "
-    "radios and coaches softball. She writes \u201cnotes to self\u201d in "
-    "\u65e5\u672c\u8a9e "
-    "and signs them with \U0001F4FB. On Sundays she drives out to Gates Pass "
-    "with a "
-    "thermos, listens to the shortwave bands, and writes down what she hears "
-    "in a ledger that her grandfather began. She is patient with machines and "
-    "less so with meetings. Her neighbours know that she can be asked for a "
-    "soldering iron, a ladder or an opinion, in that order, and that the third "
-    "is the only one she never wants back. She sleeps badly before exams that "
-    "other people take. Her brother says that she collects beginnings; she "
-    "says that she finishes one thing every year, and that the rest is "
-    "practice "
-    "for it. What she is proudest of is a radio that her students repaired.";
+/* What an answer is made from. */
+struct making {
+    const struct request *request;
+    const struct behave *behave;
+    const struct reply *reply;
+};
 
 static void
 head(struct co_buf *out, int status, const char *type)
@@ -59,29 +49,32 @@ extra_headers(const struct behave *b, int64_t now_s, struct co_buf *out)
 /* ---- bodies ---- */
 
 static void
-put_usage(struct co_json *json, const struct request *r)
+put_usage(struct co_json *json, const struct making *m)
 {
-    uint64_t input = r->body_len / 4;
-    bool openai = r->api == API_OPENAI;
+    uint64_t input = m->reply->input_tokens, output = m->reply->output_tokens;
+    bool openai = m->request->api == API_OPENAI;
 
     co_json_key(json, "usage");
     co_json_object(json);
     co_json_put_u64(json, openai ? "prompt_tokens" : "input_tokens", input);
     co_json_put_u64(json, openai ? "completion_tokens" : "output_tokens",
-                    OUTPUT_TOKENS);
-    if (openai) {
-        co_json_put_u64(json, "total_tokens", input + OUTPUT_TOKENS);
-    }
+                    output);
+    if (openai) co_json_put_u64(json, "total_tokens", input + output);
     co_json_end(json);
 }
 
 static const char *
-finish(const struct request *r, const struct behave *b)
+finish(const struct making *m)
 {
-    if (r->api == API_OPENAI) {
-        return b->length ? "length" : b->filter ? "content_filter" : "stop";
+    bool cut = m->reply->is_cut, filter = m->behave->filter;
+
+    if (m->request->api == API_OPENAI) {
+        return cut ? "length" : filter ? "content_filter" : "stop";
     }
-    return b->length ? "max_tokens" : b->filter ? "refusal" : "end_turn";
+    return cut                 ? "max_tokens"
+           : filter            ? "refusal"
+           : m->reply->is_tool ? "tool_use"
+                               : "end_turn";
 }
 
 static void
@@ -97,35 +90,17 @@ put_head(struct co_json *json, const struct request *r, const char *object)
     co_json_put_text(json, "model", "fake-1");
 }
 
-/* Rendering the text once is what makes 50,000 answers a second. */
-static const struct co_buf *
-quoted_text(void)
-{
-    static struct co_buf quoted;
-    struct co_json json;
-
-    if (quoted.len > 0) return &quoted;
-    co_buf_init(&quoted, BODY_MAX);
-    co_json_init(&json, &quoted);
-    co_json_text(&json, text);
-    (void)co_json_finish(&json);
-    return &quoted;
-}
-
 static void
-put_text(struct co_json *json, const char *key)
+put_text(struct co_json *json, const char *key, const struct reply *reply)
 {
-    const struct co_buf *quoted = quoted_text();
-
     co_json_key(json, key);
-    co_json_raw(json, (const char *)quoted->data, quoted->len);
+    co_json_raw(json, reply->quoted, reply->quoted_len);
 }
 
 static void
-write_openai(const struct request *r, const struct behave *b,
-             struct co_json *json)
+write_openai(const struct making *m, struct co_json *json)
 {
-    put_head(json, r, "chat.completion");
+    put_head(json, m->request, "chat.completion");
     co_json_put_u64(json, "created", 1700000000);
     co_json_key(json, "choices");
     co_json_array(json);
@@ -134,36 +109,55 @@ write_openai(const struct request *r, const struct behave *b,
     co_json_key(json, "message");
     co_json_object(json);
     co_json_put_text(json, "role", "assistant");
-    put_text(json, "content");
+    put_text(json, "content", m->reply);
     co_json_end(json);
-    co_json_put_text(json, "finish_reason", finish(r, b));
+    co_json_put_text(json, "finish_reason", finish(m));
     co_json_end(json);
     co_json_end(json);
-    put_usage(json, r);
+    put_usage(json, m);
 }
 
 static void
-write_anthropic(const struct request *r, const struct behave *b,
-                struct co_json *json)
+put_block(const struct making *m, struct co_json *json)
 {
-    put_head(json, r, "message");
+    const struct reply *reply = m->reply;
+
+    if (!reply->is_tool) {
+        co_json_put_text(json, "type", "text");
+        put_text(json, "text", reply);
+        return;
+    }
+    co_json_put_text(json, "type", "tool_use");
+    co_json_put_text(json, "id", "toolu_1");
+    co_json_key(json, "name");
+    co_json_bytes(json, m->request->tool.at, m->request->tool.len);
+    co_json_key(json, "input");
+    /* Half an object is none. */
+    co_json_raw(json, reply->is_cut ? "{}" : reply->text,
+                reply->is_cut ? 2 : reply->len);
+}
+
+static void
+write_anthropic(const struct making *m, struct co_json *json)
+{
+    put_head(json, m->request, "message");
     co_json_put_text(json, "role", "assistant");
     co_json_key(json, "content");
     co_json_array(json);
     co_json_object(json);
-    co_json_put_text(json, "type", "text");
-    put_text(json, "text");
+    put_block(m, json);
     co_json_end(json);
     co_json_end(json);
-    co_json_put_text(json, "stop_reason", finish(r, b));
+    co_json_put_text(json, "stop_reason", finish(m));
     co_json_key(json, "stop_sequence");
     co_json_null(json);
-    put_usage(json, r);
+    put_usage(json, m);
 }
 
 static void
-write_body(const struct request *r, const struct behave *b, struct co_buf *body)
+write_body(const struct making *m, struct co_buf *body)
 {
+    const struct behave *b = m->behave;
     struct co_json json;
 
     for (uint64_t i = 0; b->body == BODY_HUGE && i < b->huge; i++) {
@@ -173,10 +167,10 @@ write_body(const struct request *r, const struct behave *b, struct co_buf *body)
     co_json_object(&json);
     if (b->body == BODY_SHAPE) {
         co_json_put_text(&json, "hello", "world");
-    } else if (r->api == API_OPENAI) {
-        write_openai(r, b, &json);
+    } else if (m->request->api == API_OPENAI) {
+        write_openai(m, &json);
     } else {
-        write_anthropic(r, b, &json);
+        write_anthropic(m, &json);
     }
     co_json_end(&json);
     (void)co_json_finish(&json);
@@ -206,21 +200,22 @@ begin(struct co_json *json, struct co_buf *data, const char *type)
 
 /* The next piece of text, cut between characters. */
 static size_t
-piece(size_t at)
+piece(const struct reply *reply, size_t at)
 {
-    size_t n = co_min_u64(PIECE_BYTES, sizeof text - 1 - at);
+    size_t n = co_min_u64(PIECE_BYTES, reply->len - at);
 
-    while (n > 1 && ((unsigned char)text[at + n] & 0xC0) == 0x80) {
+    while (n > 1 && at + n < reply->len &&
+           ((unsigned char)reply->text[at + n] & 0xC0) == 0x80) {
         n--;
     }
     return n;
 }
 
 static void
-chunk_openai(const struct request *r, struct co_json *json, size_t at, size_t n,
+chunk_openai(const struct making *m, struct co_json *json, size_t at, size_t n,
              const char *why)
 {
-    put_head(json, r, "chat.completion.chunk");
+    put_head(json, m->request, "chat.completion.chunk");
     co_json_key(json, "choices");
     co_json_array(json);
     co_json_object(json);
@@ -229,7 +224,7 @@ chunk_openai(const struct request *r, struct co_json *json, size_t at, size_t n,
     co_json_object(json);
     if (n > 0) {
         co_json_key(json, "content");
-        co_json_bytes(json, text + at, n);
+        co_json_bytes(json, m->reply->text + at, n);
     }
     co_json_end(json);
     co_json_key(json, "finish_reason");
@@ -243,38 +238,61 @@ chunk_openai(const struct request *r, struct co_json *json, size_t at, size_t n,
 }
 
 static void
-stream_openai(const struct request *r, const struct behave *b,
-              struct co_buf *body)
+stream_openai(const struct making *m, struct co_buf *body)
 {
     co_auto(co_buf_fini) struct co_buf data;
     struct co_json json;
     size_t n;
 
     co_buf_init(&data, BODY_MAX);
-    for (size_t at = 0; at < sizeof text - 1; at += n) {
-        n = piece(at);
+    for (size_t at = 0; at < m->reply->len; at += n) {
+        n = piece(m->reply, at);
         begin(&json, &data, NULL);
-        chunk_openai(r, &json, at, n, NULL);
+        chunk_openai(m, &json, at, n, NULL);
         event(body, NULL, &json, &data);
     }
     begin(&json, &data, NULL);
-    chunk_openai(r, &json, 0, 0, finish(r, b));
+    chunk_openai(m, &json, 0, 0, finish(m));
     event(body, NULL, &json, &data);
-    if (r->include_usage) {
+    if (m->request->include_usage) {
         begin(&json, &data, NULL);
-        put_head(&json, r, "chat.completion.chunk");
+        put_head(&json, m->request, "chat.completion.chunk");
         co_json_key(&json, "choices");
         co_json_array(&json);
         co_json_end(&json);
-        put_usage(&json, r);
+        put_usage(&json, m);
         event(body, NULL, &json, &data);
     }
     co_buf_puts(body, "data: [DONE]\n\n");
 }
 
+/* The block of a tool is announced by its name. */
 static void
-stream_anthropic(const struct request *r, const struct behave *b,
-                 struct co_buf *body)
+begin_block(const struct making *m, struct co_buf *data, struct co_buf *body)
+{
+    struct co_json json;
+
+    begin(&json, data, "content_block_start");
+    co_json_put_u64(&json, "index", 0);
+    co_json_key(&json, "content_block");
+    co_json_object(&json);
+    co_json_put_text(&json, "type", m->reply->is_tool ? "tool_use" : "text");
+    if (m->reply->is_tool) {
+        co_json_put_text(&json, "id", "toolu_1");
+        co_json_key(&json, "name");
+        co_json_bytes(&json, m->request->tool.at, m->request->tool.len);
+        co_json_key(&json, "input");
+        co_json_object(&json);
+        co_json_end(&json);
+    } else {
+        co_json_put_text(&json, "text", "");
+    }
+    co_json_end(&json);
+    event(body, "content_block_start", &json, data);
+}
+
+static void
+stream_anthropic(const struct making *m, struct co_buf *body)
 {
     co_auto(co_buf_fini) struct co_buf data;
     struct co_json json;
@@ -284,32 +302,34 @@ stream_anthropic(const struct request *r, const struct behave *b,
     begin(&json, &data, "message_start");
     co_json_key(&json, "message");
     co_json_object(&json);
-    put_head(&json, r, "message");
-    put_usage(&json, r);
+    put_head(&json, m->request, "message");
+    put_usage(&json, m);
     co_json_end(&json);
     event(body, "message_start", &json, &data);
     begin(&json, &data, "ping");
     event(body, "ping", &json, &data);
-    for (size_t at = 0; at < sizeof text - 1; at += n) {
-        n = piece(at);
+    begin_block(m, &data, body);
+    for (size_t at = 0; at < m->reply->len; at += n) {
+        n = piece(m->reply, at);
         begin(&json, &data, "content_block_delta");
         co_json_put_u64(&json, "index", 0);
         co_json_key(&json, "delta");
         co_json_object(&json);
-        co_json_put_text(&json, "type", "text_delta");
-        co_json_key(&json, "text");
-        co_json_bytes(&json, text + at, n);
+        co_json_put_text(&json, "type",
+                         m->reply->is_tool ? "input_json_delta" : "text_delta");
+        co_json_key(&json, m->reply->is_tool ? "partial_json" : "text");
+        co_json_bytes(&json, m->reply->text + at, n);
         co_json_end(&json);
         event(body, "content_block_delta", &json, &data);
     }
     begin(&json, &data, "message_delta");
     co_json_key(&json, "delta");
     co_json_object(&json);
-    co_json_put_text(&json, "stop_reason", finish(r, b));
+    co_json_put_text(&json, "stop_reason", finish(m));
     co_json_end(&json);
     co_json_key(&json, "usage");
     co_json_object(&json);
-    co_json_put_u64(&json, "output_tokens", OUTPUT_TOKENS);
+    co_json_put_u64(&json, "output_tokens", m->reply->output_tokens);
     co_json_end(&json);
     event(body, "message_delta", &json, &data);
     begin(&json, &data, "message_stop");
@@ -334,19 +354,21 @@ write_chunks(const struct co_buf *body, uint64_t split, struct co_buf *out)
 }
 
 void
-answer_write(const struct request *r, const struct behave *b, int64_t now_s,
-             struct co_buf *out, size_t *ret_half)
+answer_write(const struct request *r, const struct behave *b,
+             const struct reply *reply, int64_t now_s, struct co_buf *out,
+             size_t *ret_half)
 {
+    const struct making m = {r, b, reply};
     static struct co_buf body = {.limit = BODY_MAX};
     size_t head_len;
 
     co_buf_clear(&body);
     if (r->stream && r->api == API_OPENAI) {
-        stream_openai(r, b, &body);
+        stream_openai(&m, &body);
     } else if (r->stream) {
-        stream_anthropic(r, b, &body);
+        stream_anthropic(&m, &body);
     } else {
-        write_body(r, b, &body);
+        write_body(&m, &body);
     }
     head(out, 200,
          b->html     ? "text/html"
@@ -400,4 +422,60 @@ answer_json(const char *json, size_t len, struct co_buf *out)
     head(out, 200, "application/json");
     co_buf_printf(out, "Content-Length: %zu\r\n\r\n", len);
     co_buf_append(out, json, len);
+}
+
+/* ---- embeddings ---- */
+
+/* Numbers from -1 to 1 that only the text decides. */
+static void
+put_vector(struct co_json *json, const struct pull_slice *text, uint64_t index,
+           uint64_t dimensions)
+{
+    co_json_object(json);
+    co_json_put_text(json, "object", "embedding");
+    co_json_put_u64(json, "index", index);
+    co_json_key(json, "embedding");
+    co_json_array(json);
+    for (uint64_t i = 0; i < dimensions; i++) {
+        uint64_t n = co_hash64(text->at, text->len, i) % 2000001;
+
+        co_json_fixed(json, (int64_t)n - 1000000, 6);
+    }
+    co_json_end(json);
+    co_json_end(json);
+}
+
+void
+answer_embeddings(const struct request *r, struct co_buf *out)
+{
+    co_auto(co_buf_fini) struct co_buf body;
+    uint64_t n = 0, dimensions = r->dimensions ? r->dimensions : DIMENSIONS;
+    struct pull_slice text;
+    struct co_json json;
+    struct pull p;
+
+    co_buf_init(&body, BODY_MAX);
+    co_json_init(&json, &body);
+    co_json_object(&json);
+    co_json_put_text(&json, "object", "list");
+    co_json_put_text(&json, "model", "fake-embed-1");
+    co_json_key(&json, "data");
+    co_json_array(&json);
+    pull_init(&p, r->input.at, r->input.len);
+    if (pull_peek(&p) == PULL_ARRAY && pull_enter(&p, PULL_ARRAY)) {
+        while (pull_item(&p) && pull_text(&p, &text)) {
+            put_vector(&json, &text, n++, dimensions);
+        }
+    } else if (pull_text(&p, &text)) {
+        put_vector(&json, &text, 0, dimensions);
+    }
+    co_json_end(&json);
+    co_json_key(&json, "usage");
+    co_json_object(&json);
+    co_json_put_u64(&json, "prompt_tokens", r->input.len / 4 + 1);
+    co_json_put_u64(&json, "total_tokens", r->input.len / 4 + 1);
+    co_json_end(&json);
+    co_json_end(&json);
+    (void)co_json_finish(&json);
+    answer_json((const char *)body.data, body.len, out);
 }

@@ -33,6 +33,12 @@ static const struct word {
     {"html", FLAG, AT(html), 0},
     {"length", FLAG, AT(length), 0},
     {"filter", FLAG, AT(filter), 0},
+    {"violate", FLAG, AT(violate), 0},
+    {"nonjson", FLAG, AT(nonjson), 0},
+    {"stubborn", FLAG, AT(stubborn), 0},
+    {"fence", FLAG, AT(fence), 0},
+    {"overrun", FLAG, AT(overrun), 0},
+    {"billed", FLAG, AT(billed), 0},
     {"quota", FLAG, AT(quota), 0},
     {"redirect", TEXT, AT(location), 0},
 #undef AT

@@ -30,6 +30,12 @@ struct behave {
     uint64_t retry_after; /* seconds, sent when has_retry */
     bool has_retry, retry_date;
     bool chunked, html, length, filter, quota;
+    bool violate;       /* JSON that is not what the schema says, once */
+    bool nonjson;       /* prose where JSON was asked for, once */
+    bool stubborn;      /* these two also when they are to be mended */
+    bool fence;         /* prose and a fence around the JSON */
+    bool overrun;       /* the bill says more tokens than were allowed */
+    bool billed;        /* although no byte of an answer comes */
     uint64_t split;     /* bytes of a piece; 0: all at once */
     uint64_t headers;   /* that many more */
     uint64_t huge;      /* bytes */

@@ -7,7 +7,21 @@
 
 enum { REQUEST_BODY_MAX = 8 << 20, REQUEST_HEAD_MAX = 32768 };
 
-enum request_api { API_OPENAI, API_ANTHROPIC, API_STATS, API_SCRIPT, API_NONE };
+enum request_api {
+    API_OPENAI,
+    API_ANTHROPIC,
+    API_EMBEDDINGS,
+    API_STATS,
+    API_SCRIPT,
+    API_FAIL,
+    API_NONE
+};
+
+/* A part of the body. */
+struct request_part {
+    const char *at; /* NULL: it is not there */
+    size_t len;
+};
 
 struct request {
     enum request_api api;
@@ -18,7 +32,15 @@ struct request {
     const char *key; /* of Authorization or x-api-key; NULL: none */
     size_t key_len;
     bool is_post, is_json, has_version;
-    bool stream, include_usage; /* filled by request_check */
+    /* Filled by request_check. */
+    bool stream, include_usage;
+    bool is_mending;            /* quotes an answer of the model */
+    bool wants_json;            /* any JSON */
+    struct request_part schema; /* of the answer */
+    struct request_part tool;   /* that takes it, by name */
+    struct request_part input;  /* of embeddings */
+    uint64_t max_tokens;        /* 0: not given */
+    uint64_t dimensions;        /* of embeddings; 0: not given */
 };
 
 /* Takes the request at the front of bytes apart. CO_AGAIN: it is not complete;
