@@ -1,13 +1,11 @@
 /* request_check.c - what a real API would object to in a body: see request.h.
  * One table of members an API. */
-#include "tests/fake-llm/request.h"
-
-#include "llm/pull.h"
+#include "tests/fake-llm/request_impl.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { SCHEMA_DEPTH_MAX = 10, NAME_MAX_BYTES = 64, DIMENSIONS_MAX = 4096 };
+enum { DIMENSIONS_MAX = 4096 };
 
 enum type {
     TEXT,
@@ -85,26 +83,12 @@ static const struct {
     [API_EMBEDDINGS] = {embeddings, co_countof(embeddings)},
 };
 
-struct check {
-    struct request *request;
-    struct co_diag *diag;
-    struct pull p;
-    bool failed, names_tool;
-    size_t turns;
-};
-
-static bool
-refuse(struct check *c, const char *name, const char *why)
+bool
+request_refuse(struct check *c, const char *name, const char *why)
 {
     if (!c->failed) (void)co_fail(c->diag, CO_INVALID, "%s: %s", name, why);
     c->failed = true;
     return false;
-}
-
-static struct request_part
-part_of(const struct pull_slice *text)
-{
-    return (struct request_part){text->at, text->len};
 }
 
 /* ---- messages ---- */
@@ -125,12 +109,13 @@ check_role(struct check *c)
 
     if (!pull_text(&c->p, &role)) return;
     if (!role_is_known(c, &role)) {
-        (void)refuse(c, "messages.role", "no role of this API");
+        (void)request_refuse(c, "messages.role", "no role of this API");
     }
     if (pull_is(&role, "assistant")) {
         c->request->is_mending = true;
         if (c->turns == 0 && c->request->api == API_ANTHROPIC) {
-            (void)refuse(c, "messages", "the first has to be the user's");
+            (void)request_refuse(c, "messages",
+                                 "the first has to be the user's");
         }
     }
 }
@@ -144,12 +129,12 @@ check_content(struct check *c)
     if (type == PULL_TEXT) {
         if (pull_text(&c->p, &text) && text.len == 0 &&
             c->request->api == API_ANTHROPIC) {
-            (void)refuse(c, "messages.content", "is empty");
+            (void)request_refuse(c, "messages.content", "is empty");
         }
         return;
     }
     if (type != PULL_ARRAY) {
-        (void)refuse(c, "messages.content", "neither text nor list");
+        (void)request_refuse(c, "messages.content", "neither text nor list");
     }
     pull_skip(&c->p);
 }
@@ -169,11 +154,12 @@ check_message(struct check *c)
             content = true;
             check_content(c);
         } else {
-            (void)refuse(c, "messages", "unknown or repeated member");
+            (void)request_refuse(c, "messages", "unknown or repeated member");
             pull_skip(&c->p);
         }
     }
-    if (!role || !content) (void)refuse(c, "messages", "role, content missing");
+    if (!role || !content)
+        (void)request_refuse(c, "messages", "role, content missing");
 }
 
 static void
@@ -183,220 +169,8 @@ check_messages(struct check *c)
     for (; pull_item(&c->p); c->turns++) {
         check_message(c);
     }
-    if (c->turns == 0) (void)refuse(c, "messages", "at least one is needed");
-}
-
-/* ---- schemas ---- */
-
-static void check_schema(struct check *c, bool strict, int depth);
-
-static size_t
-check_properties(struct check *c, bool strict, int depth)
-{
-    struct pull_slice key;
-    size_t n = 0;
-
-    if (!pull_enter(&c->p, PULL_OBJECT)) return 0;
-    for (; pull_key(&c->p, &key); n++) {
-        check_schema(c, strict, depth);
-    }
-    return n;
-}
-
-static size_t
-check_required(struct check *c)
-{
-    struct pull_slice name;
-    size_t n = 0;
-
-    if (!pull_enter(&c->p, PULL_ARRAY)) return 0;
-    for (; pull_item(&c->p); n++) {
-        (void)pull_text(&c->p, &name);
-    }
-    return n;
-}
-
-/* strict: as OpenAI takes it, all properties required and no others. */
-static void
-check_schema(struct check *c, bool strict, int depth)
-{
-    size_t properties = 0, required = 0;
-    bool is_object = false, closed = false, open = true;
-    struct pull_slice key, type;
-
-    if (depth > SCHEMA_DEPTH_MAX) {
-        (void)refuse(c, "schema", "is too deep");
-        pull_skip(&c->p);
-        return;
-    }
-    if (!pull_enter(&c->p, PULL_OBJECT)) return;
-    while (pull_key(&c->p, &key)) {
-        if (pull_is(&key, "type") && pull_peek(&c->p) == PULL_TEXT) {
-            is_object = pull_text(&c->p, &type) && pull_is(&type, "object");
-        } else if (pull_is(&key, "properties")) {
-            properties = check_properties(c, strict, depth + 1);
-        } else if (pull_is(&key, "required")) {
-            required = check_required(c);
-        } else if (pull_is(&key, "items")) {
-            check_schema(c, strict, depth + 1);
-        } else if (pull_is(&key, "additionalProperties") &&
-                   pull_peek(&c->p) == PULL_FALSE) {
-            closed = pull_bool(&c->p, &open) && !open;
-        } else {
-            pull_skip(&c->p);
-        }
-    }
-    if (!is_object || !strict) return;
-    if (!closed) {
-        (void)refuse(c, "schema", "additionalProperties has to be false");
-    }
-    if (properties != required) {
-        (void)refuse(c, "schema", "all properties have to be in required");
-    }
-}
-
-/* A schema, kept for who makes the answer. */
-static void
-take_schema(struct check *c, bool strict)
-{
-    struct request_part part = {NULL, 0};
-
-    if (pull_peek(&c->p) != PULL_OBJECT) {
-        (void)refuse(c, "schema", "is no object");
-        pull_skip(&c->p);
-        return;
-    }
-    part.at = (const char *)c->p.p;
-    check_schema(c, strict, 0);
-    part.len = (size_t)((const char *)c->p.p - part.at);
-    c->request->schema = part;
-}
-
-static bool
-is_name(const struct pull_slice *name)
-{
-    if (name->len == 0 || name->len > NAME_MAX_BYTES) return false;
-    for (size_t i = 0; i < name->len; i++) {
-        char ch = name->at[i];
-
-        if (!((ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') ||
-              (ch >= '0' && ch <= '9') || ch == '_' || ch == '-')) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* Of OpenAI: {"name": N, "strict": true, "schema": {...}}. */
-static void
-check_json_schema(struct check *c)
-{
-    struct pull_slice key, name = {NULL, 0, false};
-    bool strict = false;
-
-    if (!pull_enter(&c->p, PULL_OBJECT)) return;
-    while (pull_key(&c->p, &key)) {
-        if (pull_is(&key, "name")) {
-            (void)pull_text(&c->p, &name);
-        } else if (pull_is(&key, "strict")) {
-            (void)pull_bool(&c->p, &strict);
-        } else if (pull_is(&key, "schema")) {
-            take_schema(c, strict); /* strict comes first, as we send it */
-        } else if (pull_is(&key, "description")) {
-            pull_skip(&c->p);
-        } else {
-            (void)refuse(c, "json_schema", "unknown member");
-            pull_skip(&c->p);
-        }
-    }
-    if (!is_name(&name)) (void)refuse(c, "json_schema.name", "is no name");
-    if (!c->request->schema.at) (void)refuse(c, "json_schema", "has no schema");
-}
-
-static void
-check_format(struct check *c)
-{
-    struct pull_slice key, type = {"", 0, false};
-
-    if (!pull_enter(&c->p, PULL_OBJECT)) return;
-    while (pull_key(&c->p, &key)) {
-        if (pull_is(&key, "type")) {
-            (void)pull_text(&c->p, &type);
-        } else if (pull_is(&key, "json_schema")) {
-            check_json_schema(c);
-        } else {
-            (void)refuse(c, "response_format", "unknown member");
-            pull_skip(&c->p);
-        }
-    }
-    c->request->wants_json = pull_is(&type, "json_object");
-    if (pull_is(&type, "json_schema") != (c->request->schema.at != NULL)) {
-        (void)refuse(c, "response_format", "type and json_schema differ");
-    }
-}
-
-static void
-check_tool(struct check *c)
-{
-    struct pull_slice key, name = {NULL, 0, false};
-    bool schema = false;
-
-    if (!pull_enter(&c->p, PULL_OBJECT)) return;
-    while (pull_key(&c->p, &key)) {
-        if (pull_is(&key, "name")) {
-            (void)pull_text(&c->p, &name);
-        } else if (pull_is(&key, "input_schema")) {
-            schema = true;
-            take_schema(c, false);
-        } else if (pull_is(&key, "description")) {
-            pull_skip(&c->p);
-        } else {
-            (void)refuse(c, "tools", "unknown member");
-            pull_skip(&c->p);
-        }
-    }
-    if (!schema) (void)refuse(c, "tools.input_schema", "is missing");
-    if (!is_name(&name)) (void)refuse(c, "tools.name", "is no name");
-    c->request->tool = part_of(&name);
-}
-
-static void
-check_tools(struct check *c)
-{
-    size_t n = 0;
-
-    if (!pull_enter(&c->p, PULL_ARRAY)) return;
-    for (; pull_item(&c->p); n++) {
-        check_tool(c);
-    }
-    if (n > 1) (void)refuse(c, "tools", "this fake knows one at most");
-}
-
-static void
-check_choice(struct check *c)
-{
-    struct pull_slice key, type = {"", 0, false}, name = {"", 0, false};
-    const struct request_part *tool = &c->request->tool;
-    bool yes;
-
-    if (!pull_enter(&c->p, PULL_OBJECT)) return;
-    while (pull_key(&c->p, &key)) {
-        if (pull_is(&key, "type")) {
-            (void)pull_text(&c->p, &type);
-        } else if (pull_is(&key, "name")) {
-            (void)pull_text(&c->p, &name);
-        } else if (pull_is(&key, "disable_parallel_tool_use")) {
-            (void)pull_bool(&c->p, &yes);
-        } else {
-            (void)refuse(c, "tool_choice", "unknown member");
-            pull_skip(&c->p);
-        }
-    }
-    c->names_tool = pull_is(&type, "tool");
-    if (c->names_tool && (!tool->at || tool->len != name.len ||
-                          memcmp(tool->at, name.at, name.len) != 0)) {
-        (void)refuse(c, "tool_choice.name", "is none of the tools");
-    }
+    if (c->turns == 0)
+        (void)request_refuse(c, "messages", "at least one is needed");
 }
 
 /* ---- the rest ---- */
@@ -409,7 +183,7 @@ check_options(struct check *c)
     if (!pull_enter(&c->p, PULL_OBJECT)) return;
     while (pull_key(&c->p, &key)) {
         if (!pull_is(&key, "include_usage")) {
-            (void)refuse(c, "stream_options", "unknown member");
+            (void)request_refuse(c, "stream_options", "unknown member");
         }
         (void)pull_bool(&c->p, &c->request->include_usage);
     }
@@ -424,7 +198,8 @@ check_heat(struct check *c, const char *name)
 
     if (!pull_number(&c->p, &slice)) return;
     heat = strtod(pull_copy(&slice, text, sizeof text), NULL);
-    if (!(heat >= 0 && heat <= most)) (void)refuse(c, name, "is out of range");
+    if (!(heat >= 0 && heat <= most))
+        (void)request_refuse(c, name, "is out of range");
 }
 
 static void
@@ -433,12 +208,12 @@ take_count(struct check *c, const char *name)
     uint64_t n = 0;
 
     if (pull_u64(&c->p, &n) && n == 0) {
-        (void)refuse(c, name, "must be at least 1");
+        (void)request_refuse(c, name, "must be at least 1");
     }
     if (strncmp(name, "max_", 4) == 0) c->request->max_tokens = n;
     if (strcmp(name, "dimensions") == 0) {
         c->request->dimensions = n;
-        if (n > DIMENSIONS_MAX) (void)refuse(c, name, "is too large");
+        if (n > DIMENSIONS_MAX) (void)request_refuse(c, name, "is too large");
     }
 }
 
@@ -454,13 +229,13 @@ take_input(struct check *c, const char *name)
     if (type == PULL_ARRAY && pull_enter(&c->p, PULL_ARRAY)) {
         for (; pull_item(&c->p); n++) {
             if (pull_text(&c->p, &text) && text.len == 0) {
-                (void)refuse(c, name, "holds an empty text");
+                (void)request_refuse(c, name, "holds an empty text");
             }
         }
     } else if (pull_text(&c->p, &text)) {
         n = text.len;
     }
-    if (n == 0) (void)refuse(c, name, "is empty");
+    if (n == 0) (void)request_refuse(c, name, "is empty");
     c->request->input =
         (struct request_part){at, (size_t)((const char *)c->p.p - at)};
 }
@@ -474,7 +249,7 @@ check_value(struct check *c, const struct member *member)
     switch (member->type) {
     case TEXT:
         if (pull_text(&c->p, &slice) && slice.len == 0) {
-            (void)refuse(c, member->name, "is empty");
+            (void)request_refuse(c, member->name, "is empty");
         }
         return;
     case COUNT:
@@ -497,13 +272,13 @@ check_value(struct check *c, const struct member *member)
         check_options(c);
         return;
     case FORMAT:
-        check_format(c);
+        request_check_format(c);
         return;
     case TOOLS:
-        check_tools(c);
+        request_check_tools(c);
         return;
     case CHOICE:
-        check_choice(c);
+        request_check_choice(c);
         return;
     case INPUT:
         take_input(c, member->name);
@@ -512,7 +287,7 @@ check_value(struct check *c, const struct member *member)
     case ARRAY:
         if (pull_peek(&c->p) !=
             (member->type == OBJECT ? PULL_OBJECT : PULL_ARRAY)) {
-            (void)refuse(c, member->name, "is of the wrong type");
+            (void)request_refuse(c, member->name, "is of the wrong type");
         }
         pull_skip(&c->p);
         return;
@@ -529,15 +304,16 @@ check_whole(struct check *c, const struct member *members, size_t count,
 {
     for (size_t i = 0; i < count; i++) {
         if (members[i].required && !(seen >> i & 1)) {
-            return refuse(c, members[i].name, "is missing");
+            return request_refuse(c, members[i].name, "is missing");
         }
     }
     /* Lines 2, 3 and 5 of the table for OpenAI. */
     if (members == openai && (seen >> 2 & 3) == 3) {
-        return refuse(c, "max_tokens", "not with max_completion_tokens");
+        return request_refuse(c, "max_tokens",
+                              "not with max_completion_tokens");
     }
     if (members == openai && (seen >> 5 & 1) && !c->request->stream) {
-        return refuse(c, "stream_options", "only with stream");
+        return request_refuse(c, "stream_options", "only with stream");
     }
     /* A tool that nobody has to call takes no answer. */
     if (members == anthropic && !c->names_tool) {
@@ -554,7 +330,8 @@ check_body(struct check *c, const struct member *members, size_t count)
     char name[64];
 
     pull_init(&c->p, c->request->body, c->request->body_len);
-    if (!pull_enter(&c->p, PULL_OBJECT)) return refuse(c, "body", "no object");
+    if (!pull_enter(&c->p, PULL_OBJECT))
+        return request_refuse(c, "body", "no object");
     while (pull_key(&c->p, &key)) {
         size_t i = 0;
 
@@ -562,13 +339,14 @@ check_body(struct check *c, const struct member *members, size_t count)
             i++;
         }
         (void)pull_copy(&key, name, sizeof name);
-        if (i == count) return refuse(c, name, "unknown member");
-        if (seen >> i & 1) return refuse(c, name, "given twice");
+        if (i == count) return request_refuse(c, name, "unknown member");
+        if (seen >> i & 1) return request_refuse(c, name, "given twice");
         seen |= 1U << i;
         check_value(c, &members[i]);
     }
     if (!pull_end(&c->p)) {
-        return refuse(c, "body", c->p.wrong ? c->p.wrong : "it ends too early");
+        return request_refuse(c, "body",
+                              c->p.wrong ? c->p.wrong : "it ends too early");
     }
     return check_whole(c, members, count, seen);
 }
@@ -593,9 +371,9 @@ request_check(struct request *r, const char *key, struct co_diag *diag)
         return 401;
     }
     if (!r->is_json) {
-        (void)refuse(&c, "content-type", "is not application/json");
+        (void)request_refuse(&c, "content-type", "is not application/json");
     } else if (r->api == API_ANTHROPIC && !r->has_version) {
-        (void)refuse(&c, "anthropic-version", "this header is missing");
+        (void)request_refuse(&c, "anthropic-version", "this header is missing");
     } else {
         (void)check_body(&c, apis[r->api].members, apis[r->api].count);
     }

@@ -1,7 +1,6 @@
 /* speak.c - see speak.h. */
 #include "tests/fake-llm/speak.h"
 
-#include "common/json.h"
 #include "llm/pull.h"
 
 #include <inttypes.h>
@@ -33,16 +32,35 @@ static const char prose[] =
     "practice "
     "for it. What she is proudest of is a radio that her students repaired.";
 
-static const char *const words[] = {
-    "garden",    "radio",    "morning", "market",    "careful",   "brother",
-    "kitchen",   "river",    "ledger",  "softball",  "evening",   "workshop",
-    "letters",   "patient",  "quiet",   "bicycle",   "harbour",   "lantern",
-    "choir",     "orchard",  "student", "engine",    "neighbour", "saddle",
-    "pottery",   "railway",  "winter",  "savings",   "language",  "recipe",
-    "caf\u00e9", "Zo\u00eb", "borrows", "repairs",   "teaches",   "collects",
-    "walks",     "cooks",    "reads",   "remembers", "with",      "near",
-    "before",    "under",    "and",     "for",       "without",   "because",
+/* As many as six bits can tell. */
+static const struct word {
+    const char *text;
+    size_t len;
+} words[] = {
+#define WORD(text)                                                             \
+    {                                                                          \
+        text, sizeof(text) - 1                                                 \
+    }
+    WORD("garden"),      WORD("radio"),    WORD("morning"),   WORD("market"),
+    WORD("careful"),     WORD("brother"),  WORD("kitchen"),   WORD("river"),
+    WORD("ledger"),      WORD("softball"), WORD("evening"),   WORD("workshop"),
+    WORD("letters"),     WORD("patient"),  WORD("quiet"),     WORD("bicycle"),
+    WORD("harbour"),     WORD("lantern"),  WORD("choir"),     WORD("orchard"),
+    WORD("student"),     WORD("engine"),   WORD("neighbour"), WORD("saddle"),
+    WORD("pottery"),     WORD("railway"),  WORD("winter"),    WORD("savings"),
+    WORD("language"),    WORD("recipe"),   WORD("caf\u00e9"), WORD("Zo\u00eb"),
+    WORD("borrows"),     WORD("repairs"),  WORD("teaches"),   WORD("collects"),
+    WORD("walks"),       WORD("cooks"),    WORD("reads"),     WORD("remembers"),
+    WORD("with"),        WORD("near"),     WORD("before"),    WORD("under"),
+    WORD("and"),         WORD("for"),      WORD("without"),   WORD("because"),
+    WORD("mends"),       WORD("paints"),   WORD("thermos"),   WORD("shortwave"),
+    WORD("grandmother"), WORD("Sunday"),   WORD("between"),   WORD("cheerful"),
+    WORD("thrifty"),     WORD("sings"),    WORD("plants"),    WORD("bakes"),
+    WORD("swims"),       WORD("carries"),  WORD("window"),    WORD("piano"),
+#undef WORD
 };
+enum { WORD_BITS = 6, WORD_BYTES = 11, WORDS_A_DRAW = 64 / WORD_BITS };
+_Static_assert(co_countof(words) == 1 << WORD_BITS, "all of them are used");
 
 /* What a value has to be like. */
 struct want {
@@ -61,32 +79,45 @@ struct speaker {
 /* ---- random numbers and words ---- */
 
 static uint64_t
-draw(struct speaker *s, uint64_t min, uint64_t max)
+next(struct speaker *s)
 {
     uint64_t z = s->state += 0x9e3779b97f4a7c15U;
 
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9U;
     z = (z ^ (z >> 27)) * 0x94d049bb133111ebU;
-    z ^= z >> 31;
-    return max > min ? min + z % (max - min + 1) : min;
+    return z ^ (z >> 31);
+}
+
+static uint64_t
+draw(struct speaker *s, uint64_t min, uint64_t max)
+{
+    return max > min ? min + next(s) % (max - min + 1) : min;
 }
 
 /* A text in quotes; its words need no escapes. */
 static void
 say_words(struct speaker *s, const struct want *want)
 {
-    uint64_t n = draw(s, want->words_min, want->words_max);
-    size_t from = s->out->len + 1;
+    uint64_t n = draw(s, want->words_min, want->words_max), bits = 0;
+    size_t room = want->bytes_min + (size_t)(n + 1) * (WORD_BYTES + 2) + 2;
+    char *from = (char *)co_buf_reserve(s->out, room), *to = from;
 
-    co_buf_putc(s->out, '"');
-    for (uint64_t i = 0; i < n || s->out->len - from < want->bytes_min; i++) {
-        const char *word = words[draw(s, 0, co_countof(words) - 1)];
+    if (!from) return;
+    *to++ = '"';
+    for (uint64_t i = 0; i < n || (size_t)(to - from) <= want->bytes_min; i++) {
+        const struct word *word;
 
-        if (s->out->len - from + strlen(word) + 2 > want->bytes_max) break;
-        if (i > 0) co_buf_puts(s->out, i % 12 == 0 ? ". " : " ");
-        co_buf_puts(s->out, word);
+        if (i % WORDS_A_DRAW == 0) bits = next(s);
+        word = &words[bits & (co_countof(words) - 1)];
+        bits >>= WORD_BITS;
+        if ((size_t)(to - from) + word->len + 1 > want->bytes_max) break;
+        if (i > 0 && i % 12 == 0) *to++ = '.';
+        if (i > 0) *to++ = ' ';
+        memcpy(to, word->text, word->len);
+        to += word->len;
     }
-    co_buf_putc(s->out, '"');
+    *to++ = '"';
+    co_buf_commit(s->out, (size_t)(to - from));
 }
 
 /* ---- schemas ---- */
@@ -346,14 +377,24 @@ cut_at(const char *text, size_t len, size_t n)
     return n;
 }
 
+/* All that is said is UTF-8 without control characters but line ends. */
 static void
 quote(const char *text, size_t len, struct co_buf *out)
 {
-    struct co_json json;
+    const char *end = text + len, *run = text;
 
-    co_json_init(&json, out);
-    co_json_bytes(&json, text, len);
-    (void)co_json_finish(&json);
+    co_buf_putc(out, '"');
+    for (; text < end; text++) {
+        if (*text != '"' && *text != '\\' && *text != '\n') continue;
+        co_buf_append(out, run, (size_t)(text - run));
+        co_buf_putc(out, '\\');
+        run = text;
+        if (*text != '\n') continue;
+        co_buf_putc(out, 'n');
+        run++;
+    }
+    co_buf_append(out, run, (size_t)(end - run));
+    co_buf_putc(out, '"');
 }
 
 /* The whole prose is quoted once: that is what makes 50,000 a second. */

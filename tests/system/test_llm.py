@@ -9,12 +9,11 @@ import subprocess
 import sys
 import threading
 import unittest
-import urllib.request
 from unittest import mock
 
+import fake_llm
 import harness
 
-FAKE = os.path.join(harness.BUILD, "tests/bin/fake-llm")
 KEY = "sk-a-key-that-nobody-may-see-4711"
 STRESSED = int(1000 * harness.FACTOR)  # ms; nothing waits for all of it but what has to
 
@@ -74,25 +73,8 @@ BAD = [
 
 class Llm(harness.SystemTest):
     def fake(self, *args):
-        self.endpoint = subprocess.Popen(
-            [FAKE] + list(args), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            preexec_fn=harness.die_with_parent)
-        self.addCleanup(self.end_fake)
-        self.port = int(self.endpoint.stdout.readline().split()[1])
-        self.url = f"http://127.0.0.1:{self.port}/v1"
-
-    def end_fake(self):
-        self.endpoint.kill()
-        self.endpoint.wait()
-        self.endpoint.stdin.close()
-        self.endpoint.stdout.close()
-
-    def ask(self, path, body=None):
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", data=body, timeout=20 * harness.FACTOR) as r:
-            return json.load(r)
-
-    def script(self, text):
-        self.ask("/script", text.encode())
+        self.llm = fake_llm.Fake(self, *args)
+        self.url, self.script = self.llm.url, self.llm.script
 
     def attempt(self, *args, provider="openai", url=None, key=True):
         """The JSON of one `cohort try`; its key is nowhere in what it printed."""
@@ -193,12 +175,12 @@ class Llm(harness.SystemTest):
     def test_a_redirect_within_the_origin_is_followed_with_the_same_request(self):
         self.fake("--script", "redirect=/moved/v1/chat/completions;ok", "--key", KEY)
         self.assertEqual(self.attempt()["class"], "ok")
-        self.assertEqual(self.ask("/stats")["requests"], 2)
+        self.assertEqual(self.llm.stats()["requests"], 2)
 
     def test_redirects_in_a_circle_end(self):
         self.fake("--script", "redirect=/v1/chat/completions")
         self.assertEqual(self.attempt()["class"], "redirect")
-        self.assertEqual(self.ask("/stats")["requests"], 4)
+        self.assertEqual(self.llm.stats()["requests"], 4)
 
     # -- what goes wrong -----------------------------------------------------
 
@@ -321,7 +303,7 @@ class Llm(harness.SystemTest):
         if name == "localhost" or not found.startswith("127.0.0.1"):
             self.skipTest(f"this machine's name \"{name}\" stands for {found}, not for 127.0.0.1")
         self.fake()
-        url = f"http://{name}:{self.port}/v1"
+        url = f"http://{name}:{self.llm.port}/v1"
         self.assertEqual(self.attempt(url=url, key=False)["class"], "ok")
         # Connections that end make it look up and connect again and again.
         self.script(";".join(["100*ok", "50*reset", "100*ok", "50*cut", "ok"]))
@@ -331,7 +313,7 @@ class Llm(harness.SystemTest):
         r = json.loads(out)
         # None is sent again, also where a used connection ended: each is seen.
         self.assertEqual((r["ok"], r["failed"]), (500, {"cut": 50, "reset": 50}), r)
-        self.assertEqual(self.ask("/stats")["requests"], 601)
+        self.assertEqual(self.llm.stats()["requests"], 601)
 
     def test_a_resolver_that_does_not_answer_holds_nobody_up(self):
         """In a network of its own, where the one name server is mute for 30 s."""
@@ -418,7 +400,7 @@ class Llm(harness.SystemTest):
         self.assertEqual((r["ok"], r["failed"]), (3000, {}))
         for field in ("calls_per_s", "cpu_us_per_call", "peak_rss_mib"):
             self.assertGreater(r[field], 0)
-        stats = self.ask("/stats")
+        stats = self.llm.stats()
         self.assertEqual((stats["requests"], stats["refused"]), (3000, 0))
         # Connections are used again (one is ours), and no more than were allowed.
         self.assertLessEqual(stats["connections"], 303)
