@@ -2,8 +2,10 @@
  * what is sent, what comes back, what it took and cost, or exactly why not. */
 #include "cli/llm_options.h"
 #include "cli/say.h"
+#include "common/fs.h"
 #include "common/json.h"
 #include "llm/price.h"
+#include "llm/pull.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -11,11 +13,12 @@
 
 #define PROGRAM CO_PROGRAM " try"
 
-enum { REQUEST_MAX = 16 << 20, OUT_MAX = 32 << 20 };
+enum { REQUEST_MAX = 16 << 20, OUT_MAX = 32 << 20, SCHEMA_MAX = 1 << 20 };
 
 struct try_config {
     struct llm_options llm;
-    const char *system, *price_input, *price_output, *price_cached;
+    const char *system, *schema, *form, *record, *price_input, *price_output,
+        *price_cached;
     bool json;
 };
 
@@ -27,6 +30,15 @@ static const struct co_option table[] = {
     {.name = "system", .letter = 's', .type = CO_OPTION_STRING,
      .offset = FIELD(system), .min = 1, .max = 1 << 20, .placeholder = "TEXT",
      .no_env = true, .help = "what the model is told before the prompt"},
+    {.name = "schema", .type = CO_OPTION_STRING, .offset = FIELD(schema),
+     .min = 1, .max = 3000, .placeholder = "FILE", .no_env = true,
+     .help = "JSON Schema that the answer has to match"},
+    {.name = "form", .type = CO_OPTION_STRING, .offset = FIELD(form),
+     .def = "schema", .min = 1, .max = 20, .no_env = true,
+     .help = "how the server is told of it: schema, json or words"},
+    {.name = "record", .type = CO_OPTION_STRING, .offset = FIELD(record),
+     .min = 1, .max = 3000, .placeholder = "FILE", .no_env = true,
+     .help = "append the answer to a file that `replay` plays"},
     {.name = "price-input", .type = CO_OPTION_STRING,
      .offset = FIELD(price_input), .min = 1, .max = 20, .placeholder = "USD",
      .no_env = true, .help = "of a million input tokens, as 0.15"},
@@ -47,9 +59,10 @@ static const struct co_options_spec options_spec = {
     .about =
         "Makes one call to a model and shows request, answer, tokens and\n"
         "price, or why there is no answer. PROVIDER is openai (and what\n"
-        "answers like it: vLLM, llama.cpp, Ollama) or anthropic. Keys come\n"
-        "from the environment or a file and are never shown. One call is\n"
-        "sent, and it is not tried again.",
+        "answers like it: vLLM, llama.cpp, Ollama), anthropic, or replay,\n"
+        "which plays answers that were recorded in a file (--url FILE). Keys\n"
+        "come from the environment or a file and are never shown. One call\n"
+        "is sent, and it is not tried again.",
     .version = CO_PROGRAM " " COHORT_VERSION,
     .table = table,
     .count = co_countof(table),
@@ -64,7 +77,7 @@ struct try_run {
     struct secret secret;
     const char *key_from;
     struct call_endpoint endpoint;
-    struct co_buf body;
+    struct co_buf schema, body;
     struct call call;
     struct price price;
     bool done;
@@ -99,7 +112,9 @@ print_request(const struct try_run *run, struct co_buf *out)
 {
     char line[128];
 
-    co_buf_printf(out, "request  POST %s\n", run->endpoint.url);
+    co_buf_printf(out, "request  %s %s\n",
+                  run->endpoint.replay ? "played from" : "POST",
+                  run->endpoint.url);
     for (size_t i = 0; run->provider->headers[i]; i++) {
         co_buf_printf(out, "         %s\n", run->provider->headers[i]);
     }
@@ -197,7 +212,9 @@ print_failure(const struct try_run *run, struct co_buf *out)
     if (!call->fault) return;
     co_buf_printf(out, "failed   %s (", fault_name(call->fault));
     if (call->status) co_buf_printf(out, "status %d; ", call->status);
-    if (!call->sent) co_buf_puts(out, "nothing was sent; ");
+    if (!call->sent && !run->endpoint.replay) {
+        co_buf_puts(out, "nothing was sent; ");
+    }
     co_buf_printf(out, "%s)\n",
                   fault_retryable(call->fault)
                       ? "may be tried again"
@@ -310,6 +327,20 @@ call_once(struct try_run *run, struct http *http)
     return err;
 }
 
+/* What came of it, without the key if it was in it: print() took it out. */
+static enum co_err
+record(const struct try_run *run, const struct provider_ask *ask,
+       struct co_diag *diag)
+{
+    enum fault fault = run->call.fault;
+
+    if (!run->cfg->record) return CO_OK;
+    if (fault && fault != FAULT_LENGTH && fault != FAULT_FILTERED) {
+        return CO_OK;
+    }
+    return replay_record(run->cfg->record, ask, &run->call.answer, diag);
+}
+
 static enum co_err
 read_prices(struct try_run *run, struct co_diag *diag)
 {
@@ -337,6 +368,33 @@ read_prices(struct try_run *run, struct co_diag *diag)
     return err;
 }
 
+/* The schema and how it is told, if there is one. */
+static enum co_err
+read_schema(struct try_run *run, struct provider_ask *ask, struct co_diag *diag)
+{
+    const struct try_config *cfg = run->cfg;
+    struct pull p;
+    enum co_err err;
+
+    if (!provider_form_find(cfg->form, &ask->form)) {
+        return co_fail(diag, CO_USAGE,
+                       "--form \"%.40s\"; there are schema, json and words",
+                       cfg->form);
+    }
+    if (!cfg->schema) return CO_OK;
+    err = co_fs_read_file(cfg->schema, SCHEMA_MAX, &run->schema, diag);
+    if (err) return err;
+    pull_init(&p, run->schema.data, run->schema.len);
+    if (pull_peek(&p) == PULL_OBJECT) pull_skip(&p);
+    if (!pull_end(&p)) {
+        return co_fail(diag, CO_USAGE, "%s is no JSON object: %s", cfg->schema,
+                       p.wrong ? p.wrong : "it has other text");
+    }
+    ask->schema = co_buf_text(&run->schema);
+    ask->schema_name = "answer";
+    return CO_OK;
+}
+
 static enum co_err
 try_it(struct try_run *run, const char *prompt, struct co_diag *diag)
 {
@@ -354,6 +412,7 @@ try_it(struct try_run *run, const char *prompt, struct co_diag *diag)
                                .stream = llm->stream};
     enum co_err err = read_prices(run, diag);
 
+    if (!err) err = read_schema(run, &ask, diag);
     if (err) return err;
     if (!llm->model) {
         return co_fail(diag, CO_USAGE,
@@ -371,8 +430,9 @@ try_it(struct try_run *run, const char *prompt, struct co_diag *diag)
     run->provider->write(&ask, &run->body);
     err = run->body.err;
     if (!err) err = call_once(run, http);
-    if (!err) print(run);
-    return err;
+    if (err) return err;
+    print(run);
+    return record(run, &ask, diag);
 }
 
 int
@@ -391,6 +451,7 @@ cmd_try(int argc, char **argv)
     err =
         llm_options_provider(co_options_arg(options, 0), &run.provider, &diag);
     if (err) return say_error(PROGRAM, err, &diag);
+    co_buf_init(&run.schema, SCHEMA_MAX + 1);
     co_buf_init(&run.body, REQUEST_MAX);
     call_init(&run.call, cfg.llm.body_max);
     err = try_it(&run, co_options_arg(options, 1), &diag);
@@ -399,6 +460,7 @@ cmd_try(int argc, char **argv)
                                  : CLI_OK;
     call_endpoint_fini(&run.endpoint);
     call_fini(&run.call);
+    co_buf_fini(&run.schema);
     co_buf_fini(&run.body);
     secret_forget(&run.secret);
     return exit_code;

@@ -4,20 +4,22 @@
 #pragma once
 #include "llm/http.h"
 #include "llm/provider.h"
+#include "llm/replay.h"
 #include "llm/secret.h"
 #include "llm/sse.h"
 
 /* Where calls go; made once, used by many at once. */
 struct call_endpoint {
     const struct provider *provider;
-    struct http_target *target;
-    bool is_vendor; /* as in provider_ask */
+    struct http_target *target; /* NULL: nothing is sent, but played */
+    struct replay *replay;      /* NULL: it is sent */
+    bool is_vendor;             /* as in provider_ask */
     char url[2048];
 };
 
-/* base NULL: the provider's own host. A key goes over http:// only to this
- * machine itself, unless key_in_clear. secret may be empty.
- * CO_USAGE (diag), CO_NOMEM */
+/* base NULL: the provider's own host; of provider_replay: its file. A key goes
+ * over http:// only to this machine itself, unless key_in_clear. secret may be
+ * empty. CO_USAGE (diag), CO_NOMEM; as replay_load */
 co_must_use enum co_err call_endpoint_init(struct call_endpoint *endpoint,
                                            const struct provider *provider,
                                            const char *base,
@@ -37,6 +39,9 @@ struct call {
     int status;
     struct hints hints;
     int64_t first_byte_us, total_us;
+    struct http_soon soon; /* ends what is played */
+    const void *body;      /* that was asked with; only until it ends */
+    size_t body_len;
     void (*on_done)(void *self, struct call *call);
     void *self;
 };

@@ -318,6 +318,35 @@ sweep(struct http *http)
         (int64_t)co_clamp_u64(least * 1000 / 8, SWEEP_MIN_US, SWEEP_MAX_US);
 }
 
+void
+http_soon(struct http *http, struct http_soon *soon)
+{
+    soon->next = NULL;
+    if (http->soon_last) {
+        http->soon_last->next = soon;
+    } else {
+        http->soon_first = soon;
+    }
+    http->soon_last = soon;
+    http->soon++;
+}
+
+/* Those that are there now: what they start is for the next turn. */
+static void
+run_soon(struct http *http)
+{
+    struct http_soon *soon = http->soon_first;
+
+    http->soon_first = http->soon_last = NULL;
+    while (soon) {
+        struct http_soon *next = soon->next; /* it may be used again */
+
+        http->soon--;
+        soon->run(soon->self);
+        soon = next;
+    }
+}
+
 /* Order: what was started goes out, events come in, what ended is told (and
  * its owner starts more), and that goes out before we wait again. */
 enum co_err
@@ -326,8 +355,9 @@ http_turn(struct http *http, int timeout_ms)
     enum co_err err;
 
     send_waiting(http);
-    err = http_sockets_wait(http, timeout_ms);
+    err = http_sockets_wait(http, http->soon_first ? 0 : timeout_ms);
     if (err) return err;
+    run_soon(http);
     read_messages(http);
     sweep(http);
     send_waiting(http);
@@ -343,7 +373,8 @@ http_fd(const struct http *http)
 int64_t
 http_due_us(const struct http *http)
 {
-    if (http->wait_first != NO_SLOT && http->connecting < CONNECTING_MAX) {
+    if (http->soon_first ||
+        (http->wait_first != NO_SLOT && http->connecting < CONNECTING_MAX)) {
         return http->now_us;
     }
     return http_sockets_due(http);
@@ -352,5 +383,5 @@ http_due_us(const struct http *http)
 uint32_t
 http_in_flight(const struct http *http)
 {
-    return http->in_flight;
+    return http->in_flight + http->soon;
 }

@@ -84,6 +84,15 @@ CO_DEFINE_FREEP(struct http, http_free)
 /* CO_FULL: in_flight requests are under way. */
 co_must_use enum co_err http_start(struct http *http,
                                    const struct http_request *request);
+/* Something that ends without the network, as a request does: run is called
+ * once, from the next http_turn(), and may start others. The caller's memory;
+ * counts as in flight until then. */
+struct http_soon {
+    struct http_soon *next;
+    void (*run)(void *self);
+    void *self;
+};
+void http_soon(struct http *http, struct http_soon *soon);
 /* Waits at most timeout_ms (-1: as long as it takes) for something to happen
  * and does what there is to do. CO_IO: epoll failed. */
 co_must_use enum co_err http_turn(struct http *http, int timeout_ms);

@@ -75,6 +75,8 @@ struct http {
     struct slot *slots;
     uint32_t slot_count, in_flight, connecting;
     int free_slot, wait_first, wait_last;
+    struct http_soon *soon_first, *soon_last; /* NULL: none */
+    uint32_t soon;
     struct shard *recent; /* where a connection just became idle */
     struct watch *watches;
     size_t watch_count;

@@ -9,6 +9,7 @@
 static const struct provider *const providers[] = {
     &provider_openai,
     &provider_anthropic,
+    &provider_replay,
 };
 
 const struct provider *const *

@@ -73,9 +73,9 @@ struct provider_answer {
 struct provider {
     const char *name;    /* "openai" */
     const char *about;   /* one line */
-    const char *host;    /* base URL of the vendor */
+    const char *host;    /* base URL of the vendor; NULL: none, it is a file */
     const char *path;    /* "/v1/chat/completions" */
-    const char *key_env; /* where the vendor's key is by custom */
+    const char *key_env; /* where the vendor's key is by custom; NULL: none */
     /* "Name: value", sent always; ended by NULL. */
     const char *headers[PROVIDER_HEADERS_MAX];
     const char *key_header; /* printf form that the key goes into */
@@ -93,7 +93,8 @@ struct provider {
                         struct provider_answer *answer, struct co_diag *diag);
 };
 
-extern const struct provider provider_openai, provider_anthropic;
+extern const struct provider provider_openai, provider_anthropic,
+    provider_replay;
 
 /* All of them; *ret_count. */
 const struct provider *const *provider_all(size_t *ret_count);

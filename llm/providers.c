@@ -403,8 +403,8 @@ read_price(struct providers_entry *entry, const struct co_yaml *map,
 /* ---- one provider ---- */
 
 static const char *const entry_keys[] = {
-    "kind",  "endpoints", "model",  "timeouts", "limits",
-    "price", "stream",    "replay", NULL,
+    "kind",  "endpoints", "model", "timeouts", "limits",
+    "price", "stream",    "form",  "replay",   NULL,
 };
 
 static enum co_err
@@ -423,6 +423,22 @@ read_kind(struct providers_entry *entry, const struct co_yaml *node,
     }
     err = co_yaml_enum(node, names, &index, diag);
     if (!err) entry->kind = all[index];
+    return err;
+}
+
+static enum co_err
+read_form(struct providers_entry *entry, const struct co_yaml *node,
+          struct co_diag *diag)
+{
+    static const char *const names[] = {
+#define X(id, name, text) name,
+        PROVIDER_FORM_LIST(X)
+#undef X
+            NULL};
+    size_t index = 0;
+    enum co_err err = co_yaml_enum(node, names, &index, diag);
+
+    if (!err) entry->form = (enum provider_form)index;
     return err;
 }
 
@@ -464,6 +480,11 @@ read_where(struct providers_entry *entry, const struct co_yaml *map,
 {
     const struct co_yaml *list = co_yaml_get(map, "endpoints");
 
+    if (list && !entry->kind->host) {
+        return co_yaml_fail(list, diag, CO_INVALID,
+                            "kind: %s sends nothing: it has no endpoints",
+                            entry->kind->name);
+    }
     if (list) return read_endpoints(entry, list, diag);
     entry->endpoints[0].weight = 1;
     entry->n_endpoints = 1;
@@ -475,6 +496,7 @@ read_entry(struct providers_entry *entry, const struct co_yaml *map,
            struct co_diag *diag)
 {
     const struct co_yaml *stream = co_yaml_get(map, "stream");
+    const struct co_yaml *form = co_yaml_get(map, "form");
     const struct co_yaml *timeouts = co_yaml_get(map, "timeouts");
     const struct co_yaml *limits = co_yaml_get(map, "limits");
     const struct co_yaml *price = co_yaml_get(map, "price");
@@ -485,6 +507,7 @@ read_entry(struct providers_entry *entry, const struct co_yaml *map,
     if (!err) err = read_nature(entry, map, diag);
     if (!err) err = read_where(entry, map, diag);
     if (!err && stream) err = co_yaml_bool(stream, &entry->stream, diag);
+    if (!err && form) err = read_form(entry, form, diag);
     entry->timeouts = timeouts_default;
     if (!entry->stream) entry->timeouts.first_byte_ms = FIRST_BYTE_WHOLE_MS;
     if (!err && timeouts) err = read_timeouts(timeouts, &entry->timeouts, diag);

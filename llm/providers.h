@@ -49,6 +49,7 @@ struct providers_entry {
     int64_t call_price; /* of one call, in 1e-12 USD; 0: none */
     bool has_price;     /* the file says all of it */
     bool stream;
+    enum provider_form form; /* how its servers are told of a schema */
     char replay_file[PROVIDERS_URL_BYTES]; /* kind replay: what it plays */
     uint32_t line;                         /* in the file */
 };

@@ -182,6 +182,34 @@ class Llm(harness.SystemTest):
         self.assertEqual(self.attempt()["class"], "redirect")
         self.assertEqual(self.llm.stats()["requests"], 4)
 
+    def test_answers_are_made_for_a_schema_however_it_is_told(self):
+        with open(self.bench.path("schema.json"), "w") as f:
+            json.dump({"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"],
+                       "additionalProperties": False}, f)
+        self.fake()
+        for provider, form, more in itertools.product(("openai", "anthropic"), ("schema", "json", "words"), ([], ["--stream"])):
+            with self.subTest(provider=provider, form=form, more=more):
+                r = self.attempt("--schema", self.bench.path("schema.json"), "--form", form, *more, provider=provider)
+                self.assertEqual(r["class"], "ok", r)
+                text = r["answer"]
+                if form == "schema":
+                    self.assertEqual(text[0] + text[-1], "{}")
+                row = json.loads(text[text.index("{"):text.rindex("}") + 1])
+                self.assertEqual(list(row), ["name"])
+
+    def test_a_recorded_answer_is_played_back_without_an_endpoint(self):
+        self.fake()
+        file = self.bench.path("answers.jsonl")
+        recorded = self.attempt("--record", file, "--stream")
+        self.llm.kill()
+        played = self.attempt(provider="replay", url=file, key=False)
+        for member in ("class", "answer", "model", "input_tokens", "output_tokens"):
+            self.assertEqual(played[member], recorded[member])
+        self.assertEqual((recorded["sent"], played["sent"]), (True, False))
+        r = self.attempt("--system", "Be brief.", provider="replay", url=file, key=False)
+        self.assertEqual((r["class"], r["retryable"]), ("bad-request", False), r)
+        self.assertIn("has no answer to this request", r["why"])
+
     # -- what goes wrong -----------------------------------------------------
 
     def test_each_failure_has_its_class_and_a_reason(self):

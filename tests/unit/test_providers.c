@@ -81,14 +81,17 @@ everything_that_can_be_said_is_read(void **state)
         "    price: {input_usd_per_mtok: 0.15, output_usd_per_mtok: 0.60, "
         "cached_input_usd_per_mtok: 0.075, call_usd: 0.000000000001}\n"
         "    stream: true\n"
+        "    form: words\n"
+        "  played: {kind: replay, model: m3, replay: answers.jsonl}\n"
         "  other: {kind: anthropic, model: m2}\n");
     const struct providers_entry *e = providers_find(p, "main");
 
     (void)state;
-    assert_int_equal(p->n, 2);
+    assert_int_equal(p->n, 3);
     if (!e) abort();
     assert_string_equal(e->kind->name, "openai");
     assert_string_equal(e->model, "my-model");
+    assert_int_equal(e->form, PROVIDER_FORM_WORDS);
     assert_int_equal(e->n_endpoints, 3);
     assert_string_equal(e->endpoints[0].url, "http://127.0.0.1:8000/v1");
     assert_int_equal(e->endpoints[0].weight, 3);
@@ -185,7 +188,11 @@ mistakes_are_told_with_line_and_key(void **state)
     assert_refused("providers:\n  a: {kind: openai, modle: m}",
                    "j.yaml:2: providers.a.modle: unknown key, did you mean "
                    "model?; allowed here: kind, endpoints, model, timeouts, "
-                   "limits, price, stream or replay");
+                   "limits, price, stream, form or replay");
+    assert_refused("providers:\n  a: {kind: replay, model: m, replay: f, "
+                   "endpoints: [{url: \"http://h\"}]}",
+                   "j.yaml:2: providers.a.endpoints: kind: replay sends "
+                   "nothing: it has no endpoints");
     assert_refused("providers:\n  a: {kind: openai, model: m, replay: f}",
                    "j.yaml:2: providers.a.replay: only kind: replay plays a "
                    "file");

@@ -1,92 +1,56 @@
-/* What an owner's start promises: the newest CHECKPOINT first, then what came
- * after it; results wherever they stand; damage refused. A real journal in a
- * temporary folder. */
-#include "common/fs.h"
-#include "coordinator/kind_bench.h"
-#include "coordinator/replay.h"
+/* Answers recorded in a file and played back, through the same calls as those
+ * from the network. */
+#include "llm/call.h"
 #include "tests/co_test.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { JOB = 7, HEARD_MAX = 64 };
+#include <sys/stat.h>
+#include <unistd.h>
 
 struct fixture {
-    char dir[64];
-    char journal_dir[80];
-    struct journal *journal;
-    struct bench *bench;
-    struct outbox out;
-    struct engine *engine;
-    struct hosted hosted;
-    struct job_kind kind;
-    char heard[HEARD_MAX * 4]; /* "C0 S3 S4 ": type and first byte */
-    uint64_t segments[HEARD_MAX];
-    size_t n_segments;
+    char path[64];
+    struct http *http;
+    struct call_endpoint endpoint;
+    struct call call;
+    struct co_buf body;
+    unsigned ends;
 };
 
-static enum co_err
-hear(void *self, uint8_t type, const uint8_t *content, size_t len,
-     struct co_diag *diag)
+static struct co_diag diag;
+
+static const struct provider_message prompt[] = {
+    {PROVIDER_SYSTEM, "S", 1}, {PROVIDER_USER, "Zo\xc3\xab?", 5}};
+
+static struct provider_ask
+ask_of(const char *model)
 {
-    struct fixture *f = self;
-    char word[8];
-
-    (void)diag;
-    if (type != RECORD_SEALED && type != RECORD_CHECKPOINT) return CO_OK;
-    (void)snprintf(word, sizeof word, "%c%c ",
-                   type == RECORD_SEALED ? 'S' : 'C', len ? content[0] : '?');
-    strncat(f->heard, word, sizeof f->heard - strlen(f->heard) - 1);
-    return CO_OK;
-}
-
-static struct fixture *now; /* a kind is told nothing but its own state */
-
-static bool
-hear_note(void *kind, const uint8_t *data, size_t len)
-{
-    char word[8];
-
-    assert_ptr_equal(kind, now->bench);
-    if (!len || data[0] == '?') return false;
-    (void)snprintf(word, sizeof word, "N%c ", data[0]);
-    strncat(now->heard, word, sizeof now->heard - strlen(now->heard) - 1);
-    return true;
-}
-
-static void
-hear_segment(void *self, uint64_t segment)
-{
-    struct fixture *f = self;
-
-    assert_string_equal(f->heard, ""); /* before any record */
-    assert_true(f->n_segments < HEARD_MAX);
-    f->segments[f->n_segments++] = segment;
+    return (struct provider_ask){.model = model,
+                                 .messages = prompt,
+                                 .n_messages = 2,
+                                 .temperature_milli = 700};
 }
 
 static int
 setup(void **state)
 {
     static struct fixture f;
-    const struct bench_options bench = {.tasks = 10};
-    const struct engine_options engine = {.job = JOB, .owner = 2};
+    const struct http_options options = {.in_flight = 1,
+                                         .body_max = 1024,
+                                         .connect_ms = 1000,
+                                         .first_byte_ms = 1000,
+                                         .idle_ms = 1000,
+                                         .total_ms = 1000};
+    int fd;
 
-    f = (struct fixture){.dir = "/tmp/cohort-test-replay-XXXXXX"};
-    assert_non_null(mkdtemp(f.dir));
-    (void)snprintf(f.journal_dir, sizeof f.journal_dir, "%s/journal", f.dir);
-    now = &f;
-    outbox_init(&f.out);
-    f.kind = bench_kind;
-    f.kind.replay_note = hear_note;
-    assert_int_equal(bench_new(&bench, &f.bench), CO_OK);
-    assert_int_equal(engine_new(&engine, &f.kind, f.bench, &f.out, &f.engine),
-                     CO_OK);
-    f.hosted = (struct hosted){.kind = &f.kind,
-                               .state = f.bench,
-                               .self = &f,
-                               .replay = hear,
-                               .segment = hear_segment};
+    f = (struct fixture){.path = "/tmp/co-test-replay-XXXXXX"};
+    fd = mkstemp(f.path);
+    if (fd < 0 || close(fd) || unlink(f.path)) return -1;
+    if (http_new(&options, &f.http, &diag)) return -1;
+    call_init(&f.call, 1000);
+    co_buf_init(&f.body, 10000);
     *state = &f;
     return 0;
 }
@@ -96,160 +60,176 @@ teardown(void **state)
 {
     struct fixture *f = *state;
 
-    journal_free(f->journal);
-    engine_free(f->engine);
-    bench_free(f->bench);
-    outbox_fini(&f->out);
-    return (int)co_fs_remove_tree(f->dir, NULL);
+    call_endpoint_fini(&f->endpoint);
+    call_fini(&f->call);
+    co_buf_fini(&f->body);
+    http_free(f->http);
+    (void)unlink(f->path);
+    return 0;
 }
 
-static uint8_t
-type_of(char letter)
+static void
+record(struct fixture *f, const struct provider_ask *ask, const char *text)
 {
-    return letter == 'S'   ? RECORD_SEALED
-           : letter == 'N' ? RECORD_NOTE
-                           : RECORD_CHECKPOINT;
+    struct provider_answer a;
+
+    provider_answer_init(&a, 1000);
+    co_buf_puts(&a.text, text);
+    (void)snprintf(a.model, sizeof a.model, "m-1");
+    a.has_usage = true;
+    a.input_tokens = 11;
+    a.cached_tokens = 4;
+    a.output_tokens = 7;
+    a.is_cut = strcmp(text, "cut") == 0;
+    a.is_filtered = strcmp(text, "filtered") == 0;
+    assert_int_equal(replay_record(f->path, ask, &a, &diag), CO_OK);
+    provider_answer_fini(&a);
 }
 
-/* Owner 1 writes records of "S0", "C0" ... in segments as small as they get,
- * so that every few records lie in another file. */
-static struct journal *
-given_journal(struct fixture *f, const char *const *words, size_t n,
-              struct segment_name *segments)
+static void
+open_file(struct fixture *f)
 {
-    struct journal_options options = {
-        .no_ballast = true, .threadless = true, .roll_bytes = 1};
-    struct adoption none = {0};
-    struct journal *j = NULL;
+    const struct secret nobody = {.len = 0};
 
-    assert_int_equal(
-        journal_start(f->journal_dir, JOB, 1, &none, &options, &j, NULL),
-        CO_OK);
-    for (size_t i = 0; i < n; i++) {
-        struct co_bytes content = co_bytes_borrow(words[i] + 1, 1);
-        struct journal_answer *answer;
-
-        assert_int_equal(
-            journal_append(j, type_of(words[i][0]), &content, 1, i), CO_OK);
-        assert_int_equal(journal_commit(j), CO_OK);
-        answer = journal_take(j);
-        assert_non_null(answer);
-        segments[i] = answer->records[0].pos.segment;
-        free(answer);
-    }
-    return j;
-}
-
-static const char *
-replay(struct fixture *f)
-{
-    assert_int_equal(replay_journal(f->journal_dir, JOB, 2, 0, f->engine,
-                                    &f->hosted, &f->journal, NULL),
+    assert_int_equal(call_endpoint_init(&f->endpoint, &provider_replay, f->path,
+                                        &nobody, false, &diag),
                      CO_OK);
-    return f->heard;
 }
 
 static void
-without_a_checkpoint_everything_is_heard_in_order(void **state)
+on_done(void *self, struct call *call)
 {
-    static const char *const words[] = {"S0", "S1", "S2"};
-    struct fixture *f = *state;
-    struct segment_name at[3];
+    struct fixture *f = self;
 
-    journal_free(given_journal(f, words, 3, at));
-    assert_string_equal(replay(f), "S0 S1 S2 ");
+    (void)call;
+    f->ends++;
+}
+
+static enum fault
+play(struct fixture *f, const struct provider_ask *ask)
+{
+    unsigned before = f->ends;
+
+    co_buf_clear(&f->body);
+    provider_replay.write(ask, &f->body);
+    assert_int_equal(call_start(&f->call, f->http, &f->endpoint, f->body.data,
+                                f->body.len, on_done, f),
+                     CO_OK);
+    assert_int_equal(f->ends, before); /* not from within call_start */
+    assert_int_equal(http_in_flight(f->http), 1);
+    assert_true(http_due_us(f->http) < INT64_MAX);
+    assert_int_equal(http_turn(f->http, -1), CO_OK);
+    assert_int_equal(f->ends, before + 1);
+    assert_int_equal(http_in_flight(f->http), 0);
+    assert_false(f->call.sent);
+    return f->call.fault;
 }
 
 static void
-the_newest_checkpoint_is_heard_first_and_replaces_what_is_in_front(void **state)
+what_was_recorded_is_played(void **state)
 {
-    static const char *const words[] = {"S0", "C0", "S1", "C1", "S2", "S3"};
     struct fixture *f = *state;
-    struct segment_name at[6];
+    struct provider_ask ask = ask_of("m");
+    struct stat st;
 
-    journal_free(given_journal(f, words, 6, at));
-    assert_string_equal(replay(f), "C1 S2 S3 ");
-}
-
-/* What was spent does not stand in a CHECKPOINT. */
-static void
-notes_in_front_of_a_checkpoint_are_heard_in_their_order(void **state)
-{
-    static const char *const words[] = {"N0", "S0", "N1", "C0", "N2", "S1"};
-    struct fixture *f = *state;
-    struct segment_name at[6];
-
-    journal_free(given_journal(f, words, 6, at));
-    assert_string_equal(replay(f), "C0 N0 N1 N2 S1 ");
+    record(f, &ask, "a \"b\"\n");
+    open_file(f);
+    ask.stream = ask.is_vendor = true; /* how it travels does not matter */
+    assert_int_equal(play(f, &ask), FAULT_NONE);
+    assert_string_equal(co_buf_text(&f->call.answer.text), "a \"b\"\n");
+    assert_string_equal(f->call.answer.model, "m-1");
+    assert_true(f->call.answer.has_usage);
+    assert_int_equal(f->call.answer.input_tokens, 11);
+    assert_int_equal(f->call.answer.cached_tokens, 4);
+    assert_int_equal(f->call.answer.output_tokens, 7);
+    assert_int_equal(stat(f->path, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
 }
 
 static void
-a_note_that_is_not_known_refuses_the_journal_and_says_where(void **state)
+what_ended_otherwise_ends_so_again(void **state)
 {
-    static const char *const words[] = {"N0", "N?"};
     struct fixture *f = *state;
-    struct segment_name at[2];
-    struct co_diag diag = {""};
+    struct provider_ask a = ask_of("a"), b = ask_of("b");
 
-    journal_free(given_journal(f, words, 2, at));
-    assert_int_equal(replay_journal(f->journal_dir, JOB, 2, 0, f->engine,
-                                    &f->hosted, &f->journal, &diag),
-                     CO_DAMAGED);
-    assert_non_null(strstr(diag.text, "of owner 1, offset"));
-    assert_non_null(strstr(diag.text, "go on with the version that wrote it"));
+    record(f, &a, "cut");
+    record(f, &b, "filtered");
+    open_file(f);
+    assert_int_equal(play(f, &a), FAULT_LENGTH);
+    assert_int_equal(play(f, &b), FAULT_FILTERED);
 }
 
-/* Found by killing a coordinator after segments were deleted: records that
- * the checkpoint replaces stood in a segment that was still there, and their
- * predecessors were gone. */
 static void
-records_in_front_of_the_checkpoint_may_be_gone_in_part(void **state)
+the_last_record_of_the_same_counts(void **state)
 {
-    static const char *const words[] = {"S0", "S1", "S2", "C2", "S3"};
     struct fixture *f = *state;
-    struct segment_name at[5];
-    struct journal *j = given_journal(f, words, 5, at);
+    struct provider_ask ask = ask_of("m"), other = ask_of("n");
 
-    assert_true(segment_name_compare(at[0], at[1]) < 0);
-    assert_int_equal(journal_delete(j, at[0]), CO_OK);
-    assert_int_equal(journal_commit(j), CO_OK);
-    journal_free(j);
-    assert_string_equal(replay(f), "C2 S3 ");
+    record(f, &ask, "first");
+    record(f, &other, "other");
+    record(f, &ask, "second");
+    open_file(f);
+    assert_int_equal(replay_count(f->endpoint.replay), 3);
+    assert_int_equal(play(f, &ask), FAULT_NONE);
+    assert_string_equal(co_buf_text(&f->call.answer.text), "second");
+    assert_int_equal(play(f, &other), FAULT_NONE);
+    assert_string_equal(co_buf_text(&f->call.answer.text), "other");
 }
 
-/* Else those that became useless under a predecessor stayed for ever. */
 static void
-every_older_segment_is_told_before_the_records(void **state)
+what_was_never_asked_is_refused(void **state)
 {
-    static const char *const words[] = {"S0", "S1", "S2"};
     struct fixture *f = *state;
-    struct segment_name at[3];
+    struct provider_ask ask = ask_of("m"), other = ask_of("m");
+    char hash[REPLAY_HASH_BYTES];
 
-    journal_free(given_journal(f, words, 3, at));
-    (void)replay(f);
-    assert_true(f->n_segments >= 3);
-    for (size_t i = 0; i < 3; i++) {
-        size_t k = 0;
+    record(f, &ask, "a");
+    open_file(f);
+    other.temperature_milli = 701;
+    assert_int_equal(play(f, &other), FAULT_BAD_REQUEST);
+    assert_false(fault_retryable(f->call.fault));
+    assert_non_null(strstr(f->call.diag.text,
+                           replay_hash(f->body.data, f->body.len, hash)));
+}
 
-        while (k < f->n_segments && f->segments[k] != replay_segment(at[i])) {
-            k++;
-        }
-        assert_true(k < f->n_segments);
+static void
+a_broken_file_is_refused_with_its_line(void **state)
+{
+    struct fixture *f = *state;
+    struct provider_ask ask = ask_of("m");
+    struct replay *replay = NULL;
+    static const char *const bad[] = {"{\"hash\":\"12\"}\n", "{\"answer\":\n",
+                                      "no\n"};
+
+    assert_int_equal(replay_load(f->path, &replay, &diag), CO_NOTFOUND);
+    for (size_t i = 0; i < co_countof(bad); i++) {
+        int fd;
+
+        (void)unlink(f->path);
+        record(f, &ask, "a");
+        fd = open(f->path, O_WRONLY | O_APPEND | O_CLOEXEC);
+        assert_int_equal(write(fd, bad[i], strlen(bad[i])), strlen(bad[i]));
+        assert_int_equal(close(fd), 0);
+        assert_int_equal(replay_load(f->path, &replay, &diag), CO_INVALID);
+        assert_non_null(strstr(diag.text, ":2: no recorded answer"));
     }
+    assert_null(replay);
 }
 
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-        T(without_a_checkpoint_everything_is_heard_in_order),
-        T(the_newest_checkpoint_is_heard_first_and_replaces_what_is_in_front),
-        T(notes_in_front_of_a_checkpoint_are_heard_in_their_order),
-        T(a_note_that_is_not_known_refuses_the_journal_and_says_where),
-        T(records_in_front_of_the_checkpoint_may_be_gone_in_part),
-        T(every_older_segment_is_told_before_the_records),
-#undef T
+        cmocka_unit_test_setup_teardown(what_was_recorded_is_played, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(what_ended_otherwise_ends_so_again,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(the_last_record_of_the_same_counts,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(what_was_never_asked_is_refused, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_broken_file_is_refused_with_its_line,
+                                        setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

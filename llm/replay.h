@@ -1,0 +1,42 @@
+/* replay.h - answers of models, kept in a file and played back: tests and demos
+ * need no endpoint, and cost nothing. A record is found by the hash of what was
+ * asked (model, messages, schema, temperature, most tokens), whichever API it
+ * was asked by. One record is one line of JSON:
+ *
+ *   {"hash":H,"request":R,"answer":TEXT,"model":NAME,"end":END,"usage":U}
+ *
+ * H is 32 hex digits: co_hash128 of R as it stands there, which is what
+ * provider_replay.write makes of an ask. END is "stop", "length" or "filter";
+ * U is null or {"input":N,"cached":N,"output":N}. When the same was asked more
+ * than once, the last record counts: it is what the asking ended with.
+ * Pure but for the two functions with files. */
+#pragma once
+#include "llm/provider.h"
+
+enum {
+    REPLAY_FILE_MAX = 1 << 30,
+    REPLAY_RECORD_MAX = 32 << 20,
+    REPLAY_HASH_BYTES = 33,
+};
+
+struct replay; /* opaque */
+
+/* CO_NOTFOUND, CO_IO, CO_FULL; CO_INVALID: diag names file and line. */
+co_must_use enum co_err replay_load(const char *path, struct replay **ret,
+                                    struct co_diag *diag);
+void replay_free(struct replay *replay);
+CO_DEFINE_FREEP(struct replay, replay_free)
+size_t replay_count(const struct replay *replay);
+/* The record of what was asked, for provider_replay.read; false: none.
+ * body: as provider_replay.write made it. */
+bool replay_find(const struct replay *replay, const void *body, size_t len,
+                 const char **ret_record, size_t *ret_len);
+/* 32 hex digits; returns text. */
+char *replay_hash(const void *body, size_t len, char text[REPLAY_HASH_BYTES]);
+
+/* Appends the record of an answer to the file, which is made if it is missing
+ * (0600: prompts stand in it), in one write: others may append, too. */
+co_must_use enum co_err replay_record(const char *path,
+                                      const struct provider_ask *ask,
+                                      const struct provider_answer *answer,
+                                      struct co_diag *diag);
