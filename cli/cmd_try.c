@@ -13,7 +13,12 @@
 
 #define PROGRAM CO_PROGRAM " try"
 
-enum { REQUEST_MAX = 16 << 20, OUT_MAX = 32 << 20, SCHEMA_MAX = 1 << 20 };
+enum {
+    REQUEST_MAX = 16 << 20,
+    OUT_MAX = 32 << 20,
+    SCHEMA_MAX = 1 << 20,
+    VECTOR_SHOWN = 6
+};
 
 struct try_config {
     struct llm_options llm;
@@ -36,6 +41,9 @@ static const struct co_option table[] = {
     {.name = "form", .type = CO_OPTION_STRING, .offset = FIELD(form),
      .def = "schema", .min = 1, .max = 20, .no_env = true,
      .help = "how the server is told of it: schema, json or words"},
+    {.name = "embed", .type = CO_OPTION_FLAG,
+     .offset = LLM_OPTION(try_config, embed), .no_env = true,
+     .help = "make a vector of PROMPT (embeddings), instead of an answer"},
     {.name = "record", .type = CO_OPTION_STRING, .offset = FIELD(record),
      .min = 1, .max = 3000, .placeholder = "FILE", .no_env = true,
      .help = "append the answer to a file that `replay` plays"},
@@ -172,6 +180,23 @@ print_lines(const struct co_buf *text, struct co_buf *out)
     }
 }
 
+/* The first few numbers tell enough. */
+static void
+print_vector(const struct provider_answer *a, struct co_buf *out)
+{
+    uint32_t n = a->n_vectors ? a->dimensions : 0;
+
+    if (n == 0) return;
+    co_buf_printf(out, "vector   %" PRIu32 " numbers:", n);
+    for (uint32_t i = 0; i < n && i < VECTOR_SHOWN; i++) {
+        float value;
+
+        memcpy(&value, a->vectors.data + i * sizeof value, sizeof value);
+        co_buf_printf(out, " %.6g", (double)value);
+    }
+    co_buf_puts(out, n > VECTOR_SHOWN ? " ...\n" : "\n");
+}
+
 static void
 print_answer(const struct try_run *run, struct co_buf *out)
 {
@@ -181,6 +206,7 @@ print_answer(const struct try_run *run, struct co_buf *out)
     const char *cost = cost_text(run, price);
 
     if (a->text.len > 0) print_lines(&a->text, out);
+    print_vector(a, out);
     if (a->model[0]) say_line(out, "model    %s", a->model);
     if (a->has_usage) {
         co_buf_printf(out, "tokens   %" PRIu64 " in", a->input_tokens);
@@ -234,6 +260,21 @@ put_count(struct co_json *json, const char *key, int64_t value)
     }
 }
 
+/* The whole vector, as short as it reads back the same. */
+static void
+put_vector(struct co_json *json, const struct provider_answer *a)
+{
+    co_json_key(json, "vector");
+    co_json_array(json);
+    for (uint32_t i = 0; a->n_vectors && i < a->dimensions; i++) {
+        float value;
+
+        memcpy(&value, a->vectors.data + i * sizeof value, sizeof value);
+        co_json_double(json, (double)value);
+    }
+    co_json_end(json);
+}
+
 static void
 print_json(const struct try_run *run, struct co_buf *out)
 {
@@ -259,6 +300,7 @@ print_json(const struct try_run *run, struct co_buf *out)
     co_json_key(&json, "answer");
     co_json_bytes(&json, a->text.data ? a->text.data : (const uint8_t *)"",
                   a->text.len);
+    if (run->cfg->llm.embed) put_vector(&json, a);
     co_json_put_text(&json, "model", a->model);
     put_count(&json, "input_tokens",
               a->has_usage ? (int64_t)a->input_tokens : -1);
@@ -334,7 +376,7 @@ record(const struct try_run *run, const struct provider_ask *ask,
 {
     enum fault fault = run->call.fault;
 
-    if (!run->cfg->record) return CO_OK;
+    if (!run->cfg->record || run->cfg->llm.embed) return CO_OK;
     if (fault && fault != FAULT_LENGTH && fault != FAULT_FILTERED) {
         return CO_OK;
     }
@@ -395,6 +437,23 @@ read_schema(struct try_run *run, struct provider_ask *ask, struct co_diag *diag)
     return CO_OK;
 }
 
+/* What is sent: a question, or a text to make a vector of. */
+static enum co_err
+write_request(struct try_run *run, const struct provider_ask *ask,
+              const char *prompt)
+{
+    const struct provider_text text = {prompt, strlen(prompt)};
+    const struct provider_embed embed = {
+        .model = ask->model, .texts = &text, .n_texts = 1};
+
+    if (run->cfg->llm.embed) {
+        run->provider->embed_write(&embed, &run->body);
+    } else {
+        run->provider->write(ask, &run->body);
+    }
+    return run->body.err;
+}
+
 static enum co_err
 try_it(struct try_run *run, const char *prompt, struct co_diag *diag)
 {
@@ -427,8 +486,7 @@ try_it(struct try_run *run, const char *prompt, struct co_diag *diag)
     }
     if (err) return err;
     ask.is_vendor = run->endpoint.is_vendor;
-    run->provider->write(&ask, &run->body);
-    err = run->body.err;
+    err = write_request(run, &ask, prompt);
     if (!err) err = call_once(run, http);
     if (err) return err;
     print(run);

@@ -54,8 +54,10 @@ llm_options_open(const struct llm_options *options,
                                       .idle_ms = options->idle_ms,
                                       .total_ms = options->total_ms,
                                       .ca_file = options->ca_file};
-    enum co_err err = call_endpoint_init(ret_endpoint, provider, options->url,
-                                         secret, options->key_in_clear, diag);
+    enum co_err err =
+        (options->embed ? call_endpoint_init_embed : call_endpoint_init)(
+            ret_endpoint, provider, options->url, secret, options->key_in_clear,
+            diag);
 
     if (err) return err;
     err = http_new(&http, ret_http, diag);

@@ -10,6 +10,7 @@ struct llm_options {
     uint64_t max_tokens, body_max;
     uint64_t connect_ms, first_byte_ms, idle_ms, total_ms;
     bool stream;
+    bool embed; /* open the endpoint for embeddings */
 };
 
 /* Rows of an option table, for a config whose member `llm` they are. */

@@ -76,18 +76,16 @@ open_replay(struct call_endpoint *endpoint, const char *path,
     return replay_load(path, &endpoint->replay, diag);
 }
 
-enum co_err
-call_endpoint_init(struct call_endpoint *endpoint,
-                   const struct provider *provider, const char *base,
-                   const struct secret *secret, bool key_in_clear,
-                   struct co_diag *diag)
+/* To a path of a host. */
+static enum co_err
+open_network(struct call_endpoint *endpoint, const char *base, const char *path,
+             const struct secret *secret, bool key_in_clear,
+             struct co_diag *diag)
 {
-    enum co_err err;
+    const struct provider *provider = endpoint->provider;
+    enum co_err err =
+        url_join(base ? base : provider->host, path, endpoint->url, diag);
 
-    *endpoint = (struct call_endpoint){.provider = provider};
-    if (!provider->host) return open_replay(endpoint, base, diag);
-    err = url_join(base ? base : provider->host, provider->path, endpoint->url,
-                   diag);
     if (!err) {
         err = check_key_way(endpoint->url, provider, secret, key_in_clear,
                             &endpoint->is_vendor, diag);
@@ -95,6 +93,32 @@ call_endpoint_init(struct call_endpoint *endpoint,
     if (err) return err;
     err = make_target(endpoint, secret);
     return err ? co_fail(diag, err, "out of memory") : CO_OK;
+}
+
+enum co_err
+call_endpoint_init(struct call_endpoint *endpoint,
+                   const struct provider *provider, const char *base,
+                   const struct secret *secret, bool key_in_clear,
+                   struct co_diag *diag)
+{
+    *endpoint = (struct call_endpoint){.provider = provider};
+    if (!provider->host) return open_replay(endpoint, base, diag);
+    return open_network(endpoint, base, provider->path, secret, key_in_clear,
+                        diag);
+}
+
+enum co_err
+call_endpoint_init_embed(struct call_endpoint *endpoint,
+                         const struct provider *provider, const char *base,
+                         const struct secret *secret, bool key_in_clear,
+                         struct co_diag *diag)
+{
+    *endpoint = (struct call_endpoint){.provider = provider, .embeds = true};
+    if (!provider->embed_path) {
+        return co_fail(diag, CO_USAGE, "%s has no embeddings", provider->name);
+    }
+    return open_network(endpoint, base, provider->embed_path, secret,
+                        key_in_clear, diag);
 }
 
 void
@@ -163,14 +187,16 @@ is_json(const char *content_type)
 static enum fault
 read_whole(struct call *call, const struct http_result *result)
 {
+    const struct provider *p = call->endpoint->provider;
+
     if (!is_json(result->content_type)) {
         (void)co_fail(&call->diag, CO_PROTOCOL,
                       "its content type is \"%s\", not application/json",
                       result->content_type);
         return FAULT_CONTENT_TYPE;
     }
-    return call->endpoint->provider->read(result->body, result->body_len,
-                                          &call->answer, &call->diag);
+    return (call->endpoint->embeds ? p->embed_read : p->read)(
+        result->body, result->body_len, &call->answer, &call->diag);
 }
 
 /* A call that was answered as it should be: complete? */

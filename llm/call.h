@@ -14,6 +14,7 @@ struct call_endpoint {
     struct http_target *target; /* NULL: nothing is sent, but played */
     struct replay *replay;      /* NULL: it is sent */
     bool is_vendor;             /* as in provider_ask */
+    bool embeds;                /* for provider_embed */
     char url[2048];
 };
 
@@ -26,6 +27,12 @@ co_must_use enum co_err call_endpoint_init(struct call_endpoint *endpoint,
                                            const struct secret *secret,
                                            bool key_in_clear,
                                            struct co_diag *diag);
+/* The same for embeddings. CO_USAGE, too: the provider has none. */
+co_must_use enum co_err
+call_endpoint_init_embed(struct call_endpoint *endpoint,
+                         const struct provider *provider, const char *base,
+                         const struct secret *secret, bool key_in_clear,
+                         struct co_diag *diag);
 void call_endpoint_fini(struct call_endpoint *endpoint);
 
 /* A call that is or was under way; used again and again. */

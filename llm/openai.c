@@ -1,7 +1,7 @@
 /* openai.c - the provider `openai`: POST /v1/chat/completions, as OpenAI,
  * vLLM, llama.cpp's server, Ollama and many others answer it. */
 #include "common/json.h"
-#include "llm/provider.h"
+#include "llm/openai_embed.h"
 #include "llm/pull.h"
 
 #include <string.h>
@@ -243,4 +243,7 @@ const struct provider provider_openai = {
     .write = write_body,
     .read = read_answer,
     .event = read_event,
+    .embed_path = "/v1/embeddings",
+    .embed_write = openai_embed_write,
+    .embed_read = openai_embed_read,
 };

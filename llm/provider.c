@@ -145,21 +145,24 @@ provider_answer_init(struct provider_answer *answer, size_t limit)
 {
     *answer = (struct provider_answer){.has_usage = false};
     co_buf_init(&answer->text, limit);
+    co_buf_init(&answer->vectors, limit);
 }
 
 void
 provider_answer_fini(struct provider_answer *answer)
 {
     co_buf_fini(&answer->text);
+    co_buf_fini(&answer->vectors);
 }
 
 void
 provider_answer_clear(struct provider_answer *answer)
 {
-    struct co_buf text = answer->text;
+    struct co_buf text = answer->text, vectors = answer->vectors;
 
     co_buf_clear(&text);
-    *answer = (struct provider_answer){.text = text};
+    co_buf_clear(&vectors);
+    *answer = (struct provider_answer){.text = text, .vectors = vectors};
 }
 
 /* A text into out, or nothing when it is of another type (code: null, 429). */
@@ -236,9 +239,12 @@ enum fault
 provider_verdict(struct pull *p, const struct provider_answer *answer,
                  struct co_diag *diag)
 {
-    if (answer->text.err) {
-        (void)co_fail(diag, answer->text.err, "the answer's text is too long");
-        return answer->text.err == CO_FULL ? FAULT_TOO_BIG : FAULT_LOCAL;
+    enum co_err err = answer->text.err ? answer->text.err : answer->vectors.err;
+
+    if (err) {
+        (void)co_fail(diag, err, "the answer's %s too long",
+                      answer->text.err ? "text is" : "vectors are");
+        return err == CO_FULL ? FAULT_TOO_BIG : FAULT_LOCAL;
     }
     if (!pull_end(p)) {
         (void)co_fail(diag, CO_PROTOCOL, "at byte %zu of the answer: %s",

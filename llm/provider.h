@@ -54,6 +54,17 @@ struct provider_ask {
     bool is_vendor; /* goes to the provider's own host, with its dialect */
 };
 
+/* What is to be made vectors of. */
+struct provider_embed {
+    const char *model;
+    const struct provider_text {
+        const char *text; /* UTF-8, not empty */
+        size_t len;
+    } * texts;
+    uint32_t n_texts;
+    uint32_t dimensions; /* of a vector; 0: as the model has them */
+};
+
 /* What came back. Belongs to the caller; provider_answer_init() once, then
  * provider_answer_clear() before each call. */
 struct provider_answer {
@@ -68,6 +79,10 @@ struct provider_answer {
     bool is_tool; /* text is the input of a tool: other text does not count */
     char error[PROVIDER_ERROR_BYTES]; /* what the endpoint says went wrong */
     char error_code[64]; /* its short name, "" when there is none */
+    /* Of embeddings: n_vectors times `dimensions` floats, in the order of the
+     * texts. */
+    struct co_buf vectors;
+    uint32_t n_vectors, dimensions;
 };
 
 struct provider {
@@ -91,6 +106,12 @@ struct provider {
     /* Takes one event of a stream, in the same way. */
     enum fault (*event)(const char *name, const char *data, size_t len,
                         struct provider_answer *answer, struct co_diag *diag);
+    /* The same for embeddings; embed_path NULL: it has none. */
+    const char *embed_path;
+    void (*embed_write)(const struct provider_embed *ask, struct co_buf *body);
+    enum fault (*embed_read)(const char *body, size_t len,
+                             struct provider_answer *answer,
+                             struct co_diag *diag);
 };
 
 extern const struct provider provider_openai, provider_anthropic,
@@ -101,7 +122,7 @@ const struct provider *const *provider_all(size_t *ret_count);
 /* NULL: there is none of that name. */
 const struct provider *provider_find(const char *name);
 
-/* text takes at most limit bytes. */
+/* text and vectors take at most limit bytes each. */
 void provider_answer_init(struct provider_answer *answer, size_t limit);
 void provider_answer_fini(struct provider_answer *answer);
 void provider_answer_clear(struct provider_answer *answer);

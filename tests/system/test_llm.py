@@ -197,6 +197,15 @@ class Llm(harness.SystemTest):
                 row = json.loads(text[text.index("{"):text.rindex("}") + 1])
                 self.assertEqual(list(row), ["name"])
 
+    def test_a_text_becomes_a_vector(self):
+        self.fake()
+        r = self.attempt("--embed")
+        self.assertEqual((r["class"], len(r["vector"]), r["model"]), ("ok", 16, "fake-embed-1"), r)
+        self.assertGreater(r["input_tokens"], 0)
+        code, out, err = self.bench.cohort("try", "anthropic", "Hi", "--url", self.url, "--model", "m", "--embed")
+        self.assertEqual((code, out), (2, ""))
+        self.assertIn("anthropic has no embeddings", err)
+
     def test_a_recorded_answer_is_played_back_without_an_endpoint(self):
         self.fake()
         file = self.bench.path("answers.jsonl")

@@ -3,6 +3,7 @@
 #include "llm/provider.h"
 #include "tests/co_test.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static struct co_diag diag;
@@ -231,6 +232,76 @@ a_model_may_refuse_where_a_schema_binds_it(void **state)
     provider_answer_fini(&a);
 }
 
+static enum fault
+embed_by(const char *body, struct provider_answer *a)
+{
+    provider_answer_clear(a);
+    diag.text[0] = '\0';
+    return provider_openai.embed_read(body, strlen(body), a, &diag);
+}
+
+static void
+vectors_are_asked_for_and_read(void **state)
+{
+    static const struct provider_text texts[] = {{"a", 1}, {"Zo\xc3\xab", 4}};
+    struct provider_embed ask = {
+        .model = "e", .texts = texts, .n_texts = 2, .dimensions = 2};
+    co_auto(co_buf_fini) struct co_buf out;
+    struct provider_answer a;
+    float v[4];
+
+    (void)state;
+    co_buf_init(&out, 1000);
+    provider_openai.embed_write(&ask, &out);
+    assert_string_equal(
+        co_buf_text(&out),
+        "{\"model\":\"e\",\"input\":[\"a\",\"Zo\xc3\xab\"],\"dimensions\":2}");
+    assert_null(provider_anthropic.embed_path);
+    provider_answer_init(&a, 1000);
+    assert_int_equal(
+        embed_by("{\"object\":\"list\",\"data\":[{\"object\":\"embedding\","
+                 "\"index\":0,\"embedding\":[0.5,-1]},{\"embedding\":[1e-1,2],"
+                 "\"index\":1}],\"model\":\"e-1\",\"usage\":{\"prompt_tokens\":"
+                 "3,\"total_tokens\":3}}",
+                 &a),
+        FAULT_NONE);
+    assert_int_equal(a.n_vectors, 2);
+    assert_int_equal(a.dimensions, 2);
+    assert_int_equal(a.vectors.len, sizeof v);
+    memcpy(v, a.vectors.data, sizeof v);
+    assert_true(v[0] == 0.5F && v[1] == -1.0F && v[2] == 0.1F && v[3] == 2.0F);
+    assert_true(a.has_usage && a.input_tokens == 3);
+    assert_string_equal(a.model, "e-1");
+    provider_answer_fini(&a);
+}
+
+static void
+vectors_that_are_none_are_refused(void **state)
+{
+    static const struct {
+        const char *data, *why;
+    } cases[] = {
+        {"[]", "data[0].embedding"},
+        {"[{\"index\":0}]", "no embedding"},
+        {"[{\"embedding\":[]}]", "length of the first"},
+        {"[{\"embedding\":[1]},{\"embedding\":[1,2]}]", "length of the first"},
+        {"[{\"embedding\":[1],\"index\":1}]", "in its place"},
+        {"[{\"embedding\":[1e99]}]", "a float holds"},
+        {"[{\"embedding\":\"AACAPw==\"}]", "no array"}};
+    struct provider_answer a;
+
+    (void)state;
+    provider_answer_init(&a, 1000);
+    for (size_t i = 0; i < co_countof(cases); i++) {
+        char body[200];
+
+        (void)snprintf(body, sizeof body, "{\"data\":%s}", cases[i].data);
+        assert_int_equal(embed_by(body, &a), FAULT_BAD_SHAPE);
+        if (!strstr(diag.text, cases[i].why)) fail_msg("%s", diag.text);
+    }
+    provider_answer_fini(&a);
+}
+
 int
 main(void)
 {
@@ -243,6 +314,8 @@ main(void)
         cmocka_unit_test(the_input_of_a_tool_is_the_answer),
         cmocka_unit_test(the_input_of_a_tool_comes_in_pieces),
         cmocka_unit_test(a_model_may_refuse_where_a_schema_binds_it),
+        cmocka_unit_test(vectors_are_asked_for_and_read),
+        cmocka_unit_test(vectors_that_are_none_are_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
