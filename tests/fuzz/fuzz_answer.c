@@ -30,6 +30,24 @@ check_text(const struct provider_answer *answer)
     co_assert(memchr(answer->error, 0, sizeof answer->error));
 }
 
+/* Whole vectors, all of one length. */
+static void
+check_vectors(const struct provider *provider, struct provider_answer *answer,
+              const char *bytes, size_t len)
+{
+    struct co_diag diag = {""};
+
+    if (!provider->embed_read) return;
+    provider_answer_clear(answer);
+    if (provider->embed_read(bytes, len, answer, &diag)) {
+        co_assert(diag.text[0]);
+        return;
+    }
+    co_assert(answer->n_vectors > 0 && answer->dimensions > 0);
+    co_assert(answer->vectors.len ==
+              (size_t)answer->n_vectors * answer->dimensions * sizeof(float));
+}
+
 static bool
 on_event(void *self, const char *name, const char *data, size_t len)
 {
@@ -81,6 +99,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         provider_answer_clear(&answer);
         feed(all[i], &answer, bytes, size, step);
         check_text(&answer);
+        check_vectors(all[i], &answer, bytes, size);
     }
     hints_init(&hints);
     hints_take(&hints, bytes, size, 1795939200000);
