@@ -58,8 +58,9 @@ read_fields(const struct co_yaml *map, const struct field *fields, size_t n,
     for (size_t i = 0; i < n && !err; i++) {
         const struct co_yaml *node = co_yaml_get(map, fields[i].name);
 
-        if (node)
+        if (node) {
             err = fields[i].read(node, (char *)base + fields[i].offset, diag);
+        }
     }
     return err;
 }
@@ -463,7 +464,8 @@ read_nature(struct providers_entry *entry, const struct co_yaml *map,
     if (!model) return missing(map, "model", diag);
     err = read_text(model, entry->model, sizeof entry->model, diag);
     if (err) return err;
-    if ((strcmp(entry->kind->name, "replay") == 0) != (replay != NULL)) {
+    co_assert(entry->kind);
+    if (!entry->kind->host != !!replay) {
         return replay ? co_yaml_fail(replay, diag, CO_INVALID,
                                      "only kind: replay plays a file")
                       : missing(map, "replay", diag);
@@ -480,6 +482,7 @@ read_where(struct providers_entry *entry, const struct co_yaml *map,
 {
     const struct co_yaml *list = co_yaml_get(map, "endpoints");
 
+    co_assert(entry->kind);
     if (list && !entry->kind->host) {
         return co_yaml_fail(list, diag, CO_INVALID,
                             "kind: %s sends nothing: it has no endpoints",

@@ -67,6 +67,7 @@ struct answering {
     struct calls *calls;
     struct request *request;
     const struct behave *behave;
+    struct behave own; /* of its header */
     uint64_t hash;
     int64_t now_us, now_s;
     struct co_buf *out;
@@ -195,15 +196,14 @@ say_nothing(const struct answering *a)
 /* Its own header, a rule for a share of all, or the script. false: its header
  * says nothing that is known. */
 static bool
-choose(struct answering *a, uint64_t before, struct behave *own,
-       struct co_diag *diag)
+choose(struct answering *a, uint64_t before, struct co_diag *diag)
 {
     struct calls *c = a->calls;
     const struct request *r = a->request;
 
     if (r->behave) {
-        a->behave = own;
-        return behave_parse(r->behave, r->behave_len, own, diag) == CO_OK;
+        a->behave = &a->own;
+        return behave_parse(r->behave, r->behave_len, &a->own, diag) == CO_OK;
     }
     a->behave = fail_of(&c->fails, a->hash, before, a->now_us);
     if (!a->behave) a->behave = behave_next(&c->script);
@@ -216,9 +216,8 @@ call(struct answering *a)
     uint64_t before = ledger_arrive(a->calls->ledger, a->hash, a->now_us);
     struct response *response = a->response;
     struct co_diag diag = {""};
-    struct behave own;
 
-    if (!choose(a, before, &own, &diag)) {
+    if (!choose(a, before, &diag)) {
         answer_error(a->request, 400, "x-fake", diag.text, NULL, 0, a->out);
         response->send_to = a->out->len;
         return;

@@ -1,6 +1,7 @@
 /* fail.c - see fail.h. */
 #include "tests/fake-llm/fail.h"
 
+#include "common/buf.h"
 #include "common/hash.h"
 
 #include <stdlib.h>
@@ -35,27 +36,28 @@ time_of(const char *word, const char *name, int64_t *ret_us)
 static bool
 parse_rule(char *text, struct fail_rules *rules, struct co_diag *diag)
 {
-    char words[RULE_BYTES] = "", *rest = NULL;
-    char *what = strtok_r(text, ":", &rest);
+    co_auto(co_buf_fini) struct co_buf words;
+    char *rest = NULL, *what = strtok_r(text, ":", &rest);
     char *share = strtok_r(NULL, ":", &rest);
     int64_t from = 0, until = INT64_MAX;
-    struct behave *behave;
     size_t i = rules->count;
 
     if (!what || !share || i == FAIL_RULES_MAX) return false;
     if (!share_of(share, &rules->rules[i].share)) return false;
-    behave = &rules->rules[i].behave;
-    (void)strcat(words, what[0] >= '0' && what[0] <= '9' ? "status=" : "");
-    (void)strcat(words, what);
+    co_buf_init(&words, RULE_BYTES);
+    co_buf_printf(&words, "%s%s",
+                  what[0] >= '0' && what[0] <= '9' ? "status=" : "", what);
     for (char *word = strtok_r(NULL, ":", &rest); word;
          word = strtok_r(NULL, ":", &rest)) {
         if (time_of(word, "from=", &from) || time_of(word, "until=", &until)) {
             continue;
         }
-        (void)strcat(words, ",");
-        (void)strcat(words, word);
+        co_buf_printf(&words, ",%s", word);
     }
-    if (behave_parse(words, strlen(words), behave, diag)) return false;
+    if (words.err || behave_parse(co_buf_text(&words), words.len,
+                                  &rules->rules[i].behave, diag)) {
+        return false;
+    }
     rules->rules[i].from_us = from;
     rules->rules[i].until_us = until;
     rules->count++;

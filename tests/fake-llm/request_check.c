@@ -158,8 +158,9 @@ check_message(struct check *c)
             pull_skip(&c->p);
         }
     }
-    if (!role || !content)
+    if (!role || !content) {
         (void)request_refuse(c, "messages", "role, content missing");
+    }
 }
 
 static void
@@ -169,8 +170,9 @@ check_messages(struct check *c)
     for (; pull_item(&c->p); c->turns++) {
         check_message(c);
     }
-    if (c->turns == 0)
+    if (c->turns == 0) {
         (void)request_refuse(c, "messages", "at least one is needed");
+    }
 }
 
 /* ---- the rest ---- */
@@ -198,8 +200,9 @@ check_heat(struct check *c, const char *name)
 
     if (!pull_number(&c->p, &slice)) return;
     heat = strtod(pull_copy(&slice, text, sizeof text), NULL);
-    if (!(heat >= 0 && heat <= most))
+    if (!(heat >= 0 && heat <= most)) {
         (void)request_refuse(c, name, "is out of range");
+    }
 }
 
 static void
@@ -330,8 +333,9 @@ check_body(struct check *c, const struct member *members, size_t count)
     char name[64];
 
     pull_init(&c->p, c->request->body, c->request->body_len);
-    if (!pull_enter(&c->p, PULL_OBJECT))
+    if (!pull_enter(&c->p, PULL_OBJECT)) {
         return request_refuse(c, "body", "no object");
+    }
     while (pull_key(&c->p, &key)) {
         size_t i = 0;
 

@@ -14,6 +14,7 @@ part_of(const struct pull_slice *text)
 
 /* ---- schemas ---- */
 
+/* As deep as SCHEMA_DEPTH_MAX: NOLINTBEGIN(misc-no-recursion) */
 static void check_schema(struct check *c, bool strict, int depth);
 
 static size_t
@@ -83,6 +84,8 @@ check_schema(struct check *c, bool strict, int depth)
     }
 }
 
+/* NOLINTEND(misc-no-recursion) */
+
 /* A schema, kept for who makes the answer. */
 static void
 take_schema(struct check *c, bool strict)
@@ -137,10 +140,12 @@ check_json_schema(struct check *c)
             pull_skip(&c->p);
         }
     }
-    if (!is_name(&name))
+    if (!is_name(&name)) {
         (void)request_refuse(c, "json_schema.name", "is no name");
-    if (!c->request->schema.at)
+    }
+    if (!c->request->schema.at) {
         (void)request_refuse(c, "json_schema", "has no schema");
+    }
 }
 
 void

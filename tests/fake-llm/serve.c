@@ -268,8 +268,9 @@ accept_all(void)
         (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
         (void)epoll_ctl(server.epoll, EPOLL_CTL_ADD, fd, &event);
         server.calls->connections++;
-        if (++server.calls->open > server.calls->open_peak)
-            server.calls->open_peak = server.calls->open;
+        server.calls->open++;
+        server.calls->open_peak =
+            co_max_u64(server.calls->open_peak, server.calls->open);
     }
 }
 
