@@ -5,6 +5,7 @@
 #include "tests/unit/population.h"
 #include "worker/assets.h"
 #include "worker/recipes.h"
+#include "worker/services/range_task.h"
 #include "worker/work.h"
 #include "worker/worker_supervisor.h"
 
@@ -173,6 +174,62 @@ persona_services_make_the_rows_of_the_range(void **state)
     begin(&v, "persona.corpus", payload, range_payload(payload, 250, 100));
     run_through(&v);
     assert_same_as_direct(&v, ROW_ATTRIBUTES, 250, 100);
+    end(&v);
+}
+
+/* A service that is told to write from answers. */
+static enum service_step
+answered_begin(struct service_env *e, struct service_run *run, int64_t now_us)
+{
+    return range_task_begin(e, run, RANGE_ANSWERED, now_us);
+}
+
+static const struct service answered = {.name = "answered",
+                                        .range = true,
+                                        .needs_model = true,
+                                        .begin = answered_begin,
+                                        .step = range_task_step,
+                                        .abort = range_task_abort};
+
+static void
+begin_answered(struct served *v, const void *payload, size_t len)
+{
+    begin(v, "noop", payload, len); /* what it answers is forgotten */
+    co_buf_clear(&v->out);
+    v->run.service = &answered;
+    v->step = answered.begin(&env, &v->run, v->now);
+}
+
+static void
+rows_are_written_from_answers_or_by_itself_but_never_silently(void **state)
+{
+    /* 500 .. 501, the answers: nil and nil. */
+    static const uint8_t none[] = {0x83, 1, 0xcd, 1,    0xf4, 2,
+                                   2,    5, 0x92, 0xc0, 0xc0};
+    static const uint8_t one[] = {0x83, 1, 0xcd, 1, 0xf4, 2, 2, 5, 0x91, 0xc0};
+    static const uint8_t plain[] = {0x82, 1, 0xcd, 1, 0xf4, 2, 2};
+    struct range_result result;
+    struct served v;
+
+    (void)state;
+    begin_answered(&v, none, sizeof none);
+    run_through(&v);
+    assert_int_equal(v.step, SERVICE_DONE);
+    assert_int_equal(range_decode(v.out.data, v.out.len, &result), CO_OK);
+    assert_int_equal(result.accepted, 0);
+    range_result_fini(&result);
+    end(&v);
+    begin_answered(&v, one, sizeof one);
+    assert_int_equal(v.step, SERVICE_FAILED);
+    assert_non_null(strstr(co_buf_text(&v.out), "answers are not what rows"));
+    end(&v);
+    begin_answered(&v, plain, sizeof plain);
+    assert_int_equal(v.step, SERVICE_FAILED);
+    assert_non_null(strstr(co_buf_text(&v.out), "no answers to write rows"));
+    end(&v);
+    begin(&v, "persona.compose", none, sizeof none);
+    assert_int_equal(v.step, SERVICE_FAILED);
+    assert_non_null(strstr(co_buf_text(&v.out), "answers for a service"));
     end(&v);
 }
 
@@ -540,6 +597,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(noop_answers_the_id_and_the_payload_in_64_bytes),
         cmocka_unit_test(persona_services_make_the_rows_of_the_range),
+        cmocka_unit_test(
+            rows_are_written_from_answers_or_by_itself_but_never_silently),
         cmocka_unit_test(compose_hashes_and_leaves_out_what_it_is_told),
         cmocka_unit_test(slow_makes_the_rows_of_compose_in_20_ms_each),
         cmocka_unit_test(slow_catches_up_after_a_late_wake_up),
