@@ -46,6 +46,8 @@ enum {
     X(DEAD, "dead:ID", "stream", "tasks given up, with the reason")            \
     X(GATE, "gate:JOB:GATE", "hash", "passed, failed, retried, escalated")     \
     X(APPROVALS, "approvals", "zset", "what waits for a person, by deadline")  \
+    X(LIMITS, "limits", "zset", "endpoint -> last exchange, ms")               \
+    X(LIMIT, "limit:ENDPOINT", "hash", "what a fleet shares of an endpoint")   \
     X(SERIES, "series:JOB", "list", "one line a minute, 1,440 of them")        \
     X(EVENTS, "events", "stream", "every state change, newest 10,000")
 

@@ -539,6 +539,12 @@ class Watching(harness.SystemTest):
         proc.kill(signal.SIGTERM)
         self.assertEqual(proc.wait(), 3)
         self.assertEqual(self.denials(), [])
+        # What limits of models' endpoints need, with their own script:
+        # tests/unit/test_worker_limits.c.
+        fleet = Session(self.bench.redis_port, "cohort", "s3cret")
+        digest = fleet.call("SCRIPT", "LOAD", "return redis.call('time')")
+        self.assertEqual(len(fleet.call("EVALSHA", digest, 1, "cohort:{shared}:limit:x")), 2)
+        fleet.close()
         # And not less: each command that is granted was used.
         stats = self.bench.redis_call("INFO", "commandstats")
         used = set(re.findall(r"cmdstat_([^:]+):", stats))
