@@ -146,7 +146,8 @@ put_json(const struct told *t, struct co_buf *out)
 /* ---- finding ---- */
 
 static void
-tell_job(const struct fleet_state *s, const struct fleet_job *j, struct told *t)
+tell_job(const struct fleet_state *s, const struct limits_state *limits,
+         const struct fleet_job *j, struct told *t)
 {
     (void)snprintf(t->job, sizeof t->job, "%s", j->id);
     (void)snprintf(t->name, sizeof t->name, "%s", j->name);
@@ -157,6 +158,7 @@ tell_job(const struct fleet_state *s, const struct fleet_job *j, struct told *t)
     t->eta_s = j->eta_s;
     t->live = fleet_job_runs(j);
     why_of_job(s, j, &t->why);
+    why_of_limits(limits, j, &t->why);
 }
 
 static void
@@ -188,9 +190,11 @@ ask_redis(struct source *source, const char *id, struct told *t,
 {
     co_auto(fleet_state_freep) struct fleet_state *s = NULL;
     const struct fleet_job *j;
+    struct limits_state limits;
     enum co_err err =
         fleet_state_read(source->client, source->name_space, &s, diag);
 
+    if (!err) err = limits_state_read(source->client, &limits, diag);
     if (err) return err;
     j = id ? fleet_state_job(s, id) : newest(s);
     if (!j) {
@@ -198,7 +202,7 @@ ask_redis(struct source *source, const char *id, struct told *t,
                        source->shown, source->name_space, id ? " " : "",
                        id ? id : "");
     }
-    tell_job(s, j, t);
+    tell_job(s, &limits, j, t);
     return CO_OK;
 }
 

@@ -68,6 +68,17 @@ enum {
       "see the reasons beside this; without any, keep the logs and report it") \
     X(LOST, "lost", NOTE, "`" CO_PROGRAM " events --kind worker` shows whose") \
     X(DEAD, "dead_rows", NOTE, "`" CO_PROGRAM " dead list OUT` names them")    \
+    X(ENDPOINT_OPEN, "endpoint_open", PROBLEM,                                 \
+      "see whether it answers (`" CO_PROGRAM " try`); `" CO_PROGRAM            \
+      " events --kind breaker` says since when")                               \
+    X(ENDPOINT_WAITS, "endpoint_waits", NOTE,                                  \
+      "nothing: every worker waits, then they go on one after another")        \
+    X(ENDPOINT_RATE, "endpoint_rate", NOTE,                                    \
+      "more workers do not help; raise rpm or tpm in `limits:` of the "        \
+      "provider if the account allows more")                                   \
+    X(ENDPOINT_FULL, "endpoint_full", NOTE,                                    \
+      "more workers do not help; in_flight in `limits:` is the most, and "     \
+      "refusals lower it for a while")                                         \
     X(WRITES, "redis_behind", NOTE,                                            \
       "numbers shown may be old: Redis is slow or was away")                   \
     X(REFUSED, "redis_refuses", PROBLEM,                                       \
@@ -427,6 +438,68 @@ why_of_job(const struct fleet_state *s, const struct fleet_job *j,
         why_stall(s, j, ret);
     }
     why_notes(s, j, ret);
+}
+
+/* ---- endpoints ---- */
+
+/* Workers ask models for this service only. */
+static const char asking[] = "persona.write";
+
+/* Seconds until then, at least 1. */
+static uint64_t
+seconds_left(uint64_t until_us, uint64_t now_us)
+{
+    return until_us > now_us ? (until_us - now_us + 999999) / 1000000 : 1;
+}
+
+/* A fleet that uses all it may charges 86 % of a limit in a minute: the rest
+ * is the margin that keeps every window within it. */
+static bool
+is_used_up(uint64_t used, uint64_t limit)
+{
+    return limit > 0 && used >= limit * 4 / 5;
+}
+
+static void
+why_endpoint(const struct limits_state_endpoint *e, uint64_t now_us,
+             struct why *w)
+{
+    if (e->breaker != 0) {
+        say(w, F_ENDPOINT_OPEN,
+            "%s (%s) failed 5 times in a row; one call tries it again "
+            "%s%" PRIu64 "%s",
+            e->provider, e->url, e->breaker == 1 ? "in " : "now, of ",
+            e->breaker == 1 ? seconds_left(e->open_until, now_us) : e->workers,
+            e->breaker == 1 ? " s" : " workers");
+    } else if (e->hold_until > now_us) {
+        say(w, F_ENDPOINT_WAITS, "%s (%s) asked to wait: %" PRIu64 " s more",
+            e->provider, e->url, seconds_left(e->hold_until, now_us));
+    } else if (is_used_up(e->requests_60s, e->rpm) ||
+               is_used_up(e->tokens_60s, e->tpm)) {
+        say(w, F_ENDPOINT_RATE,
+            "%s (%s): %" PRIu64 " of %" PRIu64 " requests and %" PRIu64
+            " of %" PRIu64 " tokens in the last minute (0: no limit)",
+            e->provider, e->url, e->requests_60s, e->rpm, e->tokens_60s,
+            e->tpm);
+    } else if (e->ceiling > 0 && e->held >= e->ceiling) {
+        say(w, F_ENDPOINT_FULL,
+            "%s (%s) takes at most %" PRIu64 " calls at once; %" PRIu64
+            " worker%s share%s them",
+            e->provider, e->url, e->ceiling, e->workers, s_of(e->workers),
+            e->workers == 1 ? "s" : "");
+    }
+}
+
+void
+why_of_limits(const struct limits_state *s, const struct fleet_job *j,
+              struct why *why)
+{
+    if (!fleet_job_runs(j) || strncmp(j->service, asking, strlen(asking))) {
+        return;
+    }
+    for (size_t i = 0; i < s->n; i++) {
+        why_endpoint(&s->v[i], s->now_us, why);
+    }
 }
 
 void

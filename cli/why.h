@@ -4,6 +4,7 @@
 #pragma once
 #include "cli/fleet_state.h"
 #include "cli/job_state.h"
+#include "cli/limits_state.h"
 
 enum why_level {
     WHY_FINE,    /* as it should be */
@@ -28,6 +29,9 @@ struct why {
 /* Of a job that Redis tells about, whether it goes on or is over. */
 void why_of_job(const struct fleet_state *s, const struct fleet_job *j,
                 struct why *ret);
+/* Adds which endpoints of models hold back a job that asks them, and why. */
+void why_of_limits(const struct limits_state *s, const struct fleet_job *j,
+                   struct why *why);
 /* Of a job whose folder alone is known: over, interrupted, or its Redis does
  * not answer. */
 void why_of_folder(const struct job_state *s, struct why *ret);

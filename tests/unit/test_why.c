@@ -268,6 +268,39 @@ how_it_ended_is_told_by_the_message(void **state)
 }
 
 static void
+endpoints_that_hold_back_are_named_for_jobs_that_ask_models(void **state)
+{
+    static const struct {
+        struct limits_state_endpoint e;
+        const char *code;
+    } cases[] = {
+        {{.breaker = 1, .open_until = 9000000}, "endpoint_open"},
+        {{.breaker = 2}, "endpoint_open"},
+        {{.hold_until = 9000000}, "endpoint_waits"},
+        {{.rpm = 100, .requests_60s = 80}, "endpoint_rate"},
+        {{.tpm = 100, .tokens_60s = 93}, "endpoint_rate"},
+        {{.ceiling = 4, .held = 4}, "endpoint_full"},
+        {{.rpm = 100, .requests_60s = 79, .ceiling = 4, .held = 3}, NULL},
+    };
+    struct fixture *f = *state;
+    struct fleet_job *j = &f->jobs[0];
+    struct limits_state limits = {.now_us = 1000000, .n = 1};
+
+    for (size_t i = 0; i < co_countof(cases); i++) {
+        limits.v[0] = cases[i].e;
+        (void)snprintf(j->service, sizeof j->service, "persona.write");
+        f->why.n = 0;
+        why_of_limits(&limits, j, &f->why);
+        assert_int_equal(f->why.n, cases[i].code ? 1 : 0);
+        if (f->why.n) assert_string_equal(f->why.v[0].code, cases[i].code);
+        (void)snprintf(j->service, sizeof j->service, "persona.compose");
+        f->why.n = 0;
+        why_of_limits(&limits, j, &f->why);
+        assert_int_equal(f->why.n, 0);
+    }
+}
+
+static void
 a_run_whose_redis_is_away_goes_on(void **state)
 {
     struct job_state s = {.state = "running", .redis = "unix:///x", .pid = 7};
@@ -296,6 +329,7 @@ main(void)
         TEST(each_word_of_the_coordinator_has_its_reason),
         TEST(an_owner_without_lease_and_hash_is_silent),
         TEST(how_it_ended_is_told_by_the_message),
+        TEST(endpoints_that_hold_back_are_named_for_jobs_that_ask_models),
         TEST(a_run_whose_redis_is_away_goes_on),
     };
 
