@@ -43,6 +43,7 @@ enum {
     X(JOB, "job:ID", "hash", "state, counts and rates of a job")               \
     X(OWNER, "owner:job:ID", "string", "lease of the job's coordinator, TTL")  \
     X(BUDGET, "budget:ID", "hash", "cap, spent, reserved")                     \
+    X(CAPS, "caps:ID", "hash", "caps over jobs, and what is granted of them")  \
     X(DEAD, "dead:ID", "stream", "tasks given up, with the reason")            \
     X(GATE, "gate:JOB:GATE", "hash", "passed, failed, retried, escalated")     \
     X(APPROVALS, "approvals", "zset", "what waits for a person, by deadline")  \

@@ -12,7 +12,7 @@ ROWS = 60000 if harness.FACTOR == 1 else 20000
 PREFIX = "cohort:{default}:"
 # Only there when a person asks for something, or a row is given up
 # (test_dead.py has such rows).
-ASKED = ("pin:SERVICE", "drain:ID", "dead:ID")
+ASKED = ("pin:SERVICE", "drain:ID", "dead:ID", "caps:ID")
 
 
 def documented():

@@ -1,5 +1,6 @@
 /* redis_fixture.h - a redis-server of a test's own, with a connection to it. */
 #pragma once
+#include "common/fs.h"
 #include "common/redis.h"
 #include "tests/unit/redis_server.h"
 
@@ -35,8 +36,7 @@ redis_fixture_close(struct redis_fixture *f)
     co_redis_reply_free(f->reply);
     co_redis_close(f->client);
     redis_server_kill(f->server);
-    (void)unlink(f->socket);
-    (void)rmdir(f->dir);
+    assert_int_equal(co_fs_remove_tree(f->dir, NULL), CO_OK);
 }
 
 /* The command made of the words up to NULL; its answer, never an error. It

@@ -36,9 +36,10 @@ redis_server_await(int said)
 }
 
 /* It listens when this returns. The server dies with us, however we end.
- * password: "" for none. */
+ * password: "" for none; appendonly: "yes" or "no". */
 static inline pid_t
-redis_server_start(const char *socket, const char *dir, const char *password)
+redis_server_start_with(const char *socket, const char *dir,
+                        const char *password, const char *appendonly)
 {
     pid_t parent = getpid(), server;
     int said[2];
@@ -59,8 +60,14 @@ redis_server_start(const char *socket, const char *dir, const char *password)
     (void)close(said[1]);
     execlp("redis-server", "redis-server", "--port", "0", "--unixsocket",
            socket, "--dir", dir, "--save", "", "--requirepass", password,
-           (char *)NULL);
+           "--appendonly", appendonly, (char *)NULL);
     _exit(127);
+}
+
+static inline pid_t
+redis_server_start(const char *socket, const char *dir, const char *password)
+{
+    return redis_server_start_with(socket, dir, password, "no");
 }
 
 static inline void
