@@ -13,6 +13,7 @@
 #include "common/log.h"
 #include "common/redis.h"
 #include "common/signals.h"
+#include "job/budget.h"
 #include "job/spec.h"
 #include "proto/keyring.h"
 
@@ -43,6 +44,7 @@ struct run_config {
     const char *broker_back;
     struct keyring_options keys;
     const char *worker_key;
+    const char *budget_day, *budget_namespace;
     bool json;
 };
 
@@ -84,6 +86,13 @@ static const struct co_option table[] = {
      .help = "with --key and --broker-back: secret key of the workers started"},
     {.name = "data", .type = CO_OPTION_STRING, .offset = FIELD(data),
      .placeholder = "DIR", .help = "folder of the compiled model"},
+    {.name = "budget-day", .type = CO_OPTION_STRING,
+     .offset = FIELD(budget_day), .placeholder = "USD",
+     .help = "all jobs of the namespace together spend at most this a UTC day "
+             "on paid calls; needs --redis"},
+    {.name = "budget-namespace", .type = CO_OPTION_STRING,
+     .offset = FIELD(budget_namespace), .placeholder = "USD",
+     .help = "the same in all"},
     {.name = "json", .type = CO_OPTION_FLAG, .offset = FIELD(json),
      .no_env = true, .help = "report progress as lines of JSON on stdout"},
 };
@@ -230,6 +239,33 @@ check_options(struct run_cli *r, struct co_diag *diag)
     return CO_OK;
 }
 
+static enum co_err
+check_cap(const struct run_config *cfg, const char *option, const char *given,
+          struct co_diag *diag)
+{
+    int64_t micro;
+    enum co_err err;
+
+    if (!given) return CO_OK;
+    err = budget_parse(given, &micro, diag);
+    if (err) return co_fail_prefix(diag, err, "%s", option);
+    if (cfg->redis) return CO_OK;
+    return co_fail(diag, CO_USAGE,
+                   "%s needs --redis URL: in a Redis of its own a run is the "
+                   "only job",
+                   option);
+}
+
+static enum co_err
+check_caps(const struct run_config *cfg, struct co_diag *diag)
+{
+    enum co_err err = check_cap(cfg, "--budget-day", cfg->budget_day, diag);
+
+    return err ? err
+               : check_cap(cfg, "--budget-namespace", cfg->budget_namespace,
+                           diag);
+}
+
 /* A Redis that was named must be there now; later it may come and go. */
 static enum co_err
 check_redis(const struct run_config *cfg, struct co_diag *diag)
@@ -302,6 +338,12 @@ start_coordinator(struct run_cli *r, struct co_diag *diag)
     child_option(c, "--rows", r->cfg.rows);
     child_option(c, "--seed", r->cfg.seed);
     child_option(c, "--data", r->cfg.data);
+    if (r->cfg.redis) {
+        child_option(c, "--budget-day", r->cfg.budget_day);
+        child_option(c, "--budget-namespace", r->cfg.budget_namespace);
+    } else {
+        child_arg(c, "--no-budget"); /* no other job uses a private Redis */
+    }
     child_arg(c, "--");
     child_arg(c, r->file);
     return fleet_start_coordinator(r->fleet, diag);
@@ -405,6 +447,7 @@ cmd_run(int argc, char **argv)
     if (!err) err = check_file(&r, &diag);
     if (!err) err = load_spec(&r, &diag);
     if (!err) err = resolve_out(&r, &diag);
+    if (!err) err = check_caps(&r.cfg, &diag);
     if (!err) err = check_redis(&r.cfg, &diag);
     if (!err) err = co_signals_open(&r.signal_fd);
     exit_code = err ? say_error(PROGRAM, err, &diag) : run_fleet(&r, &diag);

@@ -6,6 +6,7 @@
 #include "cli/gc.h"
 #include "cli/gc_ask.h"
 #include "common/keys.h"
+#include "job/budget.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -48,6 +49,7 @@ on_key(void *self, struct gc_ask *ask, const char *key, struct co_diag *diag)
     ns->keys++;
     ns->alive |= gc_key_is_beat(rest);
     ns->unfinished += strncmp(rest, "dead:", 5) == 0;
+    ns->budget |= strcmp(rest, "caps:" BUDGET_TOTAL) == 0;
     return CO_OK;
 }
 
@@ -452,6 +454,12 @@ look_at(struct gc *gc, struct gc_ask *ask, struct gc_namespace *ns,
                 "%s: %llu jobs in it are not finished or have dead letters "
                 "(--unfinished)",
                 ns->name, (unsigned long long)ns->unfinished);
+        return CO_OK;
+    case GC_BUDGET:
+        gc_keep(gc, "namespace",
+                "%s: has the ledger of caps over jobs (delete its "
+                "caps:" BUDGET_TOTAL " first, if no cap is to hold)",
+                ns->name);
         return CO_OK;
     case GC_NO_TIME:
         gc_keep(gc, "namespace", "%s: nothing in it tells how old it is",

@@ -20,6 +20,7 @@ gc_namespace_verdict(const struct gc_namespace *ns, int64_t now_ms,
     if (!ns->newest_ms) return GC_NO_TIME;
     if (!gc_is_older(ns->newest_ms, now_ms, age_ms)) return GC_YOUNG;
     if (ns->unfinished && !unfinished) return GC_UNFINISHED;
+    if (ns->budget) return GC_BUDGET;
     return GC_REMOVE;
 }
 

@@ -20,6 +20,7 @@ struct gc_namespace {
     uint64_t keys;
     bool alive;          /* a key stands that only a living process keeps */
     int64_t newest_ms;   /* the last sign of life; 0: none has a time */
+    bool budget;         /* has the ledger of caps over jobs */
     uint64_t unfinished; /* jobs that the same command would go on with, and
                             jobs with dead letters */
 };
@@ -30,6 +31,7 @@ enum gc_verdict {
     GC_YOUNG,
     GC_NO_TIME,    /* nothing in it tells how old it is */
     GC_UNFINISHED, /* a job in it is not finished */
+    GC_BUDGET,     /* what was spent under its caps is known there only */
 };
 
 /* `unfinished`: jobs that are not finished do not hold it. */

@@ -3,6 +3,7 @@
 
 #include "common/log.h"
 #include "common/metrics_options.h"
+#include "job/budget.h"
 
 #include <stdio.h>
 
@@ -64,6 +65,26 @@ static const char *const log_levels[] = {"error", "warn", "info", "debug",
         .name = "status-fd", .type = CO_OPTION_U64,                            \
         .offset = FIELD(status_fd), .def = "1048576", .no_env = true,          \
         .help = "descriptor for progress as lines of JSON"                     \
+    }
+
+/* Of whoever runs jobs that may pay for calls. */
+#define BUDGET_OPTIONS                                                         \
+    {.name = "budget",                                                         \
+     .type = CO_OPTION_FLAG,                                                   \
+     .offset = FIELD(budget),                                                  \
+     .def = "true",                                                            \
+     .help = "obey the caps over all jobs that are set in Redis; off where "   \
+             "no other job uses it"},                                          \
+        {.name = "budget-day",                                                 \
+         .type = CO_OPTION_STRING,                                             \
+         .offset = FIELD(budget_day),                                          \
+         .placeholder = "USD",                                                 \
+         .help = "all jobs of the namespace together spend at most this a "    \
+                 "UTC day on paid calls; needs --redis"},                      \
+    {                                                                          \
+        .name = "budget-namespace", .type = CO_OPTION_STRING,                  \
+        .offset = FIELD(budget_namespace), .placeholder = "USD",               \
+        .help = "the same in all"                                              \
     }
 
 static const struct co_option run_table[] = {
@@ -131,6 +152,7 @@ static const struct co_option run_table[] = {
     KEYRING_KEY_OPTION,
     KEYRING_OTHERS_OPTION("broker-key", "broker"),
     CO_METRICS_OPTIONS(FIELD(metrics), FIELD(metrics_insecure)),
+    BUDGET_OPTIONS,
     COMMON_OPTIONS,
 };
 
@@ -161,6 +183,7 @@ static const struct co_option serve_table[] = {
     KEYRING_KEY_OPTION,
     KEYRING_OTHERS_OPTION("broker-key", "broker"),
     KEYRING_ALLOW_OPTION,
+    BUDGET_OPTIONS,
     COMMON_OPTIONS,
 };
 
@@ -236,6 +259,34 @@ static const struct co_options_spec specs[] = {
                       .count = co_countof(bench_table)},
 };
 
+static enum co_err
+config_cap(const struct coordinator_config *config, const char *option,
+           const char *given, int64_t *ret, struct co_diag *diag)
+{
+    enum co_err err;
+
+    *ret = -1;
+    if (!given) return CO_OK;
+    err = budget_parse(given, ret, diag);
+    if (err) return co_fail_prefix(diag, err, "%s", option);
+    if (config->redis && config->budget) return CO_OK;
+    return co_fail(diag, CO_USAGE,
+                   "%s needs --redis URL, that of a Redis that the other jobs "
+                   "use, too%s",
+                   option, config->redis ? ", and no --no-budget" : "");
+}
+
+static enum co_err
+config_caps(struct coordinator_config *config, struct co_diag *diag)
+{
+    enum co_err err = config_cap(config, "--budget-day", config->budget_day,
+                                 &config->cap_day, diag);
+
+    if (err) return err;
+    return config_cap(config, "--budget-namespace", config->budget_namespace,
+                      &config->cap_total, diag);
+}
+
 /* What the parser cannot check: which endpoints may be used, and the keys. */
 static enum co_err
 config_links(enum config_command command, struct coordinator_config *config,
@@ -243,6 +294,7 @@ config_links(enum config_command command, struct coordinator_config *config,
 {
     bool keys = keyring_wanted(&config->keys);
 
+    if (config_caps(config, diag)) return CO_USAGE;
     for (size_t i = 0; i < config->brokers.count; i++) {
         if (sock_allowed(config->brokers.items[i], keys, diag)) return CO_USAGE;
     }

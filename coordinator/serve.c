@@ -87,6 +87,11 @@ start_job(struct daemon_state *d, struct listed_job *job, struct co_diag *diag)
     PUSH("--namespace"), PUSH(d->cfg.name_space);
     PUSH(d->cfg.scaler ? "--scaler" : "--no-scaler");
     PUSH("--scale-quiet"), PUSH(d->scale_quiet);
+    PUSH(d->cfg.budget ? "--budget" : "--no-budget");
+    if (d->cfg.budget_day) PUSH("--budget-day"), PUSH(d->cfg.budget_day);
+    if (d->cfg.budget_namespace) {
+        PUSH("--budget-namespace"), PUSH(d->cfg.budget_namespace);
+    }
     for (size_t i = 0; i < d->cfg.brokers.count; i++) {
         PUSH("--broker"), PUSH(d->cfg.brokers.items[i]);
     }

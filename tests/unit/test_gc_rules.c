@@ -30,6 +30,16 @@ a_namespace_is_dead_when_nothing_lives_in_it_and_its_last_sign_is_old(
 }
 
 static void
+a_namespace_with_the_ledger_of_caps_is_kept(void **state)
+{
+    const struct gc_namespace ns = {.newest_ms = 1, .budget = true};
+
+    (void)state;
+    assert_int_equal(verdict(ns, false), GC_BUDGET);
+    assert_int_equal(verdict(ns, true), GC_BUDGET);
+}
+
+static void
 a_namespace_that_does_not_tell_its_age_or_is_of_the_future_is_kept(void **state)
 {
     (void)state;
@@ -105,6 +115,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_namespace_with_the_ledger_of_caps_is_kept),
         cmocka_unit_test(
             a_namespace_is_dead_when_nothing_lives_in_it_and_its_last_sign_is_old),
         cmocka_unit_test(
