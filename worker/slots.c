@@ -12,12 +12,21 @@ static const uint64_t result_bytes_default = 64ull * 1024 * 1024;
 static const int64_t result_age_default_us = 24ll * 3600 * 1000 * 1000;
 
 static bool
+services_fit(const struct slots_config *c)
+{
+    for (uint32_t i = 0; i < c->n_services; i++) {
+        if (c->services[i].slots > SLOTS_OWN_MAX) return false;
+    }
+    return true;
+}
+
+static bool
 config_fits(const struct slots_config *c)
 {
     return c->incarnation && c->name && c->services && c->n_services >= 1 &&
            c->n_services <= SLOTS_SERVICES_MAX && c->links >= 1 &&
            c->links <= SLOTS_LINKS_MAX && c->slots >= 1 &&
-           c->n_tags <= NAMES_MAX;
+           c->n_tags <= NAMES_MAX && services_fit(c);
 }
 
 static void
@@ -31,7 +40,11 @@ fill_defaults(struct slots *s)
     if (!c->software) c->software = "";
     s->limit = c->slots;
     for (uint32_t i = 0; i < c->n_services; i++) {
-        s->ewma_ns[i] = c->services[i].hint_ns;
+        s->serving[i] = (struct serving){
+            .queued = {SLOTS_NONE, SLOTS_NONE, 0},
+            .room = SLOTS_NO_LIMIT,
+            .ewma_ns = c->services[i].hint_ns,
+        };
     }
     for (uint32_t i = 0; i < c->links; i++) {
         s->links[i].state = LINK_DOWN;
@@ -222,7 +235,7 @@ slots_drain(struct slots *s, int64_t now_us, struct outbox *out)
     s->draining = true;
     tell_all(s, MSG_drain, out);
     slots_return_list(s, SLOTS_PARKED, RETURN_DRAIN);
-    slots_return_list(s, SLOTS_QUEUED, RETURN_DRAIN);
+    slots_return_queued(s, RETURN_DRAIN);
     slots_push_returns(s, out);
 }
 
@@ -283,7 +296,9 @@ slots_part_max(const struct slots *s, uint32_t link)
 void
 slots_get_stats(const struct slots *s, struct slots_stats *ret_stats)
 {
-    uint32_t up = 0;
+    uint32_t up = 0, running = s->lists[SLOTS_RUNNING].n +
+                               s->lists[SLOTS_STOPPING].n +
+                               s->lists[SLOTS_DROPPED].n;
     uint64_t credit = 0;
 
     for (uint32_t i = 0; i < s->config.links; i++) {
@@ -301,8 +316,8 @@ slots_get_stats(const struct slots *s, struct slots_stats *ret_stats)
     *ret_stats = (struct slots_stats){
         .parked = s->lists[SLOTS_PARKED].n,
         .queued = s->lists[SLOTS_QUEUED].n,
-        .running = s->lists[SLOTS_RUNNING].n + s->lists[SLOTS_STOPPING].n +
-                   s->lists[SLOTS_DROPPED].n,
+        .running = running,
+        .own_running = running - s->running_shared,
         .kept = s->results_n,
         .links_up = up,
         .result_bytes = s->result_bytes,

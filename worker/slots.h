@@ -20,9 +20,10 @@ struct assets; /* worker/assets.h */
 
 enum {
     SLOTS_LINKS_MAX = 8,
-    SLOTS_SERVICES_MAX = 16,
-    SLOTS_SIDE = 0,                  /* the side of every outbox entry */
-    SLOTS_RESULT_TASKS = 256,        /* most tasks in one RESULTS */
+    SLOTS_SERVICES_MAX = 24,   /* persona.write counts once a provider */
+    SLOTS_OWN_MAX = 64 * 1024, /* slots that a service may have of its own */
+    SLOTS_SIDE = 0,            /* the side of every outbox entry */
+    SLOTS_RESULT_TASKS = 256,  /* most tasks in one RESULTS */
     SLOTS_RESULT_BYTES = 1024 * 1024 /* a RESULTS is closed beyond this */
 };
 
@@ -33,7 +34,14 @@ struct slots_service {
     bool range;           /* a task is a range of candidates: look 3 ahead */
     uint32_t hint_ns;     /* expected run time before one was measured */
     const char *provider; /* LLM provider that it calls; NULL or "": none */
+    /* Slots of its own, beside those of the config: its tasks wait for others
+     * most of the time, and must not keep the CPU's slots from those that do
+     * not. 0: it shares the slots of the config. */
+    uint32_t slots;
 };
+
+/* No bound by slots_room. */
+#define SLOTS_NO_LIMIT UINT32_MAX
 
 /* Where results go that do not fit in memory. Each function may block for the
  * time of one file operation. put takes no reference. */
@@ -56,7 +64,8 @@ struct slots_config {
     const char *const *tags;
     uint32_t n_tags;
     uint32_t links;            /* brokers, 1 .. SLOTS_LINKS_MAX */
-    uint32_t slots;            /* tasks that may ever run at once, >= 1 */
+    uint32_t slots;            /* >= 1: tasks that may ever run at once, of all
+                                * services without slots of their own */
     uint32_t held_max;         /* tasks and results; 0 = 262,144 */
     uint64_t result_bytes_max; /* results in memory; 0 = 64 MiB */
     int64_t result_age_us;     /* then spilled; 0 = 24 hours */
@@ -127,7 +136,9 @@ struct slots_stats {
     uint64_t result_bytes;  /* results in memory */
     uint64_t spilled_bytes; /* results on disk */
     uint64_t credit;        /* grants that brokers have not used */
-    uint32_t slots;         /* tasks that may run at once now */
+    uint32_t slots;         /* tasks that may run at once now, of services
+                             * without slots of their own */
+    uint32_t own_running;   /* of running: tasks of the other services */
     bool draining;
     bool full; /* results fill memory and spill: nothing is taken */
     struct slots_counters counters;
@@ -155,11 +166,21 @@ void slots_on_message(struct slots *s, uint32_t link, const struct msg *m,
 
 /* At most so many run at once from now on, 1 .. config.slots; 0, or more than
  * that: config.slots. What runs goes on; what waits beyond a lower limit is
- * given back, so that it does not wait here for long. */
+ * given back, so that it does not wait here for long. Services with slots of
+ * their own are not concerned. */
 void slots_limit(struct slots *s, uint32_t limit, int64_t now_us);
+/* Of a service with slots of its own, at most so many tasks more may come than
+ * are here and running: what its limits allow now. SLOTS_NO_LIMIT until it is
+ * called. Tells brokers with the next flush, and asks grants beyond it back. */
+void slots_room(struct slots *s, uint32_t service, uint32_t room);
 /* The next task to run; it counts as running from now on. False: none may
- * start now. At most slots_limit run at once. */
+ * start now. The oldest goes first of those whose service has a free slot. */
 bool slots_next(struct slots *s, int64_t now_us, struct slots_task *ret_task);
+/* Gives a running task a number that slots_next_stopped names it by. */
+void slots_mark(struct slots *s, struct slots_ref ref, uint32_t mark);
+/* A marked task that should be stopped, as long as there is one: then end it
+ * by slots_give_back or slots_done. */
+bool slots_next_stopped(const struct slots *s, uint32_t *ret_mark);
 /* Whether a running task should be stopped: then call slots_give_back. */
 bool slots_stopped(const struct slots *s, struct slots_ref ref);
 /* Marks progress, told in the next BEAT. */
@@ -170,9 +191,10 @@ enum co_err slots_done(struct slots *s, struct slots_ref ref,
                        enum task_status status, const void *payload,
                        size_t payload_bytes, uint64_t run_ns);
 /* A running task is not done here: RETURNED with reason (a task that was told
- * to stop says RETURN_CANCELLED whatever reason is). */
+ * to stop says RETURN_CANCELLED whatever reason is), not to be tried again
+ * before not_before_ms. */
 void slots_give_back(struct slots *s, struct slots_ref ref,
-                     enum return_reason reason);
+                     enum return_reason reason, uint32_t not_before_ms);
 
 /* Sends what the turn made: RESULTS batches, RETURNED, CREDIT. Call once a
  * turn, after the work, and only when the last outbox went out. */
@@ -182,6 +204,8 @@ void slots_flush(struct slots *s, int64_t now_us, struct outbox *out);
 void slots_tick(struct slots *s, int64_t now_us, struct outbox *out);
 /* When slots_tick has something to do next. */
 int64_t slots_deadline(const struct slots *s);
+/* Slots that a service has of its own; 0: it shares those of the config. */
+uint32_t slots_own(const struct slots *s, uint32_t service);
 /* What the next BEAT says about this process. */
 void slots_usage(struct slots *s, uint32_t rss_mib, uint32_t cpu_permille);
 

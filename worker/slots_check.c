@@ -33,37 +33,83 @@ check_pool(const struct slots *s)
     }
 }
 
+/* What the lists say, counted. */
+struct counted {
+    uint32_t active[SLOTS_LINKS_MAX][SLOTS_SERVICES_MAX];
+    uint32_t running[SLOTS_SERVICES_MAX];
+    uint32_t suspects;
+    bool alone;
+};
+
+static void
+check_list(const struct slots *s, const struct held_list *list, unsigned state,
+           struct counted *c)
+{
+    uint32_t n = 0, prev = SLOTS_NONE;
+
+    for (uint32_t i = list->first; i != SLOTS_NONE; i = s->pool[i].next) {
+        const struct held *h = &s->pool[i];
+        uint32_t service = h->intake->service;
+
+        co_assert(h->state == state && h->prev == prev);
+        c->active[h->link][service]++;
+        c->running[service] += state >= SLOTS_RUNNING;
+        c->alone |= state >= SLOTS_RUNNING && h->intake->alone;
+        c->suspects += h->intake->alone;
+        prev = i;
+        n++;
+    }
+    co_assert(n == list->n && list->last == prev);
+}
+
+static void
+check_queues(const struct slots *s, struct counted *c)
+{
+    uint32_t n = 0;
+
+    for (uint32_t k = 0; k < s->config.n_services; k++) {
+        const struct held_list *queued = &s->serving[k].queued;
+        uint32_t at = queued->first;
+
+        check_list(s, queued, SLOTS_QUEUED, c);
+        for (; at != SLOTS_NONE; at = s->pool[at].next) {
+            co_assert(s->pool[at].intake->service == k);
+        }
+        n += queued->n;
+    }
+    co_assert(n == s->lists[SLOTS_QUEUED].n);
+}
+
+static void
+check_slots(const struct slots *s, const struct counted *c)
+{
+    uint32_t shared = 0;
+
+    for (uint32_t k = 0; k < s->config.n_services; k++) {
+        uint32_t own = s->config.services[k].slots;
+
+        co_assert(c->running[k] == s->serving[k].running);
+        co_assert(!own || c->running[k] <= own);
+        if (!own) shared += c->running[k];
+    }
+    co_assert(shared == s->running_shared && shared <= s->config.slots);
+}
+
 static void
 check_lists(const struct slots *s)
 {
-    uint32_t active[SLOTS_LINKS_MAX][SLOTS_SERVICES_MAX] = {{0}};
-    bool alone = false;
-    uint32_t suspects = 0;
+    struct counted c = {.alone = false};
 
     for (unsigned k = SLOTS_PARKED; k <= SLOTS_DROPPED; k++) {
-        uint32_t n = 0, prev = SLOTS_NONE;
-
-        for (uint32_t i = s->lists[k].first; i != SLOTS_NONE;
-             i = s->pool[i].next) {
-            const struct held *h = &s->pool[i];
-
-            co_assert(h->state == k && h->prev == prev);
-            active[h->link][h->intake->service]++;
-            alone |= k >= SLOTS_RUNNING && h->intake->alone;
-            suspects += h->intake->alone;
-            prev = i;
-            n++;
-        }
-        co_assert(n == s->lists[k].n && s->lists[k].last == prev);
+        if (k != SLOTS_QUEUED) check_list(s, &s->lists[k], k, &c);
     }
-    co_assert(alone == s->alone);
-    co_assert(suspects == s->suspects);
-    co_assert(s->lists[SLOTS_RUNNING].n + s->lists[SLOTS_STOPPING].n +
-                  s->lists[SLOTS_DROPPED].n <=
-              s->config.slots);
+    check_queues(s, &c);
+    check_slots(s, &c);
+    co_assert(c.alone == s->alone);
+    co_assert(c.suspects == s->suspects);
     for (uint32_t i = 0; i < s->config.links; i++) {
         for (uint32_t k = 0; k < s->config.n_services; k++) {
-            co_assert(active[i][k] == s->links[i].credit[k].active);
+            co_assert(c.active[i][k] == s->links[i].credit[k].active);
         }
     }
 }

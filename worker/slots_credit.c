@@ -20,7 +20,7 @@ enum {
 void
 slots_measure(struct slots *s, uint32_t service, uint64_t run_ns)
 {
-    uint64_t *e = &s->ewma_ns[service];
+    uint64_t *e = &s->serving[service].ewma_ns;
 
     if (run_ns >= *e) {
         *e += (run_ns - *e) >> EWMA_SHIFT;
@@ -32,9 +32,13 @@ slots_measure(struct slots *s, uint32_t service, uint64_t run_ns)
 uint64_t
 slots_look_ahead(const struct slots *s, uint32_t service)
 {
-    uint64_t ns = s->ewma_ns[service] ? s->ewma_ns[service] : 1;
+    uint64_t ns = co_max_u64(s->serving[service].ewma_ns, 1);
     uint64_t look = s->limit * co_clamp_u64(LOOK_NS / ns, 1, LOOK_MAX);
 
+    /* Its tasks wait: what it could not begin is of more use elsewhere. */
+    if (s->config.services[service].slots) {
+        return s->config.services[service].slots;
+    }
     if (s->config.services[service].range && look < LOOK_RANGES) {
         look = LOOK_RANGES;
     }
@@ -79,16 +83,35 @@ share_of(const struct slots *s, uint32_t link, uint64_t look)
     return co_max_u64(look > lent ? (look - lent) / busy : 1, 1);
 }
 
+/* What the limits of the service allow beyond what waits here already. */
+static uint64_t
+bound_of(const struct slots *s, uint32_t service)
+{
+    const struct serving *v = &s->serving[service];
+    uint64_t here = 0;
+
+    if (v->room == SLOTS_NO_LIMIT) return UINT64_MAX;
+    for (uint32_t i = 0; i < s->config.links; i++) {
+        here += s->links[i].credit[service].active;
+    }
+    here -= v->running; /* those took their place already */
+    return v->room > here ? v->room - here : 0;
+}
+
 /* How many tasks of the service the broker should be able to send now. */
 static uint64_t
 room_for(const struct slots *s, uint32_t link, uint32_t service)
 {
+    const struct serving *v = &s->serving[service];
     const struct credit *c = &s->links[link].credit[service];
-    uint64_t want = share_of(s, link, slots_look_ahead(s, service));
+    uint64_t look = co_min_u64(slots_look_ahead(s, service),
+                               (uint64_t)v->running + v->room);
+    uint64_t want = share_of(s, link, look);
     uint64_t pool = s->config.held_max - s->held_n;
 
     if (s->draining || s->full) return 0;
     want = want > c->active ? want - c->active : 0;
+    want = co_min_u64(want, bound_of(s, service));
     return co_min_u64(want, pool);
 }
 
@@ -162,6 +185,16 @@ may_reclaim(const struct slots *s, const struct credit *c)
     return !c->reclaim_us || s->now_us - c->reclaim_us >= SLOTS_RECLAIM_US;
 }
 
+/* Grants that are asked back, because they are more than this. Shared limits
+ * change from one moment to the next: small steps are not worth a message. */
+static uint64_t
+too_many(const struct slots *s, uint32_t service, uint64_t room, uint64_t look)
+{
+    bool limited = s->serving[service].room < look;
+
+    return 2 * room + (limited ? look / 8 : look);
+}
+
 /* A message is worth it when the grant grew by an eighth of the look-ahead or
  * the broker is nearly out of it; otherwise every task would cost one. */
 static void
@@ -170,6 +203,7 @@ renew(struct slots *s, uint32_t link, uint32_t service, struct outbox *out)
     struct credit *c = &s->links[link].credit[service];
     uint64_t room = room_for(s, link, service), out_now = outstanding(c);
     uint64_t look = slots_look_ahead(s, service);
+    bool shut = s->draining || s->full || s->serving[service].room == 0;
 
     if (room > out_now) {
         uint64_t more = room - out_now;
@@ -177,10 +211,10 @@ renew(struct slots *s, uint32_t link, uint32_t service, struct outbox *out)
         if (more * 8 < look && out_now * 4 >= look) return;
         c->granted = c->returned + c->received + room;
         push_grant(s, link, service, out);
-    } else if (out_now > 2 * room + look && may_reclaim(s, c)) {
-        push_reclaim(s, link, service, out_now - room, out);
-    } else if (out_now > 0 && room == 0 && (s->draining || s->full) &&
+    } else if (out_now > too_many(s, service, room, look) &&
                may_reclaim(s, c)) {
+        push_reclaim(s, link, service, out_now - room, out);
+    } else if (out_now > 0 && room == 0 && shut && may_reclaim(s, c)) {
         push_reclaim(s, link, service, out_now, out);
     }
 }

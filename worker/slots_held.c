@@ -182,6 +182,7 @@ slots_held_add(struct slots *s, uint64_t job, uint64_t task, uint32_t attempt,
         .generation = h->generation + 1,
         .prev = SLOTS_NONE,
         .next = SLOTS_NONE,
+        .mark = SLOTS_NONE,
         .state = SLOTS_FREE,
         .link = (uint8_t)link,
     };
@@ -212,11 +213,19 @@ pool_give(struct slots *s, uint32_t index)
     s->held_n--;
 }
 
+/* The list that a task of that state stands in. */
+static struct held_list *
+list_of(struct slots *s, const struct held *h, uint8_t state)
+{
+    return state == SLOTS_QUEUED ? &s->serving[h->intake->service].queued
+                                 : &s->lists[state];
+}
+
 static void
 list_out(struct slots *s, uint32_t index)
 {
     struct held *h = &s->pool[index];
-    struct held_list *l = &s->lists[h->state];
+    struct held_list *l = list_of(s, h, h->state);
 
     if (h->prev != SLOTS_NONE) {
         s->pool[h->prev].next = h->next;
@@ -230,14 +239,19 @@ list_out(struct slots *s, uint32_t index)
     }
     h->prev = h->next = SLOTS_NONE;
     l->n--;
+    if (h->state == SLOTS_QUEUED) s->lists[SLOTS_QUEUED].n--;
 }
 
 static void
 list_in(struct slots *s, uint32_t index, uint8_t state)
 {
     struct held *h = &s->pool[index];
-    struct held_list *l = &s->lists[state];
+    struct held_list *l = list_of(s, h, state);
 
+    if (state == SLOTS_QUEUED) {
+        h->order = ++s->order_last;
+        s->lists[SLOTS_QUEUED].n++;
+    }
     h->prev = l->last;
     h->next = SLOTS_NONE;
     if (l->last != SLOTS_NONE) {
@@ -290,6 +304,22 @@ leave_active(struct slots *s, struct held *h)
     if (h->state >= SLOTS_RUNNING) s->alone = false;
 }
 
+/* Counts a task that takes a slot, or leaves it. */
+static void
+count_slot(struct slots *s, const struct held *h, uint32_t by)
+{
+    uint32_t service = h->intake->service;
+
+    s->serving[service].running += by;
+    if (!s->config.services[service].slots) s->running_shared += by;
+}
+
+static bool
+takes_slot(uint8_t state)
+{
+    return state >= SLOTS_RUNNING && state <= SLOTS_DROPPED;
+}
+
 static void
 enter_active(struct slots *s, uint32_t index)
 {
@@ -311,6 +341,8 @@ slots_held_apply(struct slots *s, uint32_t index, enum slots_event event)
     co_assert(to != SLOTS_REFUSED);
     CO_SEEN(WORKER_TASK, from, event);
     if (to == from && from != SLOTS_FREE) return;
+    if (takes_slot(to) && !takes_slot(from)) count_slot(s, h, 1);
+    if (takes_slot(from) && !takes_slot(to)) count_slot(s, h, (uint32_t)-1);
     if (slots_is_active(from)) {
         list_out(s, index);
         if (!slots_is_active(to)) leave_active(s, h);

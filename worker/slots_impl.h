@@ -67,6 +67,8 @@ struct held {
     struct intake *intake; /* until its result is sealed */
     struct result *result; /* from then on */
     uint32_t attempt, generation;
+    uint32_t order;       /* of the queue, over all services */
+    uint32_t mark;        /* the shell's number of it, SLOTS_NONE: not given */
     uint32_t chain;       /* next of the hash bucket, or of the free list */
     uint32_t prev, next;  /* in the list of its state */
     uint32_t offset, len; /* payload in the intake's body */
@@ -167,16 +169,28 @@ struct giveback {
     uint8_t reason, link;
 };
 
+/* What is here of a service, by its number in the config. */
+struct serving {
+    struct held_list queued;
+    uint32_t running; /* stopping and dropped ones too */
+    uint32_t room;    /* slots_room */
+    uint64_t ewma_ns; /* of the run time */
+};
+
 struct slots {
     struct slots_config config;
-    uint32_t limit;                       /* slots in use, 1 .. config.slots */
-    uint64_t ewma_ns[SLOTS_SERVICES_MAX]; /* of the run time, by service */
+    uint32_t limit;          /* slots in use, 1 .. config.slots */
+    uint32_t running_shared; /* tasks that run in these */
+    uint32_t order_last;     /* number of the last task that was queued */
+    struct serving serving[SLOTS_SERVICES_MAX];
     struct link links[SLOTS_LINKS_MAX];
 
     struct held *pool;
     uint32_t pool_cap, pool_used, free_first, held_n;
     uint32_t *buckets, bucket_mask;
-    struct held_list lists[SLOTS_STATE_COUNT]; /* DONE and FREE unused */
+    /* DONE and FREE are unused; of QUEUED only the number counts, its tasks
+     * stand in the lists of their services. */
+    struct held_list lists[SLOTS_STATE_COUNT];
     bool alone;            /* a suspect runs: nothing may start beside it */
     uint32_t suspects;     /* active tasks that must be alone */
     uint8_t suspect_link;  /* of them */
@@ -245,6 +259,7 @@ void slots_return_raw(struct slots *s, uint32_t link, uint64_t job,
                       enum return_reason reason, uint32_t not_before_ms);
 void slots_return_list(struct slots *s, enum slots_state state,
                        enum return_reason reason);
+void slots_return_queued(struct slots *s, enum return_reason reason);
 void slots_push_returns(struct slots *s, struct outbox *out);
 
 /* slots_results.c: gathering, keeping, spilling */

@@ -51,6 +51,18 @@ slots_return_list(struct slots *s, enum slots_state state,
     }
 }
 
+void
+slots_return_queued(struct slots *s, enum return_reason reason)
+{
+    for (uint32_t i = 0; i < s->config.n_services; i++) {
+        const struct held_list *queued = &s->serving[i].queued;
+
+        while (queued->first != SLOTS_NONE) {
+            slots_return_held(s, queued->first, reason);
+        }
+    }
+}
+
 static bool
 same_return(const struct giveback *a, const struct giveback *b)
 {
@@ -289,7 +301,7 @@ make_way(struct slots *s, uint32_t link, int64_t now_us)
     if (s->suspects) return; /* one at a time: that one stays */
     s->court_link = (uint8_t)link;
     s->court_until_us = now_us + SLOTS_COURT_US;
-    slots_return_list(s, SLOTS_QUEUED, RETURN_FULL);
+    slots_return_queued(s, RETURN_FULL);
     slots_return_list(s, SLOTS_PARKED, RETURN_FULL);
 }
 
@@ -405,9 +417,9 @@ slots_on_cancel(struct slots *s, const struct msg_cancel *c)
 }
 
 static void
-forget_list(struct slots *s, enum slots_state state, uint64_t job)
+forget_list(struct slots *s, const struct held_list *list, uint64_t job)
 {
-    uint32_t i = s->lists[state].first, next;
+    uint32_t i = list->first, next;
 
     for (; i != SLOTS_NONE; i = next) {
         next = s->pool[i].next;
@@ -420,10 +432,12 @@ forget_list(struct slots *s, enum slots_state state, uint64_t job)
 void
 slots_forget_tasks(struct slots *s, uint64_t job)
 {
-    forget_list(s, SLOTS_PARKED, job);
-    forget_list(s, SLOTS_QUEUED, job);
-    forget_list(s, SLOTS_RUNNING, job);
-    forget_list(s, SLOTS_STOPPING, job);
+    forget_list(s, &s->lists[SLOTS_PARKED], job);
+    for (uint32_t i = 0; i < s->config.n_services; i++) {
+        forget_list(s, &s->serving[i].queued, job);
+    }
+    forget_list(s, &s->lists[SLOTS_RUNNING], job);
+    forget_list(s, &s->lists[SLOTS_STOPPING], job);
 }
 
 /* -- running ------------------------------------------------------------- */
@@ -434,18 +448,42 @@ count_running(const struct slots *s)
            s->lists[SLOTS_DROPPED].n;
 }
 
+/* Numbers of the queue go on from 2^32 - 1 at 0. */
+static bool
+is_earlier(const struct slots *s, uint32_t a, uint32_t b)
+{
+    return (int32_t)(s->pool[a].order - s->pool[b].order) < 0;
+}
+
+/* The last in the queue of those that share slots, and how many these are. */
+static uint32_t
+last_shared(const struct slots *s, uint32_t *ret_count)
+{
+    uint32_t last = SLOTS_NONE;
+
+    *ret_count = 0;
+    for (uint32_t i = 0; i < s->config.n_services; i++) {
+        const struct held_list *queued = &s->serving[i].queued;
+
+        if (s->config.services[i].slots || queued->n == 0) continue;
+        *ret_count += queued->n;
+        if (last == SLOTS_NONE || is_earlier(s, last, queued->last)) {
+            last = queued->last;
+        }
+    }
+    return last;
+}
+
 /* The last in the queue, which would wait longest, go first. Of short tasks
  * many are at hand, as planned: what would be asked for at once again stays. */
 static void
 give_excess_back(struct slots *s)
 {
-    struct held_list *queued = &s->lists[SLOTS_QUEUED];
+    uint32_t n, last;
 
-    while (queued->n > s->limit) {
-        uint32_t service = s->pool[queued->last].intake->service;
-
-        if (queued->n <= slots_look_ahead(s, service)) return;
-        slots_return_held(s, queued->last, RETURN_LIMIT);
+    while ((last = last_shared(s, &n)) != SLOTS_NONE && n > s->limit) {
+        if (n <= slots_look_ahead(s, s->pool[last].intake->service)) return;
+        slots_return_held(s, last, RETURN_LIMIT);
     }
 }
 
@@ -459,6 +497,20 @@ slots_limit(struct slots *s, uint32_t limit, int64_t now_us)
     s->now_us = now_us;
     s->limit = limit;
     if (lower) give_excess_back(s);
+}
+
+void
+slots_room(struct slots *s, uint32_t service, uint32_t room)
+{
+    co_assert(service < s->config.n_services);
+    s->serving[service].room = room;
+}
+
+uint32_t
+slots_own(const struct slots *s, uint32_t service)
+{
+    co_assert(service < s->config.n_services);
+    return s->config.services[service].slots;
 }
 
 /* Its total time ran out before it could start: no use to begin. */
@@ -517,16 +569,43 @@ start_is_told(struct slots *s, uint32_t index, int64_t now_us)
     return false;
 }
 
+static bool
+has_slot(const struct slots *s, uint32_t service)
+{
+    uint32_t own = s->config.services[service].slots;
+
+    return own ? s->serving[service].running < own
+               : s->running_shared < s->limit;
+}
+
+/* The oldest task that a slot is free for. */
+static uint32_t
+first_startable(const struct slots *s)
+{
+    uint32_t first = SLOTS_NONE;
+
+    if (s->lists[SLOTS_QUEUED].n == 0) return first;
+    for (uint32_t i = 0; i < s->config.n_services; i++) {
+        uint32_t candidate = s->serving[i].queued.first;
+
+        if (candidate == SLOTS_NONE || !has_slot(s, i)) continue;
+        if (first == SLOTS_NONE || is_earlier(s, candidate, first)) {
+            first = candidate;
+        }
+    }
+    return first;
+}
+
 bool
 slots_next(struct slots *s, int64_t now_us, struct slots_task *ret_task)
 {
     uint32_t i;
 
-    while ((i = s->lists[SLOTS_QUEUED].first) != SLOTS_NONE) {
+    while ((i = first_startable(s)) != SLOTS_NONE) {
         const struct intake *in = s->pool[i].intake;
         uint32_t running = count_running(s);
 
-        if (running >= s->limit || s->alone) return false;
+        if (s->alone) return false;
         if (in->expires_us <= now_us) {
             expire(s, i);
             continue;
@@ -550,6 +629,27 @@ running_task(const struct slots *s, struct slots_ref ref)
     co_assert(ref.index < s->pool_used && h->generation == ref.generation);
     co_assert(h->state >= SLOTS_RUNNING && h->state <= SLOTS_DROPPED);
     return h;
+}
+
+void
+slots_mark(struct slots *s, struct slots_ref ref, uint32_t mark)
+{
+    running_task(s, ref)->mark = mark;
+}
+
+bool
+slots_next_stopped(const struct slots *s, uint32_t *ret_mark)
+{
+    static const enum slots_state states[] = {SLOTS_STOPPING, SLOTS_DROPPED};
+
+    for (unsigned k = 0; k < co_countof(states); k++) {
+        uint32_t i = s->lists[states[k]].first;
+
+        if (i == SLOTS_NONE || s->pool[i].mark == SLOTS_NONE) continue;
+        *ret_mark = s->pool[i].mark;
+        return true;
+    }
+    return false;
 }
 
 bool
@@ -591,14 +691,17 @@ slots_done(struct slots *s, struct slots_ref ref, enum task_status status,
 
 void
 slots_give_back(struct slots *s, struct slots_ref ref,
-                enum return_reason reason)
+                enum return_reason reason, uint32_t not_before_ms)
 {
     const struct held *h = running_task(s, ref);
 
-    if (h->state == SLOTS_DROPPED) {
-        slots_held_apply(s, ref.index, SLOTS_EV_RETURN);
+    if (h->state == SLOTS_STOPPING) {
+        slots_return_held(s, ref.index, RETURN_CANCELLED);
         return;
     }
-    slots_return_held(s, ref.index,
-                      h->state == SLOTS_STOPPING ? RETURN_CANCELLED : reason);
+    if (h->state != SLOTS_DROPPED) {
+        slots_return_raw(s, h->link, h->job, h->task, h->attempt, reason,
+                         not_before_ms);
+    }
+    slots_held_apply(s, ref.index, SLOTS_EV_RETURN);
 }

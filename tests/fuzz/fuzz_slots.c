@@ -200,7 +200,7 @@ end_task(struct play *p, struct script *in)
     p->running[0] = p->running[--p->n];
     if (how & 1) slots_progress(p->s, t.ref);
     if (how & 2 || slots_stopped(p->s, t.ref)) {
-        slots_give_back(p->s, t.ref, RETURN_NO_RECIPE);
+        slots_give_back(p->s, t.ref, RETURN_NO_RECIPE, 0);
     } else {
         (void)!slots_done(p->s, t.ref, how & 4 ? STATUS_FAILED : STATUS_OK,
                           result, how % 64, (uint64_t)how << 12);

@@ -39,8 +39,10 @@ fixture_setup_config(void **state, struct slots_config config)
     assert_int_equal(assets_new(WORKER, NULL, &f->assets), CO_OK);
     config.incarnation = WORKER;
     config.name = "w";
-    config.services = fixture_services;
-    config.n_services = co_countof(fixture_services);
+    if (!config.services) {
+        config.services = fixture_services;
+        config.n_services = co_countof(fixture_services);
+    }
     if (!config.links) config.links = 2;
     if (!config.slots) config.slots = 1;
     config.assets = f->assets;

@@ -690,7 +690,7 @@ a_higher_attempt_stops_a_running_one(void **state)
     struct slots_task t = started(f);
     say_tasks(f, 0, (struct given){.first = 1, .n = 1, .attempt = 2});
     assert_true(slots_stopped(f->s, t.ref));
-    slots_give_back(f->s, t.ref, RETURN_CANCELLED);
+    slots_give_back(f->s, t.ref, RETURN_CANCELLED, 0);
     assert_int_equal(started(f).attempt, 2);
 }
 
@@ -734,7 +734,7 @@ a_cancelled_running_task_is_stopped_then_returned(void **state)
     assert_false(slots_stopped(f->s, t.ref));
     say_cancel(f, 0, 1);
     assert_true(slots_stopped(f->s, t.ref));
-    slots_give_back(f->s, t.ref, RETURN_DRAIN);
+    slots_give_back(f->s, t.ref, RETURN_DRAIN, 0);
     flush(f);
     assert_int_equal(take(f, 0, MSG_returned).returned.reason,
                      RETURN_CANCELLED);
