@@ -1,15 +1,10 @@
 /* cmd_validate.c - `cohort validate`: is this job file right, and what would
  * it make? Reads the file and the model, starts and changes nothing. */
+#include "cli/open_job.h"
 #include "cli/say.h"
 #include "common/hash.h"
-#include "job/recipe.h"
-#include "population/locate.h"
-#include "rows/generator.h"
 
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #define PROGRAM CO_PROGRAM " validate"
 
@@ -39,46 +34,27 @@ static const struct co_options_spec options_spec = {
     .args_max = 1,
 };
 
-static enum co_err
-open_model(const char *data, const struct job_spec *spec,
-           struct model **ret_model, struct prose **ret_prose,
-           struct co_diag *diag)
+/* Who writes, for how much, and how it is asked: a line of its own. */
+static void
+say_writer(const struct job_spec *spec, struct co_buf *out)
 {
-    char path[LOCATE_PATH_BYTES];
-    enum co_err err = model_locate(data, spec_population(spec), path, diag);
+    const struct writer *writer = spec->writer;
+    char usd[PRICE_TEXT_BYTES];
 
-    if (!err) err = model_open(path, diag, ret_model);
-    return err ? err : prose_open(*ret_model, data, diag, ret_prose);
-}
-
-static enum co_err
-hash_recipe(const struct job_spec *spec, const struct model *model,
-            const struct prose *prose, uint64_t *ret_hash)
-{
-    struct recipe recipe = recipe_of_spec(spec, GENERATOR_VERSION,
-                                          model_hash(model), prose_hash(prose));
-    struct co_buf json;
-    enum co_err err;
-
-    co_buf_init(&json, RECIPE_BYTES_MAX);
-    err = recipe_write(&recipe, &json);
-    if (!err) *ret_hash = recipe_hash(json.data, json.len);
-    co_buf_fini(&json);
-    return err;
-}
-
-/* How many candidates of a million the conditions leave. */
-static enum co_err
-accept_rate(const struct job_spec *spec, const struct model *model,
-            uint32_t *ret_ppm, struct co_diag *diag)
-{
-    co_auto(sampler_freep) struct sampler *sampler = NULL;
-    struct recipe recipe =
-        recipe_of_spec(spec, GENERATOR_VERSION, model_hash(model), 0);
-    enum co_err err = recipe_sampler(&recipe, model, diag, &sampler);
-
-    if (!err) *ret_ppm = sampler_rate_ppm(sampler);
-    return err;
+    co_buf_printf(out, "  written by %s: %s %s; price ", writer->provider,
+                  writer->kind, writer->model);
+    writer_say_price(writer, out);
+    if (spec->price_date[0]) {
+        co_buf_printf(out, " (list price of %s)", spec->price_date);
+    }
+    if (spec->budget < 0) {
+        co_buf_puts(out, "; no budget");
+    } else {
+        co_buf_printf(out, "; at most %s USD", price_text(spec->budget, usd));
+    }
+    co_buf_puts(out, "; ");
+    writer_say_answers(writer, out);
+    co_buf_putc(out, '\n');
 }
 
 static void
@@ -118,6 +94,7 @@ print_summary(const struct job_spec *spec, uint64_t hash, uint32_t ppm)
     co_buf_printf(&out, " file%s of %s, seed %llu, recipe %s\n",
                   files == 1 ? "" : "s", spec->dir,
                   (unsigned long long)spec->seed, co_hex16(hash, hex));
+    if (spec->writer) say_writer(spec, &out);
     (void)fputs(co_buf_text(&out), stdout);
     co_buf_fini(&out);
 }
@@ -127,40 +104,20 @@ cmd_validate(int argc, char **argv)
 {
     struct validate_config config = {0};
     co_auto(co_options_freep) struct co_options *options = NULL;
-    co_auto(spec_freep) struct job_spec *spec = NULL;
-    co_auto(model_freep) struct model *model = NULL;
-    co_auto(prose_freep) struct prose *prose = NULL;
+    co_auto(open_job_fini) struct open_job job = {.spec = NULL};
     struct co_diag diag = {""};
-    uint64_t hash = 0;
-    uint32_t ppm = 0;
-    enum co_err err;
     int exit_code;
 
     if (!say_options(&options_spec, argc, argv, &config, &options,
                      &exit_code)) {
         return exit_code;
     }
-    err = spec_load(co_options_arg(options, 0), &spec, &diag);
-    if (!err) err = spec_open_data(spec, &diag);
-    if (err) {
-        /* A file that is not there is as useless as a wrong one. */
-        (void)say_error(PROGRAM, err, &diag);
-        return CLI_USAGE;
+    exit_code =
+        open_job(co_options_arg(options, 0), NULL, config.data, &job, &diag);
+    if (exit_code) {
+        (void)say_error(PROGRAM, CO_INVALID, &diag);
+        return exit_code;
     }
-    err = open_model(config.data, spec, &model, &prose, &diag);
-    if (err) {
-        (void)say_error(PROGRAM, err, &diag);
-        return CLI_FAILED; /* not the job file's fault */
-    }
-    err = spec_check(spec, model, &diag);
-    if (!err) err = spec_check_words(spec, prose, &diag);
-    if (!err) err = hash_recipe(spec, model, prose, &hash);
-    if (!err) err = accept_rate(spec, model, &ppm, &diag);
-    if (err) {
-        exit_code = say_error(PROGRAM, err, &diag);
-        /* too much of something is a bad job, for `run` as well */
-        return err == CO_FULL ? CLI_USAGE : exit_code;
-    }
-    print_summary(spec, hash, ppm);
+    print_summary(job.spec, job.recipe_hash, job.pass_ppm);
     return CLI_OK;
 }

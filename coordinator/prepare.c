@@ -130,6 +130,7 @@ prepare(const struct prepare_options *o, struct prepared *p,
         err = spec_check(p->spec, p->model, diag);
         if (!err) err = spec_check_words(p->spec, p->prose, diag);
     }
+    if (!err) err = spec_open_writer(p->spec, o->data, diag);
     if (!err) err = make_recipe(o, p, diag);
     if (!err) err = make_sampler(p, diag);
     p->job_is_bad = is_of_the_job(err);

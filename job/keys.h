@@ -28,7 +28,28 @@
       "files of phrases beyond those that come with Cohort")                   \
     X("phases", "list", "`[corpus, compose]`",                                 \
       "`[corpus]`, `[corpus, compose]`", true, "decides which columns exist")  \
-    X("provider", "text", "`builtin`", "`builtin`", true, "writes the prose")  \
+    X("provider", "text", "`builtin`", "`builtin`, or a name in `providers`",  \
+      true, "writes the prose")                                                \
+    X("providers", "map", "none", "1 to 16 names", true,                       \
+      "of the one that is used: its name, `kind`, `model` and `price`, as "    \
+      "rows "                                                                  \
+      "say what they cost; the rest is for workers ([its "                     \
+      "keys](providers.md))")                                                  \
+    X("prompts", "text", "those of Cohort", "a folder", true,                  \
+      "what models are asked; the texts stand in the recipe")                  \
+    X("answers", "map", "see its keys",                                        \
+      "`max_tokens`, `temperature`, `repairs`, `fresh`", true, "see its keys") \
+    X("answers.max_tokens", "number", "`1200`", "`16` to `32000`", true,       \
+      "cuts an answer off")                                                    \
+    X("answers.temperature", "number", "`0.8`", "`0` to `2`, or `own`", true,  \
+      "how freely a model writes; `own` sends none, as some models want")      \
+    X("answers.repairs", "number", "`2`", "`0` to `5`", true,                  \
+      "how often a wrong answer is given back to be mended")                   \
+    X("answers.fresh", "number", "`1`", "`0` to `5`", true,                    \
+      "how often it is asked anew after that; then the row is dead")           \
+    X("budget", "map", "none", "`usd`", false, "see its keys")                 \
+    X("budget.usd", "number", "none", "up to `9000000`, 12 decimals", false,   \
+      "no more is spent; a higher one goes on")                                \
     X("dedup", "map", "see its keys", "`method`, `memory`", true,              \
       "see its keys")                                                          \
     X("dedup.method", "text", "`auto`", "`auto`, `exact`, `none`", true,       \
@@ -58,7 +79,7 @@ struct job_key {
     const char *why;
 };
 
-enum { JOB_KEYS_MAX = 32 };
+enum { JOB_KEYS_MAX = 48 };
 
 /* All keys in the order of the list; *ret_count of them. */
 const struct job_key *job_keys(size_t *ret_count);

@@ -23,7 +23,11 @@ recipe_of_spec(const struct job_spec *spec, uint32_t generator,
         .where = spec->where,
         .mix = spec->mix,
         .words = spec->words,
+        .writer = spec->writer,
     };
+
+    /* Else another recipe would go under this job's name. */
+    co_assert(!spec->provider[0] || spec->writer);
 
     (void)snprintf(recipe.population, sizeof recipe.population, "%s",
                    spec_population(spec));
@@ -32,6 +36,7 @@ recipe_of_spec(const struct job_spec *spec, uint32_t generator,
 }
 
 enum { HASH_BITS_MAX = 63 };
+static const char builtin[] = "builtin"; /* writer */
 
 /* "exact", or "exact-22" where only 22 bits are compared. */
 static void
@@ -80,7 +85,8 @@ recipe_write(const struct recipe *recipe, struct co_buf *buf)
     co_json_key(&json, "phrases");
     co_json_hex64(&json, recipe->phrases);
     co_json_put_text(&json, "population", recipe->population);
-    co_json_put_text(&json, "provider", "builtin");
+    co_json_put_text(&json, "provider",
+                     recipe->writer ? recipe->writer->provider : builtin);
     co_json_put_text(&json, "seed", seed);
     if (recipe->tables.count) {
         co_json_key(&json, "tables");
@@ -92,6 +98,10 @@ recipe_write(const struct recipe *recipe, struct co_buf *buf)
     if (recipe->words) {
         co_json_key(&json, "words");
         words_write(recipe->words, &json);
+    }
+    if (recipe->writer) {
+        co_json_key(&json, "writer");
+        writer_write(recipe->writer, &json);
     }
     co_json_end(&json);
     if (!buf->err && buf->len - before > RECIPE_BYTES_MAX) buf->err = CO_FULL;
@@ -112,6 +122,8 @@ recipe_fini(struct recipe *recipe)
     user_tables_fini(&recipe->tables);
     phrase_set_free(recipe->words);
     recipe->words = NULL;
+    writer_free(recipe->writer);
+    recipe->writer = NULL;
 }
 
 static enum co_err
@@ -199,6 +211,17 @@ read_dedup(const char *text, struct recipe *recipe)
     if (bits >= 1 && bits <= HASH_BITS_MAX) recipe->hash_bits = (unsigned)bits;
 }
 
+/* A builtin with a writer, or a writer without a name, is not canonical. */
+static enum co_err
+read_writer(const json_t *root, struct recipe *recipe, struct co_diag *diag)
+{
+    const char *name = json_string_value(json_object_get(root, "provider"));
+    const json_t *writer = json_object_get(root, "writer");
+
+    if (!name || strcmp(name, builtin) == 0) return CO_OK;
+    return writer_from_json(writer, name, &recipe->writer, diag);
+}
+
 static enum co_err
 read_values(const json_t *root, struct recipe *recipe, struct co_diag *diag)
 {
@@ -233,8 +256,8 @@ read_values(const json_t *root, struct recipe *recipe, struct co_diag *diag)
     if (err) return err;
     err = mix_from_json(&recipe->mix, json_object_get(root, "mix"), diag);
     if (err) return err;
-    return words_from_json(json_object_get(root, "words"), &recipe->words,
-                           diag);
+    err = words_from_json(json_object_get(root, "words"), &recipe->words, diag);
+    return err ? err : read_writer(root, recipe, diag);
 }
 
 /* One meaning has one form: whatever was not understood shows here. */
@@ -372,6 +395,41 @@ diff_people(const struct recipe *folder, const struct recipe *job,
 }
 
 static const char *
+writer_name(const struct recipe *recipe)
+{
+    return recipe->writer ? recipe->writer->provider : builtin;
+}
+
+/* Writers that both ask a model. */
+static void
+diff_writers(const struct writer *folder, const struct writer *job,
+             struct co_buf *buf)
+{
+    char a[CO_HEX16_SIZE], b[CO_HEX16_SIZE];
+    co_auto(co_buf_fini) struct co_buf x;
+    co_auto(co_buf_fini) struct co_buf y;
+
+    co_buf_init(&x, RECIPE_BYTES_MAX);
+    co_buf_init(&y, RECIPE_BYTES_MAX);
+    if (strcmp(folder->kind, job->kind) != 0) {
+        differ(buf, "providers: kind", folder->kind, job->kind);
+    }
+    if (strcmp(folder->model, job->model) != 0) {
+        differ(buf, "providers: model", folder->model, job->model);
+    }
+    writer_say_price(folder, &x);
+    writer_say_price(job, &y);
+    differ_json(buf, "providers: price", &x, &y);
+    writer_say_answers(folder, &x);
+    writer_say_answers(job, &y);
+    differ_json(buf, "answers", &x, &y);
+    if (writer_prompts_hash(folder) != writer_prompts_hash(job)) {
+        differ(buf, "prompts", co_hex16(writer_prompts_hash(folder), a),
+               co_hex16(writer_prompts_hash(job), b));
+    }
+}
+
+static const char *
 phases_text(unsigned phases)
 {
     return phases & SPEC_COMPOSE ? "[corpus, compose]" : "[corpus]";
@@ -396,6 +454,12 @@ recipe_diff(const struct recipe *folder, const struct recipe *job,
     if (folder->phases != job->phases) {
         differ(buf, "phases", phases_text(folder->phases),
                phases_text(job->phases));
+    }
+    if (strcmp(writer_name(folder), writer_name(job)) != 0) {
+        differ(buf, "provider", writer_name(folder), writer_name(job));
+    }
+    if (folder->writer && job->writer) {
+        diff_writers(folder->writer, job->writer, buf);
     }
     if (folder->hash_bits != job->hash_bits) {
         (void)snprintf(a, sizeof a, "%u", folder->hash_bits);

@@ -27,10 +27,12 @@ struct recipe {
     struct job_mix mix;
     struct user_tables tables; /* of the user's folder */
     struct phrase_set *words;  /* of the user's phrases; NULL: none */
+    struct writer *writer;     /* NULL: the built-in one, and no key */
 };
 
-/* The recipe of a spec that passed spec_check. Where, mix, tables and words
- * borrow the spec's: no recipe_fini, and not longer than the spec lives. */
+/* The recipe of a spec that passed spec_check and spec_open_writer. Where, mix,
+ * tables, words and writer borrow the spec's: no recipe_fini, and not longer
+ * than the spec lives. */
 struct recipe recipe_of_spec(const struct job_spec *spec, uint32_t generator,
                              uint64_t model_hash, uint64_t phrases);
 /* Appends the canonical JSON; returns buf->err. CO_FULL: over the limit. */

@@ -2,6 +2,7 @@
 #include "job/spec.h"
 #include "common/yaml.h"
 #include "job/keys.h"
+#include "job/spec_impl.h"
 #include "job/tables_json.h"
 
 #include <inttypes.h>
@@ -18,10 +19,6 @@ enum { SHARD_ROWS_DEFAULT = 10000, SHARD_ROWS_MAX = 1000000 };
 
 static const char *const priorities[] = {"low", "medium", "high", "critical",
                                          NULL};
-
-typedef enum co_err key_reader(struct job_spec *spec,
-                               const struct co_yaml *node,
-                               struct co_diag *diag);
 
 /* Refuses anything but the one text. */
 static enum co_err
@@ -159,20 +156,6 @@ read_phases(struct job_spec *spec, const struct co_yaml *node,
 }
 
 static enum co_err
-read_provider(struct job_spec *spec, const struct co_yaml *node,
-              struct co_diag *diag)
-{
-    (void)spec;
-    if (node->kind == CO_YAML_SCALAR && strcmp(node->text, "builtin") == 0) {
-        return CO_OK;
-    }
-    return co_yaml_fail(node, diag, CO_INVALID,
-                        "found %s; allowed is builtin (this version has no "
-                        "other providers)",
-                        co_yaml_found(node).text);
-}
-
-static enum co_err
 read_method(struct job_spec *spec, const struct co_yaml *node,
             struct co_diag *diag)
 {
@@ -273,7 +256,7 @@ read_service(struct job_spec *spec, const struct co_yaml *node,
 
 static const struct {
     const char *path;
-    key_reader *read; /* NULL: a map whose keys are in the list too */
+    spec_reader *read; /* NULL: a map whose keys are in the list too */
 } readers[] = {
     {"job", read_job},
     {"name", read_name},
@@ -285,7 +268,16 @@ static const struct {
     {"population.mix", read_mix},
     {"population.phrases", read_words},
     {"phases", read_phases},
-    {"provider", read_provider},
+    {"provider", spec_read_provider},
+    {"providers", spec_read_providers},
+    {"prompts", spec_read_prompts},
+    {"answers", NULL},
+    {"answers.max_tokens", spec_read_max_tokens},
+    {"answers.temperature", spec_read_temperature},
+    {"answers.repairs", spec_read_repairs},
+    {"answers.fresh", spec_read_fresh},
+    {"budget", NULL},
+    {"budget.usd", spec_read_budget},
     {"dedup", NULL},
     {"dedup.method", read_method},
     {"dedup.memory", read_memory},
@@ -357,8 +349,10 @@ spec_of_tree(const struct co_yaml *root, struct job_spec **ret_spec,
     spec->where_line = spec->dedup_line = 1;
     spec->dedup_memory = DEDUP_MEMORY_DEFAULT;
     memcpy(spec->data, "us", sizeof "us");
+    spec_default_writer(spec);
     err = read_map(spec, "", root, diag);
     if (!err) err = check_required(root, diag);
+    if (!err) err = spec_check_provider(spec, root, diag);
     if (err) return err;
     if (!spec->dir[0]) {
         (void)snprintf(spec->dir, sizeof spec->dir, "out/%s", spec->name);
@@ -394,6 +388,8 @@ spec_free(struct job_spec *spec)
     mix_fini(&spec->mix);
     manifest_free(spec->manifest);
     phrase_set_free(spec->words);
+    writer_free(spec->writer);
+    free(spec->providers);
     free(spec->file);
     free(spec);
 }
@@ -454,8 +450,8 @@ check_dedup(const struct job_spec *spec, struct co_diag *diag)
 
 /* A folder that is not there is mostly one that was written for another
  * working folder: says from where it was looked for. */
-static void
-say_where(const char *path, struct co_diag *diag)
+void
+spec_say_where(const char *path, struct co_diag *diag)
 {
     char here[4096];
     size_t used = diag ? strlen(diag->text) : 0;
@@ -475,7 +471,7 @@ open_manifest(struct job_spec *spec, struct co_diag *diag)
     enum co_err err = manifest_open(spec->data, &manifest, diag);
 
     if (err) {
-        say_where(spec->data, diag);
+        spec_say_where(spec->data, diag);
         return co_fail_prefix(diag, err, "%s: population.data", spec->file);
     }
     manifest_free(spec->manifest);
@@ -490,7 +486,7 @@ open_words(struct job_spec *spec, struct co_diag *diag)
     enum co_err err = words_read(spec->phrases, &words, diag);
 
     if (err) {
-        say_where(spec->phrases, diag);
+        spec_say_where(spec->phrases, diag);
         return co_fail_prefix(diag, err, "%s: population.phrases", spec->file);
     }
     phrase_set_free(spec->words);
@@ -575,6 +571,7 @@ const char *
 spec_service(const struct job_spec *spec)
 {
     if (spec->slow) return "slow";
+    if (spec->provider[0]) return "persona.write";
     return spec->phases & SPEC_COMPOSE ? "persona.compose" : "persona.corpus";
 }
 

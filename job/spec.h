@@ -6,6 +6,8 @@
 #include "job/mix.h"
 #include "job/where.h"
 #include "job/words.h"
+#include "job/writer.h"
+#include "llm/prices.h"
 
 enum { SPEC_GRID = 250 }; /* candidates a range task; divides shard_rows */
 #define SPEC_ROWS_MAX 100000000000u
@@ -57,6 +59,17 @@ struct job_spec {
     uint32_t where_line;
     struct job_mix mix;
     uint32_t mix_line;
+    char provider[PROVIDERS_NAME_BYTES]; /* "": builtin */
+    struct providers *providers;         /* NULL: none in the file */
+    char prompts[1025];                  /* a folder; "": those of Cohort */
+    struct spec_answers {
+        uint32_t max_tokens, temperature_milli, repairs, fresh;
+    } answers;      /* as in struct writer */
+    int64_t budget; /* in 1e-12 USD; -1: none */
+    uint32_t budget_line;
+    struct writer *writer; /* by spec_open_writer; NULL: the built-in one */
+    char price_date[PRICES_DATE_BYTES]; /* of the table that the price is of;
+                                         * "": the file's own */
 };
 
 /* What the command line puts above the file. */
@@ -86,6 +99,15 @@ co_must_use enum co_err spec_override(struct job_spec *spec,
  * population.phrases; nothing to do without these. Before spec_check. */
 co_must_use enum co_err spec_open_data(struct job_spec *spec,
                                        struct co_diag *diag);
+/* Makes spec->writer when a provider writes: its prompts, and its price from
+ * the file or, at the vendor's own host, from the table. data_dir: where the
+ * program's prompts and prices lie, NULL: beside it. Before the recipe is made.
+ * CO_INVALID: the prompts are wrong, or a budget has no price to count with. */
+co_must_use enum co_err spec_open_writer(struct job_spec *spec,
+                                         const char *data_dir,
+                                         struct co_diag *diag);
+/* The provider that writes, as the file has it; NULL: the built-in writer. */
+const struct providers_entry *spec_provider(const struct job_spec *spec);
 /* Whether the user's phrases go with these. CO_OK when there are none. */
 co_must_use enum co_err spec_check_words(const struct job_spec *spec,
                                          const struct prose *prose,

@@ -6,10 +6,13 @@
 #include <string.h>
 
 enum { DECIMALS = 6, WHOLE_MAX = 9 };
+enum { USD_DECIMALS = 12, USD_WHOLE_MAX = 7 };
 static const int64_t pico_a_usd = 1000000000000;
 
-enum co_err
-price_parse(const char *text, int64_t *ret_per_token, struct co_diag *diag)
+/* Digits, at most whole_max, and decimals, at most so many, times 10 to their
+ * power. */
+static bool
+read_decimal(const char *text, size_t whole_max, size_t decimals, int64_t *ret)
 {
     size_t whole = strspn(text, "0123456789"), part = 0;
     const char *p = text + whole;
@@ -19,21 +22,39 @@ price_parse(const char *text, int64_t *ret_per_token, struct co_diag *diag)
         p++;
         part = strspn(p, "0123456789");
     }
-    if (whole == 0 || whole > WHOLE_MAX || part > DECIMALS || p[part]) {
-        return co_fail(diag, CO_USAGE,
-                       "\"%.40s\" is no price: USD for a million tokens, with "
-                       "at most %d decimals, such as 0.15",
-                       text, DECIMALS);
+    if (whole == 0 || whole > whole_max || part > decimals || p[part]) {
+        return false;
     }
     for (size_t i = 0; i < whole; i++) {
         n = 10 * n + (text[i] - '0');
     }
-    /* USD a million tokens and 1e-12 USD a token are six decimals apart. */
-    for (size_t i = 0; i < DECIMALS; i++) {
-        n = 10 * n + (i < part ? p[i] - '0' : 0);
+    for (size_t i = 0; i < decimals; i++) {
+        if (__builtin_mul_overflow(n, 10, &n) ||
+            __builtin_add_overflow(n, i < part ? p[i] - '0' : 0, &n)) {
+            return false;
+        }
     }
-    *ret_per_token = n;
-    return CO_OK;
+    *ret = n;
+    return true;
+}
+
+enum co_err
+price_parse(const char *text, int64_t *ret_per_token, struct co_diag *diag)
+{
+    /* USD a million tokens and 1e-12 USD a token are six decimals apart. */
+    if (read_decimal(text, WHOLE_MAX, DECIMALS, ret_per_token)) return CO_OK;
+    return co_fail(diag, CO_USAGE,
+                   "\"%.40s\" is no price: USD for a million tokens, with at "
+                   "most %d decimals, such as 0.15",
+                   text, DECIMALS);
+}
+
+enum co_err
+price_usd_parse(const char *text, int64_t *ret_pico_usd)
+{
+    return read_decimal(text, USD_WHOLE_MAX, USD_DECIMALS, ret_pico_usd)
+               ? CO_OK
+               : CO_USAGE;
 }
 
 static bool

@@ -78,6 +78,19 @@ prompts_locate(const char *data_dir, const char *name,
                    ret_path);
 }
 
+enum co_err
+prices_locate(const char *data_dir, char ret_path[LOCATE_PATH_BYTES],
+              struct co_diag *diag)
+{
+    enum co_err err = locate(data_dir, "prices.tsv", ret_path, diag);
+
+    if (err || access(ret_path, R_OK) == 0) return err;
+    return co_fail(diag, CO_NOTFOUND,
+                   "no prices at %s: they lie beside the population model; "
+                   "give its folder with --data DIR",
+                   ret_path);
+}
+
 const char *const model_names[] = {"us", "world", NULL};
 
 bool

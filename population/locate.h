@@ -1,5 +1,5 @@
-/* locate.h - where the compiled model, the phrase files and the prompts lie on
- * this machine. */
+/* locate.h - where the compiled model, the phrase files, the prompts and the
+ * prices lie on this machine. */
 #pragma once
 #include "common/err.h"
 
@@ -22,6 +22,10 @@ co_must_use enum co_err phrases_locate(const char *data_dir,
 co_must_use enum co_err prompts_locate(const char *data_dir, const char *name,
                                        char ret_path[LOCATE_PATH_BYTES],
                                        struct co_diag *diag);
+/* The table of prices: data_dir/prices.tsv, or ../share/cohort/prices.tsv. */
+co_must_use enum co_err prices_locate(const char *data_dir,
+                                      char ret_path[LOCATE_PATH_BYTES],
+                                      struct co_diag *diag);
 
 /* The populations that programs know, by name; NULL at the end. A machine may
  * lack some of their models. */

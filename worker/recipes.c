@@ -16,6 +16,7 @@ struct recipe_entry {
     struct sampler *sampler;
     struct prose *prose; /* with the recipe's words; NULL: the population's */
     bool dedup;
+    struct writer *writer; /* NULL: the built-in one */
     uint32_t refs;
 };
 
@@ -57,6 +58,7 @@ entry_fini(struct recipe_entry *e)
 {
     sampler_free(e->sampler);
     prose_free(e->prose);
+    writer_free(e->writer);
     *e = (struct recipe_entry){0};
 }
 
@@ -142,6 +144,7 @@ make_entry(const struct recipes *r, uint64_t hash, struct co_bytes blob,
                           made->prose ? made->prose : from->prose);
         made->hash = hash;
         made->dedup = recipe.dedup;
+        made->writer = co_take(&recipe.writer);
     }
     recipe_fini(&recipe);
     return err;
@@ -169,7 +172,10 @@ recipes_get(struct recipes *r, uint64_t hash, struct co_bytes blob,
     }
     e->used = ++r->gets;
     e->refs++;
-    *ret_use = (struct recipe_use){e->sampler, e->dedup, e};
+    *ret_use = (struct recipe_use){.sampler = e->sampler,
+                                   .writer = e->writer,
+                                   .dedup = e->dedup,
+                                   .entry = e};
     return CO_OK;
 }
 

@@ -332,6 +332,12 @@ prices_are_exact(void **state)
     assert_int_equal(cost, 150000 + 2 * 75000);
     assert_string_equal(price_text(2500000000000, text), "2.5");
     assert_string_equal(price_text(0, text), "0");
+    /* Amounts are read as they are written, and nothing else is. */
+    assert_int_equal(price_usd_parse("9000000.000000000001", &cost), CO_OK);
+    assert_string_equal(price_text(cost, text), "9000000.000000000001");
+    assert_int_equal(price_usd_parse("0.0000000000001", &cost), CO_USAGE);
+    assert_int_equal(price_usd_parse("9999999", &cost), CO_USAGE);
+    assert_int_equal(price_usd_parse("-1", &cost), CO_USAGE);
     p.output = -1;
     assert_false(price_cost(&p, 1, 0, 1, &cost)); /* not known is not 0 */
     assert_false(price_cost(&p, UINT64_MAX, 0, 0, &cost));

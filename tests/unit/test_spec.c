@@ -1,4 +1,5 @@
 /* test_spec.c - job files: what is read, and what each mistake is told. */
+#include "common/fs.h"
 #include "common/yaml.h"
 #include "job/keys.h"
 #include "job/spec.h"
@@ -146,13 +147,14 @@ unknown_keys_are_named_with_those_allowed(void **state)
     assert_refused(
         HEAD "sede: 1\n",
         "us.yaml:4: sede: unknown key, did you mean seed?; allowed "
-        "here: job, name, seed, rows, population, phases, provider, dedup, "
-        "priority, output or service");
+        "here: job, name, seed, rows, population, phases, provider, "
+        "providers, prompts, answers, budget, dedup, priority, output or "
+        "service");
     assert_refused(
         HEAD "gates: {}\n",
         "us.yaml:4: gates: unknown key; allowed here: job, name, "
-        "seed, rows, population, phases, provider, dedup, priority, output "
-        "or service");
+        "seed, rows, population, phases, provider, providers, prompts, "
+        "answers, budget, dedup, priority, output or service");
     assert_refused(HEAD "output:\n  dri: x\n",
                    "us.yaml:5: output.dri: unknown key, did you mean dir?; "
                    "allowed here: dir, shard_rows or formats");
@@ -164,9 +166,8 @@ unknown_keys_are_named_with_those_allowed(void **state)
 static void
 keys_of_later_versions_are_unknown_for_now(void **state)
 {
-    static const char *const later[] = {"quality", "deadline", "resources",
-                                        "gates",   "budget",   "relations",
-                                        "index",   "providers"};
+    static const char *const later[] = {"quality", "deadline",  "resources",
+                                        "gates",   "relations", "index"};
     char text[200];
 
     (void)state;
@@ -234,8 +235,8 @@ wrong_types_and_values_are_told(void **state)
     assert_null(parse(HEAD "phases: [compose, compose]\n"));
     assert_null(parse(HEAD "phases: [corpus, compose, compose]\n"));
     assert_refused(HEAD "provider: openai\n",
-                   "us.yaml:4: provider: found \"openai\"; allowed is builtin "
-                   "(this version has no other providers)");
+                   "us.yaml:4: provider: found \"openai\"; allowed is builtin, "
+                   "or a name that stands in providers:");
     assert_refused(HEAD "priority: urgent\n",
                    "us.yaml:4: priority: found \"urgent\"; allowed is low, "
                    "medium, high or critical");
@@ -382,6 +383,194 @@ weights_are_checked_as_far_as_the_file_goes(void **state)
 #undef MIX
 }
 
+/* --- who writes ----------------------------------------------------------- */
+
+#define MODELS                                                                 \
+    "providers:\n  main: {kind: openai, model: m, endpoints: [{url: "          \
+    "\"http://127.0.0.1:1\"}]}\n  vendor: {kind: openai, model: "              \
+    "gpt-4o-mini}\n"
+#define WRITTEN HEAD MODELS "provider: main\n"
+
+static void
+a_provider_is_one_of_the_map(void **state)
+{
+    struct job_spec *spec = given(WRITTEN);
+
+    (void)state;
+    assert_string_equal(spec_provider(spec)->model, "m");
+    assert_string_equal(spec_service(spec), "persona.write");
+    assert_int_equal(spec->answers.max_tokens, 1200);
+    assert_int_equal(spec->answers.temperature_milli, 800);
+    assert_int_equal(spec->answers.repairs, 2);
+    assert_int_equal(spec->answers.fresh, 1);
+    assert_true(spec->budget == -1);
+    spec_free(spec);
+    spec = given(HEAD MODELS "provider: builtin\n");
+    assert_null(spec_provider(spec));
+    assert_string_equal(spec_service(spec), "persona.compose");
+    spec_free(spec);
+    assert_refused(HEAD MODELS "provider: mian\n",
+                   "us.yaml:7: provider: found \"mian\"; allowed is builtin, "
+                   "main or vendor");
+    assert_refused(WRITTEN "phases: [corpus]\n",
+                   "us.yaml:7: provider: found \"main\", but phases [corpus] "
+                   "have no texts to write; allowed is builtin");
+    assert_refused(WRITTEN "service: slow\n",
+                   "us.yaml:7: provider: found \"main\"; service: slow is of "
+                   "the built-in writer alone");
+    assert_refused(HEAD "providers: {main: {kind: openai}}\n",
+                   "us.yaml:4: providers.main: model is missing");
+}
+
+static void
+answers_and_the_budget_are_read_exactly(void **state)
+{
+    struct job_spec *spec =
+        given(WRITTEN "answers: {max_tokens: 16, temperature: 1.25, repairs: "
+                      "0, fresh: 5}\nbudget: {usd: 5.000000000001}\n");
+
+    (void)state;
+    assert_int_equal(spec->answers.max_tokens, 16);
+    assert_int_equal(spec->answers.temperature_milli, 1250);
+    assert_int_equal(spec->answers.repairs, 0);
+    assert_int_equal(spec->answers.fresh, 5);
+    assert_true(spec->budget == 5000000000001);
+    spec_free(spec);
+    spec = given(WRITTEN "answers: {temperature: own}\nbudget: {usd: "
+                         "9000000}\n");
+    assert_true(spec->answers.temperature_milli == WRITER_TEMPERATURE_OWN);
+    assert_true(spec->budget == 9000000000000000000);
+    spec_free(spec);
+    assert_refused(WRITTEN "answers: {temperature: 2.5}\n",
+                   "us.yaml:8: answers.temperature: found \"2.5\"; allowed is "
+                   "a number from 0 to 2 with at most 3 decimals, or own "
+                   "(nothing is sent)");
+    assert_refused(WRITTEN "answers: {fresh: 6}\n",
+                   "us.yaml:8: answers.fresh: found \"6\"; allowed is a whole "
+                   "number from 0 to 5");
+    assert_refused(WRITTEN "budget: {usd: 9000000.000000000001}\n",
+                   "us.yaml:8: budget.usd: found \"9000000.000000000001\"; "
+                   "allowed is a number from 0 to 9000000 with at most 12 "
+                   "decimals");
+    assert_refused(WRITTEN "budget: {usd: 0.0}\n",
+                   "us.yaml:8: budget.usd: found \"0.0\": no call could be "
+                   "made; allowed is more than 0, to 9000000");
+    assert_refused(WRITTEN "budget: 5\n",
+                   "us.yaml:8: budget: found \"5\"; allowed is a map (key: "
+                   "value)");
+    assert_refused(WRITTEN "budget: {eur: 5}\n",
+                   "us.yaml:8: budget.eur: unknown key; allowed here: usd");
+}
+
+/* A folder with the two files, and a table of prices as the program's. */
+static void
+given_data_dir(char dir[64], const char *background)
+{
+    static const char personas[] = "## system\ns\n## user\n{{background}}\n"
+                                   "{{fields}}\n## repair\n{{error}}\n";
+    static const char prices[] = "2025-01-02\topenai\tgpt-4o-mini\t1\t-\t2\n";
+    const struct {
+        const char *name, *text;
+    } files[] = {{"prompts/compose/background.md", background},
+                 {"prompts/compose/personas.md", personas},
+                 {"prices.tsv", prices}};
+    char path[128];
+
+    (void)snprintf(dir, 64, "/tmp/spec-XXXXXX");
+    assert_non_null(mkdtemp(dir));
+    (void)snprintf(path, sizeof path, "%s/prompts/compose", dir);
+    assert_int_equal(co_fs_mkdirs(path, &diag), CO_OK);
+    for (size_t i = 0; i < co_countof(files); i++) {
+        FILE *file;
+
+        (void)snprintf(path, sizeof path, "%s/%s", dir, files[i].name);
+        file = fopen(path, "we");
+        if (!file) abort();
+        assert_true(fputs(files[i].text, file) >= 0);
+        assert_int_equal(fclose(file), 0);
+    }
+}
+
+#define BACKGROUND "## system\ns\n## user\n{{fields}}\n## repair\n{{error}}\n"
+
+static void
+a_writer_is_the_provider_with_prompts_and_price(void **state)
+{
+    char dir[64];
+    struct job_spec *spec = given(HEAD MODELS "provider: vendor\n");
+
+    (void)state;
+    given_data_dir(dir, BACKGROUND);
+    assert_int_equal(spec_open_writer(spec, dir, &diag), CO_OK);
+    assert_string_equal(spec->writer->provider, "vendor");
+    assert_string_equal(spec->writer->kind, "openai");
+    assert_string_equal(spec->writer->model, "gpt-4o-mini");
+    assert_string_equal(prompt_set_text(spec->writer->prompts, ASK_BACKGROUND),
+                        BACKGROUND);
+    /* Nothing in the file: as the vendor's table says. */
+    assert_int_equal(spec->writer->price.input, 1000000);
+    assert_int_equal(spec->writer->price.output, 2000000);
+    assert_string_equal(spec->price_date, "2025-01-02");
+    spec_free(spec);
+    spec = given(HEAD "provider: v\nproviders: {v: {kind: openai, model: "
+                      "gpt-4o-mini, price: {call_usd: 1}}}\n");
+    assert_int_equal(spec_open_writer(spec, dir, &diag), CO_OK);
+    assert_int_equal(spec->writer->price.input, 0);
+    assert_string_equal(spec->price_date, "");
+    spec_free(spec);
+    spec = given(HEAD);
+    assert_int_equal(spec_open_writer(spec, dir, &diag), CO_OK);
+    assert_null(spec->writer);
+    spec_free(spec);
+    assert_int_equal(co_fs_remove_tree(dir, &diag), CO_OK);
+}
+
+static void
+a_budget_without_a_price_is_refused(void **state)
+{
+    char dir[64];
+    struct job_spec *spec = given(WRITTEN "budget: {usd: 5}\n");
+
+    (void)state;
+    given_data_dir(dir, BACKGROUND);
+    assert_int_equal(spec_open_writer(spec, dir, &diag), CO_INVALID);
+    assert_string_equal(
+        diag.text,
+        "us.yaml:8: budget.usd: what model \"m\" of provider main costs is not "
+        "known, so nothing could be counted against the budget. Give "
+        "providers.main.price: {input_usd_per_mtok: A, output_usd_per_mtok: B} "
+        "(0 where it costs nothing), or leave the budget out");
+    assert_null(spec->writer);
+    spec_free(spec);
+    spec = given(WRITTEN); /* no budget: it may stay unknown */
+    assert_int_equal(spec_open_writer(spec, dir, &diag), CO_OK);
+    assert_false(writer_has_price(spec->writer));
+    spec_free(spec);
+    assert_int_equal(co_fs_remove_tree(dir, &diag), CO_OK);
+}
+
+static void
+wrong_prompts_are_told_with_their_file(void **state)
+{
+    char dir[64], text[512];
+    struct job_spec *spec;
+
+    (void)state;
+    given_data_dir(dir, "## system\ns\n## user\n{{fields}} {{shoe}}\n");
+    (void)snprintf(text, sizeof text, WRITTEN "prompts: %s/prompts/compose\n",
+                   dir);
+    spec = given(text);
+    assert_int_equal(spec_open_writer(spec, "/nowhere", &diag), CO_INVALID);
+    assert_non_null(strstr(diag.text, "us.yaml: prompts: "));
+    assert_non_null(strstr(diag.text, "background.md:4"));
+    spec_free(spec);
+    spec = given(WRITTEN "prompts: no/such\n");
+    assert_int_equal(spec_open_writer(spec, dir, &diag), CO_NOTFOUND);
+    assert_non_null(strstr(diag.text, "(looked for from the working folder, "));
+    spec_free(spec);
+    assert_int_equal(co_fs_remove_tree(dir, &diag), CO_OK);
+}
+
 /* --- documents ------------------------------------------------------------ */
 
 static void
@@ -436,6 +625,59 @@ assert_properties(const json_t *schema, const char *const *names)
     assert_true(json_is_false(json_object_get(schema, "additionalProperties")));
 }
 
+/* What the reader of providers: allows is told by what it refuses. */
+static void
+assert_provider_keys(const json_t *schema, const char *before,
+                     const char *after)
+{
+    const json_t *properties = json_object_get(schema, "properties");
+    char text[400], allowed[400];
+    const char *key, *list;
+    char *last;
+    json_t *value;
+    size_t n = 0;
+
+    (void)snprintf(text, sizeof text, HEAD "providers: {a: %snope: 1%s}\n",
+                   before, after);
+    assert_null(parse(text));
+    list = strstr(diag.text, "allowed here: ");
+    assert_non_null(list);
+    (void)snprintf(allowed, sizeof allowed, " %s,",
+                   list + strlen("allowed here:"));
+    last = strstr(allowed, " or ");
+    if (last) memcpy(last, ",   ", 4);
+    json_object_foreach((json_t *)(uintptr_t)properties, key, value)
+    {
+        (void)value;
+        (void)snprintf(text, sizeof text, " %s,", key);
+        if (!strstr(allowed, text)) fail_msg("%s is not in%s", key, allowed);
+    }
+    for (const char *p = allowed; (p = strchr(p, ',')); p++) {
+        n++;
+    }
+    assert_int_equal(n, json_object_size(properties));
+    assert_true(json_is_false(json_object_get(schema, "additionalProperties")));
+}
+
+static void
+assert_providers(const json_t *schema)
+{
+    const json_t *provider =
+        json_object_get(json_object_get(schema, "$defs"), "provider");
+    const json_t *in = json_object_get(provider, "properties");
+
+#define KIND "{kind: openai, model: m, "
+    assert_provider_keys(provider, "{", "}");
+    assert_provider_keys(
+        json_object_get(json_object_get(in, "endpoints"), "items"),
+        KIND "endpoints: [{", "}]}");
+    assert_provider_keys(json_object_get(in, "timeouts"), KIND "timeouts: {",
+                         "}}");
+    assert_provider_keys(json_object_get(in, "limits"), KIND "limits: {", "}}");
+    assert_provider_keys(json_object_get(in, "price"), KIND "price: {", "}}");
+#undef KIND
+}
+
 static void
 the_schema_agrees_with_the_parser(void **state)
 {
@@ -458,6 +700,11 @@ the_schema_agrees_with_the_parser(void **state)
     assert_properties(json_object_get(at, "output"), names);
     job_keys_under("dedup", names);
     assert_properties(json_object_get(at, "dedup"), names);
+    job_keys_under("answers", names);
+    assert_properties(json_object_get(at, "answers"), names);
+    job_keys_under("budget", names);
+    assert_properties(json_object_get(at, "budget"), names);
+    assert_providers(schema);
     job_keys_under("population", names);
     at = json_object_get(at, "population");
     assert_properties(at, names);
@@ -497,6 +744,11 @@ main(void)
         cmocka_unit_test(weights_are_checked_as_far_as_the_file_goes),
         cmocka_unit_test(hostile_files_are_refused),
         cmocka_unit_test(the_command_line_stands_above_the_file),
+        cmocka_unit_test(a_provider_is_one_of_the_map),
+        cmocka_unit_test(answers_and_the_budget_are_read_exactly),
+        cmocka_unit_test(a_writer_is_the_provider_with_prompts_and_price),
+        cmocka_unit_test(a_budget_without_a_price_is_refused),
+        cmocka_unit_test(wrong_prompts_are_told_with_their_file),
         cmocka_unit_test(the_document_has_every_key_as_it_is),
         cmocka_unit_test(the_schema_agrees_with_the_parser),
     };

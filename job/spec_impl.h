@@ -1,0 +1,23 @@
+/* spec_impl.h - what the files of spec.h share: readers of keys. Each takes
+ * the value of one key; the table in spec.c leads to them. */
+#pragma once
+#include "common/yaml.h"
+#include "job/spec.h"
+
+typedef enum co_err spec_reader(struct job_spec *spec,
+                                const struct co_yaml *node,
+                                struct co_diag *diag);
+
+/* spec_writer.c: who writes the texts, how, and for how much. */
+spec_reader spec_read_provider, spec_read_providers, spec_read_prompts;
+spec_reader spec_read_max_tokens, spec_read_temperature, spec_read_repairs;
+spec_reader spec_read_fresh, spec_read_budget;
+void spec_default_writer(struct job_spec *spec);
+/* All keys are read: the provider is there, and has texts to write. */
+co_must_use enum co_err spec_check_provider(const struct job_spec *spec,
+                                            const struct co_yaml *root,
+                                            struct co_diag *diag);
+
+/* spec.c: says after a message from where a folder that is not there was
+ * looked for. */
+void spec_say_where(const char *path, struct co_diag *diag);

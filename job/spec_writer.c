@@ -1,0 +1,269 @@
+/* spec_writer.c - the keys of a job file that say who writes the texts. */
+#include "job/spec_impl.h"
+
+#include "population/locate.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { USD_DECIMALS = 12 };
+
+/* As exact as 64 bits hold, with room above for what is out. */
+#define BUDGET_MAX (UINT64_C(9000000) * 1000000000000)
+
+static const struct spec_answers answers_default = {
+    .max_tokens = 1200,
+    .temperature_milli = 800,
+    .repairs = 2,
+    .fresh = 1,
+};
+
+void
+spec_default_writer(struct job_spec *spec)
+{
+    spec->answers = answers_default;
+    spec->budget = -1;
+}
+
+enum co_err
+spec_read_provider(struct job_spec *spec, const struct co_yaml *node,
+                   struct co_diag *diag)
+{
+    const char *text = NULL;
+    enum co_err err =
+        co_yaml_text(node, sizeof spec->provider - 1, &text, diag);
+
+    if (err) return err;
+    if (strcmp(text, "builtin") == 0) text = "";
+    memcpy(spec->provider, text, strlen(text) + 1);
+    return CO_OK;
+}
+
+enum co_err
+spec_read_providers(struct job_spec *spec, const struct co_yaml *node,
+                    struct co_diag *diag)
+{
+    return providers_read(node, &spec->providers, diag);
+}
+
+enum co_err
+spec_read_prompts(struct job_spec *spec, const struct co_yaml *node,
+                  struct co_diag *diag)
+{
+    const char *text = NULL;
+    enum co_err err = co_yaml_text(node, sizeof spec->prompts - 1, &text, diag);
+
+    if (!err) memcpy(spec->prompts, text, strlen(text) + 1);
+    return err;
+}
+
+static enum co_err
+read_u32(const struct co_yaml *node, uint32_t min, uint32_t max, uint32_t *ret,
+         struct co_diag *diag)
+{
+    uint64_t value = 0;
+    enum co_err err = co_yaml_u64(node, min, max, &value, diag);
+
+    if (!err) *ret = (uint32_t)value;
+    return err;
+}
+
+enum co_err
+spec_read_max_tokens(struct job_spec *spec, const struct co_yaml *node,
+                     struct co_diag *diag)
+{
+    return read_u32(node, WRITER_TOKENS_MIN, WRITER_TOKENS_MAX,
+                    &spec->answers.max_tokens, diag);
+}
+
+enum co_err
+spec_read_temperature(struct job_spec *spec, const struct co_yaml *node,
+                      struct co_diag *diag)
+{
+    uint64_t value = 0;
+    enum co_err err;
+
+    if (node->kind == CO_YAML_SCALAR && strcmp(node->text, "own") == 0) {
+        spec->answers.temperature_milli = WRITER_TEMPERATURE_OWN;
+        return CO_OK;
+    }
+    err = co_yaml_fixed(node, 3, WRITER_TEMPERATURE_MAX, &value, diag);
+    if (err) {
+        return co_yaml_fail(node, diag, err,
+                            "found %s; allowed is a number from 0 to 2 with at "
+                            "most 3 decimals, or own (nothing is sent)",
+                            co_yaml_found(node).text);
+    }
+    spec->answers.temperature_milli = (uint32_t)value;
+    return CO_OK;
+}
+
+enum co_err
+spec_read_repairs(struct job_spec *spec, const struct co_yaml *node,
+                  struct co_diag *diag)
+{
+    return read_u32(node, 0, WRITER_REPAIRS_MAX, &spec->answers.repairs, diag);
+}
+
+enum co_err
+spec_read_fresh(struct job_spec *spec, const struct co_yaml *node,
+                struct co_diag *diag)
+{
+    return read_u32(node, 0, WRITER_FRESH_MAX, &spec->answers.fresh, diag);
+}
+
+enum co_err
+spec_read_budget(struct job_spec *spec, const struct co_yaml *node,
+                 struct co_diag *diag)
+{
+    uint64_t value = 0;
+    enum co_err err =
+        co_yaml_fixed(node, USD_DECIMALS, BUDGET_MAX, &value, diag);
+
+    if (err) return err;
+    if (value == 0) {
+        return co_yaml_fail(node, diag, CO_RANGE,
+                            "found %s: no call could be made; allowed is more "
+                            "than 0, to 9000000",
+                            co_yaml_found(node).text);
+    }
+    spec->budget = (int64_t)value;
+    spec->budget_line = node->line;
+    return CO_OK;
+}
+
+const struct providers_entry *
+spec_provider(const struct job_spec *spec)
+{
+    if (!spec->provider[0] || !spec->providers) return NULL;
+    return providers_find(spec->providers, spec->provider);
+}
+
+static void
+list_providers(const struct job_spec *spec, struct co_buf *names)
+{
+    uint32_t n = spec->providers ? spec->providers->n : 0;
+
+    co_buf_puts(names, "builtin");
+    for (uint32_t i = 0; i < n; i++) {
+        co_buf_printf(names, "%s%s", i + 1 == n ? " or " : ", ",
+                      spec->providers->entries[i].name);
+    }
+    if (n == 0) co_buf_puts(names, ", or a name that stands in providers:");
+}
+
+enum co_err
+spec_check_provider(const struct job_spec *spec, const struct co_yaml *root,
+                    struct co_diag *diag)
+{
+    const struct co_yaml *node = co_yaml_get(root, "provider");
+    co_auto(co_buf_fini) struct co_buf names;
+
+    co_buf_init(&names, sizeof diag->text);
+    if (!spec->provider[0]) return CO_OK;
+    co_assert(node);
+    if (!spec_provider(spec)) {
+        list_providers(spec, &names);
+        return co_yaml_fail(node, diag, CO_INVALID, "found %s; allowed is %s",
+                            co_yaml_found(node).text, co_buf_text(&names));
+    }
+    if (!(spec->phases & SPEC_COMPOSE)) {
+        return co_yaml_fail(node, diag, CO_INVALID,
+                            "found %s, but phases [corpus] have no texts to "
+                            "write; allowed is builtin",
+                            co_yaml_found(node).text);
+    }
+    if (spec->slow) {
+        return co_yaml_fail(node, diag, CO_INVALID,
+                            "found %s; service: slow is of the built-in writer "
+                            "alone",
+                            co_yaml_found(node).text);
+    }
+    return CO_OK;
+}
+
+/* ---- the writer ---- */
+
+static enum co_err
+open_prompts(const struct job_spec *spec, const char *data_dir,
+             struct writer *writer, struct co_diag *diag)
+{
+    char path[LOCATE_PATH_BYTES];
+    enum co_err err;
+
+    if (!spec->prompts[0]) {
+        err = prompts_locate(data_dir, "compose", path, diag);
+        return err ? err : prompt_set_load(path, &writer->prompts, diag);
+    }
+    err = prompt_set_load(spec->prompts, &writer->prompts, diag);
+    if (!err) return CO_OK;
+    spec_say_where(spec->prompts, diag);
+    return co_fail_prefix(diag, err, "%s: prompts", spec->file);
+}
+
+/* The file's price, else the vendor's. */
+static enum co_err
+find_price(struct job_spec *spec, const struct providers_entry *entry,
+           const char *data_dir, struct writer *writer, struct co_diag *diag)
+{
+    char path[LOCATE_PATH_BYTES];
+    enum co_err err;
+
+    writer->price = entry->price;
+    writer->call_price = entry->call_price;
+    spec->price_date[0] = '\0';
+    if (entry->has_price || !providers_is_vendor(entry)) return CO_OK;
+    err = prices_locate(data_dir, path, diag);
+    if (!err) {
+        err = prices_find(path, writer->kind, writer->model, &writer->price,
+                          spec->price_date, diag);
+    }
+    return err == CO_NOTFOUND ? CO_OK : err; /* it stays unknown */
+}
+
+/* What cannot be counted cannot be kept to. */
+static enum co_err
+check_budget(const struct job_spec *spec, const struct writer *writer,
+             struct co_diag *diag)
+{
+    if (spec->budget < 0 || writer_has_price(writer)) return CO_OK;
+    return co_fail(
+        diag, CO_INVALID,
+        "%s:%" PRIu32 ": budget.usd: what model \"%s\" of provider %s costs is "
+        "not known, so nothing could be counted against the budget. Give "
+        "providers.%s.price: {input_usd_per_mtok: A, output_usd_per_mtok: B} "
+        "(0 where it costs nothing), or leave the budget out",
+        spec->file, spec->budget_line, writer->model, writer->provider,
+        writer->provider);
+}
+
+enum co_err
+spec_open_writer(struct job_spec *spec, const char *data_dir,
+                 struct co_diag *diag)
+{
+    const struct providers_entry *entry = spec_provider(spec);
+    co_auto(writer_freep) struct writer *writer = NULL;
+    enum co_err err;
+
+    if (!entry) return CO_OK;
+    writer = calloc(1, sizeof *writer);
+    if (!writer) return co_fail(diag, CO_NOMEM, "out of memory");
+    memcpy(writer->provider, entry->name, sizeof writer->provider);
+    memcpy(writer->model, entry->model, sizeof writer->model);
+    (void)snprintf(writer->kind, sizeof writer->kind, "%s", entry->kind->name);
+    for (unsigned i = 0; i < ASK_STAGES; i++) {
+        writer->max_tokens[i] = spec->answers.max_tokens;
+    }
+    writer->temperature_milli = spec->answers.temperature_milli;
+    writer->repairs = spec->answers.repairs;
+    writer->fresh = spec->answers.fresh;
+    err = find_price(spec, entry, data_dir, writer, diag);
+    if (!err) err = check_budget(spec, writer, diag);
+    if (!err) err = open_prompts(spec, data_dir, writer, diag);
+    if (err) return err;
+    writer_free(spec->writer);
+    spec->writer = co_take(&writer);
+    return CO_OK;
+}
