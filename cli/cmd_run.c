@@ -15,6 +15,8 @@
 #include "common/signals.h"
 #include "job/budget.h"
 #include "job/spec.h"
+#include "llm/http.h"
+#include "llm/secret.h"
 #include "proto/keyring.h"
 
 #include <errno.h>
@@ -239,6 +241,30 @@ check_options(struct run_cli *r, struct co_diag *diag)
     return CO_OK;
 }
 
+/* The workers that are started read the keys; without one they would serve
+ * nobody, and the job would wait for ever. */
+static enum co_err
+check_model_keys(const struct run_cli *r, struct co_diag *diag)
+{
+    const struct providers_entry *entry = spec_provider(r->spec);
+
+    for (uint32_t i = 0; entry && i < entry->n_endpoints; i++) {
+        const struct providers_endpoint *e = &entry->endpoints[i];
+        struct secret secret;
+        enum co_err err;
+
+        if (!e->key_env[0] && !e->key_file[0]) continue;
+        err = secret_load(e->key_env[0] ? e->key_env : NULL,
+                          e->key_file[0] ? e->key_file : NULL, &secret, diag);
+        if (err) {
+            return co_fail_prefix(diag, err, "%s:%u: provider %s",
+                                  r->spec->file, entry->line, entry->name);
+        }
+        secret_forget(&secret);
+    }
+    return CO_OK;
+}
+
 static enum co_err
 check_cap(const struct run_config *cfg, const char *option, const char *given,
           struct co_diag *diag)
@@ -299,9 +325,23 @@ worker_count(const struct run_cli *r)
     return cores > 0 ? (uint64_t)cores : 1;
 }
 
+/* Calls at once of each worker process, so that all of them have as many as
+ * the endpoints take; 0: that is not known. */
+static uint64_t
+llm_slots(const struct run_cli *r, uint64_t workers)
+{
+    const struct providers_entry *entry = spec_provider(r->spec);
+    uint64_t all;
+
+    if (!entry || !entry->limits.in_flight || !workers) return 0;
+    all = (uint64_t)entry->limits.in_flight * entry->n_endpoints;
+    return co_min_u64((all + workers - 1) / workers, HTTP_IN_FLIGHT_MAX);
+}
+
 static enum co_err
 make_fleet(struct run_cli *r, struct co_diag *diag)
 {
+    bool calls = spec_provider(r->spec) != NULL && worker_count(r) > 0;
     struct fleet_options options = {.own_broker = r->cfg.brokers.count == 0,
                                     .brokers = r->cfg.brokers,
                                     .broker_back = r->cfg.broker_back,
@@ -310,6 +350,8 @@ make_fleet(struct run_cli *r, struct co_diag *diag)
                                     .redis_insecure = r->cfg.redis_insecure,
                                     .name_space = r->cfg.name_space,
                                     .data = r->cfg.data,
+                                    .providers = calls ? r->file : NULL,
+                                    .llm_slots = llm_slots(r, worker_count(r)),
                                     .notice = on_notice,
                                     .notice_arg = r};
     enum co_err err;
@@ -446,6 +488,7 @@ cmd_run(int argc, char **argv)
     err = check_options(&r, &diag);
     if (!err) err = check_file(&r, &diag);
     if (!err) err = load_spec(&r, &diag);
+    if (!err && worker_count(&r) > 0) err = check_model_keys(&r, &diag);
     if (!err) err = resolve_out(&r, &diag);
     if (!err) err = check_caps(&r.cfg, &diag);
     if (!err) err = check_redis(&r.cfg, &diag);

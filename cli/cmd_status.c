@@ -68,6 +68,7 @@ put_json(const struct job_state *s, struct co_json *json)
         co_json_put_u64(json, "rows_per_s", s->rows_per_s);
         co_json_put_u64(json, "eta_s", s->eta_s);
     }
+    money_line_put(&s->money, json);
     co_json_end(json);
 }
 
@@ -107,6 +108,12 @@ put_one(const struct job_state *s, struct co_buf *out)
     put_rate(s, out);
     say_end_line(out, begin);
     if (s->has_ledger) summary_ledger(&ledger, out);
+    if (s->money.is_there) {
+        begin = out->len;
+        co_buf_puts(out, "  money   ");
+        money_line_say(&s->money, true, out);
+        say_end_line(out, begin);
+    }
     if (s->why[0]) say_line(out, "  why     %s", s->why);
     say_line(out, "  folder  %s", s->out);
     if (s->live && s->redis[0]) {

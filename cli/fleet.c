@@ -28,6 +28,7 @@ enum {
     KILL_MS = 3000,
     LOG_BYTES_MAX = 8 << 20, /* of one log that is kept */
     WORDS_BYTES = 600,
+    FIRST_START_ARGS = 4, /* of the broker: those that no restart gets */
 };
 
 struct fleet {
@@ -244,15 +245,18 @@ start_broker(struct fleet *f, struct co_diag *diag)
     child_option(&f->broker, "--allow", f->opt.keys.allow);
     child_fd(&f->broker, say, READY_FD);
     child_option_u64(&f->broker, "--ready-fd", READY_FD);
+    /* No worker can have been here before: none has to be waited for. */
+    child_option(&f->broker, "--settle", "0s");
     f->broker.wanted = true;
     err = child_start(&f->broker, lifeline_env, co_clock_ms(), diag);
     if (err) return err;
     co_fs_closep(&say);
     err = await_ready(f, hear, diag);
-    /* A restart has nobody who waits for it. */
+    /* A restart has nobody who waits for it, and workers who come back. */
     f->broker.fd_count--;
-    free(f->broker.argv[--f->broker.argc]);
-    free(f->broker.argv[--f->broker.argc]);
+    for (unsigned i = 0; i < FIRST_START_ARGS; i++) {
+        free(f->broker.argv[--f->broker.argc]);
+    }
     return err;
 }
 
@@ -267,6 +271,10 @@ start_worker(struct fleet *f, uint64_t processes, struct co_diag *diag)
                  f->opt.own_broker ? f->back : f->opt.broker_back);
     child_option_u64(c, "--processes", processes);
     child_option(c, "--services", f->opt.services);
+    child_option(c, "--providers", f->opt.providers);
+    if (f->opt.llm_slots) {
+        child_option_u64(c, "--llm-slots", f->opt.llm_slots);
+    }
     child_option(c, "--data", f->opt.data);
     common_options(f, c);
     key_options(f, c, f->opt.keys.worker);

@@ -25,10 +25,12 @@ struct fleet_options {
     struct co_option_list brokers; /* front endpoints of a running fleet */
     const char *broker_back;       /* where own workers connect to that fleet */
     uint64_t workers;              /* processes; 0: none */
-    bool workers_apart;   /* a child each, so that each is measured; at most
-                             FLEET_WORKERS_MAX. Else one supervises all */
-    const char *services; /* the only one they serve; NULL: all */
-    const char *redis;    /* URL of a running one; NULL: private or none */
+    bool workers_apart;    /* a child each, so that each is measured; at most
+                              FLEET_WORKERS_MAX. Else one supervises all */
+    const char *services;  /* the only one they serve; NULL: all */
+    const char *providers; /* file of the models they call; NULL: none */
+    uint64_t llm_slots;    /* calls at once of a process; 0: its default */
+    const char *redis;     /* URL of a running one; NULL: private or none */
     bool redis_insecure;
     const char *name_space; /* NULL: default */
     const char *data;       /* folder of the model; NULL: search */

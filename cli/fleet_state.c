@@ -82,6 +82,11 @@ struct field {
     N(tasks_out)                                                               \
     N(tasks_ready)                                                             \
     N(retried)                                                                 \
+    T(settled_usd)                                                             \
+    T(unknown_usd)                                                             \
+    T(budget_usd)                                                              \
+    T(calls)                                                                   \
+    N(calls_lost)                                                              \
     N(lost) N(failed) N(salvaged) N(duplicate) N(updated_at) N(moved_at)
 
 #define T(f) {#f, offsetof(struct OF, f), sizeof(((struct OF *)0)->f)},

@@ -57,6 +57,9 @@ struct fleet_job {
     uint64_t owner, requested, drawn, accepted, rejected, dead, surplus;
     uint64_t pending, rows_per_s, eta_s, tasks_out, tasks_ready;
     uint64_t retried, lost, failed, salvaged, duplicate;
+    /* Of jobs that pay for calls; "": they do not, or nobody knows. */
+    char settled_usd[32], unknown_usd[32], budget_usd[32], calls[24];
+    uint64_t calls_lost;
     uint64_t updated_at, moved_at; /* ms since 1970, by its coordinator */
     uint64_t begun_at;             /* score in `jobs` */
     uint64_t permille;             /* of the rows asked for, rounded down */

@@ -51,6 +51,7 @@ take_run_file(const json_t *o, struct job_state *s)
 {
     take(o, "job", s->job, sizeof s->job);
     take(o, "name", s->name, sizeof s->name);
+    take(o, "recipe", s->recipe, sizeof s->recipe);
     take(o, "state", s->state, sizeof s->state);
     take(o, "text", s->why, sizeof s->why);
     take(o, "redis", s->redis, sizeof s->redis);
@@ -58,6 +59,7 @@ take_run_file(const json_t *o, struct job_state *s)
     s->requested = status_line_u64(o, "rows");
     s->pid = json_integer_value(json_object_get(o, "pid"));
     take_ledger(json_object_get(o, "ledger"), s);
+    money_line_of_json(json_object_get(o, "money"), &s->money);
 }
 
 /* Ended, or dead and only not yet waited for: in a container without an init
@@ -165,6 +167,7 @@ take_hash(const struct co_redis_reply *h, struct job_state *s)
     s->pending = co_redis_field_u64(h, "pending");
     s->rows_per_s = co_redis_field_u64(h, "rows_per_s");
     s->eta_s = co_redis_field_u64(h, "eta_s");
+    money_line_of_redis(h, &s->money);
 }
 
 enum co_err

@@ -1,6 +1,7 @@
 /* job_state.h - how a job stands, from wherever that can be learnt: its Redis
  * while it lives, run.json in its folder otherwise. Reads only. One thread. */
 #pragma once
+#include "cli/money_line.h"
 #include "common/redis.h"
 
 enum { JOB_STATE_PATH = 4096 };
@@ -8,6 +9,7 @@ enum { JOB_STATE_PATH = 4096 };
 struct job_state {
     char job[17]; /* 16 hex digits, "" unknown */
     char name[80];
+    char recipe[17]; /* hash of its recipe, "" unknown */
     char state[32]; /* running, complete, partial, stopped, failed;
                        interrupted: says running, but nobody runs it */
     char why[200];  /* what it waits for, or how it ended */
@@ -17,6 +19,7 @@ struct job_state {
     bool has_ledger;
     uint64_t requested, drawn, accepted, rejected, dead, surplus, pending;
     uint64_t rows_per_s, eta_s;
+    struct money_line money;
     int64_t pid; /* of the coordinator; 0 unknown */
 };
 

@@ -86,6 +86,10 @@ make_parts(const struct status_line *line, bool stalled, struct parts *parts)
             part_end(parts, &buf);
         }
     }
+    if (line->money.is_there) {
+        money_line_say(&line->money, false, &buf);
+        part_end(parts, &buf);
+    }
     part_count(parts, &buf, line->dead, "dead");
     part_count(parts, &buf, line->rejected, "rejected");
 }

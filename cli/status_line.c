@@ -60,6 +60,7 @@ status_line_parse(const char *text, size_t len, struct status_line *ret)
     take_text(ret->root, "text", ret->text, sizeof ret->text);
     take_numbers(ret);
     ret->result = json_object_get(ret->root, "result");
+    money_line_of_json(json_object_get(ret->root, "money"), &ret->money);
     return CO_OK;
 }
 

@@ -1,6 +1,7 @@
 /* status_line.h - what the coordinator reports on its status descriptor, read
  * back. The lines are described in docs/cli.md (--json). No I/O. */
 #pragma once
+#include "cli/money_line.h"
 #include "common/err.h"
 
 #include <jansson.h>
@@ -16,6 +17,7 @@ struct status_line {
     uint64_t requested, drawn, accepted, rejected, dead, surplus, pending;
     uint64_t duplicates; /* of the rejected */
     uint64_t rows_per_s, eta_s, tasks_out;
+    struct money_line money;
     json_t *root;   /* the whole line; owned */
     json_t *result; /* end: its "result", inside root; NULL: none */
 };

@@ -60,6 +60,15 @@ put_time(const struct status_line *line, uint64_t before, struct co_buf *buf)
     co_buf_putc(buf, '\n');
 }
 
+static void
+put_money(const struct status_line *line, struct co_buf *buf)
+{
+    if (!line->money.is_there) return;
+    co_buf_puts(buf, "  money   ");
+    money_line_say(&line->money, true, buf);
+    co_buf_putc(buf, '\n');
+}
+
 void
 summary_write(const struct status_line *line, const char *out, uint64_t before,
               struct co_buf *buf)
@@ -75,6 +84,7 @@ summary_write(const struct status_line *line, const char *out, uint64_t before,
                   line->exit != 1 && line->text[0] ? line->text : line->state);
     summary_ledger(line, buf);
     put_files(line, buf);
+    put_money(line, buf);
     put_time(line, before, buf);
     if (line->end && line->exit == 0) {
         co_buf_printf(buf,

@@ -33,6 +33,12 @@ enum {
     X(SETTLING, "settling", FINE, "nothing: it passes within 15 s")            \
     X(NO_WORKERS, "no_workers", PROBLEM,                                       \
       "start some: `" CO_PROGRAM "-worker --broker ENDPOINT --redis URL`")     \
+    X(NO_CALLERS, "no_workers", PROBLEM,                                       \
+      "start some that know the provider and have its key: `" CO_PROGRAM       \
+      "-worker --broker ENDPOINT --redis URL --providers FILE`")               \
+    X(NO_CALLS, "calls_wait", NOTE,                                            \
+      "nothing if it passes: limits, a Retry-After or an open circuit "        \
+      "breaker hold calls back; the workers' logs say which")                  \
     X(DRAINING, "draining", PROBLEM, "start others: these take no new work")   \
     X(UNLIKE, "workers_unlike", PROBLEM,                                       \
       "they need the coordinator's release and model, and its broker: look "   \
@@ -59,6 +65,19 @@ enum {
       "smaller job; it continues by itself once there is some")                \
     X(BUDGET, "budget", PROBLEM,                                               \
       "loosen the conditions in the job file, or ask for fewer rows")          \
+    X(MONEY, "money", PROBLEM,                                                 \
+      "raise budget.usd in the job file; the same command goes on")            \
+    X(ENDPOINT, "endpoint_refuses", PROBLEM,                                   \
+      "mend what it names (key, model, address, money there) on the workers "  \
+      "or in the job file; calls go on by themselves")                         \
+    X(DOUBT, "doubt", NOTE,                                                    \
+      "nothing: within a minute they are asked anew, and what they may have "  \
+      "cost counts as spent")                                                  \
+    X(ANSWERS, "answers", NOTE, "nothing: rows that are done make room")       \
+    X(SPENT, "spent", NOTE, "")                                                \
+    X(CALLS_LOST, "calls_lost", NOTE,                                          \
+      "the workers' logs say how they were lost; what they may have cost "     \
+      "counts as spent")                                                       \
     X(OTHER_OWNER, "other_owner", PROBLEM,                                     \
       "leave the job to the coordinator that has it now; `" CO_PROGRAM         \
       " status` shows which")                                                  \
@@ -216,12 +235,17 @@ why_nobody(const struct fleet_state *s, const struct fleet_job *j,
     if (s->brokers.n == 0) {
         say(w, F_NO_BROKER, "no broker is alive in this namespace");
     } else if (c.serving == 0 && (!q || q->workers == 0)) {
-        say(w, F_NO_WORKERS, "no worker for %s is alive", j->service);
+        say(w, j->calls[0] ? F_NO_CALLERS : F_NO_WORKERS,
+            "no worker for %s is alive", j->service);
     } else if (c.serving && c.draining == c.serving) {
         say(w, F_DRAINING,
             "all workers for %s (%" PRIu64 ") are draining: they take no new "
             "tasks",
             j->service, c.serving);
+    } else if (q && q->workers == 0 && j->calls[0]) {
+        say(w, F_NO_CALLS,
+            "%" PRIu64 " worker%s serve%s %s, but none makes calls now",
+            c.serving, s_of(c.serving), c.serving == 1 ? "s" : "", j->service);
     } else if (q && q->workers == 0 && s->workers.n == s->workers.all) {
         say(w, F_UNLIKE,
             "%" PRIu64 " worker%s serve%s %s, but none gives a broker credit",
@@ -304,6 +328,11 @@ static const struct {
     {"budget", F_BUDGET, NULL},
     {"rate", F_WINDOW, NULL},
     {"over", F_ALL_OUT, NULL},
+    {"intent", F_RUNS, NULL},
+    {"answers", F_ANSWERS, NULL},
+    {"money", F_MONEY, NULL},
+    {"refused", F_ENDPOINT, NULL},
+    {"doubt", F_DOUBT, NULL},
 };
 
 static void
@@ -400,6 +429,15 @@ why_notes(const struct fleet_state *s, const struct fleet_job *j, struct why *w)
         say(w, F_DEAD, "%" PRIu64 " candidate%s given up", j->dead,
             s_of(j->dead));
     }
+    if (j->settled_usd[0]) {
+        say(w, F_SPENT, "%s USD spent%s%s for %s calls", j->settled_usd,
+            j->budget_usd[0] ? " of " : "", j->budget_usd, j->calls);
+    }
+    if (j->calls_lost) {
+        say(w, F_CALLS_LOST,
+            "%" PRIu64 " call%s without a known end, perhaps %s USD",
+            j->calls_lost, s_of(j->calls_lost), j->unknown_usd);
+    }
     if (c && c->redis_failed) {
         say(w, F_REFUSED,
             "Redis refused %" PRIu64 " command%s of its coordinator",
@@ -434,7 +472,10 @@ why_of_job(const struct fleet_state *s, const struct fleet_job *j,
     if (strcmp(j->state, "stopping") == 0) {
         say(ret, F_STOPPING, "%s", j->why);
     } else {
-        if (!why_nobody(s, j, ret)) why_code(s, j, ret);
+        /* An endpoint that refuses all is why nobody is left to call it. */
+        if (strcmp(j->why_code, "refused") == 0 || !why_nobody(s, j, ret)) {
+            why_code(s, j, ret);
+        }
         why_stall(s, j, ret);
     }
     why_notes(s, j, ret);

@@ -7,6 +7,7 @@
 
 #include "common/log.h"
 #include "coordinator/corpus_files.h"
+#include "coordinator/corpus_writer.h"
 #include "coordinator/sealer.h"
 
 #include <stdio.h>
@@ -40,6 +41,7 @@ struct corpus {
     struct corpus_options opt;
     struct hosted hosted;
     struct personas *personas;
+    struct written *written; /* stands in front of it; NULL: builtin */
     struct sealer *sealer;
     struct sealing sealing[SEALING_MAX];
     size_t n_sealing;
@@ -89,6 +91,26 @@ corpus_make_kind(struct corpus *c, struct co_diag *diag)
                : CO_OK;
 }
 
+/* A model writes the texts: the written kind stands in front. */
+static enum co_err
+corpus_make_written(struct corpus *c, struct co_diag *diag)
+{
+    struct written_options options = {
+        .personas = c->personas,
+        .service = c->opt.service,
+        .cap = c->opt.budget > 0 ? c->opt.budget : 0,
+        .total_ms = c->opt.call_total_ms,
+    };
+    enum co_err err =
+        corpus_writer_options(c->opt.writer, c->opt.sampler, &options, diag);
+
+    if (err) return err;
+    err = written_new(&options, &c->written);
+    return err ? co_fail(diag, err, "cannot set up the asking of models: %s",
+                         co_err_text(err))
+               : CO_OK;
+}
+
 static const struct hosted corpus_functions;
 
 enum co_err
@@ -102,14 +124,15 @@ corpus_new(const struct corpus_options *options, struct corpus **ret_corpus,
     c->opt = *options;
     c->identity_due = options->identity_is_new;
     err = corpus_make_kind(c, diag);
+    if (!err && options->writer) err = corpus_make_written(c, diag);
     if (!err) {
         err = sealer_start(options->out_dir, options->journal_dir, &c->sealer,
                            diag);
     }
     if (err) return err;
     c->hosted = corpus_functions;
-    c->hosted.kind = &personas_kind;
-    c->hosted.state = c->personas;
+    c->hosted.kind = c->written ? &written_kind : &personas_kind;
+    c->hosted.state = c->written ? (void *)c->written : (void *)c->personas;
     c->hosted.self = c;
     *ret_corpus = co_take(&c);
     return CO_OK;
@@ -120,6 +143,7 @@ corpus_free(struct corpus *c)
 {
     if (!c) return;
     sealer_stop(c->sealer);
+    written_free(c->written);
     personas_free(c->personas);
     if (c->has_held) free(c->held.pieces);
     free(c->segments);
@@ -514,7 +538,15 @@ corpus_finish(void *self, struct co_diag *diag)
                                  .out_dir = c->opt.out_dir,
                                  .personas = c->personas,
                                  .sampler = c->opt.sampler};
-    enum co_err err = corpus_write_manifest(&facts, diag);
+    struct kind_money money;
+    enum co_err err;
+
+    if (c->hosted.kind->money) {
+        c->hosted.kind->money(c->hosted.state, &money);
+        facts.money = &money;
+        facts.estimate = c->opt.estimate;
+    }
+    err = corpus_write_manifest(&facts, diag);
 
     return err ? err : corpus_write_report(&facts, diag);
 }
@@ -531,6 +563,17 @@ static const struct hosted corpus_functions = {
 };
 
 /* ---- the files that tell about it ---- */
+
+const char *
+corpus_why_partial(const struct corpus *c)
+{
+    struct kind_money money = {.stop = NULL};
+
+    if (c->hosted.kind->money) c->hosted.kind->money(c->hosted.state, &money);
+    if (money.stop) return money.stop;
+    return "the candidate budget is spent: fewer rows than asked for fulfil "
+           "the conditions";
+}
 
 void
 corpus_result(struct corpus *c, struct co_buf *out)

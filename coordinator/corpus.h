@@ -8,6 +8,8 @@
 #include "population/sampler.h"
 
 struct corpus; /* opaque */
+struct writer;   /* job/writer.h */
+struct estimate; /* job/estimate.h */
 
 struct corpus_options {
     const char *name; /* of the job */
@@ -23,6 +25,10 @@ struct corpus_options {
     bool identity_is_new;     /* it has to be journaled */
     const struct sampler *sampler; /* for the audit's targets */
     bool dedup;
+    const struct writer *writer; /* of the texts; NULL: the built-in one */
+    int64_t budget;              /* of it, 1e-12 USD; -1: none */
+    const struct estimate *estimate; /* told beside the bill; or NULL */
+    uint32_t call_total_ms;      /* the longest that one of its calls takes */
     bool keep_journal; /* no segment goes before the job is over, sealed or not:
                         * what was paid for can be read again */
     unsigned hash_bits; /* for tests; see kind_personas.h */
@@ -37,5 +43,7 @@ CO_DEFINE_FREEP(struct corpus, corpus_free)
 /* What the owner's loop uses. Valid as long as c. */
 const struct hosted *corpus_hosted(struct corpus *c);
 
+/* Why a job that ended with fewer rows than asked for has no more. */
+const char *corpus_why_partial(const struct corpus *c);
 /* Appends a JSON object for the last status line: rows, bytes, audit. */
 void corpus_result(struct corpus *c, struct co_buf *out);

@@ -14,6 +14,8 @@ struct corpus_facts {
     const char *out_dir;
     const struct personas *personas;
     const struct sampler *sampler;
+    const struct kind_money *money;  /* NULL: nothing was paid for */
+    const struct estimate *estimate; /* made before the run, or NULL */
 };
 
 /* Sums over the sealed shards. */

@@ -4,10 +4,11 @@
 #include "audit/audit_report.h"
 #include "coordinator/corpus_files.h"
 #include "coordinator/ledger.h"
+#include "job/estimate.h"
 #include "job/recipe.h"
 #include "rows/dataset_card.h"
 
-enum { REPORT_BYTES_MAX = 1 << 24 };
+enum { REPORT_BYTES_MAX = 1 << 24, BILL_BYTES_MAX = 1024 };
 
 /* What both files are made from. */
 struct outcome {
@@ -105,6 +106,10 @@ write_report(const struct outcome *o, struct co_diag *diag)
     co_json_object(&json);
     ledger_put(&json, &o->ledger);
     co_json_end(&json);
+    if (o->facts->money) {
+        ledger_put_money(&json, o->facts->money, o->ledger.accepted);
+    }
+    if (o->facts->estimate) estimate_put(o->facts->estimate, &json);
     put_dedup(&json, o->facts->personas);
     audit_report(&o->figures, audit_joints(o->audit), &json);
     findings_report(o->findings, o->n_findings, &json);
@@ -129,6 +134,35 @@ level_of(const struct corpus_facts *f)
     return level;
 }
 
+/* What it cost, and what was thought before; nothing where nothing did. */
+static void
+say_bill(const struct corpus_facts *f, struct co_buf *out)
+{
+    const struct kind_money *m = f->money;
+    const struct estimate *e = f->estimate;
+    char text[PRICE_TEXT_BYTES];
+
+    if (!m) return;
+    co_buf_printf(out, "The texts took %llu calls, %llu tokens in and %llu out",
+                  (unsigned long long)m->calls,
+                  (unsigned long long)m->input_tokens,
+                  (unsigned long long)m->output_tokens);
+    if (m->has_price) {
+        co_buf_printf(out, ": %s USD", price_text(m->settled, text));
+        if (m->unknown) {
+            co_buf_printf(out, ", and perhaps %s for lost calls",
+                          price_text(m->unknown, text));
+        }
+    }
+    if (e && e->cost[ESTIMATE_MID] >= 0) {
+        co_buf_printf(out, ". Estimated before: %s USD",
+                      price_text(e->cost[ESTIMATE_MID], text));
+        co_buf_printf(out, " (%s", price_text(e->cost[ESTIMATE_LOW], text));
+        co_buf_printf(out, " to %s)", price_text(e->cost[ESTIMATE_HIGH], text));
+    }
+    co_buf_puts(out, ".\n\n");
+}
+
 static enum co_err
 write_card(const struct outcome *o, struct co_diag *diag)
 {
@@ -148,8 +182,12 @@ write_card(const struct outcome *o, struct co_diag *diag)
                                  .figures = &o->figures,
                                  .findings = o->findings,
                                  .n_findings = o->n_findings};
+    co_auto(co_buf_fini) struct co_buf bill;
     struct co_buf buf;
 
+    co_buf_init(&bill, BILL_BYTES_MAX);
+    say_bill(f, &bill);
+    card.bill = co_buf_text(&bill);
     co_buf_init(&buf, REPORT_BYTES_MAX);
     dataset_card_write(&card, &buf);
     return corpus_write_text(f, "README.md", &buf, diag);

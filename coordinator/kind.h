@@ -42,6 +42,21 @@ kind_ledger_holds(const struct kind_ledger *l)
            l->accepted <= l->requested && l->duplicates <= l->rejected;
 }
 
+/* What a job that pays for its calls has spent, in 1e-12 USD. */
+struct kind_money {
+    bool has_price;   /* else nobody knows: the sums are 0 */
+    int64_t cap;      /* -1: none */
+    int64_t settled;  /* of calls whose cost is known */
+    int64_t unknown;  /* of calls that were lost: their worst case */
+    int64_t reserved; /* of calls that are out: their worst case */
+    uint64_t calls;   /* whose outcome is known */
+    uint64_t lost;    /* that nobody knows the outcome of */
+    uint64_t input_tokens, cached_tokens, output_tokens;
+    const char *stop; /* why nothing new is asked, for a person; NULL: it is.
+                       * Good until the kind is called again */
+    bool refused;     /* the endpoint refuses all; it is tried now and then */
+};
+
 /* What next() answers: a task, or why there is none. X(name, text) */
 #define KIND_NEXT_LIST(X)                                                      \
     X(TASK, "there is a task")                                                 \
@@ -156,6 +171,8 @@ struct job_kind {
     bool (*unwanted)(void *kind, uint64_t *ret_task);
     enum kind_state (*done)(const void *kind);
     void (*ledger)(const void *kind, struct kind_ledger *ret_ledger);
+    /* What was spent. NULL: the job pays for nothing. */
+    void (*money)(const void *kind, struct kind_money *ret_money);
     /* Appends one JSON object about the job, without a newline. */
     void (*summary)(const void *kind, struct co_buf *out);
     /* Appends lines for a person: why the job is not further. */

@@ -300,6 +300,7 @@ const struct job_kind written_kind = {
     .unwanted = written_unwanted,
     .done = written_done,
     .ledger = written_ledger,
+    .money = written_told,
     .summary = written_summary,
     .why = written_why,
     .check = written_check,

@@ -21,6 +21,12 @@ run_file_init(struct run_file *f, const char *dir, uint64_t job,
 }
 
 void
+run_file_recipe(struct run_file *f, uint64_t recipe_hash)
+{
+    f->recipe = recipe_hash;
+}
+
+void
 run_file_redis(struct run_file *f, const char *redis, const char *name_space)
 {
     f->redis = redis;
@@ -33,6 +39,8 @@ run_file_ledger(struct run_file *f, const struct job_kind *kind,
 {
     kind->ledger(state, &f->ledger);
     f->has_ledger = true;
+    f->has_money = kind->money != NULL;
+    if (kind->money) kind->money(state, &f->money);
 }
 
 static enum co_err
@@ -50,6 +58,8 @@ run_file_write(struct run_file *f, const char *state, const char *text,
     co_json_key(&json, "job");
     co_json_hex64(&json, f->job);
     co_json_put_text(&json, "name", f->name);
+    co_json_key(&json, "recipe");
+    co_json_hex64(&json, f->recipe);
     co_json_put_text(&json, "state", state);
     co_json_put_text(&json, "text", text ? text : "");
     co_json_put_u64(&json, "rows", f->rows);
@@ -58,6 +68,9 @@ run_file_write(struct run_file *f, const char *state, const char *text,
         co_json_object(&json);
         ledger_put(&json, &f->ledger);
         co_json_end(&json);
+    }
+    if (f->has_money) {
+        ledger_put_money(&json, &f->money, f->ledger.accepted);
     }
     co_json_put_u64(&json, "started_ms", (uint64_t)f->started_ms);
     if (ended_ms) {

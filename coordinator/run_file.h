@@ -5,15 +5,19 @@
 
 struct run_file {
     const char *dir, *name, *redis, *name_space;
-    uint64_t job, rows;
+    uint64_t job, rows, recipe;
     int64_t started_ms; /* wall clock */
     bool has_ledger;
     struct kind_ledger ledger;
+    bool has_money; /* the job pays for its calls */
+    struct kind_money money;
 };
 
 /* Texts are borrowed. */
 void run_file_init(struct run_file *f, const char *dir, uint64_t job,
                    const char *name, uint64_t rows);
+/* Hash of the recipe: tells whether another job's figures say anything. */
+void run_file_recipe(struct run_file *f, uint64_t recipe_hash);
 void run_file_redis(struct run_file *f, const char *redis,
                     const char *name_space);
 void run_file_ledger(struct run_file *f, const struct job_kind *kind,

@@ -17,6 +17,7 @@
 #include "coordinator/run_file.h"
 #include "coordinator/watch.h"
 #include "coordinator/watch_redis.h"
+#include "job/estimate.h"
 #include "journal/writer.h"
 #include "rows/generator.h"
 
@@ -25,7 +26,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { JOB_FILE_BYTES_MAX = 1 << 20 };
+enum { JOB_FILE_BYTES_MAX = 1 << 20, SERVICE_BYTES = 80 };
 
 struct run {
     struct coordinator_config cfg;
@@ -38,6 +39,7 @@ struct run {
     struct watch *watch;
     struct letters letters;
     struct run_file file_state;
+    char service[SERVICE_BYTES]; /* as workers and Redis call it */
 };
 
 /* ---- the job and its folder ---- */
@@ -147,8 +149,14 @@ run_watch(struct run *r, struct co_diag *diag)
         .folder = r->folder.dir};
 
     if (r->p.spec) { /* else only to tell that the job file is bad */
+        const char *provider = r->p.spec->provider;
+
         options.job_name = r->p.spec->name;
-        options.service = spec_service(r->p.spec);
+        (void)snprintf(r->service, sizeof r->service, "%s%s%s",
+                       spec_service(r->p.spec), provider[0] ? "@" : "",
+                       provider);
+        options.service = r->service;
+        if (provider[0]) options.rows_per_task = 1; /* calls */
     }
 
     return watch_new(&options, &r->watch, diag);
@@ -169,7 +177,9 @@ run_own(struct run *r, struct corpus *corpus, uint32_t number,
         .recipe = r->p.recipe_hash,
         .fingerprint = population_fingerprint(r->cfg.data, r->p.prose),
         .priority = (uint32_t)r->p.spec->priority,
-        .batch = 1, /* a range is work enough for one message */
+        .provider = r->p.spec->provider,
+        /* A range is work enough for one message; calls are small. */
+        .batch = r->p.spec->writer ? 0 : 1,
         .segment_bytes = r->cfg.segment_bytes,
         .letters = &r->letters,
         .wait_ms = (uint32_t)r->cfg.task_wait_ms,
@@ -196,10 +206,7 @@ static const struct {
     int exit_status;
 } ends[] = {
     [OWNER_DONE] = {"complete", "all rows are written", 0},
-    [OWNER_PARTIAL] = {"partial",
-                       "the candidate budget is spent: fewer rows than asked "
-                       "for fulfil the conditions",
-                       3},
+    [OWNER_PARTIAL] = {"partial", NULL, 3}, /* the corpus says why */
     [OWNER_STOPPED] = {"stopped", "stopped; the same command goes on", 3},
     [OWNER_STALE] = {"stopped", "another owner has taken the job over", 1},
     [OWNER_FAILED] = {"failed", NULL, 1},
@@ -214,6 +221,7 @@ run_end(struct run *r, struct corpus *corpus, enum owner_end end,
     struct co_buf extra;
     int status = ends[end].exit_status;
 
+    if (end == OWNER_PARTIAL) text = corpus_why_partial(corpus);
     if (r->file_state.has_ledger && !kind_ledger_holds(&r->file_state.ledger)) {
         status = 1;
         text = "the ledger does not add up: this is a bug, please report it "
@@ -244,9 +252,32 @@ candidate_budget(uint64_t rows, uint32_t rate_ppm)
     return (2 * rows + 1000) * (1000000 / rate + 1);
 }
 
+/* Of a model's call; 0: none are made. */
+static uint32_t
+call_total_ms(const struct job_spec *spec)
+{
+    const struct providers_entry *entry = spec_provider(spec);
+
+    return entry ? (uint32_t)entry->timeouts.total_ms : 0;
+}
+
+/* What the job was thought to take; NULL where nothing is paid for. */
+static const struct estimate *
+estimate_before(const struct run *r, struct estimate *estimate)
+{
+    const struct estimate_wish wish = {.workers = 1, .llm_slots = 1};
+
+    if (!r->p.spec->writer ||
+        estimate_make(r->p.spec, r->p.sampler, &wish, estimate)) {
+        return NULL;
+    }
+    return estimate;
+}
+
 static int
 run_work(struct run *r, uint32_t number, struct co_diag *diag)
 {
+    struct estimate estimate;
     co_auto(corpus_freep) struct corpus *corpus = NULL;
     struct corpus_options options = {
         .name = r->p.spec->name,
@@ -265,6 +296,11 @@ run_work(struct run *r, uint32_t number, struct co_diag *diag)
             candidate_budget(r->p.spec->rows, sampler_rate_ppm(r->p.sampler)),
         .sampler = r->p.sampler,
         .dedup = spec_dedups(r->p.spec),
+        .writer = r->p.spec->writer,
+        .budget = r->p.spec->budget,
+        .call_total_ms = call_total_ms(r->p.spec),
+        .estimate = estimate_before(r, &estimate),
+        .keep_journal = r->p.spec->writer != NULL,
         .hash_bits = r->p.hash_bits,
     };
     enum owner_end end;
@@ -309,6 +345,7 @@ run_all(struct run *r, struct co_diag *diag)
     if (run_claim(r, &number, diag)) return -1;
     run_file_init(&r->file_state, r->folder.dir, r->folder.identity.job,
                   r->p.spec->name, r->p.spec->rows);
+    run_file_recipe(&r->file_state, r->p.recipe_hash);
     run_file_redis(&r->file_state, r->cfg.redis, r->cfg.name_space);
     if (run_file_begin(&r->file_state, diag)) return -1;
     return run_work(r, number, diag);

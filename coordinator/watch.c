@@ -186,6 +186,9 @@ watch_limit(const struct engine_status *status)
     if (status->why == ENGINE_WHY_KIND && status->kind == KIND_NEXT_RATE) {
         return SCALER_LIMIT_RATE;
     }
+    if (status->why == ENGINE_WHY_KIND && status->kind == KIND_NEXT_MONEY) {
+        return SCALER_LIMIT_MONEY;
+    }
     return SCALER_LIMIT_NONE;
 }
 
@@ -219,6 +222,16 @@ watch_why(const struct engine_status *status, struct watch_numbers *n,
     n->why_code = code;
     n->why =
         of_kind ? kind_next_text(status->kind) : engine_why_text(status->why);
+}
+
+/* What money stops, or an endpoint that refuses everything, is the better
+ * reason: the kind's own is only that it publishes nothing. */
+static void
+watch_money(const struct kind_money *m, struct watch_numbers *n)
+{
+    if (!m->stop) return;
+    n->why = m->stop;
+    if (m->refused) n->why_code = "refused";
 }
 
 /* The ledger, and since when it stands still. */
@@ -279,13 +292,19 @@ watch_progress(struct watch *w, int64_t now_us)
         .why_code = "done"};
     char code[WHY_CODE_BYTES];
     char why[200];
+    struct kind_money money = {.stop = NULL};
     struct co_json json;
 
+    if (w->kind->money) {
+        w->kind->money(w->state, &money);
+        numbers.money = &money;
+    }
     if (w->engine) {
         struct engine_status status;
 
         engine_status(w->engine, &status);
         watch_why(&status, &numbers, code);
+        if (numbers.money) watch_money(&money, &numbers);
         numbers.stalled_ms = (uint64_t)status.stalled_us / 1000;
         numbers.why = stall_why(w, &status, numbers.why, why, sizeof why);
         numbers.out = status.out;
@@ -306,6 +325,9 @@ watch_progress(struct watch *w, int64_t now_us)
     co_json_put_u64(&json, "out", numbers.out);
     co_json_put_u64(&json, "stalled_ms", numbers.stalled_ms);
     co_json_put_text(&json, "why", numbers.why);
+    if (numbers.money) {
+        ledger_put_money(&json, numbers.money, numbers.ledger.accepted);
+    }
     line_end(w, &json);
     if (w->redis) watch_redis_job(w->redis, &numbers, watch_counters(w));
     if (w->metrics) {
@@ -363,10 +385,15 @@ watch_end(struct watch *w, int exit_status, const char *text, const char *extra)
     co_json_put_text(&json, "text", text);
     if (w->kind) {
         struct kind_ledger ledger;
+        struct kind_money money;
         const struct engine_counters *c = watch_counters(w);
 
         w->kind->ledger(w->state, &ledger);
         ledger_put(&json, &ledger);
+        if (w->kind->money) {
+            w->kind->money(w->state, &money);
+            ledger_put_money(&json, &money, ledger.accepted);
+        }
         co_json_key(&json, "counters");
         co_json_object(&json);
 #define X(name, help)                                                          \

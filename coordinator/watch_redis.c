@@ -6,6 +6,8 @@
 #include "common/keys.h"
 #include "common/log.h"
 #include "common/redis_log.h"
+#include "coordinator/ledger.h"
+#include "llm/price.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,8 +15,8 @@
 #include <unistd.h>
 
 enum {
-    ARGS_MAX = 64,
-    TEXT_BYTES = 24,
+    ARGS_MAX = 96,
+    TEXT_BYTES = 32, /* of a number, or of USD */
     OWNER_LEASE_MS = 6000,
     OWNER_TIMEOUT_MS = 1000,
     STOP_TIMEOUT_MS = 1000,
@@ -118,6 +120,32 @@ finish(struct watch_redis *r)
 
 /* ---- keys ---- */
 
+/* USD are exact decimals; what is not known is no field. */
+static void
+put_usd(struct watch_redis *r, const char *field, int64_t amount)
+{
+    if (amount < 0) return;
+    _Static_assert((int)TEXT_BYTES >= (int)PRICE_TEXT_BYTES, "a price fits");
+    put(r, field, price_text(amount, r->texts[r->used++]));
+}
+
+static void
+put_money(struct watch_redis *r, const struct kind_money *m, uint64_t accepted)
+{
+    put_usd(r, "budget_usd", m->cap);
+    if (m->has_price) {
+        put_usd(r, "settled_usd", m->settled);
+        put_usd(r, "unknown_usd", m->unknown);
+        put_usd(r, "reserved_usd", m->reserved);
+        put_usd(r, "row_usd", ledger_row_cost(m, accepted));
+    }
+    put_u64(r, "calls", m->calls);
+    put_u64(r, "calls_lost", m->lost);
+    put_u64(r, "input_tokens", m->input_tokens);
+    put_u64(r, "cached_tokens", m->cached_tokens);
+    put_u64(r, "output_tokens", m->output_tokens);
+}
+
 static void
 write_job(struct watch_redis *r, const struct watch_numbers *n,
           const struct engine_counters *c)
@@ -151,6 +179,7 @@ write_job(struct watch_redis *r, const struct watch_numbers *n,
     put_u64(r, "failed", c->failed);
     put_u64(r, "salvaged", c->salvaged);
     put_u64(r, "duplicate", c->duplicate);
+    if (n->money) put_money(r, n->money, l->accepted);
     put_u64(r, "moved_at", (uint64_t)n->moved_ms);
     put_u64(r, "updated_at", (uint64_t)co_clock_wall_ms());
     finish(r);

@@ -18,7 +18,8 @@ struct watch_numbers {
     const char *why_code; /* as docs/redis-keys.md lists them */
     int64_t moved_ms;     /* wall clock: when the ledger last changed */
     struct kind_ledger ledger;
-    uint64_t rate; /* rows a second */
+    const struct kind_money *money; /* NULL: the job pays for nothing */
+    uint64_t rate;                  /* rows a second */
     uint64_t eta_s;
     uint32_t out, ready; /* tasks with brokers and workers; to be published */
     uint32_t owner;

@@ -55,13 +55,22 @@ size_category(uint64_t rows)
     return "n>1T";
 }
 
-/* Whether tables or phrases of the job's own are in the rows: what licence
- * those have, the recipe does not say. */
+/* Whether tables, phrases or a model of the job's own are in the rows: what
+ * licence those have, the recipe does not say. */
 static bool
 own_material(const json_t *recipe)
 {
     return json_object_get(recipe, "tables") ||
-           json_object_get(recipe, "words");
+           json_object_get(recipe, "words") ||
+           json_object_get(recipe, "writer");
+}
+
+/* The model that wrote the texts; NULL: none did. */
+static const char *
+model_of(const json_t *recipe)
+{
+    return json_string_value(
+        json_object_get(json_object_get(recipe, "writer"), "model"));
 }
 
 static void
@@ -139,8 +148,9 @@ put_summary(const struct dataset_facts *f, const json_t *recipe,
         "is chance.\n\n",
         thousands(f->rows, rows),
         f->level == ROW_TEXTS ? " with texts about them" : "", CO_PROGRAM,
-        f->level == ROW_TEXTS ? ", and the texts are built from the values"
-                              : "");
+        f->level != ROW_TEXTS ? ""
+        : model_of(recipe)    ? ", and a language model wrote the texts"
+                              : ", and the texts are built from the values");
     put_whom(recipe, out);
     co_buf_printf(
         out,
@@ -149,6 +159,7 @@ put_summary(const struct dataset_facts *f, const json_t *recipe,
         "figures of the audit.\n\n",
         (unsigned long long)f->files, f->files == 1 ? "" : "s",
         thousands(f->rows ? f->raw_bytes / f->rows : 0, bytes));
+    co_buf_puts(out, f->bill);
 }
 
 /* The first row that the conditions accept, parsed; NULL when none is near. */
@@ -171,8 +182,17 @@ example_row(const struct dataset_facts *f)
     return row;
 }
 
+/* Whether the column is written, by the built-in writer or a model. */
+static bool
+is_text(const struct column *c, bool world)
+{
+    const struct column *text = column_find("persona", world);
+
+    return c && text && strcmp(c->source, text->source) == 0;
+}
+
 static void
-put_columns(json_t *row, bool world, struct co_buf *out)
+put_columns(json_t *row, bool world, const char *model, struct co_buf *out)
 {
     const char *key;
     json_t *value;
@@ -192,7 +212,8 @@ put_columns(json_t *row, bool world, struct co_buf *out)
             continue;
         }
         co_buf_printf(out, "| `%s` | %s | %s | %s |\n", c->name, c->type,
-                      c->meaning, c->source);
+                      c->meaning,
+                      model && is_text(c, world) ? "the model" : c->source);
     }
     co_buf_puts(
         out,
@@ -202,13 +223,31 @@ put_columns(json_t *row, bool world, struct co_buf *out)
         "every name they know.\n\n");
 }
 
+/* What a model wrote is in the files alone: it is not made again for this. */
 static void
-put_example(json_t *row, struct co_buf *out)
+drop_texts(json_t *row, bool world)
 {
-    char *text = json_dumps(row, JSON_INDENT(2));
+    const char *key;
+    json_t *value;
+    void *next;
 
+    json_object_foreach_safe(row, next, key, value)
+    {
+        (void)value;
+        if (is_text(column_find(key, world), world)) json_object_del(row, key);
+    }
+}
+
+static void
+put_example(json_t *row, bool world, const char *model, struct co_buf *out)
+{
+    char *text;
+
+    if (model) drop_texts(row, world);
+    text = json_dumps(row, JSON_INDENT(2));
     if (!text) return;
-    co_buf_puts(out, "## A row\n\n```json\n");
+    co_buf_printf(out, "## A row%s\n\n```json\n",
+                  model ? ", without its texts" : "");
     co_buf_puts(out, text);
     co_buf_puts(out, "\n```\n\n");
     free(text);
@@ -390,8 +429,11 @@ put_sources(const struct dataset_facts *f, const json_t *recipe,
     put_chapter(f, "doc.sources", "Sources and licences", out);
     co_buf_puts(out,
                 "Of these licences the strictest is CC BY 4.0: whoever passes "
-                "the rows on keeps the notices above with them. Texts and "
-                "phrases are the project's own.\n\n");
+                "the rows on keeps the notices above with them. ");
+    co_buf_puts(out, model_of(recipe)
+                         ? "The texts are a model's: what its maker's terms "
+                           "say of its answers is not known here.\n\n"
+                         : "Texts and phrases are the project's own.\n\n");
     if (json_object_get(recipe, "tables")) put_own_tables(recipe, out);
     if (json_object_get(recipe, "words")) {
         co_buf_puts(out, "Phrases of the job's own stand in the texts too "
@@ -401,7 +443,8 @@ put_sources(const struct dataset_facts *f, const json_t *recipe,
 }
 
 static void
-put_limits(const struct dataset_facts *f, struct co_buf *out)
+put_limits(const struct dataset_facts *f, const json_t *recipe,
+           struct co_buf *out)
 {
     co_buf_puts(
         out,
@@ -412,7 +455,15 @@ put_limits(const struct dataset_facts *f, struct co_buf *out)
         "independent here (see above), so real associations beyond them are "
         "missing. Personality is drawn from norms and goes with nothing but "
         "sex and age.");
-    if (f->level == ROW_TEXTS) {
+    if (f->level == ROW_TEXTS && model_of(recipe)) {
+        co_buf_printf(out,
+                      " The texts are by the language model `%s`, which was "
+                      "shown the row's values and the prompts in the recipe "
+                      "below; each row says which model answered. What a "
+                      "model adds is measured nowhere, and may repeat what "
+                      "it was trained on, stereotypes too.",
+                      model_of(recipe));
+    } else if (f->level == ROW_TEXTS) {
         co_buf_puts(out, " The texts are templates filled with the row's "
                          "values and with phrases from lists, no language "
                          "model wrote them: sentence plans recur, and hobbies, "
@@ -423,16 +474,21 @@ put_limits(const struct dataset_facts *f, struct co_buf *out)
 }
 
 static void
-put_regenerate(const struct dataset_facts *f, struct co_buf *out)
+put_regenerate(const struct dataset_facts *f, const json_t *recipe,
+               struct co_buf *out)
 {
     const struct model *m = sampler_model(f->sampler);
 
     co_buf_printf(
         out,
-        "## The same rows again\n\nRows are a function of the recipe and the "
-        "seed, whatever the number of workers. With %s, generator version "
+        "## The same rows again\n\n%s With %s, generator version "
         "%d, population model %016llx and the job file that holds this "
         "recipe (hash %016llx):\n\n```json\n",
+        model_of(recipe)
+            ? "All columns but the texts are a function of the recipe and the "
+              "seed; a model asked again writes other texts."
+            : "Rows are a function of the recipe and the seed, whatever the "
+              "number of workers.",
         CO_PROGRAM, GENERATOR_VERSION, (unsigned long long)model_hash(m),
         (unsigned long long)f->recipe_hash);
     co_buf_append(out, f->recipe, f->recipe_len);
@@ -448,11 +504,12 @@ dataset_card_write(const struct dataset_facts *f, struct co_buf *out)
 {
     json_t *row = example_row(f);
     json_t *recipe = json_loadb(f->recipe, f->recipe_len, 0, NULL);
+    bool world = f->joints->m->world;
 
     put_front(f, recipe, out);
     put_summary(f, recipe, out);
-    if (row) put_columns(row, f->joints->m->world, out);
-    if (row) put_example(row, out);
+    if (row) put_columns(row, world, model_of(recipe), out);
+    if (row) put_example(row, world, model_of(recipe), out);
     put_loading(f, out);
     put_joints(f, out);
     put_rules(f, out);
@@ -461,8 +518,8 @@ dataset_card_write(const struct dataset_facts *f, struct co_buf *out)
     put_sources(f, recipe, out);
     put_chapter(f, "doc.left.out", "Whom the sources leave out", out);
     put_chapter(f, "doc.assumed", "What is assumed", out);
-    put_limits(f, out);
-    put_regenerate(f, out);
+    put_limits(f, recipe, out);
+    put_regenerate(f, recipe, out);
     json_decref(row);
     json_decref(recipe);
 }

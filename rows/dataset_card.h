@@ -21,6 +21,7 @@ struct dataset_facts {
     const struct audit_figures *figures;
     const struct finding *findings;
     unsigned n_findings;
+    const char *bill; /* a paragraph about what it cost; "": none */
 };
 
 /* Appends the card; fails only as buf does. */

@@ -72,6 +72,60 @@ a_run_that_does_not_move_says_why(void **state)
     assert_null(strstr(shown(100, true), "rows/s"));
 }
 
+#define MONEY                                                                  \
+    "\"money\":{\"cap_usd\":\"5\",\"settled_usd\":\"1.25\",\"unknown_usd\":"   \
+    "\"0.000001\",\"reserved_usd\":\"0\",\"row_usd\":\"0.0125\",\"calls\":"    \
+    "1204,"                                                                    \
+    "\"lost\":1,\"input_tokens\":123456,\"cached_tokens\":7,"                  \
+    "\"output_tokens\":98765}"
+
+static void
+a_paid_run_says_what_it_spent(void **state)
+{
+    struct status_line line =
+        given("{\"event\":\"progress\",\"drawn\":1," MONEY "}");
+    struct co_buf out;
+    struct co_json json;
+
+    (void)state;
+    co_buf_init(&out, 1000);
+    progress_plain(&line, false, &out);
+    assert_non_null(strstr(co_buf_text(&out),
+                           ", 1.250001 of 5 USD (0.000001 of it unknown)"));
+    co_buf_clear(&out);
+    money_line_say(&line.money, true, &out);
+    assert_string_equal(co_buf_text(&out),
+                        "1.250001 of 5 USD (0.000001 of it unknown), 0.0125 a "
+                        "row; 1,204 calls, tokens: 123,456 in (7 of them "
+                        "cached), 98,765 out; 1 call was lost");
+    co_buf_clear(&out);
+    co_json_init(&json, &out);
+    co_json_object(&json);
+    money_line_put(&line.money, &json);
+    co_json_end(&json);
+    assert_string_equal(co_buf_text(&out), "{" MONEY "}");
+    co_buf_fini(&out);
+    status_line_fini(&line);
+}
+
+static void
+a_price_that_nobody_knows_is_said(void **state)
+{
+    struct status_line line = given(
+        "{\"event\":\"end\",\"drawn\":1,\"money\":{\"calls\":2,\"lost\":0,"
+        "\"input_tokens\":10,\"cached_tokens\":0,\"output_tokens\":20}}");
+    struct co_buf out;
+
+    (void)state;
+    co_buf_init(&out, 1000);
+    money_line_say(&line.money, true, &out);
+    assert_string_equal(co_buf_text(&out),
+                        "price unknown; 2 calls, tokens: 10 in (0 of them "
+                        "cached), 20 out");
+    co_buf_fini(&out);
+    status_line_fini(&line);
+}
+
 static void
 a_plain_line_says_the_same(void **state)
 {
@@ -278,6 +332,8 @@ main(void)
         cmocka_unit_test(a_line_is_shorter_than_the_terminal_at_every_width),
         cmocka_unit_test(a_narrow_terminal_loses_the_least_worthy_first),
         cmocka_unit_test(a_run_that_does_not_move_says_why),
+        cmocka_unit_test(a_paid_run_says_what_it_spent),
+        cmocka_unit_test(a_price_that_nobody_knows_is_said),
         cmocka_unit_test(a_plain_line_says_the_same),
         cmocka_unit_test(
             hundred_per_cent_is_shown_only_when_all_rows_are_there),

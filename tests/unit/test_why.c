@@ -122,6 +122,40 @@ without_workers_that_is_the_reason_whatever_the_coordinator_says(void **state)
 }
 
 static void
+a_paid_job_says_what_its_money_does(void **state)
+{
+    struct fixture *f = *state;
+    struct fleet_job *j = &f->jobs[0];
+
+    (void)snprintf(j->settled_usd, sizeof j->settled_usd, "1.25");
+    (void)snprintf(j->unknown_usd, sizeof j->unknown_usd, "0.5");
+    (void)snprintf(j->budget_usd, sizeof j->budget_usd, "5");
+    (void)snprintf(j->calls, sizeof j->calls, "204");
+    j->calls_lost = 3;
+    set_code(f, "money");
+    assert_first(f, "money", WHY_PROBLEM);
+    assert_true(tells(f, "spent"));
+    assert_string_equal(f->why.v[1].text, "1.25 USD spent of 5 for 204 calls");
+    assert_string_equal(f->why.v[2].text,
+                        "3 calls without a known end, perhaps 0.5 USD");
+    set_code(f, "refused");
+    assert_first(f, "endpoint_refuses", WHY_PROBLEM);
+    set_code(f, "doubt");
+    assert_first(f, "doubt", WHY_NOTE);
+    set_code(f, "answers");
+    assert_first(f, "answers", WHY_NOTE);
+    set_code(f, "intent");
+    assert_first(f, "runs", WHY_FINE);
+    f->queue.workers = 0;
+    assert_first(f, "calls_wait", WHY_NOTE);
+    f->s.workers.n = f->s.workers.all = 0;
+    assert_first(f, "no_workers", WHY_PROBLEM);
+    assert_non_null(strstr(f->why.v[0].act, "--providers FILE"));
+    set_code(f, "refused"); /* and that is why nobody is there */
+    assert_first(f, "endpoint_refuses", WHY_PROBLEM);
+}
+
+static void
 without_a_broker_workers_do_not_matter(void **state)
 {
     struct fixture *f = *state;
@@ -321,6 +355,7 @@ main(void)
     static const struct CMUnitTest tests[] = {
         TEST(busy_workers_are_as_it_should_be),
         TEST(without_workers_that_is_the_reason_whatever_the_coordinator_says),
+        TEST(a_paid_job_says_what_its_money_does),
         TEST(without_a_broker_workers_do_not_matter),
         TEST(workers_that_drain_or_are_unlike_give_nothing),
         TEST(a_task_that_waits_although_workers_have_room_is_a_stall),

@@ -1,0 +1,44 @@
+/* kind_written_told.c - what the written kind tells of its money. */
+#include "coordinator/kind_written_core.h"
+
+/* So many refusals without an answer between them are no accident. */
+enum { REFUSED_SAID = 3 };
+
+/* Why nothing new is asked, in a person's words; NULL: it is. */
+static const char *
+stop_of(const struct written *w)
+{
+    if (w->over == WRITTEN_SPENT) {
+        return "the money left covers no further call; with a higher "
+               "budget.usd the same command goes on";
+    }
+    if (w->over == WRITTEN_OVERRUN) {
+        return "a call cost more than it could: the prices of the job file are "
+               "not those of the endpoint, or it counts tokens wrongly";
+    }
+    return w->streak >= REFUSED_SAID ? w->refusal : NULL;
+}
+
+void
+written_told(const void *kind, struct kind_money *ret_money)
+{
+    const struct written *w = kind;
+    const struct money_counters *n = money_counters(w->m);
+    const struct money_sums sums = money_sums(w->m);
+
+    *ret_money = (struct kind_money){
+        .has_price =
+            w->options.price.input >= 0 && w->options.price.output >= 0,
+        .cap = money_cap(w->m) > 0 ? money_cap(w->m) : -1,
+        .settled = sums.settled,
+        .unknown = sums.unknown,
+        .reserved = sums.reserved,
+        .calls = n->calls,
+        .lost = n->lost - n->salvaged,
+        .input_tokens = n->input_tokens,
+        .cached_tokens = n->cached_tokens,
+        .output_tokens = n->output_tokens,
+        .stop = stop_of(w),
+        .refused = w->over == WRITTEN_GOES_ON && w->streak >= REFUSED_SAID,
+    };
+}

@@ -1,0 +1,376 @@
+/* estimate.c - see estimate.h. */
+#include "job/estimate.h"
+
+#include "llm/shape.h"
+#include "rows/prompt_person.h"
+#include "rows/row.h"
+
+#include <string.h>
+
+enum {
+    PEOPLE = 100,        /* whose prompts are written */
+    TRIES = 200000,      /* to find people who fulfil the conditions */
+    MESSAGE_TOKENS = 16, /* as provider.h bounds them */
+    MESSAGES = 2,
+    PROVENANCE_BYTES = 150,
+    FIRST_MS = 500,
+    ROWS_A_CPU_SECOND = 20000,
+    SQUEEZE = 4, /* a row's bytes over those on disk */
+    PERCENT = 100,
+};
+
+static const struct guess {
+    uint32_t token_bytes;  /* bytes of a token */
+    uint32_t answer_part;  /* an answer is so manieth part of min + max */
+    uint32_t tries;        /* calls for each answer, in percent */
+    uint32_t tokens_s;     /* of an answer a second */
+    uint32_t rate_percent; /* of ROWS_A_CPU_SECOND */
+} guesses[ESTIMATES] = {
+    [ESTIMATE_LOW] = {5, 5, 100, 100, 300},
+    [ESTIMATE_MID] = {4, 3, 105, 50, 100},
+    [ESTIMATE_HIGH] = {3, 2, 150, 20, 25},
+};
+
+/* Means over some people. */
+struct sizes {
+    uint64_t prompt[ASK_STAGES]; /* bytes sent, without the answer before */
+    uint64_t answer[ESTIMATES][ASK_STAGES];
+    uint64_t row; /* bytes of the attributes; of the whole row without model */
+};
+
+static uint64_t
+answer_bytes(enum ask_stage stage, uint32_t age, uint32_t part)
+{
+    const struct shape *shape = shape_of(stage);
+    uint64_t bytes = 2;
+
+    for (uint32_t i = 0; i < shape->n; i++) {
+        const struct shape_field *f = &shape->fields[i];
+        uint64_t text = ((uint64_t)f->min + f->max) / part;
+
+        if (age < f->from_age) continue;
+        bytes += strlen(f->name) + 6; /* "name":"", */
+        if (!f->is_list) {
+            bytes += text;
+        } else {
+            bytes += (text + 3) * ((uint64_t)f->items_min + f->items_max) / 2;
+        }
+    }
+    return bytes;
+}
+
+/* Bytes that are sent about a person. */
+static enum co_err
+prompt_bytes(const struct writer *writer, const struct sampler *s,
+             const struct person *p, enum ask_stage stage, struct co_buf *buf)
+{
+    static const uint8_t nothing[] = "{}";
+    struct prompt_person who = {.s = s, .p = p};
+
+    /* What the model said before is added as it is guessed. */
+    if (stage != ASK_BACKGROUND) {
+        who.background = nothing;
+        who.background_len = sizeof nothing - 1;
+    }
+    prompt_render(writer->prompts, stage, PROMPT_SYSTEM, prompt_person_value,
+                  &who, buf);
+    prompt_render(writer->prompts, stage, PROMPT_USER, prompt_person_value,
+                  &who, buf);
+    shape_schema(shape_of(stage), p->age, buf);
+    return buf->err;
+}
+
+static enum co_err
+add_person(const struct writer *writer, const struct sampler *s,
+           const struct person *p, enum row_level level, struct co_buf *buf,
+           struct sizes *sum)
+{
+    enum co_err err = CO_OK;
+
+    co_buf_clear(buf);
+    (void)row_write(s, p, level, buf);
+    sum->row += buf->len;
+    if (!writer) return buf->err;
+    for (unsigned stage = 0; stage < ASK_STAGES && !err; stage++) {
+        co_buf_clear(buf);
+        err = prompt_bytes(writer, s, p, (enum ask_stage)stage, buf);
+        sum->prompt[stage] += buf->len;
+        for (unsigned g = 0; g < ESTIMATES; g++) {
+            sum->answer[g][stage] += answer_bytes((enum ask_stage)stage, p->age,
+                                                  guesses[g].answer_part);
+        }
+    }
+    return err;
+}
+
+/* The first people of the corpus stand for all. */
+static enum co_err
+measure(const struct job_spec *spec, const struct sampler *s, struct sizes *ret)
+{
+    enum row_level level = spec->phases & SPEC_COMPOSE && !spec->writer
+                               ? ROW_TEXTS
+                               : ROW_ATTRIBUTES;
+    struct sizes sum = {.row = 0};
+    struct co_buf buf;
+    struct person p;
+    uint64_t n = 0;
+    enum co_err err = CO_OK;
+
+    co_buf_init(&buf, 2 * PROMPT_TEXT_MAX + ROW_MAX_BYTES);
+    for (uint64_t row = 0; row < TRIES && n < PEOPLE && !err; row++) {
+        sampler_draw(s, row, &p);
+        if (!sampler_accepts(s, &p)) continue;
+        err = add_person(spec->writer, s, &p, level, &buf, &sum);
+        n++;
+    }
+    co_buf_fini(&buf);
+    if (err || n == 0) return err;
+    sum.row /= n;
+    for (unsigned stage = 0; stage < ASK_STAGES; stage++) {
+        sum.prompt[stage] /= n;
+        for (unsigned g = 0; g < ESTIMATES; g++) {
+            sum.answer[g][stage] /= n;
+        }
+    }
+    *ret = sum;
+    return CO_OK;
+}
+
+/* --- calls and tokens ----------------------------------------------------- */
+
+static uint64_t
+scaled(uint64_t n, uint64_t by, uint64_t of)
+{
+    unsigned __int128 value = (unsigned __int128)n * by / (of ? of : 1);
+
+    return value > INT64_MAX ? INT64_MAX : (uint64_t)value;
+}
+
+static void
+guess_calls(const struct sizes *z, unsigned g, struct estimate *e)
+{
+    const struct guess *guess = &guesses[g];
+    uint64_t input = 0, output = 0;
+
+    for (unsigned stage = 0; stage < ASK_STAGES; stage++) {
+        uint64_t before = stage ? z->answer[g][stage - 1] : 0;
+
+        input += (z->prompt[stage] + before) / guess->token_bytes +
+                 (uint64_t)MESSAGES * MESSAGE_TOKENS;
+        output += z->answer[g][stage] / guess->token_bytes;
+    }
+    e->calls[g] = scaled(e->rows * ASK_STAGES, guess->tries, PERCENT);
+    e->input[g] = scaled(e->rows * input, guess->tries, PERCENT);
+    e->output[g] = scaled(e->rows * output, guess->tries, PERCENT);
+}
+
+/* A share of n, which has an error of 100/sqrt(n) percent, at least 2. */
+static void
+spread(uint64_t total, uint64_t rows, const struct estimate_history *h,
+       uint64_t ret[ESTIMATES])
+{
+    uint64_t percent = 2, n = h->rows;
+
+    while (percent < PERCENT && (percent * percent * n) < 10000) {
+        percent++;
+    }
+    ret[ESTIMATE_MID] = scaled(total, rows, n);
+    ret[ESTIMATE_LOW] = scaled(ret[ESTIMATE_MID], PERCENT - percent, PERCENT);
+    ret[ESTIMATE_HIGH] = scaled(ret[ESTIMATE_MID], PERCENT + percent, PERCENT);
+}
+
+static void
+price_it(const struct writer *writer, struct estimate *e)
+{
+    for (unsigned g = 0; g < ESTIMATES; g++) {
+        int64_t tokens = 0, calls = 0;
+
+        e->cost[g] = -1;
+        if (!writer_has_price(writer) ||
+            !price_cost(&writer->price, e->input[g], 0, e->output[g],
+                        &tokens) ||
+            __builtin_mul_overflow(writer->call_price, (int64_t)e->calls[g],
+                                   &calls) ||
+            __builtin_add_overflow(tokens, calls, &tokens)) {
+            continue;
+        }
+        e->cost[g] = tokens;
+    }
+}
+
+/* What was paid knows of cached tokens, which the prices above do not. */
+static void
+take_history(const struct estimate_history *h, struct estimate *e)
+{
+    uint64_t cost[ESTIMATES];
+
+    e->measured = true;
+    spread(h->calls, e->rows, h, e->calls);
+    spread(h->input_tokens, e->rows, h, e->input);
+    spread(h->output_tokens, e->rows, h, e->output);
+    if (h->cost < 0) return;
+    spread((uint64_t)h->cost, e->rows, h, cost);
+    for (unsigned g = 0; g < ESTIMATES; g++) {
+        e->cost[g] = (int64_t)cost[g];
+    }
+}
+
+/* --- time ----------------------------------------------------------------- */
+
+/* Milliseconds under each bound alone; 0: it is none. */
+static void
+times(const struct estimate *e, const struct job_spec *spec,
+      const struct estimate_wish *wish, unsigned g,
+      uint64_t ret[ESTIMATE_BOUNDS])
+{
+    const struct providers_entry *entry = spec_provider(spec);
+    uint64_t slots = wish->workers * wish->llm_slots, n;
+
+    memset(ret, 0, ESTIMATE_BOUNDS * sizeof ret[0]);
+    ret[ESTIMATE_BY_CPU] = scaled(e->rows * 1000, PERCENT,
+                                  (uint64_t)ROWS_A_CPU_SECOND *
+                                      guesses[g].rate_percent * wish->workers);
+    if (!entry) return;
+    n = entry->n_endpoints;
+    ret[ESTIMATE_BY_SLOTS] = scaled(e->calls[g], e->call_ms[g], slots);
+    if (entry->limits.in_flight) {
+        ret[ESTIMATE_BY_IN_FLIGHT] =
+            scaled(e->calls[g], e->call_ms[g], entry->limits.in_flight * n);
+    }
+    if (entry->limits.rpm) {
+        ret[ESTIMATE_BY_RPM] =
+            scaled(e->calls[g], 60000, entry->limits.rpm * n);
+    }
+    if (entry->limits.tpm) {
+        ret[ESTIMATE_BY_TPM] =
+            scaled(e->input[g] + e->output[g], 60000, entry->limits.tpm * n);
+    }
+}
+
+static void
+time_it(const struct job_spec *spec, const struct estimate_wish *wish,
+        struct estimate *e)
+{
+    uint64_t by[ESTIMATE_BOUNDS];
+
+    for (unsigned g = 0; g < ESTIMATES; g++) {
+        uint64_t tokens = e->calls[g] ? e->output[g] / e->calls[g] : 0;
+
+        e->call_ms[g] = FIRST_MS + tokens * 1000 / guesses[g].tokens_s;
+        times(e, spec, wish, g, by);
+        e->ms[g] = 0;
+        for (unsigned b = 0; b < ESTIMATE_BOUNDS; b++) {
+            /* Of equal ones the last: it is not ours to change. */
+            if (by[b] == 0 || by[b] < e->ms[g]) continue;
+            e->ms[g] = by[b];
+            if (g == ESTIMATE_MID) e->bound = (enum estimate_bound)b;
+        }
+    }
+}
+
+enum co_err
+estimate_make(const struct job_spec *spec, const struct sampler *s,
+              const struct estimate_wish *wish, struct estimate *ret)
+{
+    struct estimate e = {
+        .rows = spec->rows, .calls_models = spec->writer != NULL, .cost = {0}};
+    struct sizes z = {.row = 0};
+    enum co_err err = measure(spec, s, &z);
+
+    if (err) return err;
+    for (unsigned g = 0; g < ESTIMATES; g++) {
+        uint64_t bytes = z.row;
+
+        if (spec->writer) {
+            guess_calls(&z, g, &e);
+            bytes += z.answer[g][0] + z.answer[g][1] + PROVENANCE_BYTES;
+        }
+        e.bytes[g] = scaled(e.rows, bytes, SQUEEZE);
+    }
+    if (spec->writer) {
+        price_it(spec->writer, &e);
+        if (wish->history.rows) take_history(&wish->history, &e);
+    }
+    time_it(spec, wish, &e);
+    *ret = e;
+    return CO_OK;
+}
+
+uint64_t
+estimate_workers(const struct estimate *e, const struct job_spec *spec,
+                 const struct estimate_wish *wish, uint64_t deadline_ms,
+                 enum estimate_bound *ret_bound)
+{
+    struct estimate_wish one = *wish;
+    uint64_t by[ESTIMATE_BOUNDS], most;
+
+    one.workers = 1;
+    times(e, spec, &one, ESTIMATE_MID, by);
+    for (unsigned b = ESTIMATE_BY_IN_FLIGHT; b < ESTIMATE_BOUNDS; b++) {
+        *ret_bound = (enum estimate_bound)b;
+        if (by[b] > deadline_ms) return 0;
+    }
+    *ret_bound = by[ESTIMATE_BY_SLOTS] > by[ESTIMATE_BY_CPU] ? ESTIMATE_BY_SLOTS
+                                                             : ESTIMATE_BY_CPU;
+    most = by[*ret_bound];
+    return co_max_u64((most + deadline_ms - 1) / deadline_ms, 1);
+}
+
+uint64_t
+estimate_affordable(const struct estimate *e, int64_t budget)
+{
+    if (budget < 0 || e->cost[ESTIMATE_MID] <= budget) return UINT64_MAX;
+    return scaled(e->rows, (uint64_t)budget, (uint64_t)e->cost[ESTIMATE_MID]);
+}
+
+static void
+put_amounts(struct co_json *json, const char *name, const uint64_t v[ESTIMATES])
+{
+    co_json_key(json, name);
+    co_json_array(json);
+    for (unsigned g = 0; g < ESTIMATES; g++) {
+        co_json_u64(json, v[g]);
+    }
+    co_json_end(json);
+}
+
+void
+estimate_put(const struct estimate *e, struct co_json *json)
+{
+    char text[PRICE_TEXT_BYTES];
+
+    co_json_key(json, "estimate");
+    co_json_object(json);
+    put_amounts(json, "calls", e->calls);
+    put_amounts(json, "input_tokens", e->input);
+    put_amounts(json, "output_tokens", e->output);
+    if (e->cost[ESTIMATE_MID] >= 0) {
+        co_json_key(json, "usd");
+        co_json_array(json);
+        for (unsigned g = 0; g < ESTIMATES; g++) {
+            co_json_text(json, price_text(e->cost[g], text));
+        }
+        co_json_end(json);
+    }
+    co_json_end(json);
+}
+
+static const struct {
+    const char *name, *text;
+} bounds[] = {
+#define X(id, name, text) {name, text},
+    ESTIMATE_BOUND_LIST(X)
+#undef X
+};
+
+const char *
+estimate_bound_name(enum estimate_bound bound)
+{
+    return bounds[bound].name;
+}
+
+const char *
+estimate_bound_text(enum estimate_bound bound)
+{
+    return bounds[bound].text;
+}

@@ -1,0 +1,232 @@
+"""Corpora whose texts a model writes: `cohort run` with a provider in the job
+file, against an endpoint that answers as it is asked to. What rows say of money
+is what the endpoint counted; a budget is never passed; no answer that was
+committed is paid for twice; keys are nowhere but in calls."""
+import http.server
+import json
+import os
+import signal
+import threading
+import unittest
+from fractions import Fraction
+
+import harness
+from harness import wait_for
+
+KEY = "sk-nobody-may-see-this-4711"
+INPUT, OUTPUT = Fraction("0.15") / 10**6, Fraction("0.6") / 10**6  # USD a token
+STAGES = 2
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *args):
+        pass
+
+    def do_POST(self):
+        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        status, answer = self.server.model.answer(request, self.headers)
+        body = json.dumps(answer).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+class Model:
+    """Writes what the schema asks for, counts, and remembers who was asked."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.asked = []  # what each answered call was sent
+        self.cost = Fraction(0)
+        self.keys = set()
+        self.refuses = False
+        self.spoils = 0  # every how manieth answer lacks a field
+        self.open = threading.Event()  # else calls wait
+        self.open.set()
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.server.model = self
+        self.port = self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def answer(self, request, headers):
+        self.open.wait(60 * harness.FACTOR)
+        with self.lock:
+            self.keys.add(headers.get("Authorization"))
+            if self.refuses:
+                return 401, {"error": {"message": "Incorrect API key", "code": "invalid_api_key"}}
+            self.asked.append(json.dumps(request["messages"]))
+            number = len(self.asked)
+            fields = request["response_format"]["json_schema"]["schema"]["properties"]
+            said = {name: self.words(number, name, field) for name, field in fields.items()}
+            if self.spoils and number % self.spoils == 0:
+                said.popitem()
+            usage = {"prompt_tokens": 900 + number, "completion_tokens": 300 + number}
+            self.cost += INPUT * usage["prompt_tokens"] + OUTPUT * usage["completion_tokens"]
+            message = {"role": "assistant", "content": json.dumps(said)}
+            return 200, {"model": "tiny-1", "usage": usage, "choices": [{"message": message, "finish_reason": "stop"}]}
+
+    @staticmethod
+    def words(number, name, field):
+        if field["type"] == "array":
+            return [f"thing {number} {i}" for i in range(4)]
+        return f"What {name} says in answer {number}. " * 4
+
+    def calls(self):
+        with self.lock:
+            return len(self.asked)
+
+
+def usd(text):
+    return Fraction(text)
+
+
+class Written(harness.SystemTest):
+    def setUp(self):
+        super().setUp()
+        self.model = Model()
+        self.addCleanup(self.model.server.server_close)
+        self.addCleanup(self.model.server.shutdown)
+        self.addCleanup(self.model.open.set)
+
+    def job(self, rows, budget="5", in_flight=16, **endpoint):
+        endpoint["url"] = f"http://127.0.0.1:{self.model.port}/v1"
+        provider = {
+            "kind": "openai",
+            "model": "tiny",
+            "endpoints": [endpoint],
+            "limits": {"in_flight": in_flight},
+            "price": {"input_usd_per_mtok": 0.15, "output_usd_per_mtok": 0.6},
+        }
+        path = self.bench.job(rows)
+        with open(path, "a") as f:
+            f.write("provider: main\nproviders: %s\n" % json.dumps({"main": provider}))
+            if budget:
+                f.write("budget: {usd: %s}\n" % budget)
+        return path
+
+    def rows(self):
+        return [json.loads(line) for line in harness.Corpus(self.bench.path("out")).lines()]
+
+    def money(self):
+        return harness.run_json(self.bench.path("out"))["money"]
+
+    def test_rows_have_the_texts_of_the_model_and_say_what_they_cost(self):
+        self.model.spoils = 7  # mended, and paid for
+        code, out, err = self.bench.cohort("run", self.job(20), seconds=60)
+        self.assertEqual(code, 0, out + err)
+        rows = self.rows()
+        self.assertEqual(len(rows), 20)
+        for row in rows:
+            self.assertIn("What persona says in answer", row["persona"])
+            self.assertEqual(row["provenance"]["model"], "tiny-1")
+        told = sum(usd(row["provenance"]["cost_usd"]) for row in rows)
+        money = self.money()
+        self.assertEqual(told, self.model.cost)
+        self.assertEqual(usd(money["settled_usd"]), self.model.cost)
+        self.assertEqual((money["unknown_usd"], money["reserved_usd"], money["lost"]), ("0", "0", 0))
+        self.assertEqual(money["calls"], self.model.calls())
+        self.assertIn(f"  money   {money['settled_usd']} of 5 USD, {money['row_usd']} a row; ", out)
+        with open(self.bench.path("out", "report.json")) as f:
+            report = json.load(f)
+        self.assertEqual(report["money"], money)
+        self.assertLessEqual(report["estimate"]["calls"][0], money["calls"])
+        self.assertGreaterEqual(report["estimate"]["calls"][2], money["calls"])
+        with open(self.bench.path("out", "README.md")) as f:
+            card = f.read()
+        self.assertIn("by the language model `tiny`", card)
+        self.assertIn(f"{money['settled_usd']} USD. Estimated before: ", card)
+        self.assertNotIn("no language model wrote them", card)
+        # More rows extend it, and what there is is not asked for again.
+        calls = self.model.calls()
+        code, out, err = self.bench.cohort("run", self.job(24), seconds=90)
+        self.assertEqual(code, 0, out + err)
+        self.assertEqual(self.rows()[:20], rows)
+        self.assertLess(self.model.calls() - calls, 2 * 4 * STAGES)
+        # Another price is another recipe: rows say what they cost.
+        with open(self.bench.path("job.yaml")) as f:
+            text = f.read().replace("0.15", "0.16")
+        with open(self.bench.path("job.yaml"), "w") as f:
+            f.write(text)
+        code, out, err = self.bench.cohort("run", self.bench.path("job.yaml"))
+        self.assertEqual(code, 1)
+        self.assertIn("providers: price: 0.15 in, 0.6 out USD a million tokens in the folder, 0.16 in", err)
+
+    def test_a_budget_is_never_passed_and_a_higher_one_goes_on(self):
+        # The most that a call can cost is far above what it does cost.
+        code, out, err = self.bench.cohort("run", self.job(40, budget="0.012", in_flight=4), seconds=60)
+        self.assertEqual(code, 3, out + err)
+        self.assertIn("with a higher budget.usd the same command goes on", out)
+        before = self.money()
+        self.assertLessEqual(self.model.cost, usd("0.012"))
+        self.assertEqual(usd(before["settled_usd"]), self.model.cost)
+        done = harness.run_json(self.bench.path("out"))["ledger"]["accepted"]
+        self.assertGreater(done, 0)
+        self.assertLess(done, 40)
+        code, out, err = self.bench.cohort("run", self.job(40, budget="5"), seconds=90)
+        self.assertEqual(code, 0, out + err)
+        self.assertEqual(len(self.rows()), 40)
+        self.assertEqual(usd(self.money()["settled_usd"]), self.model.cost)
+        self.assertEqual(len(set(self.model.asked)), len(self.model.asked), "asked twice")
+
+    def test_a_coordinator_that_is_killed_loses_no_answer_and_asks_none_twice(self):
+        job = self.job(60, in_flight=8)
+        self.fleet(workers=0, redis=True)
+        self.bench.worker("--providers", job)
+        first = self.bench.coordinator(job)
+        wait_for("some answers", lambda: self.model.calls() > 20, alive=[first])
+        first.kill(signal.SIGKILL)
+        first.wait()
+        again = self.bench.coordinator(job)
+        self.assertEqual(again.wait(120), 0, again.log())
+        self.check_corpus(self.bench.path("out"), 60)
+        self.assertEqual(len(set(self.model.asked)), len(self.model.asked), "asked twice")
+        self.assertEqual(usd(self.money()["settled_usd"]), self.model.cost)
+
+    def test_an_endpoint_that_refuses_all_is_the_reason_told(self):
+        self.model.refuses = True
+        job = self.job(20)
+        self.fleet(workers=0, redis=True)
+        self.bench.worker("--providers", job)
+        proc = self.bench.coordinator(job)
+
+        def told():
+            code, out, err = self.bench.cohort("why", "--json", *self.bench.redis_args())
+            return code == 0 and json.loads(out)["why"][0]
+
+        wait_for("the reason", lambda: told() and told()["code"] == "endpoint_refuses", alive=[proc])
+        self.assertIn("Incorrect API key", told()["text"])
+        proc.kill(signal.SIGTERM)
+        self.assertEqual(proc.wait(), 3)
+        self.assertEqual(self.money()["settled_usd"], "0")
+
+    def test_keys_are_nowhere_but_in_calls(self):
+        job = self.job(3, key_env="MY_KEY")
+        code, out, err = self.bench.cohort("run", job)
+        self.assertEqual(code, 2, out + err)
+        self.assertIn("provider main: the environment has no MY_KEY", err)
+        os.environ["MY_KEY"] = KEY
+        self.addCleanup(os.environ.pop, "MY_KEY")
+        code, out, err = self.bench.cohort("run", job, seconds=60)
+        self.assertEqual(code, 0, out + err)
+        self.assertEqual(self.model.keys, {f"Bearer {KEY}"})
+        for folder, _, files in os.walk(self.bench.top):
+            for name in files:
+                with open(os.path.join(folder, name), "rb") as f:
+                    self.assertNotIn(KEY.encode(), f.read(), name)
+        with open(job) as f:
+            text = f.read()
+        with open(job, "w") as f:
+            f.write(text.replace('"key_env": "MY_KEY"', f'"key": "{KEY}"'))
+        code, out, err = self.bench.cohort("validate", job)
+        self.assertEqual(code, 2)
+        self.assertIn("providers.main.endpoints[0].key: keys do not stand in this file", err)
+        self.assertNotIn(KEY, out + err)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

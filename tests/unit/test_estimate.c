@@ -1,0 +1,238 @@
+/* test_estimate.c - what a job will take: intervals hold together, limits bind,
+ * and what rows really took is believed over arithmetic. */
+#include "common/fs.h"
+#include "job/estimate.h"
+#include "job/recipe.h"
+#include "tests/co_test.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define JOB(rows)                                                              \
+    "job: personas\nname: a\nrows: " rows                                      \
+    "\nprovider: main\nproviders:\n  main: "                                   \
+    "{kind: openai, model: m, price: {input_usd_per_mtok: 1, "                 \
+    "output_usd_per_mtok: 2}, "
+
+struct fixture {
+    struct co_diag diag;
+    struct model *model;
+    char dir[32];
+    struct job_spec *spec;
+    struct sampler *sampler;
+    struct estimate_wish wish;
+    struct estimate e;
+};
+
+static int
+set_up(void **state)
+{
+    static const char *const names[ASK_STAGES] = {"background", "personas"};
+    struct fixture *f = calloc(1, sizeof *f);
+    char path[96];
+
+    if (!f) return -1;
+    *state = f;
+    if (model_open(CO_SOURCE_DIR "/data/us.model", &f->diag, &f->model)) {
+        return -1;
+    }
+    (void)snprintf(f->dir, sizeof f->dir, "/tmp/estimate-XXXXXX");
+    if (!mkdtemp(f->dir)) return -1;
+    (void)snprintf(path, sizeof path, "%s/prompts/compose", f->dir);
+    if (co_fs_mkdirs(path, &f->diag)) return -1;
+    for (unsigned i = 0; i < ASK_STAGES; i++) {
+        FILE *file;
+
+        (void)snprintf(path, sizeof path, "%s/prompts/compose/%s.md", f->dir,
+                       names[i]);
+        file = fopen(path, "we");
+        if (!file) return -1;
+        (void)fprintf(file,
+                      "## system\ns\n## user\n%s{{fields}}\n## repair\n"
+                      "{{error}}\n",
+                      i ? "{{background}}\n" : "");
+        (void)fclose(file);
+    }
+    f->wish = (struct estimate_wish){.workers = 2, .llm_slots = 100};
+    return 0;
+}
+
+static void
+drop(struct fixture *f)
+{
+    sampler_free(f->sampler);
+    spec_free(f->spec);
+    f->sampler = NULL;
+    f->spec = NULL;
+}
+
+static int
+tear_down(void **state)
+{
+    struct fixture *f = *state;
+
+    drop(f);
+    model_free(f->model);
+    if (co_fs_remove_tree(f->dir, &f->diag)) return -1;
+    free(f);
+    return 0;
+}
+
+static void
+estimate(struct fixture *f, const char *yaml)
+{
+    struct recipe recipe;
+
+    drop(f);
+    if (spec_parse(yaml, strlen(yaml), "j.yaml", &f->spec, &f->diag) ||
+        spec_check(f->spec, f->model, &f->diag) ||
+        spec_open_writer(f->spec, f->dir, &f->diag)) {
+        fail_msg("%s", f->diag.text);
+    }
+    recipe = recipe_of_spec(f->spec, 1, 2, 3);
+    assert_int_equal(recipe_sampler(&recipe, f->model, &f->diag, &f->sampler),
+                     CO_OK);
+    assert_int_equal(estimate_make(f->spec, f->sampler, &f->wish, &f->e),
+                     CO_OK);
+}
+
+static void
+assert_interval(const uint64_t v[ESTIMATES])
+{
+    assert_true(v[ESTIMATE_LOW] <= v[ESTIMATE_MID]);
+    assert_true(v[ESTIMATE_MID] <= v[ESTIMATE_HIGH]);
+    assert_true(v[ESTIMATE_LOW] > 0);
+}
+
+static void
+every_figure_is_an_interval_and_grows_with_the_rows(void **state)
+{
+    struct fixture *f = *state;
+    struct estimate small;
+
+    estimate(f, JOB("1000") "stream: true}\n");
+    small = f->e;
+    assert_interval(small.calls);
+    assert_interval(small.input);
+    assert_interval(small.output);
+    assert_interval(small.ms);
+    assert_interval(small.bytes);
+    assert_int_equal(small.calls[ESTIMATE_LOW], 2000); /* two for each row */
+    assert_false(small.measured);
+    for (unsigned g = 0; g < ESTIMATES; g++) {
+        assert_true(small.cost[g] == (int64_t)(small.input[g] * 1000000 +
+                                               small.output[g] * 2000000));
+    }
+    estimate(f, JOB("10000") "stream: true}\n");
+    assert_int_equal(f->e.calls[ESTIMATE_MID], 10 * small.calls[ESTIMATE_MID]);
+    assert_true(f->e.cost[ESTIMATE_MID] / small.cost[ESTIMATE_MID] == 10);
+}
+
+static void
+the_tightest_limit_is_what_binds(void **state)
+{
+    struct fixture *f = *state;
+    enum estimate_bound bound;
+
+    estimate(f, JOB("1000") "stream: true}\n");
+    assert_int_equal(f->e.bound, ESTIMATE_BY_SLOTS);
+    estimate(f, JOB("1000") "limits: {in_flight: 10}}\n");
+    assert_int_equal(f->e.bound, ESTIMATE_BY_IN_FLIGHT);
+    estimate(f, JOB("1000") "limits: {in_flight: 10, rpm: 5}}\n");
+    assert_int_equal(f->e.bound, ESTIMATE_BY_RPM);
+    assert_int_equal(f->e.ms[ESTIMATE_MID],
+                     f->e.calls[ESTIMATE_MID] * 60000 / 5);
+    /* A second endpoint halves it. */
+    estimate(f, JOB("1000") "limits: {rpm: 5}, endpoints: [{url: "
+                            "\"http://127.0.0.1:1\"}, {url: "
+                            "\"http://127.0.0.1:2\"}]}\n");
+    assert_int_equal(f->e.ms[ESTIMATE_MID],
+                     f->e.calls[ESTIMATE_MID] * 60000 / 10);
+    estimate(f, JOB("1000") "limits: {tpm: 100}}\n");
+    assert_int_equal(f->e.bound, ESTIMATE_BY_TPM);
+    /* No number of workers is faster than that. */
+    assert_int_equal(estimate_workers(&f->e, f->spec, &f->wish, 60000, &bound),
+                     0);
+    assert_int_equal(bound, ESTIMATE_BY_TPM);
+}
+
+static void
+a_deadline_needs_as_many_workers_as_it_is_short(void **state)
+{
+    struct fixture *f = *state;
+    enum estimate_bound bound;
+    uint64_t slow, fast, alone;
+
+    estimate(f, JOB("100000") "stream: true}\n");
+    f->wish.workers = 1;
+    assert_int_equal(estimate_make(f->spec, f->sampler, &f->wish, &f->e),
+                     CO_OK);
+    alone = f->e.ms[ESTIMATE_MID];
+    slow = estimate_workers(&f->e, f->spec, &f->wish, alone, &bound);
+    fast = estimate_workers(&f->e, f->spec, &f->wish, alone / 10, &bound);
+    assert_int_equal(slow, 1);
+    assert_in_range(fast, 10, 11);
+    assert_int_equal(bound, ESTIMATE_BY_SLOTS);
+}
+
+static void
+a_budget_is_enough_for_its_share_of_the_rows(void **state)
+{
+    struct fixture *f = *state;
+    int64_t cost;
+
+    estimate(f, JOB("1000") "stream: true}\n");
+    cost = f->e.cost[ESTIMATE_MID];
+    assert_true(estimate_affordable(&f->e, cost) == UINT64_MAX);
+    assert_true(estimate_affordable(&f->e, -1) == UINT64_MAX);
+    assert_in_range(estimate_affordable(&f->e, cost / 2), 499, 500);
+}
+
+static void
+what_rows_took_is_believed(void **state)
+{
+    struct fixture *f = *state;
+
+    f->wish.history = (struct estimate_history){.rows = 100,
+                                                .calls = 240,
+                                                .input_tokens = 1000,
+                                                .output_tokens = 500,
+                                                .cost = 7000};
+    estimate(f, JOB("1000") "stream: true}\n");
+    assert_true(f->e.measured);
+    assert_int_equal(f->e.calls[ESTIMATE_MID], 2400);
+    assert_int_equal(f->e.calls[ESTIMATE_LOW], 2160); /* 100 rows: 10 % */
+    assert_int_equal(f->e.calls[ESTIMATE_HIGH], 2640);
+    assert_int_equal(f->e.output[ESTIMATE_MID], 5000);
+    assert_true(f->e.cost[ESTIMATE_MID] == 70000); /* cached ones and all */
+}
+
+static void
+the_built_in_writer_calls_nobody(void **state)
+{
+    struct fixture *f = *state;
+
+    estimate(f, "job: personas\nname: a\nrows: 1000\nphases: [corpus]\n");
+    assert_false(f->e.calls_models);
+    assert_int_equal(f->e.calls[ESTIMATE_HIGH], 0);
+    assert_true(f->e.cost[ESTIMATE_HIGH] == 0);
+    assert_int_equal(f->e.bound, ESTIMATE_BY_CPU);
+    assert_interval(f->e.bytes);
+}
+
+int
+main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(every_figure_is_an_interval_and_grows_with_the_rows),
+        TEST(the_tightest_limit_is_what_binds),
+        TEST(a_deadline_needs_as_many_workers_as_it_is_short),
+        TEST(a_budget_is_enough_for_its_share_of_the_rows),
+        TEST(what_rows_took_is_believed),
+        TEST(the_built_in_writer_calls_nobody),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
