@@ -16,6 +16,7 @@ static const struct cli_command table[] = {
     {"run", cmd_run, "FILE", "make the corpus that a job file describes"},
     {"submit", cmd_submit, "FILE", "hand a job to a running coordinator"},
     {"validate", cmd_validate, "FILE", "check a job file, change nothing"},
+    {"plan", cmd_plan, "FILE", "say what a job will take: money, time, bytes"},
     {"status", cmd_status, "[JOB|DIR]", "how runs stand"},
     {"workers", cmd_workers, "[--drain ID]", "who works in a fleet"},
     {"scale", cmd_scale, "[SERVICE [N|auto]]", "how many workers, and why"},

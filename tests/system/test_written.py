@@ -141,6 +141,12 @@ class Written(harness.SystemTest):
         self.assertIn("by the language model `tiny`", card)
         self.assertIn(f"{money['settled_usd']} USD. Estimated before: ", card)
         self.assertNotIn("no language model wrote them", card)
+        # What it took is what a plan of more rows goes by.
+        code, out, err = self.bench.cohort("plan", self.job(2000), "--json")
+        self.assertEqual(code, 0, err)
+        plan = json.loads(out)
+        self.assertEqual((plan["from"], plan["measured_rows"]), ("rows", 20))
+        self.assertEqual(plan["calls"][1], 100 * money["calls"])
         # More rows extend it, and what there is is not asked for again.
         calls = self.model.calls()
         code, out, err = self.bench.cohort("run", self.job(24), seconds=90)

@@ -1,0 +1,419 @@
+/* cmd_plan.c - `cohort plan`: what a job will take before it runs. The figures
+ * are those of job/estimate.h; a pilot runs the job's own first rows, which
+ * stay in its folder, so that what they cost is not lost. */
+#include "cli/job_state.h"
+#include "cli/open_job.h"
+#include "cli/say.h"
+#include "common/hash.h"
+#include "common/json.h"
+#include "common/proc.h"
+#include "job/estimate.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PROGRAM CO_PROGRAM " plan"
+
+enum {
+    OUT_BYTES_MAX = 1 << 16,
+    LLM_SLOTS_DEFAULT = 256, /* as of cohort-worker */
+    SHOWN_DECIMALS = 4,      /* of USD; a guess has no more */
+};
+
+struct plan_config {
+    const char *data, *rows, *out;
+    uint64_t workers, llm_slots, pilot, deadline_ms;
+    bool json, mermaid;
+};
+
+#define FIELD(name) offsetof(struct plan_config, name)
+
+// clang-format off
+static const struct co_option table[] = {
+    {.name = "rows", .type = CO_OPTION_STRING, .offset = FIELD(rows),
+     .placeholder = "N", .no_env = true,
+     .help = "accepted rows wanted; overrides the job file"},
+    {.name = "out", .letter = 'o', .type = CO_OPTION_STRING,
+     .offset = FIELD(out), .min = 1, .max = 1024, .placeholder = "DIR",
+     .no_env = true, .help = "output folder; overrides the job file"},
+    {.name = "workers", .letter = 'w', .type = CO_OPTION_U64,
+     .offset = FIELD(workers), .def = "0", .max = 100000, .placeholder = "N",
+     .help = "worker processes; 0: one a core of this machine"},
+    {.name = "llm-slots", .type = CO_OPTION_U64, .offset = FIELD(llm_slots),
+     .def = "0", .max = 60000, .placeholder = "N",
+     .help = "calls at once of each; 0: what the endpoints take, else 256"},
+    {.name = "deadline", .type = CO_OPTION_DURATION,
+     .offset = FIELD(deadline_ms), .max = (uint64_t)365 * 86400000,
+     .no_env = true, .help = "how many workers end it in that time"},
+    {.name = "pilot", .type = CO_OPTION_U64, .offset = FIELD(pilot),
+     .def = "0", .max = 10000, .placeholder = "K", .no_env = true,
+     .help = "run the first K rows (they cost, and stay); 20 are enough"},
+    {.name = "data", .type = CO_OPTION_STRING, .offset = FIELD(data),
+     .placeholder = "DIR", .help = "folder of the compiled model"},
+    {.name = "mermaid", .type = CO_OPTION_FLAG, .offset = FIELD(mermaid),
+     .no_env = true, .help = "print the pipeline as a Mermaid diagram"},
+    {.name = "json", .type = CO_OPTION_FLAG, .offset = FIELD(json),
+     .no_env = true, .help = "print one JSON object"},
+};
+// clang-format on
+
+static const struct co_options_spec options_spec = {
+    .program = PROGRAM,
+    .usage = "[OPTIONS] FILE",
+    .about =
+        "Says what a job will take: calls, tokens, USD, time, bytes, each\n"
+        "with an interval; what bounds it; and how many workers a\n"
+        "deadline needs. Starts nothing, unless a pilot is asked for.",
+    .version = CO_PROGRAM " " COHORT_VERSION,
+    .table = table,
+    .count = co_countof(table),
+    .args_min = 1,
+    .args_max = 1,
+};
+
+struct plan {
+    struct plan_config cfg;
+    const char *file;
+    struct open_job job;
+    struct estimate_wish wish;
+    struct estimate e;
+};
+
+/* ---- where the figures are from ---- */
+
+/* Runs the first rows as the command itself would; its words go to stderr. */
+static enum co_err
+run_pilot(const struct plan *p, struct co_diag *diag)
+{
+    char self[PATH_MAX], rows[24];
+    const char *argv[16] = {self, "run",   "--rows",
+                            rows, "--out", p->job.spec->dir};
+    struct co_proc_opts opts = {.stdout_path = "/dev/stderr",
+                                .death_signal = SIGTERM};
+    struct co_proc_exit end = {0};
+    ssize_t len = readlink("/proc/self/exe", self, sizeof self - 1);
+    size_t n = 6;
+    pid_t pid;
+    enum co_err err;
+
+    if (len < 0) return co_fail(diag, CO_IO, "cannot read /proc/self/exe");
+    self[len] = '\0';
+    (void)snprintf(rows, sizeof rows, "%" PRIu64, p->cfg.pilot);
+    if (p->cfg.data) {
+        argv[n++] = "--data";
+        argv[n++] = p->cfg.data;
+    }
+    argv[n++] = "--";
+    argv[n++] = p->file;
+    err = co_proc_spawn(argv, &opts, &pid, diag);
+    if (!err) err = co_proc_wait(pid, -1, &end);
+    if (err || (!end.code && !end.signal)) return err;
+    return co_fail(diag, CO_PARTIAL,
+                   "the pilot did not end well (see above); without --pilot "
+                   "the figures are computed");
+}
+
+/* What rows of this very recipe took, if the folder says. */
+static void
+take_history(struct plan *p)
+{
+    const struct money_line *m;
+    struct job_state state;
+    uint64_t recipe = 0;
+
+    if (job_state_of_folder(p->job.spec->dir, &state, NULL)) return;
+    m = &state.money;
+    if (!m->is_there || !m->calls || !state.accepted ||
+        !co_hex16_parse(state.recipe, &recipe) ||
+        recipe != p->job.recipe_hash) {
+        return;
+    }
+    p->wish.history = (struct estimate_history){
+        .rows = state.accepted,
+        .calls = m->calls,
+        .input_tokens = m->input_tokens,
+        .output_tokens = m->output_tokens,
+        .cost = m->settled,
+    };
+}
+
+static void
+wish_workers(struct plan *p)
+{
+    const struct providers_entry *entry = spec_provider(p->job.spec);
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+    p->wish.workers = p->cfg.workers ? p->cfg.workers
+                      : cores > 0    ? (uint64_t)cores
+                                     : 1;
+    p->wish.llm_slots = p->cfg.llm_slots;
+    if (p->wish.llm_slots) return;
+    p->wish.llm_slots = LLM_SLOTS_DEFAULT;
+    if (!entry || !entry->limits.in_flight) return;
+    p->wish.llm_slots =
+        ((uint64_t)entry->limits.in_flight * entry->n_endpoints +
+         p->wish.workers - 1) /
+        p->wish.workers;
+}
+
+/* ---- for people ---- */
+
+static void
+put_amount(struct co_buf *out, const char *name, const uint64_t v[ESTIMATES],
+           void (*say)(struct co_buf *out, uint64_t n))
+{
+    co_buf_printf(out, "  %-11s ", name);
+    say(out, v[ESTIMATE_MID]);
+    if (v[ESTIMATE_LOW] != v[ESTIMATE_HIGH]) {
+        co_buf_puts(out, " (");
+        say(out, v[ESTIMATE_LOW]);
+        co_buf_puts(out, " to ");
+        say(out, v[ESTIMATE_HIGH]);
+        co_buf_putc(out, ')');
+    }
+    co_buf_putc(out, '\n');
+}
+
+/* A guess has few digits: "12.3456". */
+static void
+say_usd(struct co_buf *out, uint64_t amount)
+{
+    char text[PRICE_TEXT_BYTES];
+    const char *dot;
+
+    (void)price_text((int64_t)amount, text);
+    dot = strchr(text, '.');
+    co_buf_printf(out, "%.*s",
+                  dot ? (int)(dot - text) + 1 + SHOWN_DECIMALS : 30, text);
+}
+
+static void
+put_money(const struct plan *p, struct co_buf *out)
+{
+    const int64_t budget = p->job.spec->budget;
+    uint64_t usd[ESTIMATES], rows;
+
+    if (p->e.cost[ESTIMATE_MID] < 0) {
+        co_buf_puts(out, "  USD         not known: give the provider a price "
+                         "(price: in the job file)\n");
+        return;
+    }
+    for (unsigned g = 0; g < ESTIMATES; g++) {
+        usd[g] = (uint64_t)p->e.cost[g];
+    }
+    put_amount(out, "USD", usd, say_usd);
+    if (budget < 0) return;
+    rows = estimate_affordable(&p->e, budget);
+    co_buf_puts(out, "  budget      ");
+    say_usd(out, (uint64_t)budget);
+    if (rows == UINT64_MAX) {
+        co_buf_puts(out, " USD: enough\n");
+        return;
+    }
+    co_buf_puts(out, " USD: enough for about ");
+    say_count(out, rows);
+    co_buf_puts(out, " rows\n");
+}
+
+static void
+put_workers(const struct plan *p, struct co_buf *out)
+{
+    enum estimate_bound bound = ESTIMATE_BY_CPU;
+    uint64_t n;
+
+    co_buf_printf(out, "  bound by    %s\n", estimate_bound_text(p->e.bound));
+    if (!p->cfg.deadline_ms) return;
+    n = estimate_workers(&p->e, p->job.spec, &p->wish, p->cfg.deadline_ms,
+                         &bound);
+    co_buf_puts(out, "  deadline    ");
+    say_duration(out, p->cfg.deadline_ms);
+    if (n == 0) {
+        co_buf_printf(out, ": no number of workers ends in that time, for %s\n",
+                      estimate_bound_text(bound));
+        return;
+    }
+    co_buf_puts(out, ": ");
+    say_count(out, n);
+    co_buf_printf(out, " worker process%s\n", n == 1 ? "" : "es");
+}
+
+static void
+put_text(const struct plan *p, struct co_buf *out)
+{
+    const struct estimate *e = &p->e;
+
+    co_buf_printf(out, "%s: ", p->job.spec->name);
+    say_count(out, e->rows);
+    co_buf_puts(out, " rows");
+    if (e->calls_models) {
+        const struct writer *writer = p->job.spec->writer;
+
+        co_buf_printf(out, ", written by %s (%s %s)\n", writer->provider,
+                      writer->kind, writer->model);
+        put_amount(out, "calls", e->calls, say_count);
+        put_amount(out, "tokens in", e->input, say_count);
+        put_amount(out, "tokens out", e->output, say_count);
+        put_money(p, out);
+    } else {
+        co_buf_puts(out, ", by the built-in writer: no calls, 0 USD\n");
+    }
+    put_amount(out, "time", e->ms, say_duration);
+    put_amount(out, "files", e->bytes, say_bytes);
+    put_workers(p, out);
+    co_buf_puts(out, "  from        ");
+    if (e->measured) {
+        say_count(out, p->wish.history.rows);
+        co_buf_puts(out, " rows of the same recipe in the folder\n");
+    } else if (e->calls_models) {
+        co_buf_puts(out, "the prompts of 100 people and usual lengths of "
+                         "answers; --pilot 20 measures\n");
+    } else {
+        co_buf_puts(out, "the rows of 100 people\n");
+    }
+}
+
+/* ---- the pipeline ---- */
+
+static void
+put_mermaid(const struct plan *p, struct co_buf *out)
+{
+    const struct job_spec *spec = p->job.spec;
+    uint64_t files = (spec->rows + spec->shard_rows - 1) / spec->shard_rows;
+
+    co_buf_puts(out, "flowchart LR\n");
+    co_buf_printf(out, "  draw[\"draw %s<br>%" PRIu64 " rows\"]\n",
+                  spec_population(spec), spec->rows);
+    if (spec->writer) {
+        co_buf_printf(out,
+                      "  background[\"background<br>%s: %s\"]\n"
+                      "  personas[\"personas<br>%s: %s\"]\n"
+                      "  draw --> background --> personas --> check\n"
+                      "  background -- \"wrong: mend %u, afresh %u\" --> "
+                      "background\n"
+                      "  personas -- \"wrong: mend %u, afresh %u\" --> "
+                      "personas\n"
+                      "  personas -- given up --> dead[(dead rows)]\n",
+                      spec->writer->provider, spec->writer->model,
+                      spec->writer->provider, spec->writer->model,
+                      spec->writer->repairs, spec->writer->fresh,
+                      spec->writer->repairs, spec->writer->fresh);
+    } else if (spec->phases & SPEC_COMPOSE) {
+        co_buf_puts(out, "  draw --> compose[\"compose<br>built-in writer\"] "
+                         "--> check\n");
+    } else {
+        co_buf_puts(out, "  draw --> check\n");
+    }
+    co_buf_printf(out, "  check{\"conditions%s\"}\n",
+                  spec_dedups(spec) ? ", duplicates" : "");
+    co_buf_printf(out,
+                  "  check --> files[(\"%" PRIu64 " file%s\")]\n"
+                  "  check -- rejected --> draw\n",
+                  files, files == 1 ? "" : "s");
+}
+
+/* ---- for programs ---- */
+
+static void
+json_amount(struct co_json *json, const char *name, const uint64_t v[ESTIMATES])
+{
+    co_json_key(json, name);
+    co_json_array(json);
+    for (unsigned g = 0; g < ESTIMATES; g++) {
+        co_json_u64(json, v[g]);
+    }
+    co_json_end(json);
+}
+
+static void
+put_json(const struct plan *p, struct co_buf *out)
+{
+    enum estimate_bound bound = p->e.bound;
+    char text[PRICE_TEXT_BYTES];
+    struct co_json json;
+
+    co_json_init(&json, out);
+    co_json_object(&json);
+    co_json_put_text(&json, "name", p->job.spec->name);
+    co_json_put_u64(&json, "rows", p->e.rows);
+    co_json_put_text(&json, "from", p->e.measured ? "rows" : "prompts");
+    co_json_put_u64(&json, "measured_rows", p->wish.history.rows);
+    json_amount(&json, "calls", p->e.calls);
+    json_amount(&json, "input_tokens", p->e.input);
+    json_amount(&json, "output_tokens", p->e.output);
+    if (p->e.cost[ESTIMATE_MID] >= 0) {
+        co_json_key(&json, "usd");
+        co_json_array(&json);
+        for (unsigned g = 0; g < ESTIMATES; g++) {
+            co_json_text(&json, price_text(p->e.cost[g], text));
+        }
+        co_json_end(&json);
+    }
+    json_amount(&json, "ms", p->e.ms);
+    json_amount(&json, "bytes", p->e.bytes);
+    co_json_put_text(&json, "bound", estimate_bound_name(bound));
+    co_json_put_u64(&json, "workers", p->wish.workers);
+    co_json_put_u64(&json, "llm_slots", p->wish.llm_slots);
+    if (p->cfg.deadline_ms) {
+        co_json_put_u64(&json, "deadline_workers",
+                        estimate_workers(&p->e, p->job.spec, &p->wish,
+                                         p->cfg.deadline_ms, &bound));
+        co_json_put_text(&json, "deadline_bound", estimate_bound_name(bound));
+    }
+    co_json_end(&json);
+    co_buf_putc(out, '\n');
+}
+
+static int
+make_plan(struct plan *p, struct co_diag *diag)
+{
+    struct spec_overrides over = {.has_rows = p->cfg.rows != NULL,
+                                  .dir = p->cfg.out};
+    enum co_err err = say_number("rows", p->cfg.rows, &over.rows, diag);
+    int exit_code;
+
+    if (err) return say_exit(err);
+    exit_code = open_job(p->file, &over, p->cfg.data, &p->job, diag);
+    if (exit_code) return exit_code;
+    if (p->cfg.pilot) err = run_pilot(p, diag);
+    if (err) return CLI_FAILED;
+    wish_workers(p);
+    take_history(p);
+    err = estimate_make(p->job.spec, p->job.sampler, &p->wish, &p->e);
+    if (!err) return CLI_OK;
+    (void)co_fail(diag, err, "cannot estimate: %s", co_err_text(err));
+    return CLI_FAILED;
+}
+
+int
+cmd_plan(int argc, char **argv)
+{
+    co_auto(co_options_freep) struct co_options *options = NULL;
+    struct plan p = {.file = NULL};
+    struct co_diag diag = {""};
+    struct co_buf out;
+    int exit_code;
+
+    if (!say_options(&options_spec, argc, argv, &p.cfg, &options, &exit_code)) {
+        return exit_code;
+    }
+    p.file = co_options_arg(options, 0);
+    exit_code = make_plan(&p, &diag);
+    co_buf_init(&out, OUT_BYTES_MAX);
+    if (exit_code) {
+        (void)say_error(PROGRAM, CO_INVALID, &diag);
+    } else if (p.cfg.json) {
+        put_json(&p, &out);
+    } else if (p.cfg.mermaid) {
+        put_mermaid(&p, &out);
+    } else {
+        put_text(&p, &out);
+    }
+    if (out.len) say_print(&out);
+    co_buf_fini(&out);
+    open_job_fini(&p.job);
+    return exit_code;
+}
