@@ -374,13 +374,18 @@ static enum co_err
 record(const struct try_run *run, const struct provider_ask *ask,
        struct co_diag *diag)
 {
+    co_auto(co_buf_fini) struct co_buf asked;
     enum fault fault = run->call.fault;
 
+    co_buf_init(&asked, REQUEST_MAX);
     if (!run->cfg->record || run->cfg->llm.embed) return CO_OK;
     if (fault && fault != FAULT_LENGTH && fault != FAULT_FILTERED) {
         return CO_OK;
     }
-    return replay_record(run->cfg->record, ask, &run->call.answer, diag);
+    provider_replay.write(ask, &asked);
+    if (asked.err) return asked.err;
+    return replay_record(run->cfg->record, asked.data, asked.len,
+                         &run->call.answer, diag);
 }
 
 static enum co_err

@@ -320,18 +320,17 @@ put_usage(struct co_json *json, const struct provider_answer *answer)
 }
 
 static void
-put_record(const struct co_buf *request, const struct provider_answer *answer,
-           struct co_buf *line)
+put_record(const void *request, size_t len,
+           const struct provider_answer *answer, struct co_buf *line)
 {
     char hash[REPLAY_HASH_BYTES];
     struct co_json json;
 
     co_json_init(&json, line);
     co_json_object(&json);
-    co_json_put_text(&json, "hash",
-                     replay_hash(request->data, request->len, hash));
+    co_json_put_text(&json, "hash", replay_hash(request, len, hash));
     co_json_key(&json, "request");
-    co_json_raw(&json, (const char *)request->data, request->len);
+    co_json_raw(&json, request, len);
     co_json_key(&json, "answer");
     co_json_bytes(&json,
                   answer->text.len ? answer->text.data : (const uint8_t *)"",
@@ -366,17 +365,13 @@ append(const char *path, const struct co_buf *line, struct co_diag *diag)
 }
 
 enum co_err
-replay_record(const char *path, const struct provider_ask *ask,
+replay_record(const char *path, const void *body, size_t len,
               const struct provider_answer *answer, struct co_diag *diag)
 {
-    co_auto(co_buf_fini) struct co_buf request;
     co_auto(co_buf_fini) struct co_buf line;
 
-    co_buf_init(&request, REPLAY_RECORD_MAX);
     co_buf_init(&line, REPLAY_RECORD_MAX);
-    write_ask(ask, &request);
-    if (request.err) return co_fail(diag, request.err, "too long a request");
-    put_record(&request, answer, &line);
+    put_record(body, len, answer, &line);
     if (line.err) return co_fail(diag, line.err, "too long an answer");
     return append(path, &line, diag);
 }

@@ -35,8 +35,9 @@ bool replay_find(const struct replay *replay, const void *body, size_t len,
 char *replay_hash(const void *body, size_t len, char text[REPLAY_HASH_BYTES]);
 
 /* Appends the record of an answer to the file, which is made if it is missing
- * (0600: prompts stand in it), in one write: others may append, too. */
-co_must_use enum co_err replay_record(const char *path,
-                                      const struct provider_ask *ask,
+ * (0600: prompts stand in it), in one write: others may append, too. body: what
+ * was asked, as provider_replay.write makes it. */
+co_must_use enum co_err replay_record(const char *path, const void *body,
+                                      size_t len,
                                       const struct provider_answer *answer,
                                       struct co_diag *diag);

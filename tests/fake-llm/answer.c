@@ -1,6 +1,7 @@
 /* answer.c - see answer.h. */
 #include "tests/fake-llm/answer.h"
 
+#include "common/clock.h"
 #include "common/hash.h"
 #include "common/json.h"
 #include "llm/pull.h"
@@ -26,9 +27,38 @@ head(struct co_buf *out, int status, const char *type)
                   status == 200 ? "OK" : "Fake", type);
 }
 
+/* What is left of a limit on things, in the words of each API. */
 static void
-extra_headers(const struct behave *b, int64_t now_s, struct co_buf *out)
+put_left(const struct request *r, const char *things, uint64_t left,
+         uint64_t reset_ms, struct co_buf *out)
 {
+    time_t at = (time_t)(co_clock_wall_ms() / 1000 + (int64_t)reset_ms / 1000);
+    char date[64];
+    struct tm tm;
+
+    if (r->api == API_OPENAI) {
+        co_buf_printf(out,
+                      "x-ratelimit-remaining-%s: %" PRIu64
+                      "\r\nx-ratelimit-reset-%s: %" PRIu64 "ms\r\n",
+                      things, left, things, reset_ms);
+        return;
+    }
+    (void)gmtime_r(&at, &tm);
+    (void)strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", &tm);
+    co_buf_printf(out,
+                  "anthropic-ratelimit-%s-remaining: %" PRIu64
+                  "\r\nanthropic-ratelimit-%s-reset: %s\r\n",
+                  things, left, things, date);
+}
+
+static void
+extra_headers(const struct request *r, const struct behave *b, int64_t now_s,
+              struct co_buf *out)
+{
+    if (b->has_left) put_left(r, "requests", b->left, b->reset_ms, out);
+    if (b->has_tokens_left) {
+        put_left(r, "tokens", b->tokens_left, b->reset_ms, out);
+    }
     if (b->has_retry && b->retry_date) {
         time_t at = (time_t)(now_s + (int64_t)b->retry_after);
         char date[64];
@@ -374,7 +404,7 @@ answer_write(const struct request *r, const struct behave *b,
          b->html     ? "text/html"
          : r->stream ? "text/event-stream"
                      : "application/json");
-    extra_headers(b, now_s, out);
+    extra_headers(r, b, now_s, out);
     if (r->stream || b->chunked) {
         co_buf_puts(out, "Transfer-Encoding: chunked\r\n\r\n");
         head_len = out->len;
@@ -411,7 +441,7 @@ answer_error(const struct request *r, int status, const char *type,
     co_json_end(&json);
     (void)co_json_finish(&json);
     head(out, status, "application/json");
-    if (b) extra_headers(b, now_s, out);
+    if (b) extra_headers(r, b, now_s, out);
     co_buf_printf(out, "Content-Length: %zu\r\n\r\n", body.len);
     co_buf_append(out, body.data, body.len);
 }

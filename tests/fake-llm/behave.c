@@ -25,6 +25,9 @@ static const struct word {
     {"latency", NUMBER, AT(latency_ms), 0},
     {"status", NUMBER, AT(status), 0},
     {"retry-after", NUMBER, AT(retry_after), 0},
+    {"left", NUMBER, AT(left), 0},
+    {"tokens-left", NUMBER, AT(tokens_left), 0},
+    {"reset-ms", NUMBER, AT(reset_ms), 0},
     {"retry-date", FLAG, AT(retry_date), 0},
     {"huge", NUMBER, AT(huge), 0},
     {"headers", NUMBER, AT(headers), 0},
@@ -84,6 +87,17 @@ set(struct behave *b, const struct word *word, const char *value, size_t len)
     return false;
 }
 
+/* As 429:0.1:retry_after=2 may be written. */
+static bool
+is_word(const char *name, const char *p, size_t len)
+{
+    if (strlen(name) != len) return false;
+    for (size_t i = 0; i < len; i++) {
+        if (name[i] != (p[i] == '_' ? '-' : p[i])) return false;
+    }
+    return true;
+}
+
 static bool
 take_word(struct behave *b, const char *p, size_t len)
 {
@@ -91,16 +105,17 @@ take_word(struct behave *b, const char *p, size_t len)
     size_t name = equals ? (size_t)(equals - p) : len;
 
     for (size_t i = 0; i < co_countof(words); i++) {
-        if (strlen(words[i].name) != name ||
-            memcmp(words[i].name, p, name) != 0) {
-            continue;
-        }
+        if (!is_word(words[i].name, p, name)) continue;
         if (!set(b, &words[i], equals ? equals + 1 : NULL,
                  equals ? len - name - 1 : 0)) {
             return false;
         }
         if (strcmp(words[i].name, "huge") == 0) b->body = BODY_HUGE;
         if (strcmp(words[i].name, "retry-after") == 0) b->has_retry = true;
+        if (strcmp(words[i].name, "left") == 0) b->has_left = true;
+        if (strcmp(words[i].name, "tokens-left") == 0) {
+            b->has_tokens_left = true;
+        }
         return true;
     }
     return false;

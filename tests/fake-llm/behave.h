@@ -29,6 +29,9 @@ struct behave {
     uint64_t status;      /* 0: 200 */
     uint64_t retry_after; /* seconds, sent when has_retry */
     bool has_retry, retry_date;
+    /* What the headers say about limits: what is left, until reset_ms. */
+    uint64_t left, tokens_left, reset_ms;
+    bool has_left, has_tokens_left;
     bool chunked, html, length, filter, quota;
     bool violate;       /* JSON that is not what the schema says, once */
     bool nonjson;       /* prose where JSON was asked for, once */

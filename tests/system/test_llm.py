@@ -243,6 +243,12 @@ class Llm(harness.SystemTest):
         self.assertTrue(0 < self.attempt()["retry_after_ms"] <= 30000)
         self.assertIsNone(self.attempt()["retry_after_ms"])
 
+    def test_what_is_left_of_the_limits_is_told(self):
+        self.fake("--script", "left=59,tokens-left=0,reset-ms=1500")
+        for provider in ("openai", "anthropic"):
+            r = self.attempt(provider=provider)
+            self.assertEqual((r["requests_left"], r["tokens_left"]), (59, 0), r)
+
     def test_time_outs_end_a_call_each_in_its_phase(self):
         self.fake()
         for script, option, name in (

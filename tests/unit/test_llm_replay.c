@@ -82,7 +82,10 @@ record(struct fixture *f, const struct provider_ask *ask, const char *text)
     a.output_tokens = 7;
     a.is_cut = strcmp(text, "cut") == 0;
     a.is_filtered = strcmp(text, "filtered") == 0;
-    assert_int_equal(replay_record(f->path, ask, &a, &diag), CO_OK);
+    co_buf_clear(&f->body);
+    provider_replay.write(ask, &f->body);
+    assert_int_equal(
+        replay_record(f->path, f->body.data, f->body.len, &a, &diag), CO_OK);
     provider_answer_fini(&a);
 }
 
