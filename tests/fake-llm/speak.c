@@ -65,9 +65,10 @@ _Static_assert(co_countof(words) == 1 << WORD_BITS, "all of them are used");
 /* What a value has to be like. */
 struct want {
     uint64_t words_min, words_max, items_min, items_max, bytes_min, bytes_max;
+    const struct word *first; /* NULL: any */
 };
 
-static const struct want usual = {25, 50, 3, 6, 0, UINT64_MAX};
+static const struct want usual = {25, 50, 3, 6, 0, UINT64_MAX, NULL};
 
 struct speaker {
     uint64_t state; /* of the random numbers */
@@ -110,6 +111,7 @@ say_words(struct speaker *s, const struct want *want)
         if (i % WORDS_A_DRAW == 0) bits = next(s);
         word = &words[bits & (co_countof(words) - 1)];
         bits >>= WORD_BITS;
+        if (i == 0 && want->first) word = want->first;
         if ((size_t)(to - from) + word->len + 1 > want->bytes_max) break;
         if (i > 0 && i % 12 == 0) *to++ = '.';
         if (i > 0) *to++ = ' ';
@@ -263,7 +265,7 @@ static void
 say_list(struct speaker *s, const struct parts *parts)
 {
     struct want want = parts->want;
-    uint64_t n = draw(s, want.items_min, want.items_max);
+    uint64_t n = draw(s, want.items_min, want.items_max), from = next(s);
 
     if (want.words_min == usual.words_min) {
         want.words_min = 1;
@@ -273,6 +275,8 @@ say_list(struct speaker *s, const struct parts *parts)
     for (uint64_t i = 0; i < n; i++) {
         struct pull items = parts->items;
 
+        /* Each begins with another word: none is there twice. */
+        want.first = &words[(from + i) % co_countof(words)];
         if (i > 0) co_buf_putc(s->out, ',');
         if (parts->has_items) {
             say_value(s, &items, &want);
