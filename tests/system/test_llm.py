@@ -280,6 +280,36 @@ class Llm(harness.SystemTest):
         r = self.attempt("--ca-file", self.bench.path("tls.pem"), url=url)
         self.assertEqual((r["class"], r["status"]), ("bad-request", 404), r)
 
+    def test_nothing_is_sent_twice_by_tls_either(self):
+        """The server answers the first call, and ends the connection once it has read the second."""
+        tls = self.certificate()
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(listener.close)
+        body = b'{"choices":[{"message":{"content":"Hi"},"finish_reason":"stop"}]}'
+        answer = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+        served = []
+
+        def run():
+            while len(served) < 3:
+                raw, _ = listener.accept()
+                try:
+                    with tls.wrap_socket(raw, server_side=True) as s:
+                        while self.request(s):
+                            served.append(raw)
+                            if len(served) == 2:
+                                break
+                            s.sendall(answer)
+                except OSError:  # of TLS, too: the one that was to send again is closed unused
+                    raw.close()
+
+        threading.Thread(target=run, daemon=True).start()
+        code, out, err = self.bench.cohort(
+            "bench", "llm", "--url", f"https://127.0.0.1:{listener.getsockname()[1]}", "-n", "3", "-k", "1", "--json",
+            "--ca-file", self.bench.path("tls.pem"))
+        self.assertEqual((code, err), (1, ""))
+        r = json.loads(out)
+        self.assertEqual((r["ok"], r["failed"], len(served)), (2, {"reset": 1}, 3), r)
+
     def test_a_handshake_that_breaks_off_may_be_tried_again(self):
         r = self.attempt(url=f"https://127.0.0.1:{self.serve(b'')}/v1")
         self.assertEqual((r["class"], r["retryable"]), ("connect", True), r)
