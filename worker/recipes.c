@@ -29,7 +29,7 @@ struct recipes {
     uint64_t gets;
     struct recipe_entry entries[RECIPES_MAX]; /* sampler NULL: free */
     struct range_maker *makers[MAKERS_MAX];
-    uint32_t makers_n;
+    uint32_t makers_n, makers_used;
 };
 
 enum co_err
@@ -190,20 +190,33 @@ recipes_put(struct recipes *r, struct recipe_use *use)
 enum co_err
 recipes_maker_get(struct recipes *r, struct range_maker **ret_maker)
 {
-    if (r->makers_n == 0) return range_maker_new(ret_maker);
-    *ret_maker = r->makers[--r->makers_n];
-    return CO_OK;
+    enum co_err err = CO_OK;
+
+    if (r->makers_n == 0) {
+        err = range_maker_new(ret_maker);
+    } else {
+        *ret_maker = r->makers[--r->makers_n];
+    }
+    if (!err) r->makers_used++;
+    return err;
 }
 
 void
 recipes_maker_put(struct recipes *r, struct range_maker *maker)
 {
     if (!maker) return;
+    r->makers_used--;
     if (r->makers_n == MAKERS_MAX) {
         range_maker_free(maker);
         return;
     }
     r->makers[r->makers_n++] = maker;
+}
+
+uint32_t
+recipes_makers_used(const struct recipes *r)
+{
+    return r->makers_used;
 }
 
 uint32_t

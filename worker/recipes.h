@@ -42,5 +42,7 @@ void recipes_put(struct recipes *r, struct recipe_use *use);
 co_must_use enum co_err recipes_maker_get(struct recipes *r,
                                           struct range_maker **ret_maker);
 void recipes_maker_put(struct recipes *r, struct range_maker *maker);
+/* Makers that were got and not put back. */
+uint32_t recipes_makers_used(const struct recipes *r);
 /* Samplers in the cache. */
 uint32_t recipes_count(const struct recipes *r);

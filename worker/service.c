@@ -10,6 +10,7 @@ const struct service *const service_table[] = {
     &service_slow,
     &service_persona_corpus,
     &service_persona_compose,
+    &service_persona_write,
 };
 const uint32_t service_count = co_countof(service_table);
 

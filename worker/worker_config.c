@@ -2,6 +2,7 @@
 #include "worker/worker_config.h"
 
 #include "common/lifeline.h"
+#include "llm/http.h"
 #include "proto/msg.h"
 #include "worker/slots.h"
 
@@ -9,6 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+_Static_assert((int)WORKER_LLM_SLOTS_MAX <= (int)HTTP_IN_FLIGHT_MAX &&
+                   (int)WORKER_LLM_SLOTS_MAX <= (int)SLOTS_OWN_MAX,
+               "each slot is a call");
 
 #define FIELD(f) offsetof(struct worker_config, f)
 
@@ -60,6 +65,20 @@ static const struct co_option table[] = {
      .max = WORKER_SLOTS_MAX,
      .placeholder = "N",
      .help = "tasks that run at once in a process"},
+    {.name = "providers",
+     .type = CO_OPTION_STRING,
+     .offset = FIELD(providers),
+     .placeholder = "FILE",
+     .help = "YAML with the LLM providers that are called from here (a job "
+             "file, too); their keys come from the environment or files"},
+    {.name = "llm-slots",
+     .type = CO_OPTION_U64,
+     .offset = FIELD(llm_slots),
+     .def = "256",
+     .min = 1,
+     .max = WORKER_LLM_SLOTS_MAX,
+     .placeholder = "N",
+     .help = "calls in flight at once to each provider, beside --slots"},
     {.name = "services",
      .type = CO_OPTION_LIST,
      .offset = FIELD(services),

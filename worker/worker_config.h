@@ -5,6 +5,8 @@
 #include "worker/service.h"
 
 enum { WORKER_PROCESSES_MAX = 1024, WORKER_SLOTS_MAX = 1024 };
+/* No service has more slots of its own, and no http more calls in flight. */
+enum { WORKER_LLM_SLOTS_MAX = 60000 };
 
 struct worker_config {
     struct co_option_list brokers;  /* endpoints */
@@ -25,6 +27,8 @@ struct worker_config {
     uint64_t id;            /* the same as a number */
     const char *supervisor; /* its id; NULL: started by itself */
     uint64_t slots;
+    const char *providers;  /* file, NULL: no model is called from here */
+    uint64_t llm_slots;     /* calls in flight to each provider */
     uint64_t result_memory; /* bytes */
     uint64_t drain_ms;      /* patience of a drain */
     uint64_t lifeline;      /* descriptor, 0: none given */

@@ -19,7 +19,7 @@ enum {
     GONE_MS = 200,
     FIELDS_MAX = 48 + 4 * SLOTS_SERVICES_MAX,
     VALUE_BYTES = 32,
-    NAME_BYTES = NAME_BYTES_MAX + 16,
+    NAME_BYTES = 2 * NAME_BYTES_MAX + 16,
     ASK_DRAIN = 1, /* tokens */
     ASK_LIMIT = 2, /* + number of the service */
 };
@@ -30,9 +30,10 @@ struct worker_heartbeat {
     struct co_redis_refusals refusals;
     char key[CO_KEY_BYTES], list[CO_KEY_BYTES], drain_key[CO_KEY_BYTES];
     char id[17], host[65], pid[16], started[24];
-    /* "done.SERVICE" and "busy_ms.SERVICE", made once */
-    char done_names[SLOTS_SERVICES_MAX][NAME_BYTES];
-    char busy_names[SLOTS_SERVICES_MAX][NAME_BYTES];
+    /* "done.SERVICE" and "busy_ms.SERVICE", made once; a service that calls a
+     * provider is called SERVICE@PROVIDER, as its queue is */
+    char done_names[SLOTS_SERVICES_MAX][NAME_BYTES + 8];
+    char busy_names[SLOTS_SERVICES_MAX][NAME_BYTES + 8];
     char scale_keys[SLOTS_SERVICES_MAX][CO_KEY_BYTES];
     uint32_t limits[SLOTS_SERVICES_MAX]; /* 0: none */
     bool drain;
@@ -42,10 +43,16 @@ static void
 name_fields(struct worker_heartbeat *h)
 {
     for (uint32_t i = 0; i < h->self.n_services; i++) {
-        const char *name = h->self.service_table[i].name;
+        const struct slots_service *service = &h->self.service_table[i];
+        const char *provider = service->provider ? service->provider : "";
+        char name[NAME_BYTES];
 
-        (void)snprintf(h->done_names[i], NAME_BYTES, "done.%s", name);
-        (void)snprintf(h->busy_names[i], NAME_BYTES, "busy_ms.%s", name);
+        (void)snprintf(name, sizeof name, "%s%s%s", service->name,
+                       provider[0] ? "@" : "", provider);
+        (void)snprintf(h->done_names[i], sizeof h->done_names[i], "done.%s",
+                       name);
+        (void)snprintf(h->busy_names[i], sizeof h->busy_names[i], "busy_ms.%s",
+                       name);
         (void)co_key(CO_KEY_SCALE, h->self.ns, name, h->scale_keys[i]);
     }
 }
@@ -238,6 +245,7 @@ worker_heartbeat_limit(const struct worker_heartbeat *h)
     uint32_t limit = 0;
 
     for (uint32_t i = 0; i < h->self.n_services; i++) {
+        if (h->self.service_table[i].slots) continue; /* has its own */
         if (!h->limits[i] || (limit && h->limits[i] >= limit)) continue;
         limit = h->limits[i];
     }
@@ -253,8 +261,8 @@ worker_heartbeat_drain(const struct worker_heartbeat *h)
 void
 worker_heartbeat_write(struct worker_heartbeat *h,
                        const struct slots_stats *stats,
-                       const struct work_usage *usage, uint64_t rss_bytes,
-                       uint32_t cpu_permille)
+                       const struct work_usage *usage, uint32_t llm_in_flight,
+                       uint64_t rss_bytes, uint32_t cpu_permille)
 {
     const struct slots_counters *c = &stats->counters;
     struct fields f = {.n = 0};
@@ -275,7 +283,9 @@ worker_heartbeat_write(struct worker_heartbeat *h,
     add_text(&f, "started_at", h->started);
     add_number(&f, "capacity", stats->slots);
     add_number(&f, "slots_max", h->self.slots);
-    add_number(&f, "in_flight", stats->running);
+    add_number(&f, "in_flight", stats->running - stats->own_running);
+    add_number(&f, "llm_slots", h->self.llm_slots);
+    add_number(&f, "llm_in_flight", llm_in_flight);
     add_number(&f, "queued", (uint64_t)stats->queued + stats->parked);
     add_number(&f, "results_kept", stats->kept);
     add_number(&f, "done", c->done);

@@ -11,12 +11,13 @@ struct worker_heartbeat_self {
     const char *url, *ns, *name;
     bool insecure;
     uint64_t incarnation;
-    const char *services; /* separated by commas */
+    const char *services; /* separated by commas, SERVICE@PROVIDER */
     const struct slots_service *service_table;
     uint32_t n_services;
     const char *supervisor; /* id of the one that started it; NULL: none */
     const char *version;
     uint32_t slots;
+    uint32_t llm_slots; /* calls that may be in flight, all providers */
 };
 
 /* Texts of self are borrowed for life. CO_INVALID, CO_DENIED: the URL. */
@@ -39,5 +40,6 @@ uint32_t worker_heartbeat_limit(const struct worker_heartbeat *h);
  * and the limit. */
 void worker_heartbeat_write(struct worker_heartbeat *h,
                             const struct slots_stats *stats,
-                            const struct work_usage *usage, uint64_t rss_bytes,
+                            const struct work_usage *usage,
+                            uint32_t llm_in_flight, uint64_t rss_bytes,
                             uint32_t cpu_permille);

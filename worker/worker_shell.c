@@ -4,6 +4,7 @@
  *   wait     for a message, a signal, the lifeline, Redis, or the next deadline
  *   input    signals and lifeline, then at most 256 messages of each link
  *   timers   beats, repeats, the heartbeat in Redis
+ *   calls    what came of models' answers, and which may be asked for now
  *   work     services, for about a millisecond
  *   output   results, returns and credit of the turn, then everything is sent
  * The clock is read once a turn, but for the work, whose slice ends by it. */
@@ -31,7 +32,7 @@ enum {
     TICK_MS = 100,  /* look at the timers at least this often */
     BEAT_US = 1000 * 1000, /* heartbeat in Redis */
     UNWELCOME_LOG_MS = 10000,
-    EVENTS_MAX = 16,
+    EVENTS_MAX = 32,
     LEAVE_MS = 1000, /* patience of the last messages */
 };
 
@@ -43,6 +44,8 @@ wait_ms(const struct worker_shell *s)
     int64_t left;
 
     if (s->busy || worker_shell_unread(s)) return 0;
+    if (work < until) until = work;
+    work = lanes_due_us(s->lanes, s->now_us);
     if (work < until) until = work;
     left = until <= s->now_us ? 0 : (until - s->now_us + 999) / 1000;
     if (left > TICK_MS) left = TICK_MS;
@@ -113,7 +116,13 @@ wait_for_events(struct worker_shell *s)
         case WORKER_SHELL_TAG_REDIS:
             worker_heartbeat_read(s->heartbeat);
             break;
-        default: /* a link: read_link looks at all of them */
+        case WORKER_SHELL_TAG_LIMITS:
+            lanes_limits_readable(s->lanes, s->now_us);
+            break;
+        default: /* of a link nothing: read_link looks at all of them */
+            if (events[i].data.u32 < WORKER_SHELL_TAG_LANE) break;
+            lanes_readable(s->lanes,
+                           events[i].data.u32 - WORKER_SHELL_TAG_LANE);
             break;
         }
     }
@@ -157,7 +166,7 @@ beat(struct worker_shell *s)
     if (!s->heartbeat) return;
     slots_get_stats(s->slots, &stats);
     worker_heartbeat_write(s->heartbeat, &stats, work_used(s->work, s->now_us),
-                           rss, permille);
+                           lanes_in_flight(s->lanes), rss, permille);
 }
 
 /* The scaler turns how many tasks run at once ("vertical"). */
@@ -187,6 +196,18 @@ timers(struct worker_shell *s)
         drain(s, "asked through Redis", true);
     }
     if (slots_drained(s->slots)) s->leave = true;
+}
+
+/* -- calls --------------------------------------------------------------- */
+static void
+calls(struct worker_shell *s)
+{
+    lanes_turn(s->lanes, s->now_us);
+    for (uint32_t i = 0; i < lanes_count(s->lanes); i++) {
+        const struct lane *lane = lanes_at(s->lanes, i);
+
+        slots_room(s->slots, lane->service, lanes_room(lane, s->now_us));
+    }
 }
 
 /* -- output -------------------------------------------------------------- */
@@ -242,6 +263,7 @@ loop(struct worker_shell *s)
         wait_for_events(s);
         worker_shell_read(s);
         timers(s);
+        calls(s);
         s->busy = work_run(s->work, s->now_us);
         output(s);
     }

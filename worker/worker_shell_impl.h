@@ -4,6 +4,7 @@
 #include "proto/parts.h"
 #include "proto/socket.h"
 #include "worker/assets.h"
+#include "worker/lanes.h"
 #include "worker/recipes.h"
 #include "worker/spill.h"
 #include "worker/work.h"
@@ -15,7 +16,9 @@ enum worker_shell_tag {
     WORKER_SHELL_TAG_SIGNALS,
     WORKER_SHELL_TAG_LIFELINE,
     WORKER_SHELL_TAG_REDIS,
-    WORKER_SHELL_TAG_LINK /* + number of the link */
+    WORKER_SHELL_TAG_LIMITS,
+    WORKER_SHELL_TAG_LINK, /* + its number */
+    WORKER_SHELL_TAG_LANE = WORKER_SHELL_TAG_LINK + SLOTS_LINKS_MAX /* + same */
 };
 
 enum { POPULATIONS_MAX = 8 };
@@ -29,13 +32,15 @@ struct worker_shell {
     struct slots_service announced[SLOTS_SERVICES_MAX];
     uint32_t n_services;
     struct service_env env;
-    char services_text[512];
+    char services_text[2048];
 
     /* Of each population that this machine has, in the order of
      * model_names; NULL where it has none. */
     struct model *models[POPULATIONS_MAX];
     struct prose *proses[POPULATIONS_MAX];
     struct recipes *recipes;
+    struct providers *providers; /* NULL: none given */
+    struct lanes *lanes;         /* NULL: likewise */
     struct assets *assets;
     struct spill *spill;
     struct slots *slots;

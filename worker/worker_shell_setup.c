@@ -9,10 +9,21 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 #include <zmq.h>
+
+static enum co_err
+watch(struct worker_shell *s, int fd, uint32_t tag)
+{
+    struct epoll_event ev = {.events = EPOLLIN, .data.u32 = tag};
+
+    if (fd < 0) return CO_OK;
+    if (epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, fd, &ev) == 0) return CO_OK;
+    return co_err_from_errno(errno);
+}
 
 static bool
 wanted(const struct worker_config *c, const char *name)
@@ -31,11 +42,46 @@ check_names(const struct worker_config *c, struct co_diag *diag)
         if (!service_find(c->services.items[i])) {
             return co_fail(diag, CO_USAGE,
                            "--services: there is no service \"%s\"; known "
-                           "are noop, slow, persona.corpus, persona.compose",
+                           "are noop, slow, persona.corpus, persona.compose, "
+                           "persona.write",
                            c->services.items[i]);
         }
     }
     return CO_OK;
+}
+
+static void
+announce(struct worker_shell *s, const struct service *v, struct lane *lane)
+{
+    if (s->n_services == SLOTS_SERVICES_MAX) {
+        co_log(CO_LOG_WARN, "service.left_out", "service=%s why=\"too many\"",
+               v->name);
+        return;
+    }
+    if (lane) lane->service = s->n_services;
+    s->services[s->n_services] = v;
+    s->announced[s->n_services++] = (struct slots_service){
+        .name = v->name,
+        .range = v->range,
+        .hint_ns = v->hint_ns,
+        .provider = lane ? lane->entry->name : NULL,
+        .slots = lane ? lane->in_flight : 0,
+    };
+}
+
+/* Once for each provider. */
+static void
+announce_lanes(struct worker_shell *s, const struct service *v)
+{
+    uint32_t n = lanes_count(s->lanes);
+
+    for (uint32_t i = 0; i < n; i++) {
+        announce(s, v, lanes_at(s->lanes, i));
+    }
+    /* Said where somebody wants it, not to everybody who has no providers. */
+    if (n > 0 || (!s->providers && s->config->services.count == 0)) return;
+    co_log(CO_LOG_WARN, "service.left_out",
+           "service=%s why=\"no provider that can be called\"", v->name);
 }
 
 /* Announces what was asked for and can be served. */
@@ -54,14 +100,49 @@ choose_services(struct worker_shell *s, struct co_diag *diag)
                    "service=%s why=\"no population model\"", v->name);
             continue;
         }
-        s->services[s->n_services] = v;
-        s->announced[s->n_services++] = (struct slots_service){
-            .name = v->name, .range = v->range, .hint_ns = v->hint_ns};
+        if (v->has_lanes) {
+            announce_lanes(s, v);
+        } else {
+            announce(s, v, NULL);
+        }
     }
     if (s->n_services > 0) return CO_OK;
     return co_fail(diag, CO_INVALID,
                    "no service is left to offer: the population model is "
                    "missing; point --data at its folder");
+}
+
+/* Who may not serve persona.write needs no keys. */
+static enum co_err
+open_lanes(struct worker_shell *s, struct co_diag *diag)
+{
+    const struct worker_config *c = s->config;
+    const struct worker_limits_self redis = {
+        .url = c->redis,
+        .ns = c->ns,
+        .name = s->name,
+        .insecure = c->redis_insecure,
+        .incarnation = s->incarnation,
+    };
+    struct lanes_options options = {.in_flight = (uint32_t)c->llm_slots,
+                                    .redis = c->redis ? &redis : NULL};
+    enum co_err err;
+
+    if (!c->providers || !wanted(c, "persona.write")) return CO_OK;
+    err = providers_load(c->providers, &s->providers, diag);
+    if (err == CO_NOTFOUND) { /* a job file of a job that needs none */
+        co_log(CO_LOG_INFO, "providers.none", "file=%s",
+               co_log_quote(c->providers).text);
+        return CO_OK;
+    }
+    if (err) return err;
+    options.providers = s->providers;
+    err = lanes_new(&options, &s->lanes, diag);
+    for (uint32_t i = 0; i < lanes_count(s->lanes) && !err; i++) {
+        err = watch(s, lanes_fd(s->lanes, i), WORKER_SHELL_TAG_LANE + i);
+    }
+    if (err || !s->lanes) return err;
+    return watch(s, lanes_limits_fd(s->lanes), WORKER_SHELL_TAG_LIMITS);
 }
 
 /* One population; its absence is told, not fatal. */
@@ -112,6 +193,17 @@ open_models(struct worker_shell *s)
     return err;
 }
 
+static uint32_t
+all_slots(const struct slots_config *config)
+{
+    uint32_t n = config->slots;
+
+    for (uint32_t i = 0; i < config->n_services; i++) {
+        n += config->services[i].slots;
+    }
+    return n;
+}
+
 static enum co_err
 open_core(struct worker_shell *s, struct co_diag *diag)
 {
@@ -136,18 +228,8 @@ open_core(struct worker_shell *s, struct co_diag *diag)
     if (err) {
         return co_fail(diag, err, "cannot set up: %s", co_err_text(err));
     }
-    return work_new(s->slots, config.slots, s->services, &s->env, co_clock_us,
-                    &s->work);
-}
-
-static enum co_err
-watch(struct worker_shell *s, int fd, uint32_t tag)
-{
-    struct epoll_event ev = {.events = EPOLLIN, .data.u32 = tag};
-
-    if (fd < 0) return CO_OK;
-    if (epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, fd, &ev) == 0) return CO_OK;
-    return co_err_from_errno(errno);
+    return work_new(s->slots, all_slots(&config), s->services, &s->env,
+                    co_clock_us, &s->work);
 }
 
 static enum co_err
@@ -186,15 +268,18 @@ open_heartbeat(struct worker_shell *s, struct co_diag *diag)
         .supervisor = s->config->supervisor,
         .version = COHORT_VERSION,
         .slots = (uint32_t)s->config->slots,
+        .llm_slots = lanes_count(s->lanes) * (uint32_t)s->config->llm_slots,
     };
     enum co_err err;
 
     if (!s->config->redis) return CO_OK;
     for (uint32_t i = 0; i < s->n_services; i++) {
+        const struct slots_service *v = &s->announced[i];
         size_t len = strlen(s->services_text);
 
         (void)snprintf(s->services_text + len, sizeof s->services_text - len,
-                       "%s%s", i ? "," : "", s->services[i]->name);
+                       "%s%s%s%s", i ? "," : "", v->name,
+                       v->provider ? "@" : "", v->provider ? v->provider : "");
     }
     err = worker_heartbeat_new(&self, &s->heartbeat, diag);
     if (err) return err;
@@ -237,6 +322,7 @@ worker_shell_setup(struct worker_shell *s, struct co_diag *diag)
     make_name(s);
     err = open_epoll(s);
     if (!err) err = open_models(s);
+    if (!err) err = open_lanes(s, diag);
     if (!err) err = choose_services(s, diag);
     if (!err) err = assets_new(s->incarnation, NULL, &s->assets);
     if (!err) err = parts_new(SLOTS_LINKS_MAX, &s->parts);
@@ -245,6 +331,7 @@ worker_shell_setup(struct worker_shell *s, struct co_diag *diag)
                          diag);
     }
     s->env = (struct service_env){.recipes = s->recipes,
+                                  .lanes = s->lanes,
                                   .fingerprint = s->fingerprint};
     if (!err) err = worker_config_traps(s->config, &s->env.traps, diag);
     if (!err) err = open_core(s, diag);
@@ -258,6 +345,8 @@ worker_shell_release(struct worker_shell *s)
 {
     worker_heartbeat_free(s->heartbeat);
     work_free(s->work); /* before what its runs use */
+    lanes_free(s->lanes);
+    free(s->providers);
     slots_free(s->slots);
     outbox_fini(&s->out);
     for (uint32_t i = 0; i < s->links; i++) {

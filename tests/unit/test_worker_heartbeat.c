@@ -77,7 +77,7 @@ assert_limit(struct fixture *f, uint32_t limit)
         struct pollfd fd = {worker_heartbeat_fd(f->heartbeat), POLLIN, 0};
 
         assert_true(co_clock_ms() < until);
-        worker_heartbeat_write(f->heartbeat, &stats, usage, 0, 0);
+        worker_heartbeat_write(f->heartbeat, &stats, usage, 0, 0, 0);
         (void)poll(&fd, 1, ASK_AGAIN_MS);
         worker_heartbeat_read(f->heartbeat);
     }

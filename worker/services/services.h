@@ -6,3 +6,4 @@ extern const struct service service_noop;
 extern const struct service service_slow;
 extern const struct service service_persona_corpus;
 extern const struct service service_persona_compose;
+extern const struct service service_persona_write;

@@ -1,0 +1,42 @@
+/* write.h - what the files of the service persona.write share. Private.
+ * An ask is one call: it waits for room on its lane, is sent at most once, and
+ * ends with a result that says what became of it, unless it surely was not
+ * paid and may be tried again: then it is given back. */
+#pragma once
+#include "llm/ask.h"
+#include "worker/lanes.h"
+#include "worker/recipes.h"
+#include "worker/service.h"
+
+enum write_phase { WRITE_WAITING, WRITE_SENT, WRITE_ENDED };
+
+struct write_ask {
+    struct lane *lane;
+    struct service_run *run; /* NULL: nobody waits for the answer any more */
+    struct ask_task task;    /* points into the run's payload */
+    enum write_phase phase;
+    uint32_t age;        /* of the person, for what is asked of whom */
+    struct co_buf body;  /* of the request */
+    bool body_is_vendor; /* in the dialect of the vendor's own host */
+    uint64_t tokens_max; /* input and output */
+    uint32_t endpoint;   /* that it was sent to */
+    int64_t since_us;    /* when it began to wait, then when it was sent */
+    struct call call;
+    struct lane_wait wait;
+    struct lane_orphan orphan;
+};
+
+/* write_request.c. Makes the request's body; age and tokens_max are set, too.
+ * CO_DENIED: it must not be sent: diag says why. CO_NOMEM */
+co_must_use enum co_err write_request(struct write_ask *a,
+                                      const struct recipe_use *use,
+                                      bool is_vendor, struct co_diag *diag);
+
+/* write_verdict.c. The call ended: the run's result stands in out (DONE), or
+ * it may be tried again later (RETURN). */
+enum service_step write_verdict(struct write_ask *a);
+/* It was sent, and nobody can wait for its answer: DONE. */
+enum service_step write_unknown(struct write_ask *a, const char *why,
+                                int64_t now_us);
+/* It is not sent, and never will be: DONE. */
+enum service_step write_refused(struct write_ask *a, const char *why);

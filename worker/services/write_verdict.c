@@ -1,0 +1,308 @@
+/* write_verdict.c - what the end of a call means for its ask, and its money.
+ *
+ * A call that surely was not paid and may go better later is given back; what
+ * perhaps was paid is never sent again under the same ask, so it is a result.
+ * All that a stranger wrote is cleaned of our key first: endpoints repeat it in
+ * their messages, and results are kept. */
+#include "worker/services/write.h"
+
+#include "common/clock.h"
+#include "llm/shape.h"
+
+#include <string.h>
+
+enum {
+    BACKOFF_FIRST_MS = 500,
+    BACKOFF_MAX_MS = 60 * 1000,
+    BACKOFF_DOUBLINGS_MAX = 7,
+    JITTER_MS = 250,
+    LOG_MS = 10000,
+};
+
+enum meaning {
+    MEANS_NOTHING, /* 0: not in the table */
+    MEANS_ANSWER,  /* to be looked at */
+    MEANS_CUT,
+    MEANS_FILTERED,
+    MEANS_AGAIN,   /* nothing is paid: another time */
+    MEANS_REFUSED, /* nothing is paid, and nothing would be otherwise */
+    MEANS_PERHAPS  /* AGAIN when nothing was sent, else perhaps paid */
+};
+
+static const uint8_t means[FAULT_COUNT] = {
+    [FAULT_NONE] = MEANS_ANSWER,
+    [FAULT_LENGTH] = MEANS_CUT,
+    [FAULT_FILTERED] = MEANS_FILTERED,
+
+    [FAULT_RESOLVE] = MEANS_AGAIN,
+    [FAULT_CONNECT] = MEANS_AGAIN,
+    [FAULT_CONNECT_TIMEOUT] = MEANS_AGAIN,
+    [FAULT_RATE_LIMITED] = MEANS_AGAIN,
+    [FAULT_OVERLOADED] = MEANS_AGAIN,
+    [FAULT_SERVER] = MEANS_AGAIN,
+    [FAULT_TRY_AGAIN] = MEANS_AGAIN,
+
+    [FAULT_TLS] = MEANS_REFUSED,
+    [FAULT_NO_MONEY] = MEANS_REFUSED,
+    [FAULT_UNAUTHORIZED] = MEANS_REFUSED,
+    [FAULT_BAD_REQUEST] = MEANS_REFUSED,
+    [FAULT_REDIRECT] = MEANS_REFUSED,
+
+    [FAULT_RESET] = MEANS_PERHAPS,
+    [FAULT_CUT] = MEANS_PERHAPS,
+    [FAULT_FIRST_BYTE_TIMEOUT] = MEANS_PERHAPS,
+    [FAULT_IDLE_TIMEOUT] = MEANS_PERHAPS,
+    [FAULT_TOTAL_TIMEOUT] = MEANS_PERHAPS,
+    [FAULT_LOCAL] = MEANS_PERHAPS,
+    /* An answer came that cannot be read: the model may have worked for it. */
+    [FAULT_TOO_BIG] = MEANS_PERHAPS,
+    [FAULT_HEADERS] = MEANS_PERHAPS,
+    [FAULT_NOT_HTTP] = MEANS_PERHAPS,
+    [FAULT_CONTENT_TYPE] = MEANS_PERHAPS,
+    [FAULT_BAD_JSON] = MEANS_PERHAPS,
+    [FAULT_BAD_SHAPE] = MEANS_PERHAPS,
+};
+
+static enum meaning
+meaning_of(const struct call *call)
+{
+    enum meaning meaning = means[call->fault];
+
+    co_assert(meaning != MEANS_NOTHING);
+    /* An error inside an answer of status 200 comes after the first words,
+     * which were paid. */
+    if (meaning == MEANS_AGAIN && call->status == 200) return MEANS_PERHAPS;
+    if (meaning == MEANS_PERHAPS && !call->sent) return MEANS_AGAIN;
+    return meaning;
+}
+
+/* -- results ------------------------------------------------------------- */
+static struct ask_text
+text_of(const char *text)
+{
+    return (struct ask_text){text, (uint32_t)strlen(text)};
+}
+
+/* Where it went; what follows a '?' may be as good as a key. */
+static struct ask_text
+endpoint_of(const struct write_ask *a)
+{
+    const char *url = a->lane->endpoints[a->endpoint].url;
+
+    return (struct ask_text){url, (uint32_t)strcspn(url, "?")};
+}
+
+static struct ask_result
+result_of(const struct write_ask *a, enum ask_outcome outcome)
+{
+    return (struct ask_result){
+        .row = a->task.row,
+        .ask = a->task.ask,
+        .stage = a->task.stage,
+        .outcome = outcome,
+        .time = (uint64_t)co_clock_wall_ms() / 1000,
+    };
+}
+
+/* The same with all that the call tells. */
+static struct ask_result
+result_of_call(const struct write_ask *a, enum ask_outcome outcome)
+{
+    const struct call *c = &a->call;
+    struct ask_result r = result_of(a, outcome);
+
+    r.endpoint = endpoint_of(a);
+    r.model = text_of(c->answer.model);
+    r.has_usage = c->answer.has_usage;
+    r.input = c->answer.input_tokens;
+    r.cached = c->answer.cached_tokens;
+    r.output = c->answer.output_tokens;
+    r.first_byte_us = c->first_byte_us > 0 ? (uint64_t)c->first_byte_us : 0;
+    r.total_us = c->total_us > 0 ? (uint64_t)c->total_us : 0;
+    r.status = c->status > 0 ? (uint32_t)c->status : 0;
+    if (c->fault) r.fault = text_of(fault_name(c->fault));
+    return r;
+}
+
+static enum service_step
+tell(const struct write_ask *a, const struct ask_result *result)
+{
+    ask_put_result(result, a->run->out);
+    a->run->progressed = true;
+    return SERVICE_DONE;
+}
+
+/* What came, as it came, for the turn that mends it. */
+static void
+quote(struct ask_result *r, const struct co_buf *text)
+{
+    r->answer = text->data;
+    r->answer_len = (uint32_t)co_min_u64(text->len, ASK_WRONG_MAX);
+}
+
+static enum service_step
+tell_unfit(const struct write_ask *a, enum ask_outcome outcome, const char *why)
+{
+    struct ask_result r = result_of_call(a, outcome);
+
+    quote(&r, &a->call.answer.text);
+    r.error = text_of(why);
+    return tell(a, &r);
+}
+
+static enum service_step
+tell_answer(const struct write_ask *a)
+{
+    const struct co_buf *text = &a->call.answer.text;
+    co_auto(co_buf_fini) struct co_buf form;
+    struct ask_result r = result_of_call(a, ASK_ANSWER);
+    struct co_diag wrong = {""};
+    enum co_err err;
+
+    co_buf_init(&form, (size_t)2 * ASK_ANSWER_MAX);
+    err = shape_check(shape_of(a->task.stage), a->age,
+                      text->len ? (const char *)text->data : "", text->len,
+                      &form, &wrong);
+    if (!err) err = form.err;
+    if (err) {
+        return tell_unfit(a, ASK_INVALID,
+                          wrong.text[0] ? wrong.text : co_err_text(err));
+    }
+    r.answer = form.data;
+    r.answer_len = (uint32_t)form.len;
+    return tell(a, &r);
+}
+
+static enum service_step
+tell_cut(const struct write_ask *a)
+{
+    struct co_diag why;
+
+    (void)co_fail(&why, CO_FULL,
+                  "the answer did not end within the %lu tokens that it may "
+                  "have: be shorter",
+                  (unsigned long)a->task.output_max);
+    return tell_unfit(a, ASK_CUT, why.text);
+}
+
+/* No answer: the fault's own words, or what to do about it. */
+static enum service_step
+tell_fault(const struct write_ask *a, enum ask_outcome outcome)
+{
+    struct ask_result r = result_of_call(a, outcome);
+    const char *why = a->call.diag.text;
+
+    r.error = text_of(why[0] ? why : fault_advice(a->call.fault));
+    return tell(a, &r);
+}
+
+/* -- another time -------------------------------------------------------- */
+static uint32_t
+random_below(uint64_t n)
+{
+    return (uint32_t)(co_random_u64() % n);
+}
+
+/* As long as the endpoint says, a little spread; else anything up to a time
+ * that doubles with each attempt: all who were turned away at once do not come
+ * back at once. */
+static uint32_t
+not_before(const struct call *call, uint32_t attempt)
+{
+    uint32_t doublings = attempt > 0 ? attempt - 1 : 0;
+    int64_t said = call->hints.retry_after_ms;
+
+    if (said >= 0) {
+        said = (int64_t)co_min_u64((uint64_t)said, HINTS_WAIT_MAX_MS);
+        return (uint32_t)said + random_below((uint64_t)said / 10 + JITTER_MS);
+    }
+    if (doublings > BACKOFF_DOUBLINGS_MAX) doublings = BACKOFF_DOUBLINGS_MAX;
+    return random_below(
+        co_min_u64((uint64_t)BACKOFF_FIRST_MS << doublings, BACKOFF_MAX_MS));
+}
+
+static enum service_step
+give_back(const struct write_ask *a)
+{
+    a->run->reason = RETURN_LIMIT;
+    a->run->not_before_ms = not_before(&a->call, a->run->task.attempt);
+    return SERVICE_RETURN;
+}
+
+/* -- ends ---------------------------------------------------------------- */
+/* A key of a few bytes would be found everywhere: secret.c leaves those. */
+static void
+clean(struct write_ask *a)
+{
+    const struct secret *secret = &a->lane->secrets[a->endpoint];
+    struct call *c = &a->call;
+
+    if (c->answer.text.len > 0) {
+        secret_redact(secret, (char *)c->answer.text.data, c->answer.text.len);
+    }
+    secret_redact(secret, c->answer.model, strlen(c->answer.model));
+    secret_redact(secret, c->diag.text, strlen(c->diag.text));
+}
+
+/* Which kind of failure, never whose words: they may quote the prompt. */
+static void
+log_fault(const struct write_ask *a)
+{
+    const struct call *c = &a->call;
+    struct ask_text at = endpoint_of(a);
+    uint64_t more = 0;
+
+    if (!co_log_every(&a->lane->log_limit, co_clock_ms(), LOG_MS, &more)) {
+        return;
+    }
+    co_log(CO_LOG_WARN, "call.failed",
+           "provider=%s endpoint=%.*s fault=%s status=%d sent=%d more=%llu",
+           a->lane->entry->name, (int)at.len, at.text, fault_name(c->fault),
+           c->status, c->sent, (unsigned long long)more);
+}
+
+enum service_step
+write_verdict(struct write_ask *a)
+{
+    enum meaning meaning = meaning_of(&a->call);
+
+    clean(a);
+    if (meaning >= MEANS_AGAIN) log_fault(a);
+    switch (meaning) {
+    case MEANS_ANSWER:
+        return tell_answer(a);
+    case MEANS_CUT:
+        return tell_cut(a);
+    case MEANS_FILTERED:
+        return tell_unfit(a, ASK_FILTERED,
+                          "the provider's content filter stopped the answer");
+    case MEANS_AGAIN:
+        return give_back(a);
+    case MEANS_REFUSED:
+        return tell_fault(a, ASK_REFUSED);
+    case MEANS_PERHAPS:
+    case MEANS_NOTHING:
+        break;
+    }
+    return tell_fault(a, ASK_UNKNOWN);
+}
+
+enum service_step
+write_unknown(struct write_ask *a, const char *why, int64_t now_us)
+{
+    struct ask_result r = result_of(a, ASK_UNKNOWN);
+
+    r.endpoint = endpoint_of(a);
+    r.error = text_of(why);
+    r.total_us = (uint64_t)(now_us - a->since_us);
+    return tell(a, &r);
+}
+
+enum service_step
+write_refused(struct write_ask *a, const char *why)
+{
+    struct ask_result r = result_of(a, ASK_REFUSED);
+
+    r.error = text_of(why);
+    return tell(a, &r);
+}
