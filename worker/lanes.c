@@ -62,8 +62,8 @@ open_endpoints(struct lane *lane, struct co_diag *why)
         err = load_key(from, &lane->secrets[i], why);
         if (err) return err;
         err = call_endpoint_init(&lane->endpoints[i], e->kind,
-                                 address_of(e, from),
-                                 &lane->secrets[i], from->key_in_clear, why);
+                                 address_of(e, from), &lane->secrets[i],
+                                 from->key_in_clear, why);
     }
     return err;
 }

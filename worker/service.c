@@ -6,10 +6,8 @@
 #include <string.h>
 
 const struct service *const service_table[] = {
-    &service_noop,
-    &service_slow,
-    &service_persona_corpus,
-    &service_persona_compose,
+    &service_noop,           &service_slow,
+    &service_persona_corpus, &service_persona_compose,
     &service_persona_write,
 };
 const uint32_t service_count = co_countof(service_table);

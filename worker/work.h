@@ -10,7 +10,7 @@ struct work; /* opaque */
 
 /* What a service used of the slots since the start. */
 struct work_usage {
-    uint64_t done;    /* tasks that ended here, well or badly */
+    uint64_t done; /* tasks that ended here, well or badly */
     /* Slot time: from begin to end, waiting included. All slots that a service
      * has of its own count as one: what is busy is the process. */
     uint64_t busy_us;

@@ -304,7 +304,7 @@ a_run_whose_time_is_over_is_asked_what_it_has_to_tell(void **state)
 
     given_runs_of(p, JOB, 1, 5);
     assert_true(work_deadline(p->work) <= START_US + 5 * MS + 1000);
-    clock_us += 6 * MS;
+    clock_us += INT64_C(6) * MS;
     run_all(p);
     assert_int_equal(script.stops, 1);
     assert_int_equal(stats(p->f).counters.returned, 1);
