@@ -28,6 +28,7 @@ static const struct {
      offsetof(struct money_line, cached_tokens)},
     {"output_tokens", "output_tokens",
      offsetof(struct money_line, output_tokens)},
+    {"written", "rows_written", offsetof(struct money_line, written)},
 };
 
 static int64_t
@@ -101,7 +102,12 @@ money_line_say(const struct money_line *m, bool in_full, struct co_buf *out)
     char text[PRICE_TEXT_BYTES];
 
     say_spent(m, out);
-    if (!in_full) return;
+    if (!in_full) {
+        co_buf_puts(out, ", ");
+        say_count(out, m->calls);
+        co_buf_puts(out, " calls");
+        return;
+    }
     if (m->row >= 0) co_buf_printf(out, ", %s a row", price_text(m->row, text));
     co_buf_puts(out, "; ");
     say_count(out, m->calls);

@@ -10,6 +10,7 @@ struct money_line {
     /* 1e-12 USD; -1: not known, of the cap: none. */
     int64_t cap, settled, unknown, reserved, row;
     uint64_t calls, lost;
+    uint64_t written; /* rows with all their answers */
     uint64_t input_tokens, cached_tokens, output_tokens;
 };
 
@@ -18,8 +19,8 @@ void money_line_of_json(const json_t *money, struct money_line *ret);
 /* From the fields of job:ID. */
 void money_line_of_redis(const struct co_redis_reply *hash,
                          struct money_line *ret);
-/* Appends "1.25 of 5 USD (0.01 of it unknown)"; in full also what a row costs,
- * calls and tokens. */
+/* Appends "1.25 of 5 USD (0.01 of it unknown), 204 calls"; in full also what a
+ * row costs, and tokens. */
 void money_line_say(const struct money_line *m, bool in_full,
                     struct co_buf *out);
 /* Puts "money" into the open object, as it came. */

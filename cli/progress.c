@@ -72,6 +72,11 @@ make_parts(const struct status_line *line, bool stalled, struct parts *parts)
     co_buf_puts(&buf, " of ");
     say_count(&buf, line->requested);
     co_buf_puts(&buf, " rows");
+    if (line->money.written > line->accepted) {
+        co_buf_puts(&buf, " (");
+        say_count(&buf, line->money.written);
+        co_buf_puts(&buf, " written)");
+    }
     part_end(parts, &buf);
     if (stalled && line->why[0]) {
         co_buf_printf(&buf, "waiting: %s", line->why);
@@ -170,8 +175,9 @@ static bool
 look_stalled(struct progress *p, const struct status_line *line, int64_t now_ms)
 {
     if (p->moved_ms < 0 || line->drawn != p->drawn ||
-        line->accepted != p->accepted) {
+        line->accepted != p->accepted || line->money.calls != p->calls) {
         p->drawn = line->drawn;
+        p->calls = line->money.calls;
         p->accepted = line->accepted;
         p->moved_ms = now_ms;
     }

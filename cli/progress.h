@@ -24,8 +24,8 @@ struct progress {
     enum progress_mode mode;
     bool shown;      /* a line stands on the terminal, without line break */
     int64_t next_ms; /* of the next plain line */
-    uint64_t drawn, accepted; /* when something last moved */
-    int64_t moved_ms;         /* -1: no line came yet */
+    uint64_t drawn, accepted, calls; /* when something last moved */
+    int64_t moved_ms;                /* -1: no line came yet */
 };
 
 /* The mode for stderr as it is, or JSON. */

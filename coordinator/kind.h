@@ -52,6 +52,7 @@ struct kind_money {
     uint64_t calls;   /* whose outcome is known */
     uint64_t lost;    /* that nobody knows the outcome of */
     uint64_t input_tokens, cached_tokens, output_tokens;
+    uint64_t written; /* rows with all their answers, accepted or not yet */
     const char *stop; /* why nothing new is asked, for a person; NULL: it is.
                        * Good until the kind is called again */
     bool refused;     /* the endpoint refuses all; it is tried now and then */

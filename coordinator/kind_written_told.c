@@ -38,6 +38,7 @@ written_told(const void *kind, struct kind_money *ret_money)
         .input_tokens = n->input_tokens,
         .cached_tokens = n->cached_tokens,
         .output_tokens = n->output_tokens,
+        .written = w->n.rows_done,
         .stop = stop_of(w),
         .refused = w->over == WRITTEN_GOES_ON && w->streak >= REFUSED_SAID,
     };

@@ -51,5 +51,6 @@ ledger_put_money(struct co_json *json, const struct kind_money *money,
     co_json_put_u64(json, "input_tokens", money->input_tokens);
     co_json_put_u64(json, "cached_tokens", money->cached_tokens);
     co_json_put_u64(json, "output_tokens", money->output_tokens);
+    co_json_put_u64(json, "written", money->written);
     co_json_end(json);
 }

@@ -243,6 +243,7 @@ watch_ledger(struct watch *w, struct watch_numbers *n)
 
     w->kind->ledger(w->state, &n->ledger);
     sum = l->drawn + l->accepted + l->rejected + l->dead + l->surplus;
+    if (n->money) sum += n->money->calls;
     if (sum != w->moved || !w->moved_ms) w->moved_ms = co_clock_wall_ms();
     w->moved = sum;
     n->moved_ms = w->moved_ms;
@@ -281,6 +282,17 @@ stall_why(struct watch *w, const struct engine_status *s, const char *why,
     return text;
 }
 
+/* Rows that the rate counts: accepted ones come in whole ranges, which take a
+ * model minutes; those that are written come one by one. */
+static uint64_t
+watch_rows(const struct watch_numbers *n)
+{
+    uint64_t written = n->money ? n->money->written : 0;
+
+    return co_max_u64(n->ledger.accepted,
+                      co_min_u64(written, n->ledger.requested));
+}
+
 static void
 watch_progress(struct watch *w, int64_t now_us)
 {
@@ -293,6 +305,7 @@ watch_progress(struct watch *w, int64_t now_us)
     char code[WHY_CODE_BYTES];
     char why[200];
     struct kind_money money = {.stop = NULL};
+    uint64_t rows;
     struct co_json json;
 
     if (w->kind->money) {
@@ -313,10 +326,10 @@ watch_progress(struct watch *w, int64_t now_us)
     }
     watch_ledger(w, &numbers);
     numbers.remaining = watch_remaining(w, &numbers.ledger);
-    numbers.rate = watch_rate(w, numbers.ledger.accepted, now_us);
+    rows = watch_rows(&numbers);
+    numbers.rate = watch_rate(w, rows, now_us);
     if (numbers.rate) {
-        numbers.eta_s =
-            (numbers.ledger.requested - numbers.ledger.accepted) / numbers.rate;
+        numbers.eta_s = (numbers.ledger.requested - rows) / numbers.rate;
     }
     line_begin(w, &json, "progress");
     ledger_put(&json, &numbers.ledger);

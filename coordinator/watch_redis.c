@@ -144,6 +144,7 @@ put_money(struct watch_redis *r, const struct kind_money *m, uint64_t accepted)
     put_u64(r, "input_tokens", m->input_tokens);
     put_u64(r, "cached_tokens", m->cached_tokens);
     put_u64(r, "output_tokens", m->output_tokens);
+    put_u64(r, "rows_written", m->written);
 }
 
 static void

@@ -17,7 +17,8 @@ spent(void)
                                .lost = 1,
                                .input_tokens = 100,
                                .cached_tokens = 10,
-                               .output_tokens = 50};
+                               .output_tokens = 50,
+                               .written = 3};
 }
 
 static void
@@ -39,7 +40,7 @@ assert_money(const struct kind_money *money, uint64_t accepted,
 
 #define COUNTS                                                                 \
     "\"calls\":7,\"lost\":1,\"input_tokens\":100,\"cached_tokens\":10,"        \
-    "\"output_tokens\":50}}"
+    "\"output_tokens\":50,\"written\":3}}"
 
 static void
 money_is_exact(void **state)

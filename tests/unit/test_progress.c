@@ -77,7 +77,7 @@ a_run_that_does_not_move_says_why(void **state)
     "\"0.000001\",\"reserved_usd\":\"0\",\"row_usd\":\"0.0125\",\"calls\":"    \
     "1204,"                                                                    \
     "\"lost\":1,\"input_tokens\":123456,\"cached_tokens\":7,"                  \
-    "\"output_tokens\":98765}"
+    "\"output_tokens\":98765,\"written\":77}"
 
 static void
 a_paid_run_says_what_it_spent(void **state)
@@ -91,7 +91,9 @@ a_paid_run_says_what_it_spent(void **state)
     co_buf_init(&out, 1000);
     progress_plain(&line, false, &out);
     assert_non_null(strstr(co_buf_text(&out),
-                           ", 1.250001 of 5 USD (0.000001 of it unknown)"));
+                           ", 1.250001 of 5 USD (0.000001 of it unknown), "
+                           "1,204 calls"));
+    assert_non_null(strstr(co_buf_text(&out), "rows (77 written), "));
     co_buf_clear(&out);
     money_line_say(&line.money, true, &out);
     assert_string_equal(co_buf_text(&out),
