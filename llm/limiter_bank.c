@@ -188,14 +188,18 @@ scan(struct limiter_bank *b, int64_t now_us)
     }
 }
 
+/* Whether a fleet may live on shares that it had under another Redis. */
+static bool
+is_young(const struct limiter_bank *b, int64_t now_us)
+{
+    return now_us - b->ring.born_us < (int64_t)LIMITER_FORGET_MS * MS;
+}
+
 /* Shares under the Redis before, of workers that did not come here yet. */
 static int64_t
 unknown_ppm(const struct limiter_bank *b, int64_t now_us)
 {
-    if (b->claims_ppm < 0 ||
-        now_us - b->ring.born_us >= (int64_t)LIMITER_FORGET_MS * MS) {
-        return 0;
-    }
+    if (b->claims_ppm < 0 || !is_young(b, now_us)) return 0;
     return max_i64(LIMITER_PPM - b->claims_ppm, 0);
 }
 
@@ -223,7 +227,8 @@ charge_silent(struct limiter_bank *b, const struct limiter_ask *ask,
 }
 
 /* All shares together never exceed the whole: who comes last waits until the
- * others were told that there are more of them. */
+ * others were told that there are more of them. Nor is any given out by a young
+ * Redis that nobody came to from another one: they may yet come. */
 static void
 set_share(struct limiter_bank *b, struct limiter_member *m, int64_t now_us)
 {
@@ -231,6 +236,7 @@ set_share(struct limiter_bank *b, struct limiter_member *m, int64_t now_us)
     int64_t share = LIMITER_PPM / max_i64(b->workers, 1);
     int64_t left = LIMITER_PPM - others - unknown_ppm(b, now_us);
 
+    if (b->claims_ppm < 0 && is_young(b, now_us)) left = 0;
     share = max_i64(min_i64(share, left), 0);
     b->shares_ppm = others + share;
     m->share_ppm = share;
@@ -461,6 +467,7 @@ limiter_bank_exchange(struct limiter_bank *b, uint64_t id, uint64_t run,
         ret_told->open_ms = (b->open_us - now_us + MS - 1) / MS;
     }
     ret_told->probe = probing;
+    ret_told->young = b->claims_ppm < 0 && is_young(b, now_us);
     ret_told->used =
         (int64_t)ceil(limiter_ring_used(&b->ring, LIMITER_REQUESTS));
 }

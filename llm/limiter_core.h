@@ -37,6 +37,7 @@ struct limiter_endpoint {
     int64_t heard_sent_us; /* when it was asked */
     int64_t heard_redis_us;
     int64_t allow, share_ppm, claim_ppm;
+    bool young;                     /* nobody had a share yet */
     int64_t hold_redis_us, hold_us; /* the same, and with our jitter */
     int64_t breaker, open_us;
 

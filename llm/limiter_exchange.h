@@ -72,7 +72,8 @@ enum {
     X(was, "the breaker before this exchange")                                 \
     X(open_ms, "until a probe may go")                                         \
     X(probe, "1: this worker has the one probe")                               \
-    X(used, "requests charged in the last minute")
+    X(used, "requests charged in the last minute")                             \
+    X(young, "1: nobody has a share of this Redis yet")
 
 struct limiter_settle {
     int64_t slot, requests, tokens; /* given back; tokens < 0: more was used */

@@ -157,8 +157,8 @@ const char limiter_script[] =
     "  return best\n"
     "end\n"
     /* shares of those that are not heard */
-    "local unknown = 0\n"
-    "if S.claims >= 0 and now - S.born < 62000000 then\n"
+    "local unknown, young = 0, now - S.born < 62000000\n"
+    "if S.claims >= 0 and young then\n"
     "  unknown = max(1000000 - S.claims, 0)\n"
     "end\n"
     "local dt = min(now - S.at, 66000000)\n"
@@ -231,7 +231,7 @@ const char limiter_script[] =
     "elseif m then\n"
     "  local others = S.shares - m.share\n"
     "  m.share = max(min(floor(1000000 / max(S.workers, 1)),\n"
-    "    1000000 - others - unknown), 0)\n"
+    "    (S.claims < 0 and young) and 0 or 1000000 - others - unknown), 0)\n"
     "  S.shares = others + m.share\n"
     "  local fairly = fair()\n"
     "  others = S.held - m.held\n"
@@ -298,7 +298,7 @@ const char limiter_script[] =
     "  m and A.bye == 0 and m.share or 0, S.breaker, was,\n"
     "  S.breaker == 1 and S.open_until > now and\n"
     "    ceil((S.open_until - now) / 1000) or 0,\n"
-    "  probing and 1 or 0, usedR}\n";
+    "  probing and 1 or 0, usedR, S.claims < 0 and young and 1 or 0}\n";
 #undef X
 // clang-format on
 

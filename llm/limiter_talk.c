@@ -9,6 +9,7 @@
 enum {
     WANT_LEAST = 16, /* places that it asks for beyond those in use */
     RETRY_US = 250000,
+    YOUNG_MS = 10000, /* a Redis may be replaced in the meantime */
 };
 
 void
@@ -209,6 +210,7 @@ limiter_granted(struct limiter *l, uint32_t endpoint,
     e->alone_us = 0;
     e->allow = told->allow;
     e->share_ppm = told->share_ppm;
+    e->young = told->young == 1;
     forget_said(e);
     take_block(e, told, now_us);
     limiter_health_told(l, e, told, now_us);
@@ -226,13 +228,24 @@ limiter_unanswered(struct limiter *l, uint32_t endpoint, int64_t now_us)
     e->next_us = now_us + RETRY_US;
 }
 
+/* Who has no share says all the same that others may have: but not when there
+ * were none a moment ago. */
+static int64_t
+claim_of(const struct limiter_endpoint *e, int64_t now_us)
+{
+    if (e->share_ppm > 0) return e->share_ppm;
+    return e->young && now_us - e->heard_us < (int64_t)YOUNG_MS * LIMITER_US
+               ? 0
+               : 1;
+}
+
 void
 limiter_restarted(struct limiter *l, int64_t now_us)
 {
     for (uint32_t i = 0; i < l->n; i++) {
         struct limiter_endpoint *e = &l->endpoints[i];
 
-        if (e->told && !e->claim_ppm) e->claim_ppm = e->share_ppm;
+        if (e->told && !e->claim_ppm) e->claim_ppm = claim_of(e, now_us);
         e->heard_redis_us = 0;
         e->hold_redis_us = 0;
         e->requests = e->tokens = 0;

@@ -31,6 +31,7 @@ struct world_proc {
     struct limiter *limiter;
     int64_t offset_us;       /* its clock less the world's */
     int64_t cut_us;          /* from Redis, until then */
+    int64_t deaf_us;         /* its questions arrive, no answer does */
     uint64_t run;            /* of Redis, as it knows it; 0: not connected */
     int64_t connect_us;      /* when it tries to connect again */
     bool asking, answered;   /* an exchange is under way */
@@ -52,7 +53,8 @@ struct world {
     uint64_t random;
     int64_t now_us;
     struct providers_entry entry;
-    struct limiter_bank *bank; /* NULL: Redis is down */
+    struct limiter_bank *bank;  /* NULL: Redis is down */
+    struct limiter_bank *saved; /* what it had on its disk; NULL: nothing */
     uint64_t run;
     int64_t redis_offset_us;
     int64_t delay_us;  /* of a message, at most */
@@ -124,8 +126,36 @@ world_close(struct world *w)
         limiter_free(w->procs[i].limiter);
     }
     limiter_bank_free(w->bank);
+    limiter_bank_free(w->saved);
     free(w->starts);
     free(w);
+}
+
+static inline struct limiter_bank *
+world_copy(const struct limiter_bank *bank)
+{
+    struct limiter_bank *copy = limiter_bank_new(LIMITER_CREW_MAX);
+
+    assert_non_null(copy);
+    memcpy(copy, bank, sizeof *bank + bank->n * sizeof bank->members[0]);
+    return copy;
+}
+
+static inline void
+world_redis_save(struct world *w)
+{
+    limiter_bank_free(w->saved);
+    w->saved = w->bank ? world_copy(w->bank) : NULL;
+}
+
+/* Restarted with what it had saved. */
+static inline void
+world_redis_set_back(struct world *w)
+{
+    if (!w->saved) return;
+    limiter_bank_free(w->bank);
+    w->bank = world_copy(w->saved);
+    w->run++;
 }
 
 /* ---- Redis -----------------------------------------------------------------
@@ -189,7 +219,7 @@ world_talk(struct world *w, struct world_proc *p)
         if (world_reaches(w, p) && p->run == w->run) {
             limiter_bank_exchange(w->bank, p->id, w->run, &p->ask,
                                   w->now_us + w->redis_offset_us, &p->told);
-            if (!world_loses(w)) {
+            if (!world_loses(w) && w->now_us >= p->deaf_us) {
                 p->answered = true;
                 p->told_us = w->now_us + world_delay(w);
             }

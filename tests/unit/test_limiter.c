@@ -42,11 +42,21 @@ mischief(struct world *w)
             world_redis_start(w);
         }
         break;
-    case 1: /* restarted at once, its data with it */
-        w->run++;
+    case 1: /* restarted at once, its data with it, or with older ones */
+        if (world_pick(w, 2)) {
+            w->run++;
+        } else {
+            world_redis_set_back(w);
+        }
         break;
     case 2:
         w->redis_offset_us -= (int64_t)world_pick(w, 20000) * MS;
+        break;
+    case 6:
+        world_redis_save(w);
+        break;
+    case 7:
+        p->deaf_us = w->now_us + (int64_t)world_pick(w, 90) * WORLD_SECOND;
         break;
     case 3: /* one cannot reach it for long */
         p->cut_us = w->now_us + (int64_t)world_pick(w, 90) * WORLD_SECOND;
