@@ -62,8 +62,7 @@ limiter_why(const struct limiter *l)
     return l->why;
 }
 
-/* -- calls in flight ----------------------------------------------------------
- */
+/* -- calls in flight -- */
 static bool
 has_room_for_call(struct limiter_endpoint *e)
 {
@@ -106,8 +105,7 @@ remove_call(struct limiter_endpoint *e, int64_t begin_us)
     return call;
 }
 
-/* -- begin
- * --------------------------------------------------------------------- */
+/* -- begin -- */
 
 /* A call wants a place: the next exchange says so, at once when it is the
  * first for long. */
@@ -202,8 +200,7 @@ limiter_end(struct limiter *l, uint32_t endpoint, uint64_t tokens_max,
     limiter_lease_pump(l, e, now_us);
 }
 
-/* -- what may be announced
- * ------------------------------------------------------ */
+/* -- what may be announced -- */
 
 /* Without demand a worker holds no place; it would get one within one
  * exchange. */

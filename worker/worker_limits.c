@@ -135,8 +135,7 @@ worker_limits_add(struct worker_limits *w, const struct providers_entry *entry,
     return CO_OK;
 }
 
-/* ---- asking
- * ------------------------------------------------------------------- */
+/* ---- asking ---- */
 
 /* Sends the exchange; token 0: nobody waits for the answer. */
 static enum co_err
@@ -196,8 +195,7 @@ worker_limits_due_us(const struct worker_limits *w, int64_t now_us)
     return due < now_us ? now_us : due;
 }
 
-/* ---- what is told to people
- * ----------------------------------------------------- */
+/* ---- what is told to people ---- */
 static const char *
 why_changed(int64_t breaker)
 {
@@ -244,8 +242,7 @@ tell_wait(struct endpoint *e, const struct limiter_told *told)
            left_us / 1000);
 }
 
-/* ---- answers
- * ---------------------------------------------------------------------- */
+/* ---- answers ---- */
 static bool
 read_told(const struct co_redis_reply *reply, struct limiter_told *told)
 {
@@ -355,8 +352,7 @@ worker_limits_fd(const struct worker_limits *w)
     return co_redis_fd(w->redis);
 }
 
-/* ---- the end
- * ------------------------------------------------------------------------ */
+/* ---- the end ---- */
 void
 worker_limits_free(struct worker_limits *w)
 {

@@ -6,8 +6,7 @@
 
 enum { MS = 1000, STEP_US = 5 * MS };
 
-/* ---- the promise
- * -------------------------------------------------------------- */
+/* ---- the promise ---- */
 
 /* Bursts of calls of unlike sizes; most take less than they might. */
 static void
@@ -117,8 +116,7 @@ no_window_of_60_s_has_more_than_the_limits(void **state)
     }
 }
 
-/* ---- how much comes through
- * ---------------------------------------------------- */
+/* ---- how much comes through ---- */
 
 static void
 steady_work(struct world *w, struct world_proc *p)
@@ -165,8 +163,134 @@ tokens_that_were_not_used_come_back(void **state)
     world_close(w);
 }
 
-/* ---- a storm
- * -------------------------------------------------------------------- */
+/* ---- one misfortune after another, under full load ---- */
+
+static void
+one_hears_nothing(struct world *w)
+{
+    w->procs[0].deaf_us = w->now_us + (int64_t)120 * WORLD_SECOND;
+}
+
+static void
+the_clock_steps_back(struct world *w)
+{
+    w->redis_offset_us -= (int64_t)1500 * MS;
+}
+
+static void
+redis_is_set_back(struct world *w)
+{
+    if (w->saved) {
+        world_redis_set_back(w);
+    } else {
+        world_redis_save(w);
+    }
+}
+
+static void
+redis_comes_back_empty(struct world *w)
+{
+    world_redis_stop(w);
+    world_redis_start(w);
+}
+
+/* Another Redis, which only one of two reaches. */
+static void
+one_stays_behind(struct world *w)
+{
+    redis_comes_back_empty(w);
+    w->procs[0].cut_us = w->now_us + (int64_t)120 * WORLD_SECOND;
+}
+
+/* Every few seconds for two minutes: sooner than anything is forgotten. */
+static void
+befall(void (*misfortune)(struct world *w), int64_t every_ms, size_t least)
+{
+    struct world *w = calloc(1, sizeof *w);
+    uint64_t requests, tokens;
+    size_t before;
+
+    assert_non_null(w);
+    w->entry.limits = (struct providers_limits){.rpm = 600};
+    world_open(w, 9, 2);
+    while (w->now_us < (int64_t)1100 * WORLD_SECOND) {
+        world_step(w, STEP_US, steady_work);
+    }
+    before = w->n_starts;
+    for (int64_t t = 0; t < (int64_t)120 * WORLD_SECOND; t += STEP_US) {
+        if (t % (every_ms * MS) == 0) misfortune(w);
+        world_step(w, STEP_US, steady_work);
+    }
+    world_most(w, &requests, &tokens);
+    assert_in_range(requests, 1, 600);
+    assert_true(w->n_starts - before >= least); /* and work goes on */
+    world_close(w);
+}
+
+static void
+who_hears_nothing_is_charged_what_it_may_spend(void **state)
+{
+    (void)state;
+    befall(one_hears_nothing, 60000, 700);
+}
+
+static void
+a_clock_that_steps_back_again_and_again_allows_no_more(void **state)
+{
+    (void)state;
+    befall(the_clock_steps_back, 2000, 200);
+}
+
+static void
+a_redis_that_is_set_back_again_and_again_allows_no_more(void **state)
+{
+    (void)state;
+    befall(redis_is_set_back, 5000, 200);
+}
+
+static void
+a_redis_that_is_emptied_again_and_again_allows_no_more(void **state)
+{
+    (void)state;
+    befall(redis_comes_back_empty, 7000, 200);
+}
+
+static void
+who_stays_behind_at_a_lost_redis_is_charged_by_the_new_one(void **state)
+{
+    (void)state;
+    befall(one_stays_behind, 120000, 700);
+}
+
+static void
+a_block_is_good_for_250_ms(void **state)
+{
+    struct world *w = calloc(1, sizeof *w);
+    struct world_proc *p;
+    int64_t until_us;
+    uint32_t endpoint;
+
+    (void)state;
+    assert_non_null(w);
+    w->entry.limits = (struct providers_limits){.rpm = 600};
+    world_open(w, 10, 1);
+    p = &w->procs[0];
+    while (w->now_us < (int64_t)1100 * WORLD_SECOND || p->told.requests < 2 ||
+           p->asking) {
+        p->wants = 1;
+        world_step(w, STEP_US, restless_work);
+    }
+    assert_int_equal(limiter_begin(p->limiter, 1, w->now_us + p->offset_us,
+                                   &endpoint, &until_us),
+                     LIMITER_WHY_GO);
+    w->now_us += (int64_t)LIMITER_LEASE_MS * MS;
+    assert_int_equal(limiter_begin(p->limiter, 1, w->now_us + p->offset_us,
+                                   &endpoint, &until_us),
+                     LIMITER_WHY_RATE);
+    world_close(w);
+}
+
+/* ---- a storm ---- */
 
 enum {
     STORM_FROM_S = 1030, /* by the world's clock */
@@ -232,8 +356,7 @@ a_storm_stops_64_processes_and_they_recover(void **state)
     world_close(w);
 }
 
-/* ---- the breaker
- * ------------------------------------------------------------------ */
+/* ---- the breaker ---- */
 
 static void
 serve_refusals(struct world *w, struct world_call *call)
@@ -269,8 +392,7 @@ a_dead_endpoint_gets_one_probe_a_minute_of_the_whole_fleet(void **state)
     world_close(w);
 }
 
-/* ---- without Redis
- * ------------------------------------------------------------------ */
+/* ---- without Redis ---- */
 
 static void
 redis_gone_leaves_a_share_for_a_minute_and_then_nothing(void **state)
@@ -332,8 +454,7 @@ few_exchanges_are_enough(void **state)
     world_close(w);
 }
 
-/* ---- a limiter that is its own fleet
- * --------------------------------------------------- */
+/* ---- a limiter that is its own fleet ---- */
 
 static struct limiter *
 alone(const struct providers_entry *entry)
@@ -514,6 +635,16 @@ main(void)
         cmocka_unit_test(no_window_of_60_s_has_more_than_the_limits),
         cmocka_unit_test(the_limits_are_used_well),
         cmocka_unit_test(tokens_that_were_not_used_come_back),
+        cmocka_unit_test(who_hears_nothing_is_charged_what_it_may_spend),
+        cmocka_unit_test(
+            a_clock_that_steps_back_again_and_again_allows_no_more),
+        cmocka_unit_test(
+            a_redis_that_is_set_back_again_and_again_allows_no_more),
+        cmocka_unit_test(
+            a_redis_that_is_emptied_again_and_again_allows_no_more),
+        cmocka_unit_test(
+            who_stays_behind_at_a_lost_redis_is_charged_by_the_new_one),
+        cmocka_unit_test(a_block_is_good_for_250_ms),
         cmocka_unit_test(a_storm_stops_64_processes_and_they_recover),
         cmocka_unit_test(
             a_dead_endpoint_gets_one_probe_a_minute_of_the_whole_fleet),
