@@ -20,7 +20,9 @@ options_check(struct written_options *o)
     if (!o->personas || !o->service || o->cap < 0 || o->call_price < 0) {
         return CO_INVALID;
     }
-    if (o->cap && !priced) return CO_INVALID;
+    if ((o->cap || (o->purse && o->purse->capped)) && !priced) {
+        return CO_INVALID;
+    }
     if (!priced) o->price.input = o->price.output = -1;
     if (!o->answers_max) o->answers_max = ANSWERS_MAX_DEFAULT;
     for (unsigned s = 0; s < ASK_STAGES; s++) {
@@ -64,6 +66,7 @@ written_new(const struct written_options *options, struct written **ret_written)
     if (!worst_later(w, &w->later)) return CO_INVALID;
     err = money_new(checked.cap, &w->m);
     if (err) return err;
+    money_share(w->m, checked.purse);
     *ret_written = co_take(&w);
     return CO_OK;
 }
@@ -131,6 +134,7 @@ start(struct written *w, int64_t now_us)
     uint32_t ms = WRITTEN_SETTLE_MS;
 
     w->running = true;
+    if (w->options.purse) purse_begin(w->options.purse);
     w->probe_us = now_us;
     if (w->options.total_ms && w->options.total_ms < ms) {
         ms = w->options.total_ms;

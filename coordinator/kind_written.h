@@ -45,6 +45,7 @@ struct written_options {
     struct price price; /* input and output unknown: the job can have no cap */
     int64_t call_price;
     int64_t cap;          /* 1e-12 USD; 0: none */
+    struct purse *purse;  /* caps over several jobs; borrowed; NULL: none */
     uint64_t answers_max; /* bytes in memory; 0: 256 MiB */
     uint32_t total_ms;    /* of a task; 0: unset. See settle time below */
     /* Whether a candidate fulfils the conditions at all; else it is not asked

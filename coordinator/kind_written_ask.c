@@ -70,6 +70,15 @@ is_short_for_rows(const struct written *w)
     return w->short_at == times_freed(w) + 1;
 }
 
+/* Without a price nothing can be counted, and caps over several jobs would hold
+ * for nobody. */
+bool
+ask_is_unpriced(const struct written *w)
+{
+    return w->options.price.input < 0 && w->options.purse &&
+           purse_free(w->options.purse) != INT64_MAX;
+}
+
 static bool
 can_begin(const struct written *w, int64_t first)
 {
@@ -82,8 +91,8 @@ can_begin(const struct written *w, int64_t first)
 bool
 ask_is_spent(const struct written *w)
 {
-    return w->is_short && !money_open(w->m) && !w->n_notes && !w->n_taken &&
-           !w->waits.n && !w->releases.n;
+    return w->is_short && !w->is_waiting && !money_open(w->m) && !w->n_notes &&
+           !w->n_taken && !w->waits.n && !w->releases.n;
 }
 
 /* -- intents -------------------------------------------------------------- */
@@ -96,16 +105,20 @@ intend(struct written *w, struct note *note, uint64_t row, struct talk *t,
     const uint64_t task = written_task(row, t->asks);
     uint64_t input;
     int64_t worst;
+    enum co_err err = ask_bound(w, t, &input, &worst)
+                          ? money_reserve(w->m, t->stage, task, worst)
+                          : CO_RANGE;
 
-    if (!ask_bound(w, t, &input, &worst) ||
-        money_reserve(w->m, t->stage, task, worst)) {
-        w->is_short = true;
+    if (err) {
+        w->is_waiting |= err == CO_UNAVAILABLE;
+        w->is_short |= err != CO_UNAVAILABLE;
         if (before.state != t->state) rows_changed(w, row, t, before, now_us);
         return false;
     }
     w->n.mended += t->mend;
     w->n.afresh += !t->mend && t->wrong.data;
-    note->v[note->n++] = (struct intent){task, worst, t->stage};
+    note->v[note->n++] =
+        (struct intent){task, worst, money_day(w->m, task), t->stage};
     (void)talk_intend(t);
     rows_changed(w, row, t, before, now_us);
     return true;
@@ -201,6 +214,10 @@ may_begin(struct written *w, uint64_t row)
         w->is_short = true;
         return KIND_NEXT_MONEY;
     }
+    if (!money_is_here(w->m, worst)) {
+        w->is_waiting = true;
+        return KIND_NEXT_MONEY;
+    }
     return KIND_NEXT_TASK;
 }
 
@@ -270,16 +287,20 @@ ask_prepare(struct written *w, int64_t now_us)
     struct note note = {.type = NOTE_INTENTS};
 
     w->held_back = KIND_NEXT_ALL_OUT;
-    w->is_short = false;
+    w->is_short = w->is_waiting = false;
     pull(w, now_us);
     if (w->over || w->n_notes == NOTES_MAX) return;
+    if (ask_is_unpriced(w)) {
+        w->held_back = KIND_NEXT_MONEY;
+        return;
+    }
     if (ask_is_paused(w) && (now_us < w->probe_us || w->n_notes)) return;
     intend_wanted(w, &note, room_of(w), now_us);
     if (is_short_for_rows(w)) {
         w->is_short = true;
-    } else if (!w->is_short) {
+    } else if (!w->is_short && !w->is_waiting) {
         intend_new(w, &note, room_of(w), now_us);
     }
-    if (w->is_short) w->held_back = KIND_NEXT_MONEY;
+    if (w->is_short || w->is_waiting) w->held_back = KIND_NEXT_MONEY;
     if (note.n) keep_note(w, &note);
 }

@@ -7,6 +7,7 @@
 #pragma once
 #include "coordinator/kind_personas_asked.h"
 #include "coordinator/kind_written.h"
+#include "job/purse_note.h"
 
 /* The talks of a cell. */
 struct block {
@@ -26,10 +27,16 @@ struct hold {
 struct intent {
     uint64_t task;
     int64_t amount;
+    uint32_t day; /* that the purse charges it to; 0: none */
     uint8_t stage;
 };
 
-enum note_type { NOTE_INTENTS = 1, NOTE_RELEASES = 2 };
+enum note_type {
+    NOTE_INTENTS = 1,
+    NOTE_RELEASES = 2,
+    NOTE_DATED = 3,              /* intents, each with its day */
+    NOTE_PURSE = PURSE_NOTE_TAG, /* the purse's own; v is empty */
+};
 
 /* A record on its way to the disk. */
 struct note {
@@ -105,6 +112,7 @@ struct written {
     char refusal[ASK_ERROR_MAX + ASK_TEXT_MAX];
     int64_t later;     /* worst case of a row's stages after the first */
     bool is_short;     /* an ask did not fit the money left, last time */
+    bool is_waiting;   /* it did, and waits for money that all jobs share */
     uint64_t short_at; /* no new row did, when money had been freed so often
                         * less 1 */
     enum kind_next held_back; /* why no (further) row was begun */
@@ -185,6 +193,8 @@ void rows_give_up_open(struct written *w, int64_t now_us);
 bool ask_bound(const struct written *w, const struct talk *t,
                uint64_t *ret_input, int64_t *ret_worst);
 bool ask_is_paused(const struct written *w);
+/* Nothing may be asked: the price is not known, and caps over jobs hold. */
+bool ask_is_unpriced(const struct written *w);
 /* Makes intents for rows that have to be asked; begins rows, and holds ranges
  * of the personas kind for them. */
 void ask_prepare(struct written *w, int64_t now_us);

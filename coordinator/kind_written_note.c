@@ -3,8 +3,11 @@
  * A msgpack array of unsigned integers:
  *   [1, task, stage, worst, task, stage, worst, ...]  intents: these asks may
  *        be published once this is committed; worst is reserved for each
+ *   [3, task, stage, worst, day, ...]  the same, each with the day whose cap
+ *        over several jobs it is charged to
  *   [2, task, task, ...]  releases: these were never published, and their
  *        money is free
+ * Besides those of the purse, which begin with 'P' (job/purse_note.h).
  * The stage stands in it because a late answer may have moved the row on
  * before the record was committed; such an intent is void, and only its money
  * counts. Versions that know more kinds of records begin them with another
@@ -23,21 +26,65 @@ pack_write(void *data, const char *bytes, size_t len)
     return 0;
 }
 
+/* Numbers for each task. */
+static uint32_t
+width_of(uint64_t type)
+{
+    if (type == NOTE_DATED) return 4;
+    return type == NOTE_INTENTS ? 3 : 1;
+}
+
+static bool
+is_dated(const struct note *note)
+{
+    for (uint32_t i = 0; note->type == NOTE_INTENTS && i < note->n; i++) {
+        if (note->v[i].day) return true;
+    }
+    return false;
+}
+
 static void
 put_note(const struct note *note, struct co_buf *out)
 {
-    const bool intents = note->type == NOTE_INTENTS;
+    const uint8_t type = is_dated(note) ? NOTE_DATED : note->type;
+    const uint32_t width = width_of(type);
     msgpack_packer pk;
 
     msgpack_packer_init(&pk, out, pack_write);
-    (void)msgpack_pack_array(&pk, 1 + (size_t)note->n * (intents ? 3 : 1));
-    (void)msgpack_pack_uint64(&pk, note->type);
+    (void)msgpack_pack_array(&pk, 1 + (size_t)note->n * width);
+    (void)msgpack_pack_uint64(&pk, type);
     for (uint32_t i = 0; i < note->n; i++) {
-        (void)msgpack_pack_uint64(&pk, note->v[i].task);
-        if (!intents) continue;
-        (void)msgpack_pack_uint64(&pk, note->v[i].stage);
-        (void)msgpack_pack_uint64(&pk, (uint64_t)note->v[i].amount);
+        const uint64_t numbers[] = {note->v[i].task, note->v[i].stage,
+                                    (uint64_t)note->v[i].amount,
+                                    note->v[i].day};
+
+        for (uint32_t k = 0; k < width; k++) {
+            (void)msgpack_pack_uint64(&pk, numbers[k]);
+        }
     }
+}
+
+/* The purse's next record, in its place in the order. */
+static bool
+put_purse_note(struct written *w, struct co_buf *out)
+{
+    struct note *note;
+
+    if (!w->options.purse || !purse_note_is_due(w->options.purse) ||
+        w->n_notes == NOTES_MAX) {
+        return false;
+    }
+    note = calloc(1, sizeof *note);
+    if (!note) {
+        w->n.no_memory++; /* asked again next turn */
+        return false;
+    }
+    note->type = NOTE_PURSE;
+    memmove(&w->notes[w->n_written + 1], &w->notes[w->n_written],
+            (w->n_notes - w->n_written) * sizeof(struct note *));
+    w->notes[w->n_written++] = note;
+    w->n_notes++;
+    return purse_note(w->options.purse, out);
 }
 
 /* What is to be released, as one record. Intents go first: a release may be
@@ -66,6 +113,7 @@ written_note(void *kind, struct co_buf *out)
 {
     struct written *w = kind;
 
+    if (put_purse_note(w, out)) return true;
     if (w->n_written == w->n_notes) add_releases(w);
     if (w->n_written == w->n_notes) return false;
     put_note(w->notes[w->n_written++], out);
@@ -108,6 +156,7 @@ written_noted(void *kind, int64_t now_us)
     w->n_written--;
     w->n_notes--;
     memmove(w->notes, w->notes + 1, w->n_notes * sizeof(struct note *));
+    if (note->type == NOTE_PURSE) purse_noted(w->options.purse, now_us);
     for (uint32_t i = 0; i < note->n; i++) {
         if (note->type == NOTE_INTENTS) {
             intended(w, &note->v[i], now_us);
@@ -144,18 +193,20 @@ restore_row(struct written *w, uint64_t task, uint8_t stage)
 }
 
 static void
-restore_intent(struct written *w, struct walk *in)
+restore_intent(struct written *w, struct walk *in, bool dated)
 {
     const uint64_t task = walk_u64(in), stage = walk_u64(in),
-                   worst = walk_u64(in);
+                   worst = walk_u64(in), day = dated ? walk_u64(in) : 0;
 
-    if (in->bad || !written_is_ask(task) || written_ask(task) >= ASK_MAX ||
-        stage >= ASK_STAGES || worst > INT64_MAX) {
+    if (in->bad || day > UINT32_MAX || !written_is_ask(task) ||
+        written_ask(task) >= ASK_MAX || stage >= ASK_STAGES ||
+        worst > INT64_MAX) {
         in->bad = true;
         return;
     }
     w->n.asks++;
-    switch (money_restore(w->m, (unsigned)stage, task, (int64_t)worst)) {
+    switch (money_restore(w->m, (unsigned)stage, task, (int64_t)worst,
+                          (uint32_t)day)) {
     case CO_OK:
         restore_row(w, task, (uint8_t)stage);
         break;
@@ -184,22 +235,33 @@ restore_release(struct written *w, uint64_t task)
     }
 }
 
+static bool
+replay_tasks(struct written *w, struct walk *in)
+{
+    const uint32_t n = walk_array(in);
+    const uint64_t type = n ? walk_u64(in) : 0;
+    const uint32_t width = width_of(type);
+
+    if (in->bad || type < NOTE_INTENTS || type > NOTE_DATED) return false;
+    if ((n - 1) % width) return false;
+    for (uint32_t i = 1; i < n && !in->bad; i += width) {
+        if (type == NOTE_RELEASES) {
+            restore_release(w, walk_u64(in));
+        } else {
+            restore_intent(w, in, type == NOTE_DATED);
+        }
+    }
+    return walk_done(in);
+}
+
 bool
 written_replay_note(void *kind, const uint8_t *data, size_t len)
 {
     struct written *w = kind;
     struct walk in = walk_start(data, len);
-    const uint32_t n = walk_array(&in);
-    const uint64_t type = n ? walk_u64(&in) : 0;
 
-    if (in.bad || (type != NOTE_INTENTS && type != NOTE_RELEASES)) return false;
-    if (type == NOTE_INTENTS && n % 3 != 1) return false;
-    for (uint32_t i = 1; i < n && !in.bad; i += type == NOTE_INTENTS ? 3 : 1) {
-        if (type == NOTE_INTENTS) {
-            restore_intent(w, &in);
-        } else {
-            restore_release(w, walk_u64(&in));
-        }
+    if (purse_note_is(data, len)) {
+        return w->options.purse && purse_replay(w->options.purse, data, len);
     }
-    return walk_done(&in);
+    return replay_tasks(w, &in);
 }

@@ -79,6 +79,11 @@ why_money(const struct written *w, struct co_buf *out)
 
     if (w->options.price.input < 0) {
         co_buf_puts(out, "money: the price of the model is not known\n");
+        if (ask_is_unpriced(w)) {
+            co_buf_puts(out, "money: caps over several jobs hold, and are "
+                             "asked of Redis first; under them nothing can be "
+                             "spent without a price\n");
+        }
         return;
     }
     co_buf_printf(
@@ -90,6 +95,10 @@ why_money(const struct written *w, struct co_buf *out)
         co_buf_printf(out, ", of at most %s", price_text(money_cap(w->m), cap));
     }
     co_buf_puts(out, "\n");
+    if (w->options.purse && purse_why(w->options.purse) > PURSE_WHY_OPEN) {
+        co_buf_printf(out, "money: %s\n",
+                      purse_why_text(purse_why(w->options.purse)));
+    }
     if (s.unknown) {
         co_buf_puts(out, "money: unknown is what calls may have cost whose "
                          "answer never came; a late answer settles it\n");

@@ -15,13 +15,15 @@ enum entry_state { ENTRY_FREE, ENTRY_RESERVED, ENTRY_UNKNOWN };
 struct entry {
     uint64_t task;
     int64_t amount;
+    uint32_t day; /* of the purse; 0: none */
     uint8_t state, phase;
 };
 
 struct money {
-    int64_t cap;       /* INT64_MAX: none */
-    int64_t inherited; /* most that a journal brought at once */
-    int64_t excess;    /* of all overruns */
+    int64_t cap;         /* INT64_MAX: none */
+    struct purse *purse; /* borrowed; NULL: no caps over several jobs */
+    int64_t inherited;   /* most that a journal brought at once */
+    int64_t excess;      /* of all overruns */
     struct money_sums all, phase[MONEY_PHASES];
     struct money_counters n;
     struct entry *table;
@@ -143,6 +145,13 @@ money_new(int64_t cap, struct money **ret_money)
 }
 
 void
+money_share(struct money *m, struct purse *purse)
+{
+    co_assert(m->named == 0);
+    m->purse = purse;
+}
+
+void
 money_free(struct money *m)
 {
     if (!m) return;
@@ -167,6 +176,14 @@ money_fits(const struct money *m, int64_t amount)
            sum <= m->cap;
 }
 
+bool
+money_is_here(const struct money *m, int64_t amount)
+{
+    if (!m->purse) return true;
+    purse_want(m->purse, amount);
+    return purse_free(m->purse) >= amount;
+}
+
 static void
 add(struct money *m, unsigned phase, struct money_sums by)
 {
@@ -179,14 +196,15 @@ add(struct money *m, unsigned phase, struct money_sums by)
 }
 
 static enum co_err
-enter(struct money *m, unsigned phase, uint64_t task, int64_t amount)
+enter(struct money *m, unsigned phase, uint64_t task, int64_t amount,
+      uint32_t day)
 {
     struct entry *e = find(m, task);
 
     if (e->state) return CO_EXISTS;
     if (!grow(m)) return CO_NOMEM;
     *find(m, task) =
-        (struct entry){task, amount, ENTRY_RESERVED, (uint8_t)phase};
+        (struct entry){task, amount, day, ENTRY_RESERVED, (uint8_t)phase};
     m->open++;
     m->named++;
     add(m, phase, (struct money_sums){.reserved = amount});
@@ -196,16 +214,22 @@ enter(struct money *m, unsigned phase, uint64_t task, int64_t amount)
 enum co_err
 money_reserve(struct money *m, unsigned phase, uint64_t task, int64_t amount)
 {
+    enum co_err err;
+
     if (amount < 0 || phase >= MONEY_PHASES) return CO_RANGE;
     if (m->open >= MONEY_OPEN_MAX || m->named >= MONEY_NAMED_MAX) {
         return CO_AGAIN;
     }
     if (!money_fits(m, amount)) return CO_FULL;
-    return enter(m, phase, task, amount);
+    if (!money_is_here(m, amount)) return CO_UNAVAILABLE;
+    err = enter(m, phase, task, amount, 0);
+    if (!err && m->purse) find(m, task)->day = purse_take(m->purse, amount);
+    return err;
 }
 
 enum co_err
-money_restore(struct money *m, unsigned phase, uint64_t task, int64_t amount)
+money_restore(struct money *m, unsigned phase, uint64_t task, int64_t amount,
+              uint32_t day)
 {
     int64_t sum;
     enum co_err err;
@@ -214,9 +238,16 @@ money_restore(struct money *m, unsigned phase, uint64_t task, int64_t amount)
         __builtin_add_overflow(charged(m), amount, &sum)) {
         return CO_RANGE;
     }
-    err = enter(m, phase, task, amount);
+    err = enter(m, phase, task, amount, day);
+    if (!err && m->purse) purse_replay_take(m->purse, day, amount);
     if (!err && charged(m) > m->inherited) m->inherited = charged(m);
     return err;
+}
+
+uint32_t
+money_day(const struct money *m, uint64_t task)
+{
+    return find(m, task)->day;
 }
 
 bool
@@ -273,6 +304,18 @@ charge(struct money *m, const struct entry *e, int64_t cost)
     return cost;
 }
 
+/* What a call cost in truth, to the purse that its worst case came from. */
+static void
+share_cost(struct money *m, const struct entry *e, int64_t cost)
+{
+    if (!m->purse) return;
+    if (cost <= e->amount) {
+        purse_release(m->purse, e->day, e->amount - cost);
+    } else {
+        purse_exceed(m->purse, e->day, cost - e->amount);
+    }
+}
+
 enum co_err
 money_settle(struct money *m, uint64_t task, const struct money_call *call,
              int64_t *ret_charged)
@@ -291,6 +334,7 @@ money_settle(struct money *m, uint64_t task, const struct money_call *call,
         m->n.salvaged += e.state == ENTRY_UNKNOWN;
     }
     if (ret_charged) *ret_charged = cost;
+    if (call->outcome != ASK_UNKNOWN) share_cost(m, &e, cost);
     if (cost <= e.amount) return CO_OK;
     m->n.overruns++;
     m->excess = cost - e.amount > INT64_MAX - m->excess
@@ -320,6 +364,7 @@ money_release(struct money *m, uint64_t task)
 
     if (e->state != ENTRY_RESERVED) return false;
     uncharge(m, e);
+    share_cost(m, e, 0);
     forget(m, e);
     m->n.released++;
     return true;

@@ -9,8 +9,11 @@
  * but for two things that are counted: a call that cost more than its worst
  * case (charged in full, the job stops), and what a journal brings that was
  * written under a higher cap.
+ * Where caps over several jobs hold (money_share), each reservation is taken
+ * from the purse, too, and stays charged to the day that it was taken on.
  * Pure: no I/O, no clock. Not thread-safe. */
 #pragma once
+#include "coordinator/purse.h"
 #include "llm/ask.h"
 #include "llm/price.h"
 
@@ -66,19 +69,30 @@ co_must_use enum co_err money_new(int64_t cap, struct money **ret_money);
 void money_free(struct money *m);
 CO_DEFINE_FREEP(struct money, money_free)
 
+/* Reservations come out of the purse from now on, too. Borrowed for life; NULL:
+ * none. Before anything is reserved or restored. */
+void money_share(struct money *m, struct purse *purse);
+
 /* Whether amount more fits under the cap. */
 bool money_fits(const struct money *m, int64_t amount);
+/* Whether the purse has so much, now; if not, it is told to get it. */
+bool money_is_here(const struct money *m, int64_t amount);
 /* Reserves amount for a task that has no entry yet.
  * CO_FULL    does not fit under the cap
+ * CO_UNAVAILABLE  the purse has less, now
  * CO_AGAIN   too many calls are open or unknown
  * CO_EXISTS  it has an entry
  * CO_RANGE   amount is negative, or phase is none
  * CO_NOMEM   nothing changed */
 co_must_use enum co_err money_reserve(struct money *m, unsigned phase,
                                       uint64_t task, int64_t amount);
-/* The same from a journal: it was reserved, whatever the cap is today. */
+/* The same from a journal: it was reserved, whatever the cap is today, and
+ * charged to that day. */
 co_must_use enum co_err money_restore(struct money *m, unsigned phase,
-                                      uint64_t task, int64_t amount);
+                                      uint64_t task, int64_t amount,
+                                      uint32_t day);
+/* The day that a task's entry is charged to, for the journal; 0: none. */
+uint32_t money_day(const struct money *m, uint64_t task);
 /* Whether the task has an entry (reserved or unknown): a result of it has not
  * been counted yet. *ret_amount (may be NULL): its worst case. */
 bool money_has(const struct money *m, uint64_t task, int64_t *ret_amount);

@@ -174,7 +174,8 @@ purse_free(const struct purse *p)
 {
     const struct purse_day *d = day_today(p);
 
-    if (!p->opt.redis || p->unlimited) return INT64_MAX;
+    if (p->unlimited || (!p->opt.redis && !p->capped)) return INT64_MAX;
+    if (!p->opt.redis) return 0;
     if (!p->known || !d || p->leaving) return 0;
     return d->have * MICRO - d->used;
 }
@@ -198,6 +199,7 @@ purse_why(const struct purse *p)
 
     if (free == INT64_MAX) return PURSE_WHY_OFF;
     if (free > 0 && free >= p->need) return PURSE_WHY_OPEN;
+    if (!p->opt.redis) return PURSE_WHY_ELSEWHERE;
     if (!p->known) return PURSE_WHY_UNASKED;
     switch (p->state) {
     case PURSE_LEDGER_NONE:
@@ -248,9 +250,10 @@ purse_release(struct purse *p, uint32_t day, int64_t amount)
 {
     struct purse_day *d = day_find(p, day);
 
+    co_assert(amount >= 0);
     if (!d) return; /* charged to no day, or to one long over */
-    co_assert(amount >= 0 && amount <= d->used);
-    d->used -= amount;
+    /* Less is there only when the day was dropped and came again. */
+    d->used -= least_of(amount, d->used);
     if (day != p->today) day_give_back(d);
 }
 
@@ -288,25 +291,39 @@ purse_left(const struct purse *p)
 
 /* ---- the journal ---- */
 
+/* One after the other. */
+static const struct purse_day *
+note_day(const struct purse *p)
+{
+    for (unsigned i = 0; !p->noting.under_way && i < PURSE_DAYS; i++) {
+        const struct purse_day *d = &p->days[i];
+
+        if (d->day && day_due(p, d) != d->said) return d;
+    }
+    return NULL;
+}
+
+bool
+purse_note_is_due(const struct purse *p)
+{
+    return note_day(p) != NULL;
+}
+
 bool
 purse_note(struct purse *p, struct co_buf *out)
 {
-    if (p->noting.under_way) return false; /* one after the other */
-    for (unsigned i = 0; i < PURSE_DAYS; i++) {
-        const struct purse_day *d = &p->days[i];
+    const struct purse_day *d = note_day(p);
 
-        if (!d->day || day_due(p, d) == d->said) continue;
-        p->noting.under_way = true;
-        p->noting.day = d->day;
-        p->noting.have = day_due(p, d);
-        purse_note_put(&(struct purse_note){.day = d->day,
-                                            .have = p->noting.have,
-                                            .ledger = p->ledger,
-                                            .seq = p->seq},
-                       out);
-        return true;
-    }
-    return false;
+    if (!d) return false;
+    p->noting.under_way = true;
+    p->noting.day = d->day;
+    p->noting.have = day_due(p, d);
+    purse_note_put(&(struct purse_note){.day = d->day,
+                                        .have = p->noting.have,
+                                        .ledger = p->ledger,
+                                        .seq = p->seq},
+                   out);
+    return true;
 }
 
 void
@@ -351,6 +368,7 @@ purse_replay_take(struct purse *p, uint32_t day, int64_t amount)
 void
 purse_begin(struct purse *p)
 {
+    p->begun = true;
     for (unsigned i = 0; i < PURSE_DAYS; i++) {
         day_give_back(&p->days[i]);
         p->days[i].told = -1;
@@ -449,7 +467,8 @@ purse_ask(struct purse *p, int64_t now_us, struct purse_ask *ret)
 {
     struct purse_day *d;
 
-    if (!p->opt.redis || p->asking || p->left || now_us < p->next_us) {
+    if (!p->opt.redis || !p->begun || p->asking || p->left ||
+        now_us < p->next_us) {
         return false;
     }
     d = ask_day(p);

@@ -19,7 +19,8 @@
  * since Lua's numbers are exact only up to 2^53; the job counts in 1e-12 USD.
  *
  * Without a Redis (purse_options.redis) everything here is free and answers
- * at once; so it is while Redis says that nobody set a cap. One thread. */
+ * at once, unless the journal says that such caps held before; so it is while
+ * Redis says that nobody set a cap. One thread. */
 #pragma once
 #include "common/buf.h"
 
@@ -39,6 +40,8 @@ enum {
     X(ASKED, "money was asked for, and is spent once Redis has kept it 2 s")   \
     X(DAY, "the cap of the day is reached, over all jobs")                     \
     X(TOTAL, "the cap of the namespace is reached, over all jobs")             \
+    X(ELSEWHERE, "the job was under caps over several jobs: it goes on where " \
+                 "their Redis is given (--redis)")                             \
     X(NO_LEDGER, "Redis has no ledger of the caps: see `cohort budget show`")  \
     X(UNSURE, "Redis is not the one it was: see `cohort budget show`")         \
     X(CLOSED, "the ledger of the caps is not whole: see `cohort budget show`") \
@@ -113,6 +116,7 @@ struct purse_day {
 /* Read freely; written by purse.c only. */
 struct purse {
     struct purse_options opt;
+    bool begun;     /* the replay is over: nothing is asked before */
     bool known;     /* Redis has answered in this life */
     bool capped;    /* a cap holds, or held: no ledger then means none left */
     bool unlimited; /* Redis says that there is none, and never was */
@@ -177,6 +181,7 @@ bool purse_left(const struct purse *p);
 /* ---- the journal: as note, noted and replay_note of job_kind ---- */
 
 bool purse_note(struct purse *p, struct co_buf *out);
+bool purse_note_is_due(const struct purse *p);
 void purse_noted(struct purse *p, int64_t now_us);
 /* In a replay. False: no note of a purse, or of a version that is unknown. */
 bool purse_replay(struct purse *p, const uint8_t *data, size_t len);

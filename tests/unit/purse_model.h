@@ -9,21 +9,21 @@
 
 enum { MODEL_JOBS = 5, MODEL_DAYS = 8 };
 
-struct model_share {
+struct purse_model_share {
     uint64_t epoch; /* 0: none */
     uint32_t owner, request;
     int64_t have;
 };
 
-struct model_day {
+struct purse_model_day {
     uint32_t day;
     uint64_t epoch;
     int64_t granted, lost, opt_day, opt_total; /* opt: -1 none */
-    struct model_share job[MODEL_JOBS];
+    struct purse_model_share job[MODEL_JOBS];
 };
 
 /* What Redis keeps on its disk. */
-struct model_ledger {
+struct purse_model_ledger {
     bool there;
     enum purse_ledger state;
     uint64_t id, epoch, seq;
@@ -32,8 +32,8 @@ struct model_ledger {
     int64_t at, since; /* ms */
     uint32_t day;
     int64_t cap_day, cap_total, granted, lost;
-    struct model_share job[MODEL_JOBS];
-    struct model_day days[MODEL_DAYS];
+    struct purse_model_share job[MODEL_JOBS];
+    struct purse_model_day days[MODEL_DAYS];
     struct {
         bool there;
         uint64_t seen;
@@ -43,15 +43,15 @@ struct model_ledger {
 };
 
 /* The server. */
-struct model {
-    struct model_ledger l;
+struct purse_model {
+    struct purse_model_ledger l;
     char run[PURSE_RUN_BYTES];
     bool aof;
     int64_t began_ms, now_ms;
 };
 
-static inline struct model_day *
-model_day_of(struct model_ledger *l, uint32_t day)
+static inline struct purse_model_day *
+purse_model_day_of(struct purse_model_ledger *l, uint32_t day)
 {
     for (unsigned i = 0; i < MODEL_DAYS; i++) {
         if (l->days[i].day == day) return &l->days[i];
@@ -59,27 +59,27 @@ model_day_of(struct model_ledger *l, uint32_t day)
     return NULL;
 }
 
-static inline struct model_day *
-model_open_day(struct model_ledger *l, uint32_t day, int64_t sum)
+static inline struct purse_model_day *
+purse_model_open_day(struct purse_model_ledger *l, uint32_t day, int64_t sum)
 {
-    struct model_day *d = model_day_of(l, day);
+    struct purse_model_day *d = purse_model_day_of(l, day);
 
-    if (!d) d = model_day_of(l, 0);
+    if (!d) d = purse_model_day_of(l, 0);
     co_assert(d != NULL);
-    *d = (struct model_day){.day = day,
-                            .epoch = l->epoch,
-                            .granted = sum,
-                            .lost = sum,
-                            .opt_day = -1,
-                            .opt_total = -1};
+    *d = (struct purse_model_day){.day = day,
+                                  .epoch = l->epoch,
+                                  .granted = sum,
+                                  .lost = sum,
+                                  .opt_day = -1,
+                                  .opt_total = -1};
     l->day = day;
     return d;
 }
 
 static inline void
-model_new_server(struct model *m)
+purse_model_new_server(struct purse_model *m)
 {
-    struct model_ledger *l = &m->l;
+    struct purse_model_ledger *l = &m->l;
     bool vouched = m->aof && l->aof && m->began_ms + 2000 >= l->at &&
                    (l->state == PURSE_LEDGER_OPEN || l->vouched);
 
@@ -93,9 +93,10 @@ model_new_server(struct model *m)
 }
 
 static inline void
-model_witness(struct model *m, const struct purse_ask *a, uint32_t today)
+purse_model_witness(struct purse_model *m, const struct purse_ask *a,
+                    uint32_t today)
 {
-    struct model_ledger *l = &m->l;
+    struct purse_model_ledger *l = &m->l;
     int64_t up = (m->now_ms - m->began_ms) / 1000 * 1000;
     int64_t gap = a->lag_ms - up + 1000;
 
@@ -113,22 +114,23 @@ model_witness(struct model *m, const struct purse_ask *a, uint32_t today)
     l->day = a->view.day;
     l->witnessed++;
     if (a->view.day == today) {
-        (void)model_open_day(l, today, a->view.granted_day);
+        (void)purse_model_open_day(l, today, a->view.granted_day);
     }
 }
 
 static inline void
-model_open(struct model *m, const struct purse_ask *a, uint32_t today)
+purse_model_open(struct purse_model *m, const struct purse_ask *a,
+                 uint32_t today)
 {
-    struct model_ledger *l = &m->l;
-    struct model_day *d;
+    struct purse_model_ledger *l = &m->l;
+    struct purse_model_day *d;
 
-    model_new_server(m);
+    purse_model_new_server(m);
     if (a->ledger > l->id || (a->ledger == l->id && a->seq > l->seq)) {
         l->vouched = false;
         if (l->state == PURSE_LEDGER_OPEN) l->state = PURSE_LEDGER_CLOSED;
     }
-    model_witness(m, a, today);
+    purse_model_witness(m, a, today);
     if (l->state == PURSE_LEDGER_UNSURE && l->vouched) {
         if (m->now_ms < l->since) l->since = m->now_ms;
         if (m->now_ms - l->since >= PURSE_SCRIPT_SETTLE_MS) {
@@ -136,21 +138,22 @@ model_open(struct model *m, const struct purse_ask *a, uint32_t today)
             l->vouched_for++;
         }
     }
-    d = model_day_of(l, a->day);
+    d = purse_model_day_of(l, a->day);
     if (l->state != PURSE_LEDGER_OPEN || a->day != today ||
         (d && d->epoch == l->epoch)) {
         return;
     }
     if (today > l->day) {
-        (void)model_open_day(l, today, 0);
+        (void)purse_model_open_day(l, today, 0);
     } else {
         l->state = PURSE_LEDGER_CLOSED;
     }
 }
 
 static inline void
-model_settle(int64_t *granted, int64_t *lost, const struct model_share *own,
-             uint64_t epoch, int64_t claim)
+purse_model_settle(int64_t *granted, int64_t *lost,
+                   const struct purse_model_share *own, uint64_t epoch,
+                   int64_t claim)
 {
     if (own->epoch == epoch) {
         *granted += claim - own->have;
@@ -163,7 +166,7 @@ model_settle(int64_t *granted, int64_t *lost, const struct model_share *own,
 }
 
 static inline int64_t
-model_cap(int64_t low, int64_t mine, int64_t *opt)
+purse_model_cap(int64_t low, int64_t mine, int64_t *opt)
 {
     int64_t given = opt ? *opt : -1;
 
@@ -176,8 +179,9 @@ model_cap(int64_t low, int64_t mine, int64_t *opt)
 }
 
 static inline int64_t
-model_grant(const struct model_ledger *l, const struct model_day *d,
-            const struct purse_ask *a, int64_t cap_day, int64_t cap_total)
+purse_model_grant(const struct purse_model_ledger *l,
+                  const struct purse_model_day *d, const struct purse_ask *a,
+                  int64_t cap_day, int64_t cap_total)
 {
     int64_t extra = a->extra;
 
@@ -191,9 +195,10 @@ model_grant(const struct model_ledger *l, const struct model_day *d,
 }
 
 static inline uint64_t
-model_members(struct model *m, unsigned job, const struct purse_ask *a)
+purse_model_members(struct purse_model *m, unsigned job,
+                    const struct purse_ask *a)
 {
-    struct model_ledger *l = &m->l;
+    struct purse_model_ledger *l = &m->l;
     uint64_t least = l->seq;
 
     l->members[job].there = !a->leaving;
@@ -214,8 +219,8 @@ model_members(struct model *m, unsigned job, const struct purse_ask *a)
 }
 
 static inline void
-model_no(const struct model *m, enum purse_ledger state,
-         struct purse_answer *ret)
+purse_model_no(const struct purse_model *m, enum purse_ledger state,
+               struct purse_answer *ret)
 {
     *ret = (struct purse_answer){.state = state,
                                  .today = (uint32_t)(m->now_ms / 86400000),
@@ -226,48 +231,49 @@ model_no(const struct model *m, enum purse_ledger state,
 }
 
 static inline void
-model_turn(struct model *m, unsigned job, const struct purse_options *opt,
-           const struct purse_ask *a, struct purse_answer *ret)
+purse_model_turn(struct purse_model *m, unsigned job,
+                 const struct purse_options *opt, const struct purse_ask *a,
+                 struct purse_answer *ret)
 {
-    struct model_ledger *l = &m->l;
-    struct model_share *own = &l->job[job];
-    struct model_day *d, none = {.opt_day = -1, .opt_total = -1};
-    struct model_share before, before_day = {0};
+    struct purse_model_ledger *l = &m->l;
+    struct purse_model_share *own = &l->job[job];
+    struct purse_model_day *d, none = {.opt_day = -1, .opt_total = -1};
+    struct purse_model_share before, before_day = {0};
     int64_t extra = 0;
     bool counted;
 
-    model_no(m, PURSE_LEDGER_NONE, ret);
+    purse_model_no(m, PURSE_LEDGER_NONE, ret);
     if (!l->there) return;
     if (own->owner > opt->owner ||
         (own->owner == opt->owner && own->request >= a->request)) {
-        model_no(m, PURSE_LEDGER_STALE, ret);
+        purse_model_no(m, PURSE_LEDGER_STALE, ret);
         return;
     }
-    model_open(m, a, ret->today);
-    d = model_day_of(l, a->day);
+    purse_model_open(m, a, ret->today);
+    d = purse_model_day_of(l, a->day);
     counted = d && d->epoch == l->epoch;
     if (!counted) d = &none;
     ret->cap_day =
-        model_cap(l->cap_day, opt->cap_day, counted ? &d->opt_day : NULL);
-    ret->cap_total =
-        model_cap(l->cap_total, opt->cap_total, counted ? &d->opt_total : NULL);
+        purse_model_cap(l->cap_day, opt->cap_day, counted ? &d->opt_day : NULL);
+    ret->cap_total = purse_model_cap(l->cap_total, opt->cap_total,
+                                     counted ? &d->opt_total : NULL);
     before = *own;
     if (counted) {
         before_day = d->job[job];
-        model_settle(&d->granted, &d->lost, &before_day, l->epoch,
-                     a->claim_day);
+        purse_model_settle(&d->granted, &d->lost, &before_day, l->epoch,
+                           a->claim_day);
     }
-    model_settle(&l->granted, &l->lost, own, l->epoch, a->claim_total);
+    purse_model_settle(&l->granted, &l->lost, own, l->epoch, a->claim_total);
     if (l->state == PURSE_LEDGER_OPEN && a->day == ret->today && !a->leaving) {
-        extra = model_grant(l, d, a, ret->cap_day, ret->cap_total);
+        extra = purse_model_grant(l, d, a, ret->cap_day, ret->cap_total);
     }
-    *own = (struct model_share){l->epoch, opt->owner, a->request,
-                                a->claim_total + extra};
+    *own = (struct purse_model_share){l->epoch, opt->owner, a->request,
+                                      a->claim_total + extra};
     l->granted += extra;
     d->granted += extra;
     if (counted) {
-        d->job[job] = (struct model_share){.epoch = l->epoch,
-                                           .have = a->claim_day + extra};
+        d->job[job] = (struct purse_model_share){.epoch = l->epoch,
+                                                 .have = a->claim_day + extra};
     }
     if (before.epoch != l->epoch || before.have != own->have ||
         (counted && (before_day.epoch != l->epoch ||
@@ -281,7 +287,7 @@ model_turn(struct model *m, unsigned job, const struct purse_options *opt,
     ret->state = l->state;
     ret->ledger = l->id;
     ret->epoch = l->epoch;
-    ret->least = model_members(m, job, a);
+    ret->least = purse_model_members(m, job, a);
     ret->seq = l->seq;
     ret->have_day = a->claim_day + extra;
     ret->have_total = own->have;
@@ -291,13 +297,13 @@ model_turn(struct model *m, unsigned job, const struct purse_options *opt,
 
 /* `cohort budget rebuild`: stop; later, with what the journals say, go on. */
 static inline void
-model_close(struct model *m, uint64_t id)
+purse_model_close(struct purse_model *m, uint64_t id)
 {
-    struct model_ledger *l = &m->l;
+    struct purse_model_ledger *l = &m->l;
 
     if (!l->there) {
-        *l = (struct model_ledger){.cap_day = l->cap_day,
-                                   .cap_total = l->cap_total};
+        *l = (struct purse_model_ledger){.cap_day = l->cap_day,
+                                         .cap_total = l->cap_total};
     }
     l->there = true;
     l->id = id;
@@ -308,28 +314,29 @@ model_close(struct model *m, uint64_t id)
     l->was[0] = '\0';
     l->vouched = false;
     l->granted = l->lost = 0;
-    (void)model_open_day(l, (uint32_t)(m->now_ms / 86400000), 0);
+    (void)purse_model_open_day(l, (uint32_t)(m->now_ms / 86400000), 0);
     memset(l->members, 0, sizeof l->members);
 }
 
 static inline bool
-model_rebuild(struct model *m, uint64_t id, uint32_t day,
-              const int64_t have[MODEL_JOBS],
-              const int64_t have_day[MODEL_JOBS])
+purse_model_rebuild(struct purse_model *m, uint64_t id, uint32_t day,
+                    const int64_t have[MODEL_JOBS],
+                    const int64_t have_day[MODEL_JOBS])
 {
-    struct model_ledger *l = &m->l;
-    struct model_day *d = model_day_of(l, day);
+    struct purse_model_ledger *l = &m->l;
+    struct purse_model_day *d = purse_model_day_of(l, day);
 
     if (!l->there || l->id != id || !d || d->epoch != l->epoch ||
         m->now_ms / 86400000 != day) {
         return false;
     }
     for (unsigned i = 0; i < MODEL_JOBS; i++) {
-        struct model_share *s = &l->job[i], *sd = &d->job[i];
+        struct purse_model_share *s = &l->job[i], *sd = &d->job[i];
         int64_t had = s->epoch == l->epoch ? s->have : 0;
         int64_t had_day = sd->epoch == l->epoch ? sd->have : 0;
 
-        if (s->epoch != l->epoch) *s = (struct model_share){.epoch = l->epoch};
+        if (s->epoch != l->epoch)
+            *s = (struct purse_model_share){.epoch = l->epoch};
         sd->epoch = l->epoch;
         if (have[i] > had) {
             s->have = have[i];

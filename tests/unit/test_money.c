@@ -160,7 +160,7 @@ no_sum_is_beyond_what_an_int64_holds(void **state)
     (void)state;
     assert_int_equal(money_reserve(m, 0, 1, INT64_MAX - 5), CO_OK);
     assert_int_equal(money_reserve(m, 0, 2, 6), CO_FULL);
-    assert_int_equal(money_restore(m, 0, 2, 6), CO_RANGE);
+    assert_int_equal(money_restore(m, 0, 2, 6, 0), CO_RANGE);
     assert_int_equal(money_reserve(m, 0, 2, 5), CO_OK);
     assert_int_equal(money_settle(m, 1, &call, NULL), CO_OK);
     assert_sums(m, INT64_MAX - 5, 0, 5);
@@ -223,7 +223,7 @@ a_journal_written_under_a_higher_cap_is_counted_all_the_same(void **state)
     struct money *m = ledger(50);
 
     (void)state;
-    assert_int_equal(money_restore(m, 0, 1, 80), CO_OK);
+    assert_int_equal(money_restore(m, 0, 1, 80, 0), CO_OK);
     assert_sums(m, 0, 0, 80);
     assert_int_equal(money_reserve(m, 0, 2, 0), CO_FULL);
     assert_true(money_release(m, 1));

@@ -21,20 +21,20 @@ enum {
 
 struct hand {
     struct purse p;
-    struct model m;
+    struct purse_model m;
     struct purse_options opt;
     int64_t now_us;
 };
 
 static void
-given_ledger(struct model *m, int64_t cap_day, int64_t cap_total)
+given_ledger(struct purse_model *m, int64_t cap_day, int64_t cap_total)
 {
-    m->l = (struct model_ledger){.there = true,
-                                 .state = PURSE_LEDGER_OPEN,
-                                 .id = 1,
-                                 .epoch = 1,
-                                 .cap_day = cap_day,
-                                 .cap_total = cap_total};
+    m->l = (struct purse_model_ledger){.there = true,
+                                       .state = PURSE_LEDGER_OPEN,
+                                       .id = 1,
+                                       .epoch = 1,
+                                       .cap_day = cap_day,
+                                       .cap_total = cap_total};
     memcpy(m->l.run, m->run, sizeof m->l.run);
 }
 
@@ -75,7 +75,7 @@ tick(struct hand *h, bool with_journal)
     h->m.now_ms += 100;
     purse_turn(&h->p, h->now_us);
     if (purse_ask(&h->p, h->now_us, &ask)) {
-        model_turn(&h->m, 0, &h->opt, &ask, &answer);
+        purse_model_turn(&h->m, 0, &h->opt, &ask, &answer);
         purse_answer(&h->p, h->now_us, &answer);
     }
     if (with_journal) journal(h);
@@ -130,6 +130,7 @@ a_cap_of_ones_own_without_a_ledger_grants_nothing(void **state)
     given(&h, -1, false);
     h.opt.cap_day = 100;
     purse_init(&h.p, &h.opt);
+    purse_begin(&h.p);
     pass(&h, 3);
     assert_int_equal(purse_free(&h.p), 0);
     assert_int_equal(purse_why(&h.p), PURSE_WHY_NO_LEDGER);
@@ -238,7 +239,7 @@ static void
 a_new_day_has_a_cap_of_its_own_and_the_old_one_keeps_its_charges(void **state)
 {
     struct hand h;
-    const struct model_day *d;
+    const struct purse_model_day *d;
 
     (void)state;
     given(&h, 100, true);
@@ -249,7 +250,7 @@ a_new_day_has_a_cap_of_its_own_and_the_old_one_keeps_its_charges(void **state)
     pass(&h, 2); /* midnight */
     assert_int_equal(purse_free(&h.p), 0);
     pass(&h, 4);
-    d = model_day_of(&h.m.l, DAY);
+    d = purse_model_day_of(&h.m.l, DAY);
     assert_int_equal(d->granted, 25);
     assert_int_equal(purse_take(&h.p, 25 * MICRO), DAY + 1);
     purse_release(&h.p, DAY, 20 * MICRO); /* a late answer, cheap */
@@ -338,13 +339,13 @@ struct player {
 struct world {
     uint64_t seed;
     int64_t now_us;
-    struct model redis;
+    struct purse_model redis;
     bool up;
     int64_t back_us;
     uint64_t runs;
     struct {
         int64_t at_ms;
-        struct model_ledger l;
+        struct purse_model_ledger l;
     } snaps[SNAPSHOTS];
     unsigned n_snaps;
     struct player jobs[MODEL_JOBS];
@@ -540,7 +541,7 @@ carry(struct world *w, unsigned j)
 
         p->arrives_us = 0;
         opt.owner = p->ask_owner;
-        model_turn(&w->redis, j, &opt, &p->ask, &p->answer);
+        purse_model_turn(&w->redis, j, &opt, &p->ask, &p->answer);
         if (mine && draw(w, 15)) {
             p->answered_us = w->now_us + (int64_t)draw(w, 200000);
         } else if (mine) {
@@ -653,7 +654,7 @@ rebuild(struct world *w)
     if (!w->rebuild_us) {
         w->rebuild_id = ++w->ids;
         w->rebuild_day = (uint32_t)(w->redis.now_ms / DAY_MS);
-        model_close(&w->redis, w->rebuild_id);
+        purse_model_close(&w->redis, w->rebuild_id);
         w->rebuild_us = w->now_us + (int64_t)draw(w, US);
         w->rebuild_read = false;
         return;
@@ -667,8 +668,8 @@ rebuild(struct world *w)
         w->rebuild_us = w->now_us + (int64_t)draw(w, US);
         return;
     }
-    if (model_rebuild(&w->redis, w->rebuild_id, w->rebuild_day, w->rebuild_have,
-                      w->rebuild_have_day)) {
+    if (purse_model_rebuild(&w->redis, w->rebuild_id, w->rebuild_day,
+                            w->rebuild_have, w->rebuild_have_day)) {
         tally.rebuilt++;
     }
     w->rebuild_us = 0;
@@ -703,7 +704,7 @@ fault(struct world *w)
         break;
     case 2:
         for (unsigned i = 0; i < MODEL_DAYS && draw(w, 3) == 0; i++) {
-            w->redis.l.days[i] = (struct model_day){0};
+            w->redis.l.days[i] = (struct purse_model_day){0};
         }
         break;
     case 3:

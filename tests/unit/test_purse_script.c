@@ -408,19 +408,19 @@ static void
 the_script_does_what_its_model_does(void **state)
 {
     struct fixture *f = *state;
-    struct model *m = calloc(1, sizeof *m);
+    struct purse_model *m = calloc(1, sizeof *m);
     struct purse_view views[MODEL_JOBS] = {{.seq = 0}};
     uint32_t request[MODEL_JOBS] = {0}, owner[MODEL_JOBS] = {0};
     unsigned seed = 1;
 
     assert_non_null(m);
     given_ledger(f, "1000", "1500");
-    m->l = (struct model_ledger){.there = true,
-                                 .state = PURSE_LEDGER_OPEN,
-                                 .id = LEDGER,
-                                 .epoch = 1,
-                                 .cap_day = 1000,
-                                 .cap_total = 1500};
+    m->l = (struct purse_model_ledger){.there = true,
+                                       .state = PURSE_LEDGER_OPEN,
+                                       .id = LEDGER,
+                                       .epoch = 1,
+                                       .cap_day = 1000,
+                                       .cap_total = 1500};
     for (unsigned i = 0; i < 1500; i++) {
         unsigned j = (unsigned)rand_r(&seed) % MODEL_JOBS;
         struct purse_options options = {.redis = true,
@@ -444,7 +444,7 @@ the_script_does_what_its_model_does(void **state)
         if (ask.day == said.today) {
             struct purse_answer modelled;
 
-            model_turn(m, j, &options, &ask, &modelled);
+            purse_model_turn(m, j, &options, &ask, &modelled);
             assert_same(&said, &modelled);
         }
         if (said.state == PURSE_LEDGER_OPEN) views[j] = view_of(&said);
