@@ -38,8 +38,8 @@ worst_later(const struct written *w, int64_t *ret_sum)
     uint8_t longest = 0;
     int64_t sum = 0;
 
-    for (uint8_t s = 1; s < ASK_STAGES; s++) {
-        struct talk t = {.stage = s};
+    for (unsigned s = 1; s < ASK_STAGES; s++) {
+        struct talk t = {.stage = (uint8_t)s};
         uint64_t input;
         int64_t worst;
 
@@ -192,7 +192,6 @@ static void
 settle_over(struct written *w)
 {
     if (!w->over && ask_is_spent(w)) w->over = WRITTEN_SPENT;
-    if (!w->over && money_overrun(w->m)) w->over = WRITTEN_OVERRUN;
     if (!w->over || w->final) return;
     if (money_open(w->m) || w->n_notes || w->n_taken || w->ready.n) return;
     w->final = true;

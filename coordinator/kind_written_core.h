@@ -1,6 +1,7 @@
 /* kind_written_core.h - inside of the written kind; kind_written*.c only.
  * kind_written.c: what is published next. kind_written_ask.c: which rows are
- * asked, and intents. kind_written_rows.c: rows and ranges in memory.
+ * asked, and intents. kind_written_rows.c: rows and ranges in memory;
+ * kind_written_lists.c: rows that wait.
  * kind_written_take.c: results of asks. kind_written_range.c: those of ranges.
  * kind_written_note.c: records. kind_written_payload.c: payloads.
  * kind_written_why.c: questions. */
@@ -139,9 +140,16 @@ written_ask(uint64_t task)
     return (uint32_t)(task & 0xff) - ASK_STEP;
 }
 
-/* -- rows */
+/* -- lists */
+/* False: no memory. */
 bool fifo_put(struct fifo *f, uint64_t value);
+/* False: it is empty. */
 bool fifo_get(struct fifo *f, uint64_t *ret_value);
+bool waits_put(struct waits *h, int64_t due_us, uint64_t row);
+/* The earliest; there is one. */
+struct wait waits_get(struct waits *h);
+
+/* -- rows */
 /* NULL: the row has none. */
 struct talk *rows_talk(const struct written *w, uint64_t row);
 /* Makes the cell's block if there is none. NULL: no memory. */

@@ -20,7 +20,7 @@ taken_add(struct written *w, uint64_t task, const uint8_t *data, uint32_t len)
 
     if (w->n_taken == w->cap_taken) {
         const uint32_t cap = w->cap_taken ? 2 * w->cap_taken : 64;
-        struct taken **grown = realloc(w->taken, cap * sizeof *grown);
+        struct taken **grown = realloc(w->taken, cap * sizeof(struct taken *));
 
         if (!grown) return false;
         w->taken = grown;

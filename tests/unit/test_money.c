@@ -256,6 +256,58 @@ settle_both(struct money *m, struct model *b, uint64_t i, uint64_t cost)
 }
 
 static void
+reserve_both(struct money *m, struct model *b, uint64_t i, int64_t amount)
+{
+    const int64_t sum = b->sum[0] + b->sum[1] + b->sum[2];
+
+    if (b->at[i]) return;
+    if (money_reserve(m, i % 2, i, amount) != CO_OK) {
+        assert_true(sum + amount > 2000);
+        return;
+    }
+    b->at[i] = 2;
+    b->amount[i] = amount;
+    b->sum[2] += amount;
+}
+
+/* Lost (to 1) or released (to 0). */
+static void
+end_both(struct money *m, struct model *b, uint64_t i, uint8_t to)
+{
+    const bool done = to ? money_lost(m, i) : money_release(m, i);
+
+    assert_int_equal(done, b->at[i] == 2);
+    if (!done) return;
+    b->at[i] = to;
+    b->sum[2] -= b->amount[i];
+    if (to) b->sum[1] += b->amount[i];
+}
+
+static void
+step_both(struct money *m, struct model *b, uint64_t r)
+{
+    const uint64_t i = (r >> 8) % CALLS, below = (uint64_t)b->amount[i];
+
+    switch (r % 8) {
+    case 0:
+    case 4:
+        reserve_both(m, b, i, (int64_t)(r >> 40) % 100);
+        break;
+    case 1:
+    case 5:
+        settle_both(m, b, i, below ? (r >> 20) % below : 0);
+        break;
+    case 2:
+    case 6:
+        end_both(m, b, i, 1);
+        break;
+    default:
+        end_both(m, b, i, 0);
+        break;
+    }
+}
+
+static void
 any_order_of_events_keeps_the_sums_and_the_cap(void **state)
 {
     (void)state;
@@ -264,36 +316,7 @@ any_order_of_events_keeps_the_sums_and_the_cap(void **state)
         struct model b = {.sum = {0}};
 
         for (uint64_t step = 0; step < 400; step++) {
-            const uint64_t r = co_mix64(seed << 32 | step),
-                           i = (r >> 8) % CALLS;
-            const int64_t amount = (int64_t)(r >> 40) % 100;
-
-            if (r % 4 == 0 && !b.at[i]) {
-                if (money_reserve(m, i % 2, i, amount) == CO_OK) {
-                    b.at[i] = 2;
-                    b.amount[i] = amount;
-                    b.sum[2] += amount;
-                } else {
-                    assert_true(b.sum[0] + b.sum[1] + b.sum[2] + amount > 2000);
-                }
-            } else if (r % 4 == 1) {
-                settle_both(m, &b, i,
-                            b.amount[i] ? (r >> 20) % (uint64_t)b.amount[i]
-                                        : 0);
-            } else if (r % 4 == 2) {
-                assert_int_equal(money_lost(m, i), b.at[i] == 2);
-                if (b.at[i] == 2) {
-                    b.at[i] = 1;
-                    b.sum[2] -= b.amount[i];
-                    b.sum[1] += b.amount[i];
-                }
-            } else if (r % 8 == 3) {
-                assert_int_equal(money_release(m, i), b.at[i] == 2);
-                if (b.at[i] == 2) {
-                    b.at[i] = 0;
-                    b.sum[2] -= b.amount[i];
-                }
-            }
+            step_both(m, &b, co_mix64(seed << 32 | step));
             assert_true(b.sum[0] + b.sum[1] + b.sum[2] <= 2000);
             if (step % 40 == 0) assert_sums(m, b.sum[0], b.sum[1], b.sum[2]);
         }

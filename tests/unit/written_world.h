@@ -550,6 +550,7 @@ world_crash(struct world *f)
     for (size_t i = 0; i < f->durable; i++) {
         world_replay(f, &f->journal[i], i);
     }
+    f->checks = 0; /* walk now */
     world_check(f);
     for (size_t i = 0; i < f->n_out; i++) {
         f->out[i].known = !f->out[i].sent && world_rnd(f, 2) &&

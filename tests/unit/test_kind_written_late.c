@@ -1,0 +1,695 @@
+/* test_kind_written_late.c - the written kind, event by event: ranges that are
+ * halved, die or come back, asks that are lost, late, withdrawn or void. */
+#include "written_world.h"
+
+#define SETTLE_US ((int64_t)WRITTEN_SETTLE_MS * 1000)
+
+/* -- ranges --------------------------------------------------------------- */
+
+/* Everything but ranges in order, until a range is out. */
+static size_t
+until_a_range_is_out(struct world *f)
+{
+    for (unsigned i = 0; i < 100; i++) {
+        world_turn(f, 1000);
+        for (size_t k = 0; k < f->n_out; k++) {
+            if ((f->out[k].task & 0xff) < ASK_STEP) return k;
+        }
+        while (f->n_out) {
+            (void)world_answer(f, 0);
+        }
+        while (f->durable < f->n_journal) {
+            world_commit(f);
+        }
+    }
+    fail_msg("no range is given out");
+    return 0;
+}
+
+static void
+a_halved_range_has_the_answers_of_its_halves(void **state)
+{
+    struct world f;
+    uint64_t halves[2], whole;
+    size_t at;
+
+    (void)state;
+    world_init(&f, 250, 5);
+    f.in_order = true;
+    world_start(&f);
+    at = until_a_range_is_out(&f);
+    whole = f.out[at].task;
+    assert_int_equal(written_kind.split(f.w, whole, halves), 2);
+    assert_null(written_kind.check(f.w));
+    world_drop(&f, at);
+    for (unsigned h = 0; h < 2; h++) {
+        assert_true(world_publish(&f, world_add_out(&f, halves[h])));
+    }
+    assert_int_equal(world_run(&f, 0), KIND_DONE);
+    assert_int_equal(world_ledger(&f).accepted, 250);
+    assert_int_equal(f.asked, 500);
+    world_fini(&f);
+}
+
+static void
+a_range_that_died_and_is_revived_is_written_from_the_same_answers(void **state)
+{
+    struct world f;
+    uint64_t range;
+    size_t at;
+
+    (void)state;
+    world_init(&f, 500, 5);
+    f.in_order = true;
+    world_start(&f);
+    at = until_a_range_is_out(&f);
+    range = f.out[at].task;
+    world_drop(&f, at);
+    written_kind.dead(f.w, range);
+    world_check(&f);
+    assert_int_equal(world_ledger(&f).dead, 250);
+    assert_true(written_kind.revive(f.w, range));
+    assert_false(written_kind.revive(f.w, range));
+    assert_int_equal(world_run(&f, 0), KIND_DONE);
+    assert_int_equal(world_ledger(&f).accepted, 500);
+    assert_int_equal(f.asked, 1000);
+    world_fini(&f);
+}
+
+static void
+a_range_that_accepts_rows_without_answers_is_refused(void **state)
+{
+    struct world f;
+    struct fake_task whole = {0};
+    struct co_buf result;
+    size_t at;
+
+    (void)state;
+    world_init(&f, 250, 5);
+    f.in_order = true;
+    f.dead = 9;
+    world_start(&f);
+    at = until_a_range_is_out(&f);
+    whole.start = f.out[at].task >> 8;
+    whole.count = whole.take = 250;
+    co_buf_init(&result, 1 << 20);
+    fake_answer(whole, 0, &result);
+    assert_int_equal(written_kind.take(f.w, f.out[at].task, result.data,
+                                       (uint32_t)result.len),
+                     KIND_INVALID);
+    co_buf_fini(&result);
+    assert_int_equal(written_counters(f.w)->invalid, 1);
+    assert_int_equal(world_run(&f, 0), KIND_DONE);
+    world_fini(&f);
+}
+
+static void
+new_rows_wait_when_answers_fill_their_memory_but_never_the_oldest(void **state)
+{
+    struct world f;
+
+    (void)state;
+    world_init(&f, 900, 5);
+    f.options.answers_max = 1; /* all but the oldest cell wait */
+    world_start(&f);
+    assert_int_equal(world_run(&f, 1), KIND_DONE);
+    assert_int_equal(world_ledger(&f).accepted, 900);
+    world_fini(&f);
+    world_init(&f, 900, 5);
+    f.options.answers_max = 1;
+    f.in_order = true;
+    world_start(&f);
+    world_step_in_order(&f);
+    world_step_in_order(&f);
+    for (unsigned i = 0; i < 60 && f.next != KIND_NEXT_ANSWERS; i++) {
+        world_turn(&f, 1000);
+        while (f.n_out && (f.out[0].task & 0xff) >= ASK_STEP) {
+            (void)world_answer(&f, 0);
+        }
+        while (f.durable < f.n_journal) {
+            world_commit(&f);
+        }
+    }
+    assert_int_equal(f.next, KIND_NEXT_ANSWERS);
+    world_fini(&f);
+}
+
+/* -- late and foreign ------------------------------------------------------ */
+
+static void
+an_answer_for_a_sealed_row_settles_its_money_and_nothing_else(void **state)
+{
+    struct world f;
+    struct world_task lost = {0};
+    struct money_sums s;
+
+    (void)state;
+    world_init(&f, 600, 5);
+    f.in_order = true;
+    world_start(&f);
+    world_turn(&f, 1);
+    while (!f.n_out) {
+        world_commit(&f);
+        world_turn(&f, 1);
+    }
+    assert_int_equal(f.out[0].task, ASK_STEP);
+    world_send(&f, &f.out[0]);
+    lost = f.out[0];
+    f.n_out = 0;
+    assert_true(written_kind.gone(f.w, lost.task, KIND_GONE_LOST, f.now_us));
+    assert_int_equal(world_run(&f, 0), KIND_DONE);
+    s = money_sums(written_money(f.w));
+    assert_true(s.unknown > 0);
+    *world_add_out(&f, lost.task) = lost;
+    assert_int_equal(world_answer(&f, 0), KIND_ACCEPTED);
+    world_commit(&f);
+    assert_int_equal(money_sums(written_money(f.w)).unknown, 0);
+    assert_int_equal(money_sums(written_money(f.w)).settled, f.paid);
+    assert_int_equal(written_counters(f.w)->surplus, 1);
+    assert_int_equal(world_ledger(&f).accepted, 600);
+    /* and in a later life */
+    world_crash(&f);
+    assert_int_equal(money_sums(written_money(f.w)).unknown, 0);
+    assert_int_equal(money_sums(written_money(f.w)).settled, f.paid);
+    assert_int_equal(written_kind.done(f.w), KIND_DONE);
+    world_fini(&f);
+}
+
+/* One row's first ask is out, lost, and made anew: the lost one is out[0], the
+ * new one is not given out yet. */
+static void
+given_a_lost_ask_and_another_that_is_ready(struct world *f)
+{
+    world_init(f, 1, 5);
+    f->in_order = true;
+    world_start(f);
+    while (!f->n_out) {
+        world_commit(f);
+        world_turn(f, 1);
+    }
+    world_send(f, &f->out[0]);
+    f->out[0].known = false;
+    assert_true(
+        written_kind.gone(f->w, f->out[0].task, KIND_GONE_LOST, f->now_us));
+    assert_int_equal(f->n_out, 1);
+    while (f->next != KIND_NEXT_INTENT) {
+        world_turn(f, 1); /* to the time when it is asked again */
+    }
+    world_commit(f);
+    assert_int_equal(money_sums(written_money(f->w)).reserved,
+                     money_sums(written_money(f->w)).unknown);
+}
+
+static void
+an_ask_that_was_not_sent_is_free_when_a_late_answer_makes_it_needless(
+    void **state)
+{
+    struct world f;
+
+    (void)state;
+    given_a_lost_ask_and_another_that_is_ready(&f);
+    assert_int_equal(world_answer(&f, 0), KIND_ACCEPTED);
+    world_commit(&f);
+    assert_int_equal(written_counters(f.w)->late, 1);
+    world_take_notes(&f);
+    world_commit(&f); /* the release */
+    assert_int_equal(written_counters(f.w)->unsent, 1);
+    assert_int_equal(money_sums(written_money(f.w)).unknown, 0);
+    assert_int_equal(money_sums(written_money(f.w)).reserved, 0);
+    /* the same in a replay: nothing is waited for that was released */
+    world_crash(&f);
+    assert_int_equal(money_open(written_money(f.w)), 0);
+    assert_int_equal(world_run(&f, 0), KIND_DONE);
+    assert_int_equal(f.asked, 2);
+    world_fini(&f);
+}
+
+static void
+an_ask_that_is_out_is_withdrawn_when_a_late_answer_makes_it_needless(
+    void **state)
+{
+    struct world f;
+    struct money_sums s;
+    uint64_t second;
+
+    (void)state;
+    given_a_lost_ask_and_another_that_is_ready(&f);
+    world_turn(&f, 1);
+    assert_int_equal(f.n_out, 2);
+    second = f.out[1].task;
+    assert_int_equal(world_answer(&f, 0), KIND_ACCEPTED);
+    world_commit(&f);
+    world_turn(&f, 0);
+    assert_false(f.out[0].known); /* the second one */
+    assert_int_equal(f.out[0].task, second);
+    s = money_sums(written_money(f.w));
+    assert_true(s.unknown > 0); /* it may have been sent */
+    assert_int_equal(s.reserved, 0);
+    /* it was: its answer is paid, and changes nothing */
+    assert_int_equal(world_answer(&f, 0), KIND_ACCEPTED);
+    world_commit(&f);
+    assert_int_equal(money_sums(written_money(f.w)).unknown, 0);
+    assert_int_equal(written_counters(f.w)->surplus, 1);
+    assert_int_equal(world_run(&f, 0), KIND_DONE);
+    assert_int_equal(f.asked, 3);
+    world_fini(&f);
+}
+
+static void
+a_result_that_came_before_its_ask_was_withdrawn_is_not_withdrawn(void **state)
+{
+    struct world f;
+
+    (void)state;
+    given_a_lost_ask_and_another_that_is_ready(&f);
+    world_turn(&f, 1);
+    assert_int_equal(world_answer(&f, 0), KIND_ACCEPTED);
+    world_commit(&f);
+    assert_int_equal(world_answer(&f, 0), KIND_ACCEPTED); /* the second one */
+    world_turn(&f, 0); /* asserts that nothing taken is withdrawn */
+    assert_int_equal(world_run(&f, 0), KIND_DONE);
+    world_fini(&f);
+}
+
+static void
+a_range_that_comes_back_from_an_earlier_life_is_not_given_out_again(
+    void **state)
+{
+    struct world f;
+
+    (void)state;
+    world_init(&f, 500, 5);
+    f.in_order = true;
+    world_start(&f);
+    (void)until_a_range_is_out(&f);
+    while (f.n_out != 2 || ((f.out[0].task | f.out[1].task) & 0xff)) {
+        world_turn(&f, 1000);
+        for (size_t i = f.n_out; i-- > 0;) {
+            if ((f.out[i].task & 0xff) >= ASK_STEP) (void)world_answer(&f, i);
+        }
+        while (f.durable < f.n_journal) {
+            world_commit(&f);
+        }
+    }
+    for (size_t i = 0; i < 2; i++) {
+        world_send(&f, &f.out[i]);
+    }
+    world_crash(&f); /* nobody adopts what is done */
+    world_turn(&f, 1);
+    assert_int_equal(f.n_out, 3); /* one of the two is given out again */
+    for (size_t i = 2; i-- > 0;) {
+        if (f.out[i].task != f.out[2].task) {
+            assert_int_equal(world_answer(&f, i), KIND_ACCEPTED);
+        }
+    }
+    world_turn(&f, 10); /* asserts that nothing taken is given out */
+    assert_int_equal(world_run(&f, 0), KIND_DONE);
+    assert_int_equal(world_ledger(&f).accepted, 500);
+    world_fini(&f);
+}
+
+static void
+an_ask_of_an_earlier_life_is_waited_for_and_then_made_anew(void **state)
+{
+    struct world f;
+    int64_t since;
+    uint64_t first;
+
+    (void)state;
+    world_init(&f, 1, 5);
+    f.in_order = true;
+    f.options.total_ms = 30000;
+    world_start(&f);
+    while (!f.n_out) {
+        world_commit(&f);
+        world_turn(&f, 1);
+    }
+    first = f.out[0].task;
+    world_drop(&f, 0);
+    world_crash(&f);
+    since = f.now_us;
+    assert_int_equal(money_open(written_money(f.w)), 1);
+    while (!f.n_out) {
+        world_turn(&f, 1);
+        world_commit(&f);
+    }
+    assert_true(f.now_us - since >= 30000000);
+    assert_true(f.now_us - since <= 31000000 + TALK_AGAIN_FIRST_US);
+    assert_int_equal(f.out[0].task, first + 1);
+    assert_true(money_sums(written_money(f.w)).unknown > 0);
+    assert_int_equal(world_run(&f, 0), KIND_DONE);
+    world_fini(&f);
+}
+
+static void
+an_intent_that_a_late_answer_overtakes_on_its_way_to_the_disk_is_void(
+    void **state)
+{
+    struct world f;
+
+    (void)state;
+    world_init(&f, 1, 5);
+    f.in_order = true;
+    world_start(&f);
+    while (!f.n_out) {
+        world_commit(&f);
+        world_turn(&f, 1);
+    }
+    /* the first ask is lost, then the second */
+    world_send(&f, &f.out[0]);
+    f.out[0].known = false;
+    written_kind.gone(f.w, f.out[0].task, KIND_GONE_LOST, f.now_us);
+    while (f.n_out < 2) {
+        world_turn(&f, 1);
+        world_commit(&f);
+    }
+    written_kind.gone(f.w, f.out[1].task, KIND_GONE_LOST, f.now_us);
+    world_drop(&f, 1);
+    f.now_us += 2 * TALK_AGAIN_FIRST_US;
+    /* the first one's result is taken, then there is an intent for a third,
+     * then both are committed */
+    assert_int_equal(world_answer(&f, 0), KIND_ACCEPTED);
+    world_turn(&f, 1);
+    assert_int_equal(f.next, KIND_NEXT_INTENT);
+    world_commit(&f);
+    assert_int_equal(written_counters(f.w)->late, 1);
+    world_commit(&f);
+    world_take_notes(&f);
+    world_commit(&f); /* its release */
+    assert_int_equal(written_counters(f.w)->unsent, 1);
+    assert_int_equal(money_sums(written_money(f.w)).reserved, 0);
+    world_crash(&f);
+    assert_int_equal(money_open(written_money(f.w)), 0);
+    assert_int_equal(world_run(&f, 0), KIND_DONE);
+    assert_int_equal(f.asked, 2);
+    world_fini(&f);
+}
+
+static void
+money_of_an_intent_that_nobody_waits_for_does_not_stay_reserved(void **state)
+{
+    static const uint8_t first[] = {0x94, 1, ASK_STEP, 0, 1},
+                         void_one[] = {0x94, 1, ASK_STEP + 1, 0, 1};
+    const struct ask_result r = {.outcome = ASK_ANSWER,
+                                 .answer = (const uint8_t *)"{}",
+                                 .answer_len = 2};
+    const struct kind_place place = {0};
+    struct co_buf result;
+    struct world f;
+
+    (void)state;
+    world_init(&f, 1, 5);
+    f.in_order = true;
+    world_start(&f);
+    co_buf_init(&result, 4096);
+    ask_put_result(&r, &result);
+    assert_true(written_kind.replay_note(f.w, first, sizeof first));
+    assert_int_equal(
+        written_kind.take(f.w, ASK_STEP, result.data, (uint32_t)result.len),
+        KIND_ACCEPTED);
+    written_kind.place(f.w, ASK_STEP, 0, &place);
+    /* written for the stage that this answer ended, and never published */
+    assert_true(written_kind.replay_note(f.w, void_one, sizeof void_one));
+    co_buf_fini(&result);
+    assert_int_equal(world_run(&f, 0), KIND_DONE);
+    assert_int_equal(f.asked, 1); /* the second stage, as a third ask */
+    f.now_us += SETTLE_US;
+    world_turn(&f, 1);
+    assert_int_equal(money_sums(written_money(f.w)).reserved, 0);
+    assert_int_equal(money_sums(written_money(f.w)).unknown, 1);
+    world_fini(&f);
+}
+
+/* A budget was cut when rows were half done, their range went out without them,
+ * and a worker still has it when the next life has more money. */
+static struct world_task
+given_a_range_from_before_that_lacks_rows(struct world *f)
+{
+    struct world_task range;
+    size_t at;
+
+    world_init(f, 240, 5);
+    f->in_order = true;
+    world_start(f);
+    for (unsigned i = 0; i < 4; i++) {
+        world_step_in_order(f);
+    }
+    f->options.cap = 1;
+    f->overrun_row = UINT64_MAX - 1; /* more is spent than this cap */
+    world_crash(f);
+    at = until_a_range_is_out(f);
+    assert_true(written_counters(f->w)->rows_begun >
+                written_counters(f->w)->rows_done);
+    range = f->out[at];
+    f->out[at] = f->out[--f->n_out];
+    while (f->n_out) {
+        world_drop(f, 0);
+    }
+    f->options.cap = 0;
+    world_crash(f);
+    return range;
+}
+
+static void
+rows_of_a_range_that_a_worker_has_are_not_asked(void **state)
+{
+    struct world f;
+    struct world_task range;
+    uint64_t asked;
+    size_t records;
+
+    (void)state;
+    range = given_a_range_from_before_that_lacks_rows(&f);
+    assert_true(written_kind.adopt(f.w, range.task));
+    asked = f.asked;
+    records = f.n_journal;
+    for (unsigned i = 0; i < 10; i++) {
+        world_step_in_order(&f);
+    }
+    assert_int_equal(f.asked, asked);
+    assert_int_equal(f.n_journal, records); /* and nobody intends to */
+    /* it is lost with its worker: now they are asked, and it waits for them */
+    assert_false(world_publish(&f, &range));
+    assert_int_equal(world_run(&f, 0), KIND_DONE);
+    assert_int_equal(world_ledger(&f).dead, 0);
+    assert_int_equal(world_ledger(&f).accepted, 240);
+    free(range.payload);
+    world_fini(&f);
+}
+
+static void
+asks_are_withdrawn_when_their_range_is_there_without_them(void **state)
+{
+    struct world f;
+    struct world_task range;
+    uint64_t asks = 0;
+
+    (void)state;
+    range = given_a_range_from_before_that_lacks_rows(&f);
+    while (!f.n_out) { /* nobody named the range: its rows are asked on */
+        world_turn(&f, 100);
+        world_commit(&f);
+    }
+    asks = f.n_out;
+    *world_add_out(&f, range.task) = range;
+    assert_int_equal(world_answer(&f, asks), KIND_ACCEPTED);
+    while (f.durable < f.n_journal) {
+        world_commit(&f);
+    }
+    world_turn(&f, 0);
+    for (size_t i = 0; i < asks; i++) {
+        assert_int_equal(f.out[i].known, f.out[i].task >> 8 >= PERSONAS_CELL);
+    }
+    assert_true(world_ledger(&f).dead > 0);
+    assert_int_equal(world_run(&f, 0), KIND_DONE);
+    assert_int_equal(world_ledger(&f).accepted, 240);
+    world_fini(&f);
+}
+
+static void
+what_was_released_is_not_waited_for_in_the_next_life(void **state)
+{
+    static const uint8_t intent[] = {0x94, 1, ASK_STEP, 0, 1},
+                         release[] = {0x92, 2, ASK_STEP};
+    struct world f;
+
+    (void)state;
+    world_init(&f, 1, 5);
+    world_start(&f);
+    assert_true(written_kind.replay_note(f.w, intent, sizeof intent));
+    assert_true(written_kind.replay_note(f.w, release, sizeof release));
+    world_check(&f);
+    world_turn(&f, 1);
+    assert_int_equal(f.next, KIND_NEXT_INTENT);
+    world_commit(&f);
+    world_turn(&f, 1);
+    assert_int_equal(f.n_out, 1);
+    assert_int_equal(f.out[0].task, ASK_STEP + 1); /* its id stays used */
+    world_fini(&f);
+}
+
+/* A row that was given up as its calls were lost is asked on by the next life,
+ * which knows nothing of that; and the range that went out without it, and that
+ * a worker still has, is held back again. */
+static void
+a_range_of_an_earlier_life_waits_for_a_row_that_is_asked_on(void **state)
+{
+    struct world f;
+    struct co_buf body;
+    uint64_t range;
+
+    (void)state;
+    world_init(&f, 1, 5);
+    f.in_order = true;
+    world_start(&f);
+    for (unsigned lost = 0; lost < TALK_LOST_MAX;) {
+        world_turn(&f, 1);
+        while (f.durable < f.n_journal) {
+            world_commit(&f);
+        }
+        if (!f.n_out) continue;
+        assert_int_equal(f.out[0].task >> 8, 0);
+        written_kind.gone(f.w, f.out[0].task, KIND_GONE_LOST, f.now_us);
+        world_drop(&f, 0);
+        lost++;
+    }
+    assert_int_equal(written_counters(f.w)->rows_dead, 1);
+    range = f.out[until_a_range_is_out(&f)].task;
+    while (f.n_out) {
+        world_drop(&f, 0);
+    }
+    world_crash(&f);
+    assert_true(written_kind.adopt(f.w, range));
+    co_buf_init(&body, 1 << 20);
+    assert_false(written_kind.payload(f.w, range, &body)); /* it was lost */
+    assert_int_equal(body.len, 0);
+    co_buf_fini(&body);
+    assert_int_equal(world_run(&f, 0), KIND_DONE);
+    assert_int_equal(world_ledger(&f).dead, 1);
+    world_fini(&f);
+}
+
+static void
+results_of_asks_that_were_never_made_are_not_taken(void **state)
+{
+    const struct ask_result r = {.row = 3,
+                                 .outcome = ASK_ANSWER,
+                                 .answer = (const uint8_t *)"{}",
+                                 .answer_len = 2};
+    struct co_buf result;
+    struct world f;
+
+    (void)state;
+    world_init(&f, 10, 5);
+    world_start(&f);
+    co_buf_init(&result, 4096);
+    ask_put_result(&r, &result);
+    assert_int_equal(written_kind.take(f.w, 3 << 8 | ASK_STEP, result.data,
+                                       (uint32_t)result.len),
+                     KIND_DUPLICATE);
+    assert_int_equal(written_kind.take(f.w, 4 << 8 | ASK_STEP, result.data,
+                                       (uint32_t)result.len),
+                     KIND_INVALID);
+    assert_int_equal(written_kind.take(f.w, 3 << 8 | ASK_STEP, result.data, 3),
+                     KIND_INVALID);
+    assert_false(written_kind.adopt(f.w, 3 << 8 | ASK_STEP));
+    co_buf_fini(&result);
+    world_fini(&f);
+}
+
+static void
+records_that_cannot_be_are_refused(void **state)
+{
+    static const uint8_t none[] = {0x90}, other[] = {0x91, 9},
+                         half[] = {0x92, 1, 5}, range[] = {0x94, 1, 8, 0, 1},
+                         stage[] = {0x94, 1, ASK_STEP, ASK_STAGES, 1},
+                         twice[] = {0x97, 1, ASK_STEP, 0, 1, ASK_STEP, 0, 1},
+                         good[] = {0x94, 1, ASK_STEP, 0, 1},
+                         more[] = {0x94, 1, ASK_STEP + 1, 0, 1, 7};
+    struct world f;
+
+    (void)state;
+    world_init(&f, 10, 5);
+    world_start(&f);
+#define REFUSED(r) assert_false(written_kind.replay_note(f.w, r, sizeof(r)))
+    REFUSED(none);
+    REFUSED(other);
+    REFUSED(half);
+    REFUSED(range);
+    REFUSED(stage);
+    assert_true(written_kind.replay_note(f.w, good, sizeof good));
+    REFUSED(good); /* an id is given out once */
+    REFUSED(twice);
+    REFUSED(more);
+#undef REFUSED
+    world_fini(&f);
+}
+
+static void
+a_lost_ask_that_is_answered_before_it_is_made_anew_is_asked_once(void **state)
+{
+    struct world f;
+    struct co_buf body;
+
+    (void)state;
+    world_init(&f, 10, 5);
+    f.in_order = true;
+    world_start(&f);
+    world_turn(&f, 1);
+    while (!f.n_out) {
+        world_commit(&f);
+        world_turn(&f, 1);
+    }
+    co_buf_init(&body, 1 << 16);
+    assert_true(written_kind.payload(f.w, f.out[0].task, &body));
+    written_kind.gone(f.w, f.out[0].task, KIND_GONE_LOST, f.now_us);
+    world_send(&f, &f.out[0]);
+    assert_false(written_kind.payload(f.w, f.out[0].task, &body));
+    (void)world_answer(&f, 0);
+    co_buf_fini(&body);
+    assert_int_equal(world_run(&f, 0), KIND_DONE);
+    assert_int_equal(f.asked, 20);
+    assert_int_equal(money_sums(written_money(f.w)).unknown, 0);
+    world_fini(&f);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_halved_range_has_the_answers_of_its_halves),
+        cmocka_unit_test(
+            a_range_that_died_and_is_revived_is_written_from_the_same_answers),
+        cmocka_unit_test(a_range_that_accepts_rows_without_answers_is_refused),
+        cmocka_unit_test(
+            new_rows_wait_when_answers_fill_their_memory_but_never_the_oldest),
+        cmocka_unit_test(
+            an_answer_for_a_sealed_row_settles_its_money_and_nothing_else),
+        cmocka_unit_test(
+            an_ask_that_was_not_sent_is_free_when_a_late_answer_makes_it_needless),
+        cmocka_unit_test(
+            an_ask_that_is_out_is_withdrawn_when_a_late_answer_makes_it_needless),
+        cmocka_unit_test(
+            a_result_that_came_before_its_ask_was_withdrawn_is_not_withdrawn),
+        cmocka_unit_test(
+            a_range_that_comes_back_from_an_earlier_life_is_not_given_out_again),
+        cmocka_unit_test(
+            an_ask_of_an_earlier_life_is_waited_for_and_then_made_anew),
+        cmocka_unit_test(
+            a_range_of_an_earlier_life_waits_for_a_row_that_is_asked_on),
+        cmocka_unit_test(
+            an_intent_that_a_late_answer_overtakes_on_its_way_to_the_disk_is_void),
+        cmocka_unit_test(
+            money_of_an_intent_that_nobody_waits_for_does_not_stay_reserved),
+        cmocka_unit_test(rows_of_a_range_that_a_worker_has_are_not_asked),
+        cmocka_unit_test(
+            asks_are_withdrawn_when_their_range_is_there_without_them),
+        cmocka_unit_test(what_was_released_is_not_waited_for_in_the_next_life),
+        cmocka_unit_test(results_of_asks_that_were_never_made_are_not_taken),
+        cmocka_unit_test(records_that_cannot_be_are_refused),
+        cmocka_unit_test(
+            a_lost_ask_that_is_answered_before_it_is_made_anew_is_asked_once),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
