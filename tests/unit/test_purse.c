@@ -251,6 +251,7 @@ a_new_day_has_a_cap_of_its_own_and_the_old_one_keeps_its_charges(void **state)
     assert_int_equal(purse_free(&h.p), 0);
     pass(&h, 4);
     d = purse_model_day_of(&h.m.l, DAY);
+    co_assert(d);
     assert_int_equal(d->granted, 25);
     assert_int_equal(purse_take(&h.p, 25 * MICRO), DAY + 1);
     purse_release(&h.p, DAY, 20 * MICRO); /* a late answer, cheap */
