@@ -5,6 +5,7 @@
 #include "coordinator/corpus.h"
 #include "common/bug.h"
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "coordinator/corpus_files.h"
 #include "coordinator/corpus_writer.h"
@@ -100,6 +101,11 @@ corpus_make_written(struct corpus *c, struct co_diag *diag)
         .service = c->opt.service,
         .cap = c->opt.budget > 0 ? c->opt.budget : 0,
         .total_ms = c->opt.call_total_ms,
+        .dead = c->opt.dead,
+        .dead_self = c->opt.dead_ctx,
+        .job = c->opt.job,
+        .recipe = c->opt.recipe_hash,
+        .wall_ms = co_clock_wall_ms() - co_clock_us() / 1000,
     };
     enum co_err err =
         corpus_writer_options(c->opt.writer, c->opt.sampler, &options, diag);

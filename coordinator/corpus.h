@@ -7,7 +7,7 @@
 #include "coordinator/kind_personas.h"
 #include "population/sampler.h"
 
-struct corpus; /* opaque */
+struct corpus;   /* opaque */
 struct writer;   /* job/writer.h */
 struct estimate; /* job/estimate.h */
 
@@ -25,12 +25,16 @@ struct corpus_options {
     bool identity_is_new;     /* it has to be journaled */
     const struct sampler *sampler; /* for the audit's targets */
     bool dedup;
-    const struct writer *writer; /* of the texts; NULL: the built-in one */
-    int64_t budget;              /* of it, 1e-12 USD; -1: none */
+    const struct writer *writer;     /* of the texts; NULL: the built-in one */
+    int64_t budget;                  /* of it, 1e-12 USD; -1: none */
     const struct estimate *estimate; /* told beside the bill; or NULL */
-    uint32_t call_total_ms;      /* the longest that one of its calls takes */
+    uint32_t call_total_ms; /* the longest that one of its calls takes */
     bool keep_journal; /* no segment goes before the job is over, sealed or not:
                         * what was paid for can be read again */
+    /* A row was given up while a model was asked for it; see kind_written.h.
+     * NULL: nobody wants to know. */
+    void (*dead)(void *ctx, const uint8_t *letter, size_t len);
+    void *dead_ctx;
     unsigned hash_bits; /* for tests; see kind_personas.h */
 };
 

@@ -76,8 +76,10 @@ written_free(struct written *w)
 {
     if (!w) return;
     for (uint32_t i = 0; i < w->n_notes; i++) {
+        free(w->notes[i]->letter.data);
         free(w->notes[i]);
     }
+    letter_free(w);
     for (uint32_t i = 0; i < w->n_taken; i++) {
         free(w->taken[i]);
     }
@@ -257,7 +259,7 @@ written_next(void *kind, int64_t now_us, uint64_t *ret_task,
     ask_prepare(w, now_us);
     settle_over(w);
     if (next_range(w, now_us, ret_task)) return KIND_NEXT_TASK;
-    if (w->n_notes || w->releases.n) return KIND_NEXT_INTENT;
+    if (w->n_notes || w->releases.n || w->n_letters) return KIND_NEXT_INTENT;
     if (personas_kind.done(w->p) != KIND_RUNNING) return KIND_NEXT_OVER;
     due = due_us(w, now_us);
     if (due == INT64_MAX) return w->held_back;
@@ -272,6 +274,8 @@ written_done(const void *kind)
 {
     const struct written *w = kind;
 
+    /* what money is free, and who was given up, is written before the end */
+    if (w->n_notes || w->releases.n || w->n_letters) return KIND_RUNNING;
     return personas_kind.done(w->p);
 }
 

@@ -52,6 +52,13 @@ struct written_options {
      * for. Pure. NULL: all do. */
     bool (*accepts)(void *self, uint64_t row);
     void *accepts_self;
+    /* A row was given up, and a letter about it is committed (one JSON object
+     * as engine_case.c makes, with the last answer); also in a replay. NULL:
+     * nobody wants to know. */
+    void (*dead)(void *self, const uint8_t *letter, size_t len);
+    void *dead_self;
+    uint64_t job, recipe; /* stand in letters */
+    int64_t wall_ms;      /* time of day at microsecond 0, for letters */
 };
 
 enum {
@@ -61,6 +68,7 @@ enum {
     WRITTEN_REFUSED_STREAK = 20, /* refusals without an answer between them */
     WRITTEN_PROBE_US = 30000000, /* after them, one ask each so often */
     WRITTEN_NOTE_MAX = 256,      /* intents a record */
+    WRITTEN_LETTERS_MAX = 1024,  /* letters on their way; more are counted */
 };
 
 extern const struct job_kind written_kind;
@@ -93,6 +101,7 @@ bool written_needs_segment(const struct written *w, uint64_t segment);
     X(invalid, "results that were no result of the ask, or of none")           \
     X(duplicates, "results of asks that are settled")                          \
     X(no_memory, "times that memory was short")                                \
+    X(untold, "rows given up without a letter: too many at once")              \
     X(pauses, "times that asking stopped, as all was refused")
 
 struct written_counters {

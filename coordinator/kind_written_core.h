@@ -3,8 +3,8 @@
  * asked, and intents. kind_written_rows.c: rows and ranges in memory;
  * kind_written_lists.c: rows that wait.
  * kind_written_take.c: results of asks. kind_written_range.c: those of ranges.
- * kind_written_note.c: records. kind_written_payload.c: payloads.
- * kind_written_why.c: questions. */
+ * kind_written_note.c: records. kind_written_letter.c: rows given up.
+ * kind_written_payload.c: payloads. kind_written_why.c: questions. */
 #pragma once
 #include "coordinator/kind_personas_asked.h"
 #include "coordinator/kind_written.h"
@@ -35,7 +35,8 @@ struct intent {
 enum note_type {
     NOTE_INTENTS = 1,
     NOTE_RELEASES = 2,
-    NOTE_DATED = 3,              /* intents, each with its day */
+    NOTE_DATED = 3, /* intents, each with its day */
+    NOTE_LETTER = 4,
     NOTE_PURSE = PURSE_NOTE_TAG, /* the purse's own; v is empty */
 };
 
@@ -44,6 +45,7 @@ struct note {
     uint8_t type;
     uint16_t n;
     struct intent v[WRITTEN_NOTE_MAX]; /* releases: tasks only */
+    struct talk_bytes letter;          /* owned; about row v[0].task */
 };
 
 enum { NOTES_MAX = 4 };
@@ -99,6 +101,11 @@ struct written {
     struct fifo releases;  /* tasks whose money a record is to free */
     struct fifo withdrawn; /* tasks that are out and not needed */
     struct waits waits;
+    struct letter {
+        uint64_t row;
+        struct talk_bytes text;     /* owned */
+    } letters[WRITTEN_LETTERS_MAX]; /* a ring */
+    uint32_t letters_head, n_letters;
     struct note *notes[NOTES_MAX]; /* oldest first */
     uint32_t n_notes, n_written;   /* written: handed to the journal */
     struct taken **taken;          /* oldest first */
@@ -179,7 +186,7 @@ struct row_before {
 };
 struct row_before rows_before(const struct talk *t);
 /* It has changed: keeps sums, and lines the row up for what it needs. */
-void rows_changed(struct written *w, uint64_t row, const struct talk *t,
+void rows_changed(struct written *w, uint64_t row, struct talk *t,
                   struct row_before before, int64_t now_us);
 /* Lines a row up for a later time. */
 void rows_wait(struct written *w, uint64_t row, int64_t due_us);
@@ -194,6 +201,16 @@ void rows_unsent(struct written *w, uint64_t row, struct talk *t);
 void rows_withdraw_range(struct written *w, uint64_t start, uint32_t count);
 /* Gives up asks of an earlier life that nobody named. */
 void rows_give_up_open(struct written *w, int64_t now_us);
+
+/* -- letter */
+/* A row was given up: writes a letter about it. */
+void letter_write(struct written *w, uint64_t row, struct talk *t,
+                  int64_t now_us);
+/* The oldest letter; the caller owns it. False: none. */
+bool letter_get(struct written *w, struct letter *ret_letter);
+/* A letter is committed. */
+void letter_tell(struct written *w, const uint8_t *letter, size_t len);
+void letter_free(struct written *w);
 
 /* -- ask */
 /* Bounds of the next (or present) ask of a talk, and its worst case. False: it

@@ -1,12 +1,13 @@
 /* kind_written_note.c - the kind's own records: what it is about to ask, and
  * what it did not ask after all.
- * A msgpack array of unsigned integers:
+ * A msgpack array of unsigned integers, but for letters:
  *   [1, task, stage, worst, task, stage, worst, ...]  intents: these asks may
  *        be published once this is committed; worst is reserved for each
  *   [3, task, stage, worst, day, ...]  the same, each with the day whose cap
  *        over several jobs it is charged to
  *   [2, task, task, ...]  releases: these were never published, and their
  *        money is free
+ *   [4, row, letter]  a row was given up; a bin: a JSON object for people
  * Besides those of the purse, which begin with 'P' (job/purse_note.h).
  * The stage stands in it because a late answer may have moved the row on
  * before the record was committed; such an intent is void, and only its money
@@ -51,6 +52,14 @@ put_note(const struct note *note, struct co_buf *out)
     msgpack_packer pk;
 
     msgpack_packer_init(&pk, out, pack_write);
+    if (note->type == NOTE_LETTER) {
+        (void)msgpack_pack_array(&pk, 3);
+        (void)msgpack_pack_uint64(&pk, NOTE_LETTER);
+        (void)msgpack_pack_uint64(&pk, note->v[0].task);
+        (void)msgpack_pack_bin(&pk, note->letter.len);
+        (void)msgpack_pack_bin_body(&pk, note->letter.data, note->letter.len);
+        return;
+    }
     (void)msgpack_pack_array(&pk, 1 + (size_t)note->n * width);
     (void)msgpack_pack_uint64(&pk, type);
     for (uint32_t i = 0; i < note->n; i++) {
@@ -108,6 +117,25 @@ add_releases(struct written *w)
     w->notes[w->n_notes++] = note;
 }
 
+static void
+add_letter(struct written *w)
+{
+    struct letter letter;
+    struct note *note;
+
+    if (!w->n_letters || w->n_notes == NOTES_MAX) return;
+    note = malloc(sizeof *note);
+    if (!note) {
+        w->n.no_memory++; /* asked again next turn */
+        return;
+    }
+    *note = (struct note){.type = NOTE_LETTER};
+    (void)letter_get(w, &letter);
+    note->v[0].task = letter.row;
+    note->letter = letter.text;
+    w->notes[w->n_notes++] = note;
+}
+
 bool
 written_note(void *kind, struct co_buf *out)
 {
@@ -115,6 +143,7 @@ written_note(void *kind, struct co_buf *out)
 
     if (put_purse_note(w, out)) return true;
     if (w->n_written == w->n_notes) add_releases(w);
+    if (w->n_written == w->n_notes) add_letter(w);
     if (w->n_written == w->n_notes) return false;
     put_note(w->notes[w->n_written++], out);
     return true;
@@ -163,6 +192,10 @@ written_noted(void *kind, int64_t now_us)
         } else {
             release(w, note->v[i].task);
         }
+    }
+    if (note->type == NOTE_LETTER) {
+        letter_tell(w, note->letter.data, note->letter.len);
+        free(note->letter.data);
     }
     free(note);
 }
@@ -235,6 +268,21 @@ restore_release(struct written *w, uint64_t task)
     }
 }
 
+/* The row is known to have one, should it die of lost calls once more. */
+static bool
+restore_letter(struct written *w, struct walk *in)
+{
+    const uint64_t row = walk_u64(in);
+    uint32_t len = 0;
+    const uint8_t *letter = walk_bin(in, &len);
+    struct talk *t = rows_talk(w, row);
+
+    if (!walk_done(in)) return false;
+    if (t) t->told = true;
+    letter_tell(w, letter, len);
+    return true;
+}
+
 static bool
 replay_tasks(struct written *w, struct walk *in)
 {
@@ -242,6 +290,9 @@ replay_tasks(struct written *w, struct walk *in)
     const uint64_t type = n ? walk_u64(in) : 0;
     const uint32_t width = width_of(type);
 
+    if (!in->bad && type == NOTE_LETTER) {
+        return n == 3 && restore_letter(w, in);
+    }
     if (in->bad || type < NOTE_INTENTS || type > NOTE_DATED) return false;
     if ((n - 1) % width) return false;
     for (uint32_t i = 1; i < n && !in->bad; i += width) {

@@ -277,7 +277,7 @@ count_ends(struct written *w, const struct talk *t, struct row_before before)
 }
 
 void
-rows_changed(struct written *w, uint64_t row, const struct talk *t,
+rows_changed(struct written *w, uint64_t row, struct talk *t,
              struct row_before before, int64_t now_us)
 {
     const bool was_live = before.state && before.state < TALK_DONE;
@@ -295,9 +295,9 @@ rows_changed(struct written *w, uint64_t row, const struct talk *t,
         w->early += (uint64_t)is_early(t->state, t->stage) -
                     (uint64_t)is_early(before.state, before.stage);
     }
-    if (t->state != before.state || t->stage != before.stage) {
-        line_up(w, row, t, now_us);
-    }
+    if (t->state == before.state && t->stage == before.stage) return;
+    line_up(w, row, t, now_us);
+    if (t->state == TALK_DEAD) letter_write(w, row, t, now_us);
 }
 
 static void

@@ -301,6 +301,8 @@ run_work(struct run *r, uint32_t number, struct co_diag *diag)
         .call_total_ms = call_total_ms(r->p.spec),
         .estimate = estimate_before(r, &estimate),
         .keep_journal = r->p.spec->writer != NULL,
+        .dead = letters_on_dead,
+        .dead_ctx = &r->letters,
         .hash_bits = r->p.hash_bits,
     };
     enum owner_end end;

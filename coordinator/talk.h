@@ -90,6 +90,7 @@ struct talk {
     struct talk_bytes wrong; /* the answer to be mended; also the last one of a
                               * dead row */
     struct talk_bytes error; /* what is wrong with it */
+    bool told;               /* of its death: there is a letter */
     bool mend;               /* the next ask quotes them */
 };
 

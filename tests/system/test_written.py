@@ -8,6 +8,7 @@ import os
 import signal
 import threading
 import unittest
+import zlib
 from fractions import Fraction
 
 import harness
@@ -45,6 +46,7 @@ class Model:
         self.keys = set()
         self.refuses = False
         self.spoils = 0  # every how manieth answer lacks a field
+        self.hopeless = 0  # about one person in how many no answer is good
         self.open = threading.Event()  # else calls wait
         self.open.set()
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -64,6 +66,9 @@ class Model:
             fields = request["response_format"]["json_schema"]["schema"]["properties"]
             said = {name: self.words(number, name, field) for name, field in fields.items()}
             if self.spoils and number % self.spoils == 0:
+                said.popitem()
+            first = request["messages"][1]["content"]  # the same in all tries of a stage
+            if self.hopeless and zlib.crc32(first.encode()) % self.hopeless == 0:
                 said.popitem()
             usage = {"prompt_tokens": 900 + number, "completion_tokens": 300 + number}
             self.cost += INPUT * usage["prompt_tokens"] + OUTPUT * usage["completion_tokens"]
@@ -209,6 +214,23 @@ class Written(harness.SystemTest):
         proc.kill(signal.SIGTERM)
         self.assertEqual(proc.wait(), 3)
         self.assertEqual(self.money()["settled_usd"], "0")
+
+    def test_rows_that_no_answer_is_good_enough_for_are_replaced_and_have_letters(self):
+        self.model.hopeless = 6
+        code, out, err = self.bench.cohort("run", self.job(12), seconds=60)
+        self.assertEqual(code, 0, out + err)
+        self.assertEqual(len(self.rows()), 12)
+        with open(self.bench.path("out", "dead.jsonl")) as f:
+            letters = [json.loads(line) for line in f]
+        self.assertGreater(len(letters), 0)
+        self.assertEqual(len(letters), harness.run_json(self.bench.path("out"))["dead"])
+        for letter in letters:
+            self.assertIn("no valid answer", letter["reason"])
+            self.assertIn(" says in answer ", letter["answer"])
+            self.assertNotEqual(letter["error"], "")
+        code, out, err = self.bench.cohort("dead", "list", self.bench.path("out"))
+        self.assertEqual(code, 0, err)
+        self.assertIn(f"{letters[0]['row']}", out)
 
     def test_keys_are_nowhere_but_in_calls(self):
         job = self.job(3, key_env="MY_KEY")

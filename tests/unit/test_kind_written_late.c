@@ -365,7 +365,7 @@ an_intent_that_a_late_answer_overtakes_on_its_way_to_the_disk_is_void(
     }
     written_kind.gone(f.w, f.out[1].task, KIND_GONE_LOST, f.now_us);
     world_drop(&f, 1);
-    f.now_us += 2 * TALK_AGAIN_FIRST_US;
+    f.now_us += INT64_C(2) * TALK_AGAIN_FIRST_US;
     /* the first one's result is taken, then there is an intent for a third,
      * then both are committed */
     assert_int_equal(world_answer(&f, 0), KIND_ACCEPTED);
@@ -653,6 +653,41 @@ a_lost_ask_that_is_answered_before_it_is_made_anew_is_asked_once(void **state)
     world_fini(&f);
 }
 
+/* -- letters -------------------------------------------------------------- */
+
+static void
+each_row_that_is_given_up_has_one_letter_in_all_lives(void **state)
+{
+    struct world f;
+    uint64_t letters, all;
+
+    (void)state;
+    world_init(&f, 200, 5);
+    f.dead = 9;
+    f.lose = 20;
+    f.options.job = 0xabc;
+    world_start(&f);
+    assert_int_equal(world_run(&f, 0), KIND_DONE);
+    while (f.durable < f.n_journal) {
+        world_commit(&f);
+    }
+    letters = f.letters;
+    all = f.letters_xor;
+    assert_true(letters > 10);
+    assert_int_equal(letters, written_counters(f.w)->rows_dead);
+    assert_non_null(
+        strstr(f.letter, "{\"letter\":1,\"job\":\"0000000000000abc\""));
+    assert_non_null(strstr(f.letter, "\"reason\":\"no valid answer after"));
+    assert_non_null(strstr(f.letter, "\"error\":\"too short\""));
+    assert_non_null(strstr(f.letter, "\"answer\":\"{\\\"row\\\":"));
+    f.letters = f.letters_xor = 0;
+    world_crash(&f); /* the same are told again, and no other */
+    world_turn(&f, 1);
+    assert_int_equal(f.letters, letters);
+    assert_int_equal(f.letters_xor, all);
+    world_fini(&f);
+}
+
 int
 main(void)
 {
@@ -689,6 +724,7 @@ main(void)
         cmocka_unit_test(records_that_cannot_be_are_refused),
         cmocka_unit_test(
             a_lost_ask_that_is_answered_before_it_is_made_anew_is_asked_once),
+        cmocka_unit_test(each_row_that_is_given_up_has_one_letter_in_all_lives),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -60,6 +60,9 @@ struct world {
     int64_t paid;     /* of these, what they did cost */
     enum kind_next next;
     uint64_t checks;
+    uint64_t letters; /* told */
+    uint64_t letters_xor;
+    char letter[8192]; /* the last one */
 };
 
 static inline uint64_t
@@ -150,6 +153,18 @@ world_accepts(void *self, uint64_t row)
 }
 
 static inline void
+world_dead(void *self, const uint8_t *letter, size_t len)
+{
+    struct world *f = self;
+
+    f->letters++;
+    f->letters_xor ^= co_hash64(letter, len, 0);
+    assert_true(len < sizeof f->letter);
+    memcpy(f->letter, letter, len);
+    f->letter[len] = '\0';
+}
+
+static inline void
 world_init(struct world *f, uint64_t rows, uint64_t seed)
 {
     static const uint32_t table_cells[1] = {4};
@@ -175,7 +190,9 @@ world_init(struct world *f, uint64_t rows, uint64_t seed)
         .price = {.input = 3, .output = 10, .cached_input = 1},
         .call_price = 1000,
         .accepts = world_accepts,
-        .accepts_self = f};
+        .accepts_self = f,
+        .dead = world_dead,
+        .dead_self = f};
     f->given = calloc(WORLD_ROWS_MAX * 32, 1);
     f->losses = calloc(WORLD_ROWS_MAX, 1);
     f->corpus = calloc(WORLD_ROWS_MAX, sizeof *f->corpus);
