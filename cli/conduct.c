@@ -23,6 +23,7 @@ enum {
     /* timeout(1) and terminals signal the process and its group: one stop. */
     SAME_STOP_MS = 300,
     STOP_PATIENCE_MS = 10000, /* for a coordinator to commit and end */
+    STOP_PAID_MS = 65000,     /* and for calls that are out, too */
 };
 
 struct loop {
@@ -112,8 +113,12 @@ on_stop(struct conduct *c)
     if (!c->stop_asked) {
         c->stop_asked = true;
         c->stop_ms = now_ms;
-        progress_notice(c->progress, "stopping: what is done is written first "
-                                     "(again: stop at once)");
+        progress_notice(c->progress,
+                        c->last.money.is_there
+                            ? "stopping: calls that are out are waited for, "
+                              "as they are paid (again: stop at once)"
+                            : "stopping: what is done is written first "
+                              "(again: stop at once)");
         child_signal(coordinator, SIGTERM);
     } else if (now_ms - c->stop_ms >= SAME_STOP_MS) {
         c->kill_asked = true;
@@ -130,7 +135,8 @@ read_signals(struct conduct *c)
         if (signum != SIGCHLD) on_stop(c);
     }
     if (c->stop_asked && !c->kill_asked &&
-        co_clock_ms() - c->stop_ms > STOP_PATIENCE_MS) {
+        co_clock_ms() - c->stop_ms >
+            (c->last.money.is_there ? STOP_PAID_MS : STOP_PATIENCE_MS)) {
         progress_notice(c->progress, "the coordinator does not answer: it is "
                                      "stopped at once");
         on_stop(c);

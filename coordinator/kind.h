@@ -168,6 +168,10 @@ struct job_kind {
     /* A committed record, in a replay, in one order with take() and dead().
      * False: it is none of this kind's, and the journal is refused. */
     bool (*replay_note)(void *kind, const uint8_t *data, size_t len);
+    /* Nothing more is published until the job's process ends, and results are
+     * still taken: what is noted and was not given out is taken back, so that
+     * nobody has to wait for it later. NULL: nothing is. */
+    void (*stopping)(void *kind);
     /* A task that was out and is not needed any more; false: none (left). */
     bool (*unwanted)(void *kind, uint64_t *ret_task);
     enum kind_state (*done)(const void *kind);

@@ -304,6 +304,7 @@ const struct job_kind written_kind = {
     .note = written_note,
     .noted = written_noted,
     .replay_note = written_replay_note,
+    .stopping = written_stopping,
     .unwanted = written_unwanted,
     .done = written_done,
     .ledger = written_ledger,

@@ -1,4 +1,5 @@
-/* kind_written_told.c - what the written kind tells of its money. */
+/* kind_written_told.c - what the written kind tells of its money, and what it
+ * does with intents when the job is stopped. */
 #include "coordinator/kind_written_core.h"
 
 /* So many refusals without an answer between them are no accident. */
@@ -42,4 +43,21 @@ written_told(const void *kind, struct kind_money *ret_money)
         .stop = stop_of(w),
         .refused = w->over == WRITTEN_GOES_ON && w->streak >= REFUSED_SAID,
     };
+}
+
+/* An intent without an outcome would be waited for in the next life, and cost
+ * its worst case in the end, though nobody was asked. */
+void
+written_stopping(void *kind)
+{
+    struct written *w = kind;
+
+    for (uint32_t b = 0; b < w->n_blocks; b++) {
+        for (uint32_t i = 0; i < PERSONAS_CELL; i++) {
+            struct talk *t = &w->blocks[b]->talks[i];
+
+            if (t->state != TALK_INTENT && t->state != TALK_READY) continue;
+            rows_withdraw(w, w->blocks[b]->cell * PERSONAS_CELL + i, t);
+        }
+    }
 }

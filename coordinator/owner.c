@@ -274,8 +274,11 @@ owner_read(struct owner *o)
 static void
 owner_stop(struct owner *o, const char *why)
 {
+    int64_t patience_ms =
+        o->hosted->kind->paid ? OWNER_STOP_PAID_MS : OWNER_STOP_MS;
+
     if (o->core->stopping) return;
-    owner_core_stop(o->core, o->now_us + (int64_t)OWNER_STOP_MS * 1000);
+    owner_core_stop(o->core, o->now_us + patience_ms * 1000);
     watch_state(o->watch, "stopping", why);
 }
 

@@ -416,6 +416,7 @@ owner_core_work(struct owner_core *c, int64_t now_us, struct co_diag *diag)
         err = letters_sync(c->opt.letters, c->journal, diag);
         if (err) return err;
     }
+    c->stop_turned = c->stopping;
     if (c->stopping || c->reviving) return c->out.err;
     engine_publish(c->engine, now_us);
     /* What the kind has to note before it gives out more is on its way with
@@ -431,6 +432,11 @@ owner_core_work(struct owner_core *c, int64_t now_us, struct co_diag *diag)
 void
 owner_core_stop(struct owner_core *c, int64_t stop_us)
 {
+    const struct job_kind *kind = c->hosted->kind;
+
+    if (!c->stopping && c->replayed && kind->stopping) {
+        kind->stopping(c->hosted->state);
+    }
     c->stopping = true;
     c->stop_us = stop_us;
 }
@@ -443,6 +449,17 @@ is_quiet(const struct owner_core *c)
     engine_status(c->engine, &status);
     return status.taken == 0 && status.pending == 0 &&
            (!c->hosted->settled || c->hosted->settled(c->hosted->self));
+}
+
+/* Calls that are out are paid for: their answers are worth the wait. */
+static bool
+may_stop(const struct owner_core *c)
+{
+    struct engine_status status;
+
+    if (!c->hosted->kind->paid) return is_quiet(c);
+    engine_status(c->engine, &status);
+    return c->stop_turned && status.out == 0 && is_quiet(c);
 }
 
 bool
@@ -459,7 +476,7 @@ owner_core_over(const struct owner_core *c, int64_t now_us,
         *ret_end = state == KIND_DONE ? OWNER_DONE : OWNER_PARTIAL;
         return true;
     }
-    if (c->stopping && (is_quiet(c) || now_us >= c->stop_us)) {
+    if (c->stopping && (now_us >= c->stop_us || may_stop(c))) {
         *ret_end = OWNER_STOPPED;
         return true;
     }

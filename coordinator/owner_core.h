@@ -18,7 +18,11 @@
 #include "coordinator/link.h"
 #include "proto/parts.h"
 
-enum { OWNER_ATTACH_MS = 1000, OWNER_STOP_MS = 3000 };
+enum {
+    OWNER_ATTACH_MS = 1000,
+    OWNER_STOP_MS = 3000,
+    OWNER_STOP_PAID_MS = 60000
+};
 
 /* How a job ended for its owner. */
 enum owner_end {
@@ -75,8 +79,9 @@ struct owner_core {
     struct early early;
     uint64_t read_bytes; /* that may still be read in this turn */
     bool replayed, stopping, stale;
-    bool reviving;   /* nothing is published or sealed before that is done */
-    int64_t stop_us; /* when to stop waiting */
+    bool reviving;    /* nothing is published or sealed before that is done */
+    int64_t stop_us;  /* when to stop waiting */
+    bool stop_turned; /* a turn was made since: notes are on their way */
 };
 
 /* hosted is borrowed for the core's life. */
@@ -126,7 +131,8 @@ void owner_core_unsent(struct owner_core *c, unsigned link,
 
 /* ---- the end ---- */
 
-/* Nothing new is published; commits under way are waited for until stop_us. */
+/* Nothing new is published; commits under way are waited for until stop_us, and
+ * so are results that were paid for. */
 void owner_core_stop(struct owner_core *c, int64_t stop_us);
 /* Whether the job is over for this owner, and as what. */
 bool owner_core_over(const struct owner_core *c, int64_t now_us,

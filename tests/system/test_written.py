@@ -198,6 +198,26 @@ class Written(harness.SystemTest):
         self.assertEqual(len(set(self.model.asked)), len(self.model.asked), "asked twice")
         self.assertEqual(usd(self.money()["settled_usd"]), self.model.cost)
 
+    def test_a_stop_waits_for_the_calls_that_are_out_and_takes_the_others_back(self):
+        job = self.job(60, in_flight=8)
+        self.fleet(workers=0, redis=True)
+        self.bench.worker("--providers", job)
+        first = self.bench.coordinator(job)
+        wait_for("some answers", lambda: self.model.calls() > 20, alive=[first])
+        self.model.open.clear()
+        wait_for("calls that wait", lambda: first.progress("out") > 0, alive=[first])
+        first.kill(signal.SIGTERM)
+        wait_for("the stop", lambda: first.lines[-1]["state"] == "stopping", alive=[first])
+        self.model.open.set()
+        self.assertEqual(first.wait(60), 3, first.log())
+        self.assertEqual((self.money()["unknown_usd"], self.money()["reserved_usd"]), ("0", "0"))
+        self.assertEqual(usd(self.money()["settled_usd"]), self.model.cost)
+        again = self.bench.coordinator(job)
+        self.assertEqual(again.wait(50), 0, again.log())  # nothing is waited for
+        self.check_corpus(self.bench.path("out"), 60)
+        self.assertEqual(len(set(self.model.asked)), len(self.model.asked), "asked twice")
+        self.assertEqual(usd(self.money()["settled_usd"]), self.model.cost)
+
     def test_an_endpoint_that_refuses_all_is_the_reason_told(self):
         self.model.refuses = True
         job = self.job(20)
