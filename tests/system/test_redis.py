@@ -12,7 +12,10 @@ ROWS = 60000 if harness.FACTOR == 1 else 20000
 PREFIX = "cohort:{default}:"
 # Only there when a person asks for something, or a row is given up
 # (test_dead.py has such rows).
-ASKED = ("pin:SERVICE", "drain:ID", "dead:ID", "caps:ID")
+# Or when calls are paid for; test_limiter_script.c, test_purse_script.c and
+# test_budget.py have those.
+PAID = ("limits", "limit:ENDPOINT", "caps:ID")
+ASKED = ("pin:SERVICE", "drain:ID", "dead:ID", *PAID)
 
 
 def documented():
@@ -219,7 +222,7 @@ class Redis(harness.SystemTest):
         self.bench.redis_call("HSET", PREFIX + "pin:slow", "min", 0)
         self.all_keys("all keys")
         harness.wait_for("the broker's events", lambda: self.bench.redis_call("XLEN", PREFIX + "events") >= 4, alive=[self.proc])
-        self.assertEqual({n for n, (kind, _) in documented().items() if kind in ("hash", "stream")}, set(FIELDS) | set(TOLD) | {"dead:ID"})
+        self.assertEqual({n for n, (kind, _) in documented().items() if kind in ("hash", "stream")}, set(FIELDS) | set(TOLD) | {"dead:ID", "limit:ENDPOINT", "caps:ID"})
         with open(os.path.join(harness.ROOT, "docs/redis-keys.md")) as f:
             told = set(re.findall(r"`([a-z_]+)`", f.read().split("## How many workers")[1].split("\n## ")[0]))
         for name in TOLD:
@@ -253,7 +256,7 @@ class Redis(harness.SystemTest):
         self.begin(rows=2000, service="slow", shard_rows=250)
         self.bench.redis_call("HSET", PREFIX + "pin:slow", "min", 0)
         self.bench.redis_call("SET", PREFIX + "drain:0123456789abcdef", "asked", "EX", 600)
-        self.all_keys("all keys", but=("dead:ID",))
+        self.all_keys("all keys", but=("dead:ID", *PAID))
         for key in self.keys():
             names = [n for n in documented() if pattern(n).match(key)]
             self.assertTrue(names, f"{key} is not documented")
