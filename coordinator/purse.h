@@ -40,8 +40,7 @@ enum {
     X(ASKED, "money was asked for, and is spent once Redis has kept it 2 s")   \
     X(DAY, "the cap of the day is reached, over all jobs")                     \
     X(TOTAL, "the cap of the namespace is reached, over all jobs")             \
-    X(ELSEWHERE, "the job was under caps over several jobs: it goes on where " \
-                 "their Redis is given (--redis)")                             \
+    X(ELSEWHERE, "the job was under caps over jobs: it needs their --redis")   \
     X(NO_LEDGER, "Redis has no ledger of the caps: see `cohort budget show`")  \
     X(UNSURE, "Redis is not the one it was: see `cohort budget show`")         \
     X(CLOSED, "the ledger of the caps is not whole: see `cohort budget show`") \
