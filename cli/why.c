@@ -535,7 +535,8 @@ void
 why_of_limits(const struct limits_state *s, const struct fleet_job *j,
               struct why *why)
 {
-    if (!fleet_job_runs(j) || strncmp(j->service, asking, strlen(asking))) {
+    if (!fleet_job_runs(j) ||
+        strncmp(j->service, asking, strlen(asking)) != 0) {
         return;
     }
     for (size_t i = 0; i < s->n; i++) {

@@ -1,26 +1,14 @@
 /* limiter_bank.c - see limiter_bank.h. Each function has its like in the
  * script, in the same order and with the same arithmetic. */
-#include "llm/limiter_bank.h"
+#include "llm/limiter_bank_core.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MS = 1000, SCAN_US = 1000 * 1000 };
+enum { MS = 1000 };
 /* A day: what hints.h believes. */
 static const int64_t hold_max_us = (int64_t)HINTS_WAIT_MAX_MS * MS;
-
-static int64_t
-min_i64(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-static int64_t
-max_i64(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
 
 struct limiter_bank *
 limiter_bank_new(uint32_t members_max)
@@ -62,12 +50,14 @@ begin_anew(struct limiter_bank *b, uint64_t run, int64_t now_us)
 static void
 clamp_times(struct limiter_bank *b, int64_t now_us)
 {
-    b->hold_until_us = min_i64(b->hold_until_us, now_us + hold_max_us);
-    b->open_us = min_i64(b->open_us, now_us + (int64_t)LIMITER_OPEN_MS * MS);
-    b->probe_us = min_i64(b->probe_us, now_us + (int64_t)LIMITER_PROBE_MS * MS);
-    b->dropped_us = min_i64(b->dropped_us, now_us);
-    b->at_us = min_i64(b->at_us, now_us);
-    b->scan_us = min_i64(b->scan_us, now_us);
+    b->hold_until_us = limiter_min(b->hold_until_us, now_us + hold_max_us);
+    b->open_us =
+        limiter_min(b->open_us, now_us + (int64_t)LIMITER_OPEN_MS * MS);
+    b->probe_us =
+        limiter_min(b->probe_us, now_us + (int64_t)LIMITER_PROBE_MS * MS);
+    b->dropped_us = limiter_min(b->dropped_us, now_us);
+    b->at_us = limiter_min(b->at_us, now_us);
+    b->scan_us = limiter_min(b->scan_us, now_us);
 }
 
 static void
@@ -81,249 +71,6 @@ go_on(struct limiter_bank *b, uint64_t run, int64_t now_us)
     }
 }
 
-/* ---- members ---- */
-
-static struct limiter_member *
-member_of(struct limiter_bank *b, uint64_t id)
-{
-    for (uint32_t i = 0; i < b->n; i++) {
-        if (b->members[i].id == id) return &b->members[i];
-    }
-    return NULL;
-}
-
-/* NULL: too many. A share that the newcomer has of another Redis is no share
- * here, but one that it may be spending there. */
-static struct limiter_member *
-join(struct limiter_bank *b, uint64_t id, const struct limiter_ask *ask,
-     int64_t now_us)
-{
-    struct limiter_member *m = member_of(b, id);
-
-    if (m) return m;
-    if (ask->claim_ppm > 0) {
-        b->claims_ppm = max_i64(b->claims_ppm, 0) + ask->claim_ppm;
-    }
-    if (b->n == b->max) return NULL;
-    m = &b->members[b->n++];
-    *m = (struct limiter_member){.id = id, .heard_us = now_us};
-    b->workers++;
-    return m;
-}
-
-/* What counts is the last answer that it got: until then it knew Redis to be
- * there. Who got none for long has spent its share, and comes as a newcomer. */
-static void
-hear(struct limiter_bank *b, struct limiter_member *m,
-     const struct limiter_ask *ask, int64_t now_us)
-{
-    if (ask->heard_us > 0) m->heard_us = min_i64(ask->heard_us, now_us);
-    if (now_us - m->heard_us <= (int64_t)LIMITER_FORGET_MS * MS) return;
-    m->heard_us = now_us;
-    b->shares_ppm -= m->share_ppm;
-    m->share_ppm = 0;
-}
-
-static void
-leave(struct limiter_bank *b, struct limiter_member *m)
-{
-    b->shares_ppm -= m->share_ppm;
-    b->held -= m->held;
-    b->workers = max_i64(b->workers - 1, 0);
-    *m = b->members[--b->n];
-}
-
-static int64_t
-fair_part(const struct limiter_bank *b)
-{
-    return max_i64(b->ceiling / max_i64(b->active, 1), 1);
-}
-
-static bool
-starves(const struct limiter_member *m, int64_t fair)
-{
-    return m->held < min_i64(m->need, fair);
-}
-
-static void
-count_members(struct limiter_bank *b, int64_t now_us)
-{
-    b->workers = b->shares_ppm = b->held = 0;
-    b->active = b->starved = b->silent_ppm = 0;
-    for (uint32_t i = 0; i < b->n; i++) {
-        struct limiter_member *m = &b->members[i];
-
-        m->heard_us = min_i64(m->heard_us, now_us);
-        if (now_us - m->heard_us > (int64_t)LIMITER_FORGET_MS * MS) {
-            *m = b->members[--b->n];
-            i--;
-            continue;
-        }
-        b->shares_ppm += m->share_ppm;
-        b->held += m->held;
-        if (now_us - m->heard_us > (int64_t)LIMITER_SILENT_MS * MS) {
-            b->silent_ppm += m->share_ppm;
-            continue;
-        }
-        b->workers++;
-        if (m->need > 0) b->active++;
-    }
-}
-
-/* Once a second: that many workers are not looked at for each exchange. */
-static void
-scan(struct limiter_bank *b, int64_t now_us)
-{
-    int64_t fair;
-
-    if (now_us - b->scan_us < SCAN_US) return;
-    b->scan_us = now_us;
-    count_members(b, now_us);
-    fair = fair_part(b);
-    for (uint32_t i = 0; i < b->n; i++) {
-        const struct limiter_member *m = &b->members[i];
-
-        if (now_us - m->heard_us > (int64_t)LIMITER_SILENT_MS * MS) continue;
-        if (starves(m, fair)) b->starved++;
-    }
-}
-
-/* Whether a fleet may live on shares that it had under another Redis. */
-static bool
-is_young(const struct limiter_bank *b, int64_t now_us)
-{
-    return now_us - b->ring.born_us < (int64_t)LIMITER_FORGET_MS * MS;
-}
-
-/* Shares under the Redis before, of workers that did not come here yet. */
-static int64_t
-unknown_ppm(const struct limiter_bank *b, int64_t now_us)
-{
-    if (b->claims_ppm < 0 || !is_young(b, now_us)) return 0;
-    return max_i64(LIMITER_PPM - b->claims_ppm, 0);
-}
-
-/* Workers that are not heard may be spending their shares: that is charged. */
-static void
-charge_silent(struct limiter_bank *b, const struct limiter_ask *ask,
-              int64_t now_us)
-{
-    int64_t dt_us =
-        min_i64(now_us - b->at_us, (int64_t)LIMITER_SLOTS * 1000 * MS);
-    double part =
-        (double)(b->silent_ppm + unknown_ppm(b, now_us)) / (double)LIMITER_PPM;
-    double rpm = (double)ask->rpm, tpm = (double)ask->tpm;
-    double call = (double)ask->call_tokens;
-
-    b->at_us = now_us;
-    if (part <= 0 || dt_us <= 0) return;
-    if (part > 1) part = 1;
-    limiter_ring_charge(
-        &b->ring, LIMITER_REQUESTS,
-        limiter_ring_alone(rpm, limiter_ring_burst(rpm, 1), dt_us) * part);
-    limiter_ring_charge(
-        &b->ring, LIMITER_TOKENS,
-        limiter_ring_alone(tpm, limiter_ring_burst(tpm, call), dt_us) * part);
-}
-
-/* All shares together never exceed the whole: who comes last waits until the
- * others were told that there are more of them. Nor is any given out by a young
- * Redis that nobody came to from another one: they may yet come. */
-static void
-set_share(struct limiter_bank *b, struct limiter_member *m, int64_t now_us)
-{
-    int64_t others = b->shares_ppm - m->share_ppm;
-    int64_t share = LIMITER_PPM / max_i64(b->workers, 1);
-    int64_t left = LIMITER_PPM - others - unknown_ppm(b, now_us);
-
-    if (b->claims_ppm < 0 && is_young(b, now_us)) left = 0;
-    share = max_i64(min_i64(share, left), 0);
-    b->shares_ppm = others + share;
-    m->share_ppm = share;
-}
-
-/* ---- how the endpoint is ---- */
-
-/* A refusal cuts once a burst: calls that began before the last cut say
- * nothing of what followed from it. */
-static void
-adapt(struct limiter_bank *b, const struct limiter_ask *ask, int64_t now_us)
-{
-    int64_t most = ask->places > 0 ? ask->places : LIMITER_PLACES_MAX;
-    int64_t step;
-
-    if (b->ceiling <= 0) {
-        b->ceiling = ask->places > 0 ? ask->places : LIMITER_PLACES;
-    }
-    if (ask->limited_us >= 0 && now_us - ask->limited_us > b->dropped_us) {
-        b->best = b->ceiling;
-        b->ceiling = max_i64(b->ceiling * 3 / 4, 1);
-        b->grown = 0;
-        b->dropped_us = now_us;
-    }
-    b->grown += ask->successes;
-    step =
-        b->best > 0 && b->ceiling >= b->best ? LIMITER_STEP_HIGH : LIMITER_STEP;
-    while (b->grown >= step) {
-        b->grown -= step;
-        b->ceiling++;
-        step = b->best > 0 && b->ceiling >= b->best ? LIMITER_STEP_HIGH
-                                                    : LIMITER_STEP;
-    }
-    b->ceiling = min_i64(b->ceiling, most);
-}
-
-static void
-open_breaker(struct limiter_bank *b, int64_t until_us)
-{
-    b->breaker = LIMITER_OPEN;
-    b->open_us = until_us;
-    b->failures = 0;
-    b->prober = 0;
-}
-
-static void
-take_probe(struct limiter_bank *b, uint64_t id, int64_t probe, int64_t now_us)
-{
-    if (b->breaker != LIMITER_HALF || b->prober != id) return;
-    if (probe == LIMITER_PROBE_OK) {
-        b->breaker = LIMITER_CLOSED;
-        b->prober = 0;
-    } else if (probe == LIMITER_PROBE_FAILED) {
-        open_breaker(b, now_us + (int64_t)LIMITER_OPEN_MS * MS);
-    } else if (probe == LIMITER_PROBE_BACK) {
-        open_breaker(b, now_us);
-    } else if (probe == LIMITER_PROBE_HELD) {
-        b->probe_us = now_us + (int64_t)LIMITER_PROBE_MS * MS;
-    }
-}
-
-/* Whether this worker has the one probe now. */
-static bool
-step_breaker(struct limiter_bank *b, uint64_t id, const struct limiter_ask *ask,
-             int64_t now_us)
-{
-    take_probe(b, id, ask->probe, now_us);
-    if (b->breaker == LIMITER_CLOSED) {
-        b->failures =
-            ask->successes > 0 ? ask->tail : b->failures + ask->failures;
-        if (b->failures >= LIMITER_FAILURES) {
-            open_breaker(b, now_us + (int64_t)LIMITER_OPEN_MS * MS);
-        }
-        return false;
-    }
-    if (b->breaker == LIMITER_HALF && b->prober == id) return true;
-    if (now_us < (b->breaker == LIMITER_OPEN ? b->open_us : b->probe_us) ||
-        ask->need <= 0 || ask->bye || b->hold_until_us > now_us ||
-        ask->probe == LIMITER_PROBE_BACK) {
-        return false;
-    }
-    b->breaker = LIMITER_HALF;
-    b->prober = id;
-    b->probe_us = now_us + (int64_t)LIMITER_PROBE_MS * MS;
-    return true;
-}
-
 /* ---- what a worker gets ---- */
 
 /* What a worker may have while others starve. Where there are fewer places
@@ -335,7 +82,7 @@ turn_of(const struct limiter_bank *b, const struct limiter_member *m,
 {
     if (b->ceiling >= b->active) return fair;
     return m->held > ask->in_flight ? ask->in_flight
-                                    : max_i64(ask->in_flight, 1);
+                                    : limiter_max(ask->in_flight, 1);
 }
 
 /* Places: what it has use for, as long as nobody has less than a fair part of
@@ -344,16 +91,58 @@ static int64_t
 set_places(struct limiter_bank *b, struct limiter_member *m,
            const struct limiter_ask *ask)
 {
-    int64_t fair = fair_part(b), others = b->held - m->held;
-    int64_t starved = b->starved - starves(m, fair);
+    int64_t fair = limiter_bank_fair(b), others = b->held - m->held;
+    int64_t starved = b->starved - limiter_bank_starves(m, fair);
     int64_t cap = ask->need;
 
-    if (starved > 0) cap = min_i64(cap, turn_of(b, m, ask, fair));
-    cap = max_i64(min_i64(cap, b->ceiling - others), 0);
+    if (starved > 0) cap = limiter_min(cap, turn_of(b, m, ask, fair));
+    cap = limiter_max(limiter_min(cap, b->ceiling - others), 0);
     m->need = ask->need;
-    m->held = max_i64(cap, ask->in_flight);
+    m->held = limiter_max(cap, ask->in_flight);
     b->held = others + m->held;
     return cap;
+}
+
+/* What is asked for of a limit and what it is worth. */
+struct portion {
+    double want, least; /* less than the least is nothing */
+    double got, wait_us;
+};
+
+/* A part of what is there for each that wants some, but the least at least. */
+static void
+divide(const struct limiter_bank *b, enum limiter_resource resource,
+       double limit, double burst, int64_t now_us, struct portion *p)
+{
+    double level = limiter_ring_level(&b->ring, resource, limit, burst, now_us);
+    double most = floor(level);
+    double part = floor(most / (double)limiter_max(b->active, 1));
+
+    if (part < p->least) part = p->least;
+    if (part > most) part = most;
+    p->got = p->want < part ? p->want : part;
+    if (p->got < p->least) {
+        p->wait_us = (p->least - level) / limiter_ring_alone(limit, burst, 1);
+    }
+}
+
+static bool
+may_lease(const struct limiter_bank *b, const struct limiter_ask *ask,
+          bool probing, int64_t now_us)
+{
+    return ask->want > 0 && (ask->rpm > 0 || ask->tpm > 0) &&
+           b->hold_until_us <= now_us &&
+           (b->breaker == LIMITER_CLOSED || probing);
+}
+
+/* When a longer wait than this is due, it is asked again all the same. */
+static int64_t
+again_ms(double a_us, double b_us)
+{
+    double us = a_us > b_us ? a_us : b_us;
+
+    if (!(us < 5000000)) us = 5000000;
+    return limiter_max((int64_t)ceil(us / 1000), 1);
 }
 
 static void
@@ -361,53 +150,29 @@ lease(struct limiter_bank *b, const struct limiter_ask *ask, bool probing,
       int64_t now_us, struct limiter_told *told)
 {
     double rpm = (double)ask->rpm, tpm = (double)ask->tpm;
-    double call = (double)ask->call_tokens;
-    double n = (double)ask->want, tokens = 0, wait_us = 0;
-    double active = (double)max_i64(b->active, 1);
+    struct portion calls = {.want = probing ? 1 : (double)ask->want,
+                            .least = 1};
+    struct portion tokens = {.want = (double)ask->want_tokens,
+                             .least = (double)ask->call_tokens};
 
-    if (n <= 0 || (ask->rpm <= 0 && ask->tpm <= 0)) return;
-    if (b->hold_until_us > now_us) return;
-    if (b->breaker != LIMITER_CLOSED && !probing) return;
-    if (probing) n = 1;
+    if (!may_lease(b, ask, probing, now_us)) return;
+    calls.got = calls.want;
     if (ask->rpm > 0) {
-        double burst = limiter_ring_burst(rpm, 1);
-        double level =
-            limiter_ring_level(&b->ring, LIMITER_REQUESTS, rpm, burst, now_us);
-        double most = floor(level), part = floor(most / active);
-
-        if (part < 1) part = 1;
-        if (n > part) n = part;
-        if (most < 1) {
-            n = 0;
-            wait_us = (1 - level) / limiter_ring_alone(rpm, burst, 1);
-        }
+        divide(b, LIMITER_REQUESTS, rpm, limiter_ring_burst(rpm, 1), now_us,
+               &calls);
     }
     if (ask->tpm > 0) {
-        double burst = limiter_ring_burst(tpm, call);
-        double level =
-            limiter_ring_level(&b->ring, LIMITER_TOKENS, tpm, burst, now_us);
-        double most = floor(level), part = floor(most / active);
-
-        if (part < call) part = call;
-        if (part > most) part = most;
-        tokens = (double)ask->want_tokens;
-        if (tokens > part) tokens = part;
-        if (tokens < call) {
-            double us = (call - level) / limiter_ring_alone(tpm, burst, 1);
-
-            n = 0;
-            if (us > wait_us) wait_us = us;
-        }
+        divide(b, LIMITER_TOKENS, tpm, limiter_ring_burst(tpm, tokens.least),
+               now_us, &tokens);
     }
-    if (n < 1) {
-        tokens = 0;
-        if (!(wait_us < 5000000)) wait_us = 5000000;
-        told->again_ms = max_i64((int64_t)ceil(wait_us / 1000), 1);
+    if (calls.got < 1 || (ask->tpm > 0 && tokens.got < tokens.least)) {
+        told->again_ms = again_ms(calls.wait_us, tokens.wait_us);
+        return;
     }
-    limiter_ring_charge(&b->ring, LIMITER_REQUESTS, n);
-    limiter_ring_charge(&b->ring, LIMITER_TOKENS, tokens);
-    told->requests = (int64_t)n;
-    told->tokens = (int64_t)tokens;
+    limiter_ring_charge(&b->ring, LIMITER_REQUESTS, calls.got);
+    limiter_ring_charge(&b->ring, LIMITER_TOKENS, tokens.got);
+    told->requests = (int64_t)calls.got;
+    told->tokens = (int64_t)tokens.got;
 }
 
 static void
@@ -423,10 +188,11 @@ static void
 report(struct limiter_bank *b, const struct limiter_ask *ask, int64_t now_us)
 {
     if (ask->hold_ms > 0) {
-        b->hold_until_us = max_i64(
-            b->hold_until_us, now_us + min_i64(ask->hold_ms * MS, hold_max_us));
+        b->hold_until_us =
+            limiter_max(b->hold_until_us,
+                        now_us + limiter_min(ask->hold_ms * MS, hold_max_us));
     }
-    adapt(b, ask, now_us);
+    limiter_bank_adapt(b, ask, now_us);
 }
 
 void
@@ -439,19 +205,19 @@ limiter_bank_exchange(struct limiter_bank *b, uint64_t id, uint64_t run,
 
     memset(ret_told, 0, sizeof *ret_told);
     go_on(b, run, now_us);
-    m = join(b, id, ask, now_us);
-    if (m) hear(b, m, ask, now_us);
-    scan(b, now_us);
-    charge_silent(b, ask, now_us);
+    m = limiter_bank_join(b, id, ask, now_us);
+    if (m) limiter_bank_hear(b, m, ask, now_us);
+    limiter_bank_scan(b, now_us);
+    limiter_bank_charge_silent(b, ask, now_us);
     settle(b, ask);
     report(b, ask, now_us);
     ret_told->was = b->breaker;
-    probing = step_breaker(b, id, ask, now_us);
-    m = member_of(b, id); /* a scan moves them */
+    probing = limiter_bank_breaker(b, id, ask, now_us);
+    m = limiter_bank_member(b, id); /* a scan moves them */
     if (m && ask->bye) {
-        leave(b, m);
+        limiter_bank_leave(b, m);
     } else if (m) {
-        set_share(b, m, now_us);
+        limiter_bank_share(b, m, now_us);
         ret_told->allow = set_places(b, m, ask);
         ret_told->share_ppm = m->share_ppm;
         lease(b, ask, probing, now_us, ret_told);
@@ -467,7 +233,7 @@ limiter_bank_exchange(struct limiter_bank *b, uint64_t id, uint64_t run,
         ret_told->open_ms = (b->open_us - now_us + MS - 1) / MS;
     }
     ret_told->probe = probing;
-    ret_told->young = b->claims_ppm < 0 && is_young(b, now_us);
+    ret_told->young = b->claims_ppm < 0 && limiter_bank_young(b, now_us);
     ret_told->used =
         (int64_t)ceil(limiter_ring_used(&b->ring, LIMITER_REQUESTS));
 }

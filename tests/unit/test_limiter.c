@@ -4,7 +4,7 @@
 
 #include <inttypes.h>
 
-enum { MS = 1000, STEP_US = 5 * MS };
+enum { MS = 1000, STEP_US = 5000 };
 
 /* ---- the promise ---- */
 
@@ -308,8 +308,8 @@ serve_storm(struct world *w, struct world_call *call)
         return;
     }
     call->fault = FAULT_RATE_LIMITED;
-    call->hints.retry_after_ms = STORM_WAIT_S * 1000;
-    call->end_us = w->now_us + 30 * MS;
+    call->hints.retry_after_ms = (int64_t)STORM_WAIT_S * 1000;
+    call->end_us = w->now_us + (int64_t)30 * MS;
 }
 
 static void
@@ -324,7 +324,7 @@ static void
 a_storm_stops_64_processes_and_they_recover(void **state)
 {
     struct world *w = calloc(1, sizeof *w);
-    int64_t first = (int64_t)STORM_FROM_S * WORLD_SECOND + 30 * MS;
+    int64_t first = (int64_t)STORM_FROM_S * WORLD_SECOND + (int64_t)30 * MS;
     int64_t again = 0, spread = 0;
 
     (void)state;
@@ -340,7 +340,7 @@ a_storm_stops_64_processes_and_they_recover(void **state)
         int64_t at = w->starts[i].at_us;
 
         /* 150 ms: until everybody asked Redis again */
-        if (at < first + 150 * MS) continue;
+        if (at < first + (int64_t)150 * MS) continue;
         if (at < first + (int64_t)STORM_WAIT_S * WORLD_SECOND) {
             fail_msg("a call %" PRId64 " ms after the first 429",
                      (at - first) / MS);
@@ -361,7 +361,7 @@ a_storm_stops_64_processes_and_they_recover(void **state)
 static void
 serve_refusals(struct world *w, struct world_call *call)
 {
-    call->end_us = w->now_us + 10 * MS;
+    call->end_us = w->now_us + (int64_t)10 * MS;
     if (w->now_us < (int64_t)1200 * WORLD_SECOND) call->fault = FAULT_CONNECT;
 }
 
