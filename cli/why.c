@@ -157,6 +157,7 @@ say(struct why *w, enum finding f, const char *fmt, ...)
                                .code = findings[f].code,
                                .act = findings[f].act};
     va_start(args, fmt);
+    // NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it is, above
     (void)vsnprintf(to->text, sizeof to->text, fmt, args);
     va_end(args);
     if (strstr(to->text, to->act)) to->act = ""; /* it says so itself */

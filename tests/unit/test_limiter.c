@@ -202,6 +202,20 @@ one_stays_behind(struct world *w)
     w->procs[0].cut_us = w->now_us + (int64_t)120 * WORLD_SECOND;
 }
 
+/* One dies, one is cut off, a third that came last has no share; then there is
+ * another Redis, which only the third reaches. */
+static void
+only_who_has_no_share_is_left(struct world *w)
+{
+    if (w->next_id == 2) {
+        limiter_free(w->procs[1].limiter);
+        world_proc_start(w, &w->procs[1]);
+        w->procs[0].cut_us = w->now_us + (int64_t)120 * WORLD_SECOND;
+    } else if (w->run == 1) {
+        redis_comes_back_empty(w);
+    }
+}
+
 /* Every few seconds for two minutes: sooner than anything is forgotten. */
 static void
 befall(void (*misfortune)(struct world *w), int64_t every_ms, size_t least)
@@ -260,6 +274,13 @@ who_stays_behind_at_a_lost_redis_is_charged_by_the_new_one(void **state)
 {
     (void)state;
     befall(one_stays_behind, 120000, 700);
+}
+
+static void
+who_has_no_share_tells_a_new_redis_that_others_have(void **state)
+{
+    (void)state;
+    befall(only_who_has_no_share_is_left, 1000, 300);
 }
 
 static void
@@ -644,6 +665,7 @@ main(void)
             a_redis_that_is_emptied_again_and_again_allows_no_more),
         cmocka_unit_test(
             who_stays_behind_at_a_lost_redis_is_charged_by_the_new_one),
+        cmocka_unit_test(who_has_no_share_tells_a_new_redis_that_others_have),
         cmocka_unit_test(a_block_is_good_for_250_ms),
         cmocka_unit_test(a_storm_stops_64_processes_and_they_recover),
         cmocka_unit_test(
