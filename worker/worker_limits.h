@@ -19,9 +19,9 @@ struct worker_limits_self {
 };
 
 /* Texts of self are borrowed for life. CO_USAGE: the URL. */
-co_must_use enum co_err
-worker_limits_new(const struct worker_limits_self *self,
-                  struct worker_limits **ret_limits, struct co_diag *diag);
+co_must_use enum co_err worker_limits_new(const struct worker_limits_self *self,
+                                          struct worker_limits **ret_limits,
+                                          struct co_diag *diag);
 /* Gives back what was leased and not spent (waits for Redis at most 200 ms).
  * The limiters must still be there. Takes NULL. */
 void worker_limits_free(struct worker_limits *w);
