@@ -243,7 +243,7 @@ class Written(harness.SystemTest):
         with open(self.bench.path("out", "dead.jsonl")) as f:
             letters = [json.loads(line) for line in f]
         self.assertGreater(len(letters), 0)
-        self.assertEqual(len(letters), harness.run_json(self.bench.path("out"))["dead"])
+        self.assertEqual(len(letters), harness.run_json(self.bench.path("out"))["ledger"]["dead"])
         for letter in letters:
             self.assertIn("no valid answer", letter["reason"])
             self.assertIn(" says in answer ", letter["answer"])

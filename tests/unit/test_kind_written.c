@@ -285,6 +285,7 @@ rows_whose_calls_are_never_answered_are_dead_and_their_money_unknown(
     world_start(&f);
     assert_int_equal(world_run(&f, 0), KIND_PARTIAL);
     assert_int_equal(world_ledger(&f).dead, 250);
+    assert_int_equal(f.letters, 250); /* all of them, before the job ends */
     assert_int_equal(f.asked, 250 * TALK_LOST_MAX);
     s = money_sums(written_money(f.w));
     assert_true(s.unknown > 0);
