@@ -100,6 +100,7 @@ corpus_make_written(struct corpus *c, struct co_diag *diag)
         .personas = c->personas,
         .service = c->opt.service,
         .cap = c->opt.budget > 0 ? c->opt.budget : 0,
+        .purse = c->opt.purse,
         .total_ms = c->opt.call_total_ms,
         .dead = c->opt.dead,
         .dead_self = c->opt.dead_ctx,

@@ -25,8 +25,9 @@ struct corpus_options {
     bool identity_is_new;     /* it has to be journaled */
     const struct sampler *sampler; /* for the audit's targets */
     bool dedup;
-    const struct writer *writer;     /* of the texts; NULL: the built-in one */
-    int64_t budget;                  /* of it, 1e-12 USD; -1: none */
+    const struct writer *writer; /* of the texts; NULL: the built-in one */
+    int64_t budget;              /* of it, 1e-12 USD; -1: none */
+    struct purse *purse; /* of caps over several jobs; borrowed; or NULL */
     const struct estimate *estimate; /* told beside the bill; or NULL */
     uint32_t call_total_ms; /* the longest that one of its calls takes */
     bool keep_journal; /* no segment goes before the job is over, sealed or not:

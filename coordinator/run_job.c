@@ -14,6 +14,7 @@
 #include "coordinator/kind_personas.h"
 #include "coordinator/owner.h"
 #include "coordinator/prepare.h"
+#include "coordinator/purse_redis.h"
 #include "coordinator/run_file.h"
 #include "coordinator/watch.h"
 #include "coordinator/watch_redis.h"
@@ -26,7 +27,12 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { JOB_FILE_BYTES_MAX = 1 << 20, SERVICE_BYTES = 80 };
+enum {
+    JOB_FILE_BYTES_MAX = 1 << 20,
+    SERVICE_BYTES = 80,
+    DAY_MS = 24 * 3600 * 1000,
+    LEAVE_MS = 1000, /* to give back what is left of the caps over jobs */
+};
 
 struct run {
     struct coordinator_config cfg;
@@ -39,6 +45,8 @@ struct run {
     struct watch *watch;
     struct letters letters;
     struct run_file file_state;
+    struct purse purse; /* of caps over several jobs */
+    struct purse_redis *purse_redis;
     char service[SERVICE_BYTES]; /* as workers and Redis call it */
 };
 
@@ -197,6 +205,14 @@ run_own(struct run *r, struct corpus *corpus, uint32_t number,
         return OWNER_FAILED;
     }
     end = owner_run(owner, diag);
+    if (r->purse_redis && !purse_redis_leave(r->purse_redis, LEAVE_MS)) {
+        co_log(CO_LOG_WARN, "budget.kept", "job=%016llx text=%s",
+               (unsigned long long)r->folder.identity.job,
+               co_log_quote("Redis does not answer: what the job did not spend "
+                            "of the caps over all jobs stays with it until it "
+                            "goes on")
+                   .text);
+    }
     run_file_ledger(&r->file_state, hosted->kind, hosted->state);
     return end;
 }
@@ -274,6 +290,30 @@ estimate_before(const struct run *r, struct estimate *estimate)
     return estimate;
 }
 
+/* Jobs that pay take part in the caps that jobs share. */
+static enum co_err
+run_purse(struct run *r, uint32_t number, struct co_diag *diag)
+{
+    const struct purse_options options = {
+        .redis = r->p.spec->writer && r->cfg.redis && r->cfg.budget,
+        .cap_day = r->cfg.cap_day,
+        .cap_total = r->cfg.cap_total,
+        .owner = number,
+        .day = (uint32_t)(co_clock_wall_ms() / DAY_MS)};
+    const struct purse_redis_options where = {.redis_url = r->cfg.redis,
+                                              .redis_insecure =
+                                                  r->cfg.redis_insecure,
+                                              .name_space = r->cfg.name_space,
+                                              .job = r->folder.identity.job};
+    enum co_err err;
+
+    purse_init(&r->purse, &options);
+    if (!options.redis) return CO_OK;
+    err = purse_redis_new(&where, &r->purse, &r->purse_redis, diag);
+    if (!err) watch_purse(r->watch, r->purse_redis);
+    return err;
+}
+
 static int
 run_work(struct run *r, uint32_t number, struct co_diag *diag)
 {
@@ -298,6 +338,7 @@ run_work(struct run *r, uint32_t number, struct co_diag *diag)
         .dedup = spec_dedups(r->p.spec),
         .writer = r->p.spec->writer,
         .budget = r->p.spec->budget,
+        .purse = &r->purse,
         .call_total_ms = call_total_ms(r->p.spec),
         .estimate = estimate_before(r, &estimate),
         .keep_journal = r->p.spec->writer != NULL,
@@ -309,7 +350,7 @@ run_work(struct run *r, uint32_t number, struct co_diag *diag)
     int status = -1;
 
     if (!identity_make(&r->folder.identity, &options.identity) &&
-        !corpus_new(&options, &corpus, diag)) {
+        !run_purse(r, number, diag) && !corpus_new(&options, &corpus, diag)) {
         end = run_own(r, corpus, number, diag);
         status = run_end(r, corpus, end, diag);
     }
@@ -357,6 +398,7 @@ static void
 run_fini(struct run *r)
 {
     watch_free(r->watch);
+    purse_redis_free(r->purse_redis);
     letters_close(&r->letters);
     if (r->folder_open) jobfolder_close(&r->folder);
     prepare_fini(&r->p);

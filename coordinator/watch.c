@@ -5,6 +5,7 @@
 #include "common/json.h"
 #include "common/log.h"
 #include "coordinator/ledger.h"
+#include "coordinator/purse_redis.h"
 #include "coordinator/scale.h"
 #include "coordinator/watch_metrics.h"
 #include "coordinator/watch_redis.h"
@@ -28,6 +29,7 @@ struct watch {
     struct watch_options opt;
     struct watch_redis *redis;       /* NULL without Redis */
     struct scale *scale;             /* the namespace's scaler, or NULL */
+    struct purse_redis *purse;       /* borrowed; NULL: no caps over jobs */
     struct watch_metrics *metrics;   /* NULL when not asked for */
     const struct engine *engine;     /* NULL before and after it lives */
     struct engine_counters counters; /* once it is gone */
@@ -97,6 +99,12 @@ watch_free(struct watch *w)
     watch_metrics_free(w->metrics);
     co_buf_fini(&w->line);
     free(w);
+}
+
+void
+watch_purse(struct watch *w, struct purse_redis *purse)
+{
+    w->purse = purse;
 }
 
 int
@@ -354,6 +362,7 @@ watch_tick(struct watch *w, int64_t now_us)
 {
     if (w->redis) watch_redis_poll(w->redis);
     if (w->scale) scale_tick(w->scale, now_us / 1000);
+    if (w->purse) purse_redis_tick(w->purse, now_us);
     if (now_us < w->next_us || !w->engine) return;
     w->next_us = now_us + TICK_US;
     watch_progress(w, now_us);

@@ -39,6 +39,10 @@ struct dead_file;
 struct dead_letter;
 void watch_letters(struct watch *w, const struct dead_file *letters);
 void watch_letter(struct watch *w, const struct dead_letter *letter);
+/* The exchange about caps over several jobs goes on with watch_tick; borrowed
+ * until watch_free. */
+struct purse_redis;
+void watch_purse(struct watch *w, struct purse_redis *purse);
 /* For poll; -1 without Redis. */
 int watch_fd(const struct watch *w);
 /* The last line: how it ended. extra is a JSON object or NULL. */

@@ -5,6 +5,7 @@ committed is paid for twice; keys are nowhere but in calls."""
 import http.server
 import json
 import os
+import shutil
 import signal
 import threading
 import unittest
@@ -217,6 +218,47 @@ class Written(harness.SystemTest):
         self.check_corpus(self.bench.path("out"), 60)
         self.assertEqual(len(set(self.model.asked)), len(self.model.asked), "asked twice")
         self.assertEqual(usd(self.money()["settled_usd"]), self.model.cost)
+
+    def budget(self, *words):
+        code, out, err = self.bench.cohort("budget", *words, *self.bench.redis_args())
+        self.assertEqual(code, 0, out + err)
+        return out
+
+    def granted(self):
+        return int(json.loads(self.budget("show", "--json"))["total"]["granted"])
+
+    def test_a_cap_over_all_jobs_holds_and_is_told_again_to_a_redis_that_lost_it(self):
+        job = self.job(30, in_flight=4)
+        redis = self.bench.redis()
+        self.budget("set", "--day", "0.012", "--new")
+        self.bench.broker()
+        self.bench.worker("--providers", job)
+        first = self.bench.coordinator(job, "--log-level", "info")
+
+        def cap_is_reached(proc):
+            wait_for("the cap", lambda: "the cap of the day is reached" in proc.log(), seconds=60, alive=[proc])
+
+        cap_is_reached(first)
+        self.assertGreater(self.model.calls(), 0)
+        self.assertLessEqual(self.model.cost, usd("0.012"))
+        first.kill(signal.SIGKILL)
+        first.wait()
+        # Redis comes back without anything, and nobody knows of a cap there but
+        # the journal of the job.
+        redis.kill()
+        redis.wait()
+        shutil.rmtree(self.bench.path("redis"))
+        self.bench.redis()
+        again = self.bench.coordinator(job, "--log-level", "info", name="again")
+        calls = self.model.calls()
+        wait_for("the loss", lambda: "Redis has no ledger" in again.log(), seconds=60, alive=[again])
+        self.assertEqual(self.model.calls(), calls)
+        self.budget("rebuild", "--day", "5", self.bench.path("out"))
+        self.assertEqual(again.wait(120), 0, again.log())
+        self.assertEqual(len(self.rows()), 30)
+        settled = usd(self.money()["settled_usd"])
+        self.assertEqual(settled, self.model.cost)
+        self.assertEqual(self.granted(), -(-settled * 10**6 // 1), "what was not spent was given back")
 
     def test_an_endpoint_that_refuses_all_is_the_reason_told(self):
         self.model.refuses = True
