@@ -10,9 +10,9 @@ struct job_state {
     char job[17]; /* 16 hex digits, "" unknown */
     char name[80];
     char recipe[17]; /* hash of its recipe, "" unknown */
-    char state[32]; /* running, complete, partial, stopped, failed;
-                       interrupted: says running, but nobody runs it */
-    char why[200];  /* what it waits for, or how it ended */
+    char state[32];  /* running, complete, partial, stopped, failed;
+                        interrupted: says running, but nobody runs it */
+    char why[200];   /* what it waits for, or how it ended */
     char out[JOB_STATE_PATH];
     char redis[400], name_space[80]; /* where it reports to */
     bool live;                       /* the numbers are of now, from Redis */
