@@ -4,6 +4,29 @@
 
 enum { MS = 1000 };
 
+/* Successes that add a place. Before the first refusal nobody knows what the
+ * endpoint takes, and each does: so places double in a round of calls, as the
+ * window of a new TCP connection does. */
+static int64_t
+step_of(const struct limiter_bank *b)
+{
+    if (b->best == 0) return 1;
+    return b->ceiling >= b->best ? LIMITER_STEP_HIGH : LIMITER_STEP;
+}
+
+/* Places that nobody holds show nothing about whether more would be taken. */
+static void
+grow(struct limiter_bank *b, int64_t successes, int64_t most)
+{
+    if (b->best == 0 && b->held < b->ceiling) return;
+    b->grown += successes;
+    while (b->grown >= step_of(b) && b->ceiling < most) {
+        b->grown -= step_of(b);
+        b->ceiling++;
+    }
+    if (b->ceiling >= most) b->grown = 0;
+}
+
 /* A refusal cuts once a burst: calls that began before the last cut say
  * nothing of what followed from it. */
 void
@@ -11,7 +34,6 @@ limiter_bank_adapt(struct limiter_bank *b, const struct limiter_ask *ask,
                    int64_t now_us)
 {
     int64_t most = ask->places > 0 ? ask->places : LIMITER_PLACES_MAX;
-    int64_t step;
 
     if (b->ceiling <= 0) {
         b->ceiling = ask->places > 0 ? ask->places : LIMITER_PLACES;
@@ -22,15 +44,7 @@ limiter_bank_adapt(struct limiter_bank *b, const struct limiter_ask *ask,
         b->grown = 0;
         b->dropped_us = now_us;
     }
-    b->grown += ask->successes;
-    step =
-        b->best > 0 && b->ceiling >= b->best ? LIMITER_STEP_HIGH : LIMITER_STEP;
-    while (b->grown >= step) {
-        b->grown -= step;
-        b->ceiling++;
-        step = b->best > 0 && b->ceiling >= b->best ? LIMITER_STEP_HIGH
-                                                    : LIMITER_STEP;
-    }
+    grow(b, ask->successes, most);
     b->ceiling = limiter_min(b->ceiling, most);
 }
 
@@ -59,6 +73,14 @@ take_probe(struct limiter_bank *b, uint64_t id, int64_t probe, int64_t now_us)
     }
 }
 
+/* So many failures, one after the other, open the breaker. Of many calls at
+ * once some may have failed, and none have ended well yet. */
+static int64_t
+failures_max(const struct limiter_bank *b)
+{
+    return limiter_max(LIMITER_FAILURES, b->held / LIMITER_FAILURES_PART);
+}
+
 /* Whether this worker has the one probe now. */
 bool
 limiter_bank_breaker(struct limiter_bank *b, uint64_t id,
@@ -68,7 +90,7 @@ limiter_bank_breaker(struct limiter_bank *b, uint64_t id,
     if (b->breaker == LIMITER_CLOSED) {
         b->failures =
             ask->successes > 0 ? ask->tail : b->failures + ask->failures;
-        if (b->failures >= LIMITER_FAILURES) {
+        if (b->failures >= failures_max(b)) {
             open_breaker(b, now_us + (int64_t)LIMITER_OPEN_MS * MS);
         }
         return false;

@@ -21,10 +21,12 @@ enum {
     LIMITER_SLOTS = 66,        /* seconds of which charges are kept */
     LIMITER_CREW_MAX = 4096,   /* workers at one endpoint */
     LIMITER_PPM = 1000000,     /* a whole share */
-    LIMITER_FAILURES = 5,      /* one after the other open the breaker */
+    LIMITER_FAILURES = 5,      /* one after the other open the breaker, */
+    LIMITER_FAILURES_PART = 8, /* or an eighth of the places held, if more */
     LIMITER_OPEN_MS = 60000,   /* until a probe may go */
     LIMITER_PROBE_MS = 5000,   /* a probe not heard of for so long is lost */
-    LIMITER_STEP = 25,         /* successes that add a place */
+    LIMITER_STEP = 25,         /* successes that add a place, once calls were
+                                * refused; before, each does */
     LIMITER_STEP_HIGH = 200,   /* the same from the last ceiling on */
     LIMITER_PLACES = 64,       /* to begin with, when in_flight is not given */
     LIMITER_PLACES_MAX = 16384,
@@ -49,7 +51,7 @@ enum {
     X(limited_us, "how long ago the last call began that was refused for "     \
                   "being too many; -1: none was")                              \
     X(successes, "calls that ended well since the last exchange")              \
-    X(failures, "calls that failed since")                                     \
+    X(failures, "calls that failed since, as far as they tell anything")       \
     X(tail, "of them after the last that ended well")                          \
     X(probe, "enum limiter_probe")                                             \
     X(bye, "1: the worker ends and gives back all it has")                     \

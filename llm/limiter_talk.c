@@ -82,6 +82,21 @@ give_back(struct limiter_endpoint *e, struct limiter_ask *ask)
     }
 }
 
+/* Failures are often fast, and answers slow: of calls that began together,
+ * those that fail end first. So many of them say nothing of the endpoint as
+ * long as twice as many are in flight: they are told later, or a success comes.
+ */
+static void
+tell_failures(struct limiter_endpoint *e, struct limiter_ask *ask)
+{
+    const bool early = 2 * e->tail < (int64_t)e->in_flight;
+    const int64_t kept = early ? e->tail : 0;
+
+    ask->failures = e->failures - kept;
+    ask->tail = e->tail - kept;
+    e->failures = e->tail = kept;
+}
+
 static void
 tell_health(struct limiter_endpoint *e, int64_t now_us, struct limiter_ask *ask)
 {
@@ -91,10 +106,9 @@ tell_health(struct limiter_endpoint *e, int64_t now_us, struct limiter_ask *ask)
             (e->hold_report_us - now_us + LIMITER_US - 1) / LIMITER_US;
     }
     ask->successes = e->successes;
-    ask->failures = e->failures;
-    ask->tail = e->tail;
+    tell_failures(e, ask);
     ask->probe = e->probe;
-    e->successes = e->failures = e->tail = 0;
+    e->successes = 0;
     e->said_hold_us = e->hold_report_us;
     e->said_limited_us = e->limited_us;
     e->said_probe = e->probe;

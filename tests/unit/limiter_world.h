@@ -245,13 +245,13 @@ world_begin(struct world *w, struct world_proc *p, uint64_t tokens_max,
     struct world_call *c = &p->calls[p->n_calls];
     int64_t until_us;
 
+    if (p->n_calls == WORLD_CALLS_MAX) return;
     *c = (struct world_call){.begin_us = w->now_us,
                              .end_us = w->now_us + WORLD_SECOND,
                              .tokens_max = tokens_max,
                              .tokens = tokens};
     hints_init(&c->hints);
-    if (p->n_calls == WORLD_CALLS_MAX ||
-        limiter_begin(p->limiter, tokens_max, w->now_us + p->offset_us,
+    if (limiter_begin(p->limiter, tokens_max, w->now_us + p->offset_us,
                       &c->endpoint, &until_us)) {
         return;
     }

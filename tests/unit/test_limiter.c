@@ -413,6 +413,115 @@ a_dead_endpoint_gets_one_probe_a_minute_of_the_whole_fleet(void **state)
     world_close(w);
 }
 
+/* One in ten is reset at once; the others take half a second. */
+static void
+serve_flakily(struct world *w, struct world_call *call)
+{
+    bool bad = world_pick(w, 10) == 0;
+
+    call->end_us = w->now_us + (int64_t)(bad ? 1 : 500) * MS;
+    if (bad) call->fault = FAULT_RESET;
+}
+
+static void
+resets_that_come_before_slow_answers_keep_the_breaker_closed(void **state)
+{
+    static const uint32_t procs[] = {1, 3, 64};
+
+    (void)state;
+    for (uint64_t seed = 0; seed < co_countof(procs); seed++) {
+        struct world *w = calloc(1, sizeof *w);
+
+        assert_non_null(w);
+        w->entry.limits.in_flight = 256;
+        w->serve = serve_flakily;
+        world_open(w, seed, procs[seed]);
+        while (w->now_us < (int64_t)1030 * WORLD_SECOND) {
+            world_step(w, STEP_US, steady_work);
+            assert_int_equal(w->bank->breaker, LIMITER_CLOSED);
+        }
+        assert_true(w->ok > (uint64_t)256 * 2 * 25);
+        world_close(w);
+    }
+}
+
+/* ---- places, when in_flight is not given ---- */
+
+static void
+serve_in_200_ms(struct world *w, struct world_call *call)
+{
+    call->end_us = w->now_us + (int64_t)200 * MS;
+}
+
+static void
+much_work(struct world *w, struct world_proc *p)
+{
+    for (int i = 0; i < 50; i++) {
+        world_begin(w, p, 1000, 250);
+    }
+}
+
+static uint64_t
+in_flight(const struct world *w)
+{
+    uint64_t n = 0;
+
+    for (uint32_t i = 0; i < w->n_procs; i++) {
+        n += w->procs[i].n_calls;
+    }
+    return n;
+}
+
+static void
+places_double_until_the_first_refusal(void **state)
+{
+    struct world *w = calloc(1, sizeof *w);
+    int64_t ceiling;
+
+    (void)state;
+    assert_non_null(w);
+    w->serve = serve_in_200_ms;
+    world_open(w, 12, 3);
+    while (w->now_us < (int64_t)1003 * WORLD_SECOND) {
+        world_step(w, STEP_US, much_work);
+    }
+    assert_in_range(in_flight(w), 1000, 3 * WORLD_CALLS_MAX);
+    /* one burst of refusals: three quarters of it, and slowly from there */
+    w->procs[0].calls[0].fault = FAULT_RATE_LIMITED;
+    ceiling = w->bank->ceiling;
+    while (w->now_us < (int64_t)1004 * WORLD_SECOND) {
+        world_step(w, STEP_US, much_work);
+    }
+    assert_in_range(w->bank->ceiling, 3 * ceiling / 4, 9 * ceiling / 10);
+    world_close(w);
+}
+
+static void
+long_pause(struct world *w, struct world_proc *p)
+{
+    (void)w;
+    (void)p;
+}
+
+static void
+places_that_nobody_uses_do_not_grow(void **state)
+{
+    struct world *w = calloc(1, sizeof *w);
+
+    (void)state;
+    assert_non_null(w);
+    w->serve = serve_refusals; /* of old: they end well, 10 ms later */
+    world_open(w, 13, 3);
+    w->now_us = (int64_t)1300 * WORLD_SECOND;
+    while (w->now_us < (int64_t)1310 * WORLD_SECOND) {
+        if (in_flight(w) < 4) world_begin(w, &w->procs[0], 10, 10);
+        world_step(w, STEP_US, long_pause);
+    }
+    assert_true(w->ok > 1000);
+    assert_int_equal(w->bank->ceiling, LIMITER_PLACES);
+    world_close(w);
+}
+
 /* ---- without Redis ---- */
 
 static void
@@ -670,6 +779,10 @@ main(void)
         cmocka_unit_test(a_storm_stops_64_processes_and_they_recover),
         cmocka_unit_test(
             a_dead_endpoint_gets_one_probe_a_minute_of_the_whole_fleet),
+        cmocka_unit_test(
+            resets_that_come_before_slow_answers_keep_the_breaker_closed),
+        cmocka_unit_test(places_double_until_the_first_refusal),
+        cmocka_unit_test(places_that_nobody_uses_do_not_grow),
         cmocka_unit_test(
             redis_gone_leaves_a_share_for_a_minute_and_then_nothing),
         cmocka_unit_test(few_exchanges_are_enough),
