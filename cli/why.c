@@ -328,6 +328,7 @@ static const struct {
     {"memory", F_MEMORY, NULL},
     {"budget", F_BUDGET, NULL},
     {"rate", F_WINDOW, NULL},
+    {"later", F_RETRY, NULL},
     {"over", F_ALL_OUT, NULL},
     {"intent", F_RUNS, NULL},
     {"answers", F_ANSWERS, NULL},

@@ -89,7 +89,7 @@ struct engine {
     uint64_t moves;      /* messages out and in that count as moving */
     int64_t moved_us;    /* last time that there were any, or no work */
     int64_t stalled_us;  /* since then */
-    int64_t kind_due_us; /* RATE: when the kind has more */
+    int64_t kind_due_us; /* RATE, LATER: when the kind has more */
     enum engine_why why;
     enum kind_next next;
     bool stale;

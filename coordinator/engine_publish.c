@@ -118,7 +118,9 @@ next_task(struct engine *e, int64_t now_us)
     e->next = e->kind->next(e->state, now_us, &id, &e->kind_due_us);
     if (e->next != KIND_NEXT_TASK) {
         e->why = ENGINE_WHY_KIND;
-        if (e->next != KIND_NEXT_RATE) e->kind_due_us = INT64_MAX;
+        if (e->next != KIND_NEXT_RATE && e->next != KIND_NEXT_LATER) {
+            e->kind_due_us = INT64_MAX;
+        }
         return TASK_NONE;
     }
     e->kind_due_us = INT64_MAX;

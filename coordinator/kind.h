@@ -66,6 +66,7 @@ struct kind_money {
     X(SHARDS, "256 shards are open and wait for their last rows or sealing")   \
     X(MEMORY, "dedup waits for memory that the machine does not have")         \
     X(RATE, "the rate asked for is reached")                                   \
+    X(LATER, "what is left is tried again later, or may still be answered")    \
     X(BUDGET, "the candidate budget is spent")                                 \
     X(INTENT, "what is to be asked is on its way to the disk first")           \
     X(ANSWERS, "answers of unfinished rows fill their memory")                 \
@@ -112,7 +113,7 @@ struct job_kind {
 
     /* Service that runs the tasks, e.g. "persona.compose". */
     const char *(*service)(const void *kind);
-    /* Gives out the next task and marks it as out. *ret_due_us (RATE only):
+    /* Gives out the next task and marks it as out. *ret_due_us (RATE, LATER):
      * when to ask again. */
     enum kind_next (*next)(void *kind, int64_t now_us, uint64_t *ret_task,
                            int64_t *ret_due_us);

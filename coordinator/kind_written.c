@@ -264,7 +264,7 @@ written_next(void *kind, int64_t now_us, uint64_t *ret_task,
     due = due_us(w, now_us);
     if (due == INT64_MAX) return w->held_back;
     *ret_due_us = due;
-    return KIND_NEXT_RATE;
+    return KIND_NEXT_LATER;
 }
 
 /* -- the rest of the interface -------------------------------------------- */

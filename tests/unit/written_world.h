@@ -451,7 +451,7 @@ world_turn(struct world *f, size_t most)
         }
     }
     world_take_notes(f);
-    if (f->next == KIND_NEXT_RATE && due > f->now_us &&
+    if (f->next == KIND_NEXT_LATER && due > f->now_us &&
         (f->in_order || world_rnd(f, 4) == 0)) {
         f->now_us = due;
     }
