@@ -288,6 +288,10 @@ engine_on_returned(struct engine *e, unsigned link,
             e->links[link].hold_us = now_us + WAITED_OUT_HOLD_US;
         }
         add16(&e->tasks.v[i].returned);
+        if (returned->reason == RETURN_RESULT_LOST &&
+            engine_once_gone(e, i, KIND_GONE_FAILED, now_us)) {
+            continue;
+        }
         engine_again(e, i, now_us,
                      return_due_us(&e->tasks.v[i], returned, now_us));
     }

@@ -153,8 +153,9 @@ struct job_kind {
      * after min(total_ms, 60 s), as its answer may still come. True: the
      * engine forgets it, and next() gives out another one in its place; a late
      * result still comes to take(). False: repeat it. NULL: all are repeated.
-     * RETURNED tasks were not run: they are repeated, and so are those that a
-     * broker refused or that could not be sent to it. */
+     * RETURNED tasks were not run (but for RETURN_RESULT_LOST, which is a
+     * failure): they are repeated, and so are those that a broker refused or
+     * that could not be sent to it. */
     bool (*gone)(void *kind, uint64_t task, enum kind_gone how, int64_t now_us);
     /* Records of the kind's own (journal: NOTE), committed in one order with
      * the results: what was to be written before a result is taken stands in

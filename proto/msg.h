@@ -41,7 +41,9 @@ enum return_reason {
     RETURN_NO_RECIPE = 2, /* the recipe could not be fetched or read */
     RETURN_LIMIT = 3, /* of an endpoint (see not_before_ms), or fewer slots */
     RETURN_CANCELLED = 4,
-    RETURN_FULL = 5, /* more than was granted, or no memory */
+    RETURN_FULL = 5,        /* more than was granted, or no memory */
+    RETURN_RESULT_LOST = 6, /* it was run, and what came of it is lost: one
+                             * that is paid is not to be run again */
 };
 
 struct msg_str {

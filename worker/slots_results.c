@@ -136,7 +136,9 @@ result_remove(struct slots *s, struct result *r, enum slots_event event)
 
         if (event == SLOTS_EV_RETURN) {
             slots_return_raw(s, r->link, h->job, h->task, h->attempt,
-                             RETURN_FULL, 0);
+                             CO_BUG(lost_result_is_unrun) ? RETURN_FULL
+                                                          : RETURN_RESULT_LOST,
+                             0);
         }
         slots_held_apply(s, r->data[i], event);
     }
@@ -253,9 +255,9 @@ seal(struct slots *s, struct gather *g)
 
     if (g->n == 0) return;
     r = result_new(s, g);
-    if (!r) { /* no memory: the tasks are not done here */
+    if (!r) { /* no memory: as good as not done, but for what it cost */
         for (uint32_t i = 0; i < g->n; i++) {
-            slots_return_held(s, g->index[i], RETURN_FULL);
+            slots_return_held(s, g->index[i], RETURN_RESULT_LOST);
         }
     } else {
         struct result **at = &s->result_buckets[r->seq & s->result_mask];

@@ -678,7 +678,7 @@ slots_done(struct slots *s, struct slots_ref ref, enum task_status status,
     }
     err = slots_gather(s, ref.index, status, payload, payload_bytes, run_ns);
     if (err) {
-        slots_return_held(s, ref.index, RETURN_FULL);
+        slots_return_held(s, ref.index, RETURN_RESULT_LOST);
         return err;
     }
     if (status == STATUS_OK) {

@@ -368,15 +368,21 @@ lost(struct world *w, struct held h, uint32_t cause)
 }
 
 static void
-returned(struct world *w, struct held h)
+returned_for(struct world *w, struct held h, uint32_t reason)
 {
     const struct msg_returned r = {.job = JOB,
                                    .tasks = {&h.task, 1},
                                    .attempts = {&h.attempt, 1},
-                                   .reason = RETURN_DRAIN};
+                                   .reason = reason};
 
     engine_on_returned(w->e, 0, &r, w->now_us);
     check(w);
+}
+
+static void
+returned(struct world *w, struct held h)
+{
+    returned_for(w, h, RETURN_DRAIN);
 }
 
 static void
@@ -726,6 +732,22 @@ a_returned_call_is_repeated_under_the_same_id(void **state)
     returned(w, h);
     turns(w);
     expect_the_same(w, h);
+    world_end(w);
+}
+
+/* Its worker had it done, and could not keep what came of it. */
+static void
+a_call_whose_result_is_lost_is_gone_at_once(void **state)
+{
+    struct world *w = given_calls(1);
+    struct held h = given_call_out(w);
+
+    (void)state;
+    w->n_held = 0;
+    returned_for(w, h, RETURN_RESULT_LOST);
+    turns(w);
+    assert_string_equal(w->calls->said, "noted0.16 failed0.16 noted0.17 ");
+    expect_another(w, h);
     world_end(w);
 }
 
@@ -1306,6 +1328,7 @@ main(void)
         T(a_lost_call_that_fails_is_not_waited_for),
         T(a_kind_that_wants_a_lost_call_repeated_gets_that),
         T(a_returned_call_is_repeated_under_the_same_id),
+        T(a_call_whose_result_is_lost_is_gone_at_once),
         T(a_lost_call_that_comes_back_unsent_is_repeated_under_the_same_id),
         T(a_call_that_a_broker_refused_is_repeated_under_the_same_id),
         T(a_call_in_a_message_that_was_not_sent_is_repeated_under_the_same_id),

@@ -471,6 +471,7 @@ a_result_that_the_disk_lost_gives_its_tasks_back(void **state)
     flush(f);
     struct msg m = take(f, 0, MSG_returned);
     assert_int_equal(m.returned.tasks.v[0], 1);
+    assert_int_equal(m.returned.reason, RETURN_RESULT_LOST);
     assert_int_equal(stats(f).counters.spill_lost, 1);
     assert_int_equal(stats(f).kept, 1);
 }
