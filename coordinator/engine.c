@@ -421,7 +421,10 @@ engine_on_reclaim(struct engine *e, unsigned link,
 
     if (!link_known(e, link)) return;
     l = &e->links[link];
-    if (!about_this_job(e, reclaim->job, reclaim->service, reclaim->provider)) {
+    /* Between ATTACH and ATTACHED it is about a count that ended with our
+     * ATTACH: the answer would come behind that, and go into the new one. */
+    if (!l->attached || l->comparing ||
+        !about_this_job(e, reclaim->job, reclaim->service, reclaim->provider)) {
         e->n.unknown++;
         return;
     }

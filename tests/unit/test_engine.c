@@ -1076,6 +1076,53 @@ unused_grants_are_given_back_when_reclaimed(void **state)
     world_end(w);
 }
 
+/* The broker counts anew from the ATTACH that is on its way; it would take the
+ * answer for one about the new count. */
+static void
+a_reclaim_of_an_earlier_attachment_is_not_answered(void **state)
+{
+    struct world *w = given_bench(100);
+    struct msg_reclaim r = {
+        .service = msg_text("noop"), .count = 30, .job = JOB};
+
+    (void)state;
+    attach(w, 0);
+    grant(w, 0, 40);
+    engine_on_link_down(w->e, 0, w->now_us);
+    grant(w, 0, 40); /* was said before it saw the ATTACH, as the next */
+    w->out.n = 0;
+    engine_on_reclaim(w->e, 0, &r);
+    assert_int_equal(w->out.n, 0);
+    check(w);
+    world_end(w);
+}
+
+/* To compare is to attach anew. */
+static void
+a_reclaim_from_before_a_comparison_is_not_answered(void **state)
+{
+    struct world *w = given_bench(100);
+    struct msg_reclaim r = {
+        .service = msg_text("noop"), .count = 30, .job = JOB};
+
+    (void)state;
+    attach(w, 0);
+    grant(w, 0, 40);
+    publish(w);
+    w->now_us += 40LL * 1000 * 1000;
+    assert_int_equal(engine_next_compare(w->e, w->now_us), 0);
+    grant(w, 0, 80);
+    w->out.n = 0;
+    engine_on_reclaim(w->e, 0, &r);
+    assert_int_equal(w->out.n, 0);
+    attach(w, 0);
+    grant(w, 0, 40);
+    engine_on_reclaim(w->e, 0, &r);
+    assert_int_equal(w->out.n, 1);
+    check(w);
+    world_end(w);
+}
+
 static void
 a_broker_that_comes_back_is_asked_what_it_still_holds(void **state)
 {
@@ -1423,6 +1470,8 @@ main(void)
         cmocka_unit_test(only_refused_tasks_give_their_grant_back),
         cmocka_unit_test(a_higher_owner_stops_everything),
         cmocka_unit_test(unused_grants_are_given_back_when_reclaimed),
+        cmocka_unit_test(a_reclaim_of_an_earlier_attachment_is_not_answered),
+        cmocka_unit_test(a_reclaim_from_before_a_comparison_is_not_answered),
         cmocka_unit_test(a_broker_that_comes_back_is_asked_what_it_still_holds),
         cmocka_unit_test(
             a_broker_that_restarted_gets_again_what_no_worker_claims_in_a_second),
