@@ -4,7 +4,9 @@
  * no talk any more, but its money is settled all the same.
  * A result is kept from take() to place(): its meaning is decided only when it
  * is committed, in the order of the journal, as in a replay. */
+#include "common/bug.h"
 #include "coordinator/kind_written_core.h"
+#include "llm/fault.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -93,15 +95,6 @@ ask_take(struct written *w, uint64_t task, const uint8_t *data, uint32_t len)
     return KIND_ACCEPTED;
 }
 
-enum kind_take
-written_take(void *kind, uint64_t task, const uint8_t *data, uint32_t len)
-{
-    struct written *w = kind;
-
-    return written_is_ask(task) ? ask_take(w, task, data, len)
-                                : range_take(w, task, data, len);
-}
-
 /* -- committed ------------------------------------------------------------ */
 
 /* Settles the call; what was charged. */
@@ -128,22 +121,39 @@ settle(struct written *w, uint64_t task, const struct ask_result *r)
     return charged;
 }
 
-/* Everybody's refusals stop all asking; the first few count for their rows. */
+/* Whether the model was ever reached, and turns down what this row is about.
+ * A rejected key or an empty account is everybody's. */
+static bool
+is_rows_own(const struct written *w, const struct ask_result *r)
+{
+    const struct money_counters *n = money_counters(w->m);
+    const char *bad = fault_name(FAULT_BAD_REQUEST);
+
+    return n->calls > n->outcomes[ASK_UNKNOWN] + n->outcomes[ASK_REFUSED] &&
+           r->fault.len == strlen(bad) &&
+           !memcmp(r->fault.text, bad, strlen(bad));
+}
+
+/* Everybody's refusals stop all asking; the first few count for their rows. A
+ * row that is refused again says nothing new about the others. While asking is
+ * stopped a row is tried now and then; where rows are all that is wrong their
+ * refusals must go on counting, or the job would wait for them for ever. */
 static bool
 count_refusals(struct written *w, const struct ask_result *r)
 {
-    const bool own = !ask_is_paused(w);
+    const struct talk *t = rows_talk(w, r->row);
+    const bool paused = ask_is_paused(w);
 
     if (r->outcome == ASK_REFUSED) {
-        w->streak++;
-        w->n.pauses += own && ask_is_paused(w);
+        w->streak += paused || !t || !t->refused;
+        w->n.pauses += !paused && ask_is_paused(w);
         (void)snprintf(w->refusal, sizeof w->refusal, "%.*s: %.*s",
                        (int)r->fault.len, r->fault.len ? r->fault.text : "",
                        (int)r->error.len, r->error.len ? r->error.text : "");
     } else if (r->outcome != ASK_UNKNOWN) {
         w->streak = 0;
     }
-    return own;
+    return !paused || is_rows_own(w, r);
 }
 
 /* Moves the row on. */
@@ -185,6 +195,20 @@ ask_place(struct written *w, uint64_t task, int64_t now_us)
     free(entry);
 }
 
+enum kind_take
+written_take(void *kind, uint64_t task, const uint8_t *data, uint32_t len)
+{
+    struct written *w = kind;
+    enum kind_take verdict;
+
+    if (!written_is_ask(task)) return range_take(w, task, data, len);
+    verdict = ask_take(w, task, data, len);
+    if (verdict == KIND_ACCEPTED && CO_BUG(answer_used_early)) {
+        ask_place(w, task, 0);
+    }
+    return verdict;
+}
+
 void
 written_place(void *kind, uint64_t task, int64_t now_us,
               const struct kind_place *place)
@@ -209,6 +233,7 @@ written_gone(void *kind, uint64_t task, enum kind_gone how, int64_t now_us)
 
     (void)how; /* its worker may have sent it before it failed */
     if (!written_is_ask(task)) return false;
+    if (CO_BUG(unknown_released)) (void)money_release(w->m, task);
     (void)money_lost(w->m, task);
     t = rows_talk(w, row);
     if (t && t->state == TALK_OUT && talk_is_present(t, written_ask(task))) {

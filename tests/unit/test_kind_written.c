@@ -271,6 +271,59 @@ an_endpoint_that_refuses_all_is_asked_once_in_half_a_minute(void **state)
 }
 
 static void
+rows_that_are_refused_time_and_again_stop_nobody_else(void **state)
+{
+    struct world f;
+
+    (void)state;
+    world_init(&f, 30, 5);
+    f.in_order = true;
+    f.fault = "bad-request";
+    f.refuse_below = 15;
+    world_start(&f);
+    assert_int_equal(world_run(&f, 0), KIND_DONE);
+    assert_int_equal(world_ledger(&f).accepted, 30);
+    assert_int_equal(world_ledger(&f).dead, 15);
+    assert_int_equal(written_counters(f.w)->pauses, 0);
+    world_fini(&f);
+}
+
+/* Rows that are given up while all calls are refused, over a long time. */
+static uint64_t
+given_up_while_paused(const char *fault)
+{
+    struct world f;
+    uint64_t dead;
+
+    world_init(&f, 60, 5);
+    f.in_order = true;
+    world_start(&f);
+    world_step_in_order(&f);
+    world_step_in_order(&f);
+    f.all = ASK_REFUSED;
+    f.fault = fault;
+    for (unsigned i = 0; i < 20; i++) {
+        world_step_in_order(&f);
+    }
+    assert_int_equal(written_counters(f.w)->pauses, 1);
+    dead = written_counters(f.w)->rows_dead;
+    for (unsigned i = 0; i < 400; i++) {
+        world_step_in_order(&f);
+    }
+    dead = written_counters(f.w)->rows_dead - dead;
+    world_fini(&f);
+    return dead;
+}
+
+static void
+while_asking_pauses_only_bad_questions_count_for_their_rows(void **state)
+{
+    (void)state;
+    assert_int_equal(given_up_while_paused("unauthorized"), 0);
+    assert_true(given_up_while_paused("bad-request") > 0);
+}
+
+static void
 rows_whose_calls_are_never_answered_are_dead_and_their_money_unknown(
     void **state)
 {
@@ -336,6 +389,9 @@ main(void)
         cmocka_unit_test(a_call_that_costs_more_than_it_could_stops_the_job),
         cmocka_unit_test(
             an_endpoint_that_refuses_all_is_asked_once_in_half_a_minute),
+        cmocka_unit_test(rows_that_are_refused_time_and_again_stop_nobody_else),
+        cmocka_unit_test(
+            while_asking_pauses_only_bad_questions_count_for_their_rows),
         cmocka_unit_test(
             rows_whose_calls_are_never_answered_are_dead_and_their_money_unknown),
         cmocka_unit_test(rows_given_up_count_as_dead_and_not_as_rejected),

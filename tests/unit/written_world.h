@@ -37,13 +37,15 @@ struct world {
     /* what a test chooses */
     struct personas_options personas_options;
     struct written_options options;
-    uint32_t reject;      /* one candidate in so many is rejected; 0: none */
-    uint32_t dead;        /* one row in so many is never answered well */
-    uint32_t lose;        /* one ask in so many is lost; 0: none */
-    uint32_t invalid;     /* one first answer in so many is invalid */
-    bool in_order;        /* nothing is random */
-    enum ask_outcome all; /* ASK_OUTCOMES: as above; else what all get */
-    uint64_t overrun_row; /* its first answer costs too much; UINT64_MAX */
+    uint32_t reject;       /* one candidate in so many is rejected; 0: none */
+    uint32_t dead;         /* one row in so many is never answered well */
+    uint32_t lose;         /* one ask in so many is lost; 0: none */
+    uint32_t invalid;      /* one first answer in so many is invalid */
+    bool in_order;         /* nothing is random */
+    enum ask_outcome all;  /* ASK_OUTCOMES: as above; else what all get */
+    uint64_t refuse_below; /* rows below are refused for their own sake */
+    const char *fault;     /* of what is refused or unknown; NULL: "AUTH" */
+    uint64_t overrun_row;  /* its first answer costs too much; UINT64_MAX */
 
     struct personas *p;
     struct written *w;
@@ -116,6 +118,8 @@ world_model(struct world *f, const struct ask_task *t, struct co_buf *out)
     r.model = (struct ask_text){"model \"x\"", 9};
     if (f->all != ASK_OUTCOMES) {
         r.outcome = f->all;
+    } else if (t->row < f->refuse_below) {
+        r.outcome = ASK_REFUSED;
     } else if (world_is_invalid(f, t)) {
         r.outcome = t->ask % 2 ? ASK_INVALID : ASK_CUT;
     }
@@ -124,7 +128,9 @@ world_model(struct world *f, const struct ask_task *t, struct co_buf *out)
         r.has_usage = false;
         r.answer = NULL;
         r.answer_len = 0;
-        r.fault = (struct ask_text){"AUTH", 4};
+        r.fault = f->fault
+                      ? (struct ask_text){f->fault, (uint32_t)strlen(f->fault)}
+                      : (struct ask_text){"AUTH", 4};
     }
     if (t->row == f->overrun_row) r.output = 100000;
     assert_true(r.input <= t->input_max);
