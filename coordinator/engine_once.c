@@ -7,6 +7,7 @@
  * Publishing it again under the same id after the wait was rejected: an answer
  * to the first attempt and one to the second could not be told apart, and one
  * of the two would be paid and never counted. */
+#include "common/bug.h"
 #include "coordinator/engine_core.h"
 
 enum { ANSWER_WAIT_MS = 60000 };
@@ -29,7 +30,8 @@ engine_once_wait_us(const struct engine *e)
 static bool
 is_asked(const struct engine *e, uint32_t i)
 {
-    return e->kind->gone && engine_is_once(e, e->tasks.v[i].id);
+    return e->kind->gone && engine_is_once(e, e->tasks.v[i].id) &&
+           !CO_BUG(lost_call_repeated);
 }
 
 bool

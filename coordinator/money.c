@@ -3,6 +3,7 @@
  * job has as many as it has calls in flight, and those that were lost. */
 #include "coordinator/money.h"
 
+#include "common/bug.h"
 #include "common/hash.h"
 
 #include <inttypes.h>
@@ -50,6 +51,7 @@ money_worst(const struct price *price, int64_t call_price, uint64_t input,
         dearest.input = dearest.cached_input;
     }
     if (!price_cost(&dearest, input, 0, output, &sum)) return false;
+    if (CO_BUG(call_price_forgotten)) call_price = 0;
     if (!add_call_price(call_price, &sum)) return false;
     *ret_worst = sum;
     return true;
@@ -173,7 +175,7 @@ money_fits(const struct money *m, int64_t amount)
     int64_t sum;
 
     return amount >= 0 && !__builtin_add_overflow(charged(m), amount, &sum) &&
-           sum <= m->cap;
+           sum - CO_BUG(cap_off_by_one) <= m->cap;
 }
 
 bool
@@ -325,7 +327,9 @@ money_settle(struct money *m, uint64_t task, const struct money_call *call,
 
     if (!e.state) return CO_NOTFOUND;
     count_call(m, call);
-    uncharge(m, &e);
+    if (e.state == ENTRY_RESERVED || !CO_BUG(late_settled_twice)) {
+        uncharge(m, &e);
+    }
     forget(m, at);
     if (call->outcome == ASK_UNKNOWN) {
         add(m, e.phase, (struct money_sums){.unknown = e.amount});

@@ -1,6 +1,7 @@
 /* talk.c - see talk.h. */
 #include "coordinator/talk.h"
 
+#include "common/bug.h"
 #include "common/hash.h"
 
 #include <stdlib.h>
@@ -115,7 +116,7 @@ uint32_t
 talk_intend(struct talk *t)
 {
     co_assert(t->state == TALK_WANTED && t->asks < ASK_MAX);
-    set_state(t, TALK_INTENT);
+    set_state(t, CO_BUG(intent_not_awaited) ? TALK_READY : TALK_INTENT);
     return t->asks++;
 }
 

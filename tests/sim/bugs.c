@@ -51,6 +51,16 @@ const struct planted planted_bugs[] = {
     /* a Redis that forgot the last second */
     {"rollback_believed", "all", 1500},
     {"claim_left_to_redis", "all", 1500},
+    /* calls that cost money */
+    {"intent_not_awaited", "paid", 1000},
+    {"lost_call_repeated", "paid", 1000},
+    {"lost_result_is_unrun", "paid", 1000},
+    {"unknown_released", "paid", 1000},
+    {"call_price_forgotten", "paid", 1000},
+    {"cap_off_by_one", "paid", 1000},
+    {"answer_used_early", "paid", 1000},
+    {"late_settled_twice", "paid", 1000},
+    {"replay_forgets_notes", "paid", 1000},
 };
 const unsigned planted_count = co_countof(planted_bugs);
 

@@ -510,7 +510,7 @@ fault_stop_owner(struct sim *s)
 /* How likely each is, by profile (calm: none). */
 static const struct {
     void (*fn)(struct sim *s);
-    unsigned weight[PROFILE_COUNT];
+    unsigned weight[PROFILE_FAULTS];
 } kinds[] = {
     /*                    calm crash net disk all */
     {fault_kill_worker, {0, 30, 3, 3, 15}},

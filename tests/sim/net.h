@@ -14,7 +14,10 @@ struct conn_credit {
     uint64_t granted_after; /* behind a HELLO whose WELCOME is not out yet */
     bool known;             /* the dealer got WELCOME on it */
 };
-enum { CONN_SERVICES = 2 }; /* noop, and ranges; owners use the first only */
+enum {
+    CONN_SERVICES = 3
+}; /* noop, ranges, and what a model writes; owners use
+    * the first only */
 
 struct conn {
     struct node *dealer, *broker;

@@ -4,6 +4,7 @@
 #include "tests/sim/oracle_core.h"
 
 #include "tests/sim/net.h"
+#include "tests/sim/paid.h"
 #include "tests/sim/workload.h"
 
 #include "coordinator/kind_personas.h"
@@ -61,6 +62,13 @@ static bool
 is_pack(const struct sim *s, uint64_t task)
 {
     return s->job->work->personas && (task & 0xff) == PERSONAS_STEP_PACK;
+}
+
+/* A question to a model; paid.c looks after these. */
+static bool
+is_ask(const struct sim *s, uint64_t task)
+{
+    return s->job->work->written && (task & 0xff) >= ASK_STEP;
 }
 
 /* The items of a task, as far as its payload or result ever said. */
@@ -151,6 +159,10 @@ watch_next(void *kind, int64_t now_us, uint64_t *ret_task, int64_t *ret_due_us)
     struct sim *s = sim_now;
     enum kind_next next = REAL->next(kind, now_us, ret_task, ret_due_us);
 
+    if (next == KIND_NEXT_TASK && is_ask(s, *ret_task)) {
+        paid_on_given(s, *ret_task);
+        return next;
+    }
     if (next == KIND_NEXT_TASK) check_gone(s, *ret_task);
     if (next == KIND_NEXT_TASK && !is_pack(s, *ret_task) &&
         all_marked(s, *ret_task, ITEM_PLACED | ITEM_DEAD) &&
@@ -170,6 +182,7 @@ watch_payload(void *kind, uint64_t task, struct co_buf *body)
 
     if (ok && !body->err) {
         learn_count(s, task, body->data + before, body->len - before);
+        if (is_ask(s, task)) paid_on_published(s, task);
     }
     return ok;
 }
@@ -180,7 +193,7 @@ watch_adopt(void *kind, uint64_t task)
     struct sim *s = sim_now;
     bool wanted = REAL->adopt(kind, task);
 
-    if (wanted) check_gone(s, task);
+    if (wanted && !is_ask(s, task)) check_gone(s, task);
     return wanted;
 }
 
@@ -192,6 +205,9 @@ watch_take(void *kind, uint64_t task, const uint8_t *data, uint32_t len)
 
     if (take == KIND_ACCEPTED) {
         learn_count(s, task, data, len);
+        if (s->job->paid && !s->job->oracle->replaying) {
+            paid_on_taken(s, task, data, len);
+        }
         if (!s->job->oracle->replaying &&
             s->job->oracle->turn == s->job->oracle->current &&
             !is_pack(s, task) && all_marked(s, task, ITEM_PLACED)) {
@@ -225,6 +241,7 @@ watch_place(void *kind, uint64_t task, int64_t now_us,
         sim_fail(s, "G3", "task %llx counts as committed before its sync",
                  (unsigned long long)task);
     }
+    if (s->job->paid) paid_on_placed(s, task);
     if (o->turn == o->current) mark(s, task, ITEM_PLACED);
 }
 
@@ -282,7 +299,13 @@ watch_note(void *kind, struct co_buf *out)
 {
     struct sim *s = sim_now;
 
-    return REAL->note(kind, out);
+    const size_t before = out->len;
+    const bool is_note = REAL->note(kind, out);
+
+    if (is_note && !out->err) {
+        paid_on_note(s, out->data + before, out->len - before);
+    }
+    return is_note;
 }
 
 static void
@@ -290,6 +313,7 @@ watch_noted(void *kind, int64_t now_us)
 {
     struct sim *s = sim_now;
 
+    paid_on_noted(s);
     REAL->noted(kind, now_us);
 }
 
@@ -395,6 +419,7 @@ void
 oracle_on_replay(struct sim *s, struct node *n)
 {
     s->job->oracle->replaying = true;
+    if (s->job->paid) paid_on_replay(s);
     s->job->oracle->turn = s->job->oracle->current = s->job->in_force = n;
     for (unsigned i = 0; i < ITEMS_MAX; i++) {
         s->job->oracle->item[i] &=
@@ -512,6 +537,7 @@ check_ack(struct sim *s, const char *who, uint64_t worker, uint64_t seq)
     }
     for (uint32_t i = 0; i < b->n; i++) {
         if (is_pack(s, b->tasks[i])) continue;
+        if (is_ask(s, b->tasks[i]) && paid_is_settled(s, b->tasks[i])) continue;
         if (all_marked(s, b->tasks[i], ITEM_PLACED | ITEM_DEAD | ITEM_LATE)) {
             continue;
         }

@@ -16,10 +16,14 @@ enum { FRONT_SIDE = 0, LONE_APART_US = 10000000 };
 static struct conn_credit *
 credit_of(struct conn *c, struct msg_str service)
 {
-    bool second = c->dealer->kind == NODE_WORKER &&
-                  !msg_str_is(service, workload_bench.name);
+    unsigned k = 0;
 
-    return &c->credit[second];
+    if (c->dealer->kind == NODE_WORKER) {
+        k = msg_str_is(service, workload_bench.name)   ? 0
+            : msg_str_is(service, workload_write.name) ? 2
+                                                       : 1;
+    }
+    return &c->credit[k];
 }
 
 static void

@@ -5,11 +5,13 @@
 #include "coordinator/corpus.h"
 #include "coordinator/identity.h"
 #include "coordinator/kind_bench.h"
+#include "coordinator/kind_written.h"
 #include "coordinator/owner_core.h"
 #include "tests/sim/disk.h"
 #include "tests/sim/faults.h"
 #include "tests/sim/net.h"
 #include "tests/sim/oracle.h"
+#include "tests/sim/paid.h"
 #include "tests/sim/redis.h"
 #include "tests/sim/workload.h"
 
@@ -33,6 +35,8 @@ struct owner_node {
     struct owner_core *core;
     struct bench *bench;
     struct corpus *corpus;
+    struct personas *personas; /* the corpus's */
+    struct written *written;
     struct hosted hosted;
     struct co_bytes identity;
     struct msg_reader output_reader;
@@ -116,11 +120,34 @@ make_personas(struct owner_node *o, bool is_new)
                                      .identity = o->identity,
                                      .identity_is_new = is_new,
                                      .candidates = w->items - w->shard_rows,
+                                     .keep_journal = w->written,
                                      .dedup = w->hash_bits > 0,
                                      .hash_bits = w->hash_bits};
 
     co_assert(!corpus_new(&options, &o->corpus, &o->diag));
     o->hosted = *corpus_hosted(o->corpus);
+    o->personas = o->hosted.state;
+}
+
+/* In front of the personas kind. */
+static void
+make_written(struct owner_node *o)
+{
+    struct workload *w = o->sim->job->work;
+    struct written_options options = {.personas = o->personas,
+                                      .service = w->service,
+                                      .rules = w->rules,
+                                      .price = w->price,
+                                      .call_price = w->call_price,
+                                      .cap = w->cap,
+                                      .answers_max = w->answers_max,
+                                      .accepts = workload_accepts,
+                                      .accepts_self = w};
+
+    memcpy(options.stages, w->stages, sizeof options.stages);
+    co_assert(!written_new(&options, &o->written));
+    o->hosted.kind = &written_kind;
+    o->hosted.state = o->written;
 }
 
 static void
@@ -145,11 +172,13 @@ make_core(struct owner_node *o)
                  .job = w->job,
                  .owner = o->number,
                  .job_name = "sim",
+                 .provider = w->provider,
                  .priority = (uint32_t)sim_below(o->sim, PRIORITY_COUNT),
                  .fingerprint = w->personas ? o->sim->fingerprint : 0},
         .journal_dir = disk_journal(o->sim),
         .fresh = o->fresh,
         .recipe = w->recipe_hash,
+        .provider = w->provider,
         .batch = w->batch,
         .window = w->window,
         .links = o->sim->n_brokers,
@@ -193,6 +222,7 @@ owner_node_start(struct sim *s, struct node *n)
     identity_fini(&id);
     if (s->job->work->personas) {
         make_personas(o, o->fresh);
+        if (s->job->work->written) make_written(o);
     } else {
         make_bench(o);
     }
@@ -212,6 +242,7 @@ owner_node_stop(struct node *n)
     struct owner_node *o = n->core;
 
     owner_core_free(o->core);
+    written_free(o->written);
     corpus_free(o->corpus);
     bench_free(o->bench);
     co_bytes_unref(&o->identity);
@@ -349,9 +380,10 @@ replay(struct owner_node *o)
     if (err) return err;
     redis_put_owner(s, o->node, o->number);
     oracle_on_replayed(s, o->node,
-                       o->corpus ? personas_shards(o->hosted.state) *
+                       o->corpus ? personas_shards(o->personas) *
                                        s->job->work->shard_rows
                                  : 0);
+    if (o->written) paid_on_replayed(s, o->number, o->written);
     return owner_core_begin(o->core, now_of(o), &o->diag);
 }
 
@@ -402,6 +434,7 @@ finish(struct owner_node *o, enum owner_end how)
         fail(o, err);
         return;
     }
+    if (o->written) paid_on_end(o->sim, o->written, how);
     job_over(o->sim, o->node->job);
     owner_core_leave(o->core, how);
     send_all(o);
@@ -453,6 +486,7 @@ owner_node_check(struct sim *s, const struct node *n)
     const char *broken;
 
     if (!o || !o->core->replayed) return NULL;
+    if (o->written && s->job->in_force == n) paid_check(s, o->written);
     o->hosted.kind->ledger(o->hosted.state, &l);
     if (!kind_ledger_holds(&l)) return "the ledger does not add up";
     /* every loss is told: what only a comparison finds was a bug */
@@ -460,7 +494,6 @@ owner_node_check(struct sim *s, const struct node *n)
         return "a broker lost a task in silence";
     }
     if (o->turns % CHECK_EVERY) return NULL;
-    (void)s;
     broken = engine_check(o->core->engine);
     return broken ? broken : o->hosted.kind->check(o->hosted.state);
 }

@@ -143,7 +143,7 @@ sim_profile_name(enum sim_profile profile)
     static const char *const names[PROFILE_COUNT] = {
         [PROFILE_CALM] = "calm", [PROFILE_CRASH] = "crash",
         [PROFILE_NET] = "net",   [PROFILE_DISK] = "disk",
-        [PROFILE_ALL] = "all",
+        [PROFILE_ALL] = "all",   [PROFILE_PAID] = "paid",
     };
 
     return names[profile];

@@ -27,6 +27,10 @@ enum sim_profile {
     PROFILE_NET,   /* cut, slow and half-dead connections, frozen processes */
     PROFILE_DISK,  /* slow, full and broken disks, torn writes */
     PROFILE_ALL,
+    PROFILE_FAULTS, /* of these, one says what breaks in a run */
+    /* Jobs whose rows a model writes, with the faults of any of the above. It
+     * stands behind them so that their seeds do what they always did. */
+    PROFILE_PAID = PROFILE_FAULTS,
     PROFILE_COUNT
 };
 
@@ -76,7 +80,22 @@ struct sim_event {
     X(spill_damaged)                                                           \
     X(reclaimed)                                                               \
     X(convicted)                                                               \
-    X(pack_dead)
+    X(pack_dead)                                                               \
+    X(call_sent)                                                               \
+    X(call_limited)                                                            \
+    X(call_unconnected)                                                        \
+    X(call_broken)                                                             \
+    X(call_late)                                                               \
+    X(call_stopped)                                                            \
+    X(call_orphaned)                                                           \
+    X(call_unbilled)                                                           \
+    X(call_overrun)                                                            \
+    X(call_refused)                                                            \
+    X(ask_failed)                                                              \
+    X(answer_wrong)                                                            \
+    X(answer_salvaged)                                                         \
+    X(answer_surplus)                                                          \
+    X(money_spent)
 
 struct sim_faults {
 #define X(name) uint64_t name;
@@ -109,6 +128,7 @@ struct sim_heap {
 struct node;
 struct conn;
 struct workload;
+struct paid;
 struct oracle;
 struct disk;
 struct fault_plan;
@@ -119,8 +139,10 @@ struct sim_job {
     unsigned index;
     struct workload *work;
     struct oracle *oracle;
+    struct paid *paid; /* what its calls cost; NULL: it makes none */
     struct disk *disk;
     struct node *in_force; /* its owner in force */
+    bool partial;          /* it ended for want of money */
     bool rows_given_up;    /* whole frames of them: which, nobody says */
     uint32_t number_seen;  /* the highest that an owner ever had */
     bool over;
@@ -131,7 +153,8 @@ struct sim_job {
 struct sim {
     struct sim_options options;
     struct sim_result result;
-    enum sim_profile profile; /* of this run */
+    enum sim_profile profile; /* of this run: what breaks */
+    bool paid;                /* there are jobs whose rows a model writes */
     int64_t now_us;
     uint64_t random; /* schedule */
     struct sim_heap heap;

@@ -31,8 +31,9 @@ struct worker_node {
     struct workload_env env; /* first: a service gets its address */
     struct sim *sim;
     struct node *node;
-    struct slots_service announced[2];
-    const struct service *services[2];
+    struct slots_service announced[3];
+    const struct service *services[3];
+    uint32_t n_services;
     struct slots *slots;
     struct work *work;
     struct assets *assets;
@@ -118,14 +119,30 @@ spill_drop(void *ctx, uint64_t seq)
 
 /* ---- life ---- */
 
-/* Both services, the hint of each from the first job that asks for it. */
+/* The lane of the provider, with slots of its own. */
+static void
+announce_lane(struct sim *s, struct worker_node *w)
+{
+    w->n_services = 3;
+    w->services[2] = &workload_write;
+    w->announced[2] =
+        (struct slots_service){.name = workload_write.name,
+                               .range = workload_write.range,
+                               .hint_ns = workload_write.hint_ns,
+                               .provider = "sim",
+                               .slots = (uint32_t)sim_between(s, 1, 16)};
+}
+
+/* Services, the hint of each from the first job that asks for it. */
 static void
 announce(struct sim *s, struct worker_node *w)
 {
     bool hasty = sim_chance(s, 100);
 
+    w->n_services = 2;
     w->services[0] = &workload_bench;
     w->services[1] = &workload_range;
+    if (s->paid) announce_lane(s, w);
     for (int i = 0; i < 2; i++) {
         const struct service *service = w->services[i];
         uint64_t ns = service->hint_ns;
@@ -157,7 +174,7 @@ open_core(struct sim *s, struct worker_node *w)
         .name = w->name,
         .software = "sim",
         .services = w->announced,
-        .n_services = 2,
+        .n_services = w->n_services,
         .links = s->n_brokers,
         .slots = slots,
         .result_bytes_max = s->plan->result_memory,
@@ -170,6 +187,7 @@ open_core(struct sim *s, struct worker_node *w)
     };
 
     co_assert(!slots_new(&config, &w->slots));
+    if (w->n_services == 3) slots += w->announced[2].slots;
     co_assert(!work_new(w->slots, slots, w->services, &w->env.env, worker_clock,
                         &w->work));
 }

@@ -85,13 +85,18 @@ workload_make(struct sim *s)
     co_assert(w);
     s->job->work = w;
     w->job = sim_random(s) | 1;
-    if (sim_chance(s, 500)) {
+    if (s->paid && (s->job->index == 0 || sim_chance(s, 500))) {
+        workload_make_written(s, w);
+        choose_recipe(s, w);
+    } else if (sim_chance(s, 500)) {
         choose_personas(s, w);
     } else {
         choose_bench(s, w);
     }
     choose_guilty(s, w);
     w->window = sim_chance(s, 200) ? (uint32_t)sim_between(s, 1, 100) : 0;
+    /* calls take time: with very few at once it would be their time only */
+    if (w->written && w->window) w->window += 30;
     tasks = w->personas ? w->rows / PERSONAS_CELL + 1 : w->rows;
     w->task_us = total_us * s->n_workers / (int64_t)tasks;
     if (w->task_us > 1500000) w->task_us = 1500000;
@@ -186,7 +191,10 @@ finish(struct run_state *r, struct service_run *run)
         r->env->sim->result.faults.failed_row++;
         return service_fail(run, CO_INVALID, "this row cannot be made");
     }
-    if (w->personas) {
+    if (w->written) {
+        workload_written_range(w, run->task.payload, run->task.payload_bytes,
+                               run->out);
+    } else if (w->personas) {
         fake_answer(r->range, w->reject_one_in, run->out);
     } else {
         uint8_t *to = co_buf_reserve(run->out, 64);

@@ -1,17 +1,34 @@
 /* workload.h - the job of a run, and what its rows must be.
- * Two kinds: bench (N ids) and personas (ranges, rejections, exact N; a
- * worker's answer is the one of tests/unit/fake_ranges.h). Guilty rows kill
+ * Bench (N ids); personas (ranges, rejections, exact N; a worker's answer is
+ * the one of tests/unit/fake_ranges.h); and personas whose texts a model writes
+ * (llm.c: the asks, and ranges that come with their answers). Guilty rows kill
  * their worker or make their task fail, always. */
 #pragma once
 #include "common/buf.h"
 #include "common/bytes.h"
+#include "coordinator/kind_written.h"
 #include "tests/sim/sim.h"
 #include "worker/service.h"
 
 enum { GUILTY_MAX = 3, ITEMS_MAX = 40000 };
 
+/* How the endpoint of a job behaves. permille: of its requests. */
+struct endpoint {
+    int64_t latency_us;                                         /* about */
+    unsigned limited, unconnected, broken, late, cut, unbilled; /* permille */
+    /* In windows of so many microseconds it is well, or gives 429 to all, or
+     * is not there, or rejects the key. */
+    int64_t window_us;
+    unsigned storm, outage, revoked; /* permille of the windows */
+    /* One row in so many, always the same; 0: none. */
+    unsigned wrong_in, dead_in, refused_in;
+    bool flat;            /* every answer has as many tokens as it may */
+    uint64_t overrun_row; /* its first answer costs too much; UINT64_MAX */
+};
+
 struct workload {
-    bool personas;
+    bool personas; /* also of those that a model writes */
+    bool written;
     uint64_t job;
     uint64_t rows;      /* asked for */
     uint64_t items;     /* indices that may ever be drawn */
@@ -24,6 +41,15 @@ struct workload {
     struct co_bytes recipe;
     uint64_t recipe_hash; /* 0: none */
     const char *service;
+    const char *provider; /* NULL: none */
+
+    /* written only */
+    struct endpoint endpoint;
+    struct written_stage stages[ASK_STAGES];
+    struct talk_rules rules;
+    struct price price;
+    int64_t call_price, cap;
+    uint64_t answers_max;
 };
 
 void workload_make(struct sim *s);
@@ -41,3 +67,15 @@ struct workload_env {
     bool die;         /* a poisoned row has struck */
 };
 extern const struct service workload_bench, workload_range;
+/* llm.c: persona.write */
+extern const struct service workload_write;
+/* Chooses what only a job with a model has. */
+void workload_make_written(struct sim *s, struct workload *w);
+/* Whether a candidate becomes a row, if its texts come. */
+bool workload_accepts(void *workload, uint64_t row);
+/* The result of a range whose rows have answers. */
+void workload_written_range(const struct workload *w, const uint8_t *payload,
+                            uint32_t len, struct co_buf *out);
+/* What a row says: made of its answers. */
+uint64_t workload_text(const uint8_t *background, uint32_t background_len,
+                       const uint8_t *personas, uint32_t personas_len);
