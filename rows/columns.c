@@ -56,7 +56,7 @@ static const struct column columns[] = {
     {"city", "text", "place of 1,000 people or more", "GeoNames"},
     {"state", "text", "USPS code", "ACS 2018 B01001"},
     {"zipcode", "null", "always null, see below", "none"},
-    {"country", "text", "country of residence", "the model"},
+    {"country", "text", "country of residence", "the population's tables"},
     {"first_name", "text", "given name of the sex and year of birth",
      "SSA, Tzioumis 2018"},
     {"last_name", "text", "surname, by race and origin", "Census 2010"},
