@@ -332,6 +332,7 @@ money_settle(struct money *m, uint64_t task, const struct money_call *call,
     }
     forget(m, at);
     if (call->outcome == ASK_UNKNOWN) {
+        m->n.lost += e.state == ENTRY_RESERVED;
         add(m, e.phase, (struct money_sums){.unknown = e.amount});
     } else {
         cost = charge(m, &e, cost_of(m, call, e.amount));
