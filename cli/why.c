@@ -70,6 +70,9 @@ enum {
     X(ENDPOINT, "endpoint_refuses", PROBLEM,                                   \
       "mend what it names (key, model, address, money there) on the workers "  \
       "or in the job file; calls go on by themselves")                         \
+    X(HOPELESS, "no_fit_answers", PROBLEM,                                     \
+      "`" CO_PROGRAM " dead list OUT` shows the last answers and what was "    \
+      "wrong with them; the same command goes on")                             \
     X(DOUBT, "doubt", NOTE,                                                    \
       "nothing: within a minute they are asked anew, and what they may have "  \
       "cost counts as spent")                                                  \
@@ -368,6 +371,8 @@ static const struct {
     const char *part;
     enum finding f;
 } failures[] = {
+    {"covers no further call", F_MONEY},
+    {"one after another, were given up", F_HOPELESS},
     {"No space left", F_DISK_FULL},
     {"bytes aside", F_DISK_FULL},
     {"is damaged", F_DAMAGED},
@@ -509,7 +514,7 @@ why_endpoint(const struct limits_state_endpoint *e, uint64_t now_us,
 {
     if (e->breaker != 0) {
         say(w, F_ENDPOINT_OPEN,
-            "%s (%s) failed 5 times in a row; one call tries it again "
+            "%s (%s) failed, call after call; one call tries it again "
             "%s%" PRIu64 "%s",
             e->provider, e->url, e->breaker == 1 ? "in " : "now, of ",
             e->breaker == 1 ? seconds_left(e->open_until, now_us) : e->workers,
@@ -533,16 +538,57 @@ why_endpoint(const struct limits_state_endpoint *e, uint64_t now_us,
     }
 }
 
+static bool
+is_shut(const struct limits_state_endpoint *e, uint64_t now_us)
+{
+    return e->breaker != 0 || e->hold_until > now_us;
+}
+
+/* Whether no endpoint of its provider may be called. */
+static bool
+all_shut(const struct limits_state *s, const char *provider)
+{
+    size_t shut = 0;
+
+    for (size_t i = 0; i < s->n; i++) {
+        if (strcmp(s->v[i].provider, provider) != 0) continue;
+        if (!is_shut(&s->v[i], s->now_us)) return false;
+        shut++;
+    }
+    return shut > 0;
+}
+
+/* What was said from `from` on goes to the front. */
+static void
+say_first(struct why *w, size_t from)
+{
+    for (size_t i = from; i < w->n; i++) {
+        const struct why_finding last = w->v[i];
+
+        memmove(&w->v[i - from + 1], &w->v[i - from], from * sizeof w->v[0]);
+        w->v[i - from] = last;
+    }
+}
+
+/* When all its endpoints are shut, that is why: what the coordinator says,
+ * which has published all it has, is only what follows from it. */
 void
 why_of_limits(const struct limits_state *s, const struct fleet_job *j,
               struct why *why)
 {
+    const char *provider = strchr(j->service, '@');
+    const size_t before = why->n;
+
     if (!fleet_job_runs(j) ||
         strncmp(j->service, asking, strlen(asking)) != 0) {
         return;
     }
     for (size_t i = 0; i < s->n; i++) {
         why_endpoint(&s->v[i], s->now_us, why);
+    }
+    if (before && why->v[0].level != WHY_PROBLEM && provider &&
+        all_shut(s, provider + 1)) {
+        say_first(why, before);
     }
 }
 

@@ -67,8 +67,12 @@ enum {
     WRITTEN_SETTLE_MS = 60000,
     WRITTEN_REFUSED_STREAK = 20, /* refusals without an answer between them */
     WRITTEN_PROBE_US = 30000000, /* after them, one ask each so often */
-    WRITTEN_NOTE_MAX = 256,      /* intents a record */
-    WRITTEN_LETTERS_MAX = 1024,  /* letters on their way; more are counted */
+    /* Rows given up, and none written between them, stop the job: others would
+     * cost as much and end as they did. Of many at once a quarter. */
+    WRITTEN_HOPELESS_STREAK = 20,
+    WRITTEN_HOPELESS_PART = 4,
+    WRITTEN_NOTE_MAX = 256,     /* intents a record */
+    WRITTEN_LETTERS_MAX = 1024, /* letters on their way; more are counted */
 };
 
 extern const struct job_kind written_kind;

@@ -77,8 +77,9 @@ struct taken {
 
 enum written_over {
     WRITTEN_GOES_ON,
-    WRITTEN_SPENT,   /* nothing is out, and the money covers no further call */
-    WRITTEN_OVERRUN, /* a call cost more than it could */
+    WRITTEN_SPENT,    /* nothing is out, and the money covers no further call */
+    WRITTEN_OVERRUN,  /* a call cost more than it could */
+    WRITTEN_HOPELESS, /* row after row was given up, and none was written */
 };
 
 struct written {
@@ -118,6 +119,8 @@ struct written {
     uint32_t streak;     /* refusals since the last answer */
     int64_t probe_us;    /* while that is long: the next ask not before */
     char refusal[ASK_ERROR_MAX + ASK_TEXT_MAX];
+    uint32_t hopeless; /* rows given up in this life since one was written */
+    char hopeless_why[320];
     int64_t later;     /* worst case of a row's stages after the first */
     bool is_short;     /* an ask did not fit the money left, last time */
     bool is_waiting;   /* it did, and waits for money that all jobs share */

@@ -1,8 +1,12 @@
 /* kind_written_rows.c - rows and ranges in memory, and who waits for what. */
 #include "coordinator/kind_written_core.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { HOPELESS_ERROR = 120 }; /* bytes of what was wrong that are told */
 
 /* -- talks ---------------------------------------------------------------- */
 
@@ -267,6 +271,27 @@ rows_before(const struct talk *t)
     return (struct row_before){talk_bytes(t), t->state, t->stage};
 }
 
+/* A model that cannot do what is asked of it, or a prompt that nobody could
+ * answer, would go through the whole budget: each row that is given up is
+ * replaced by another. */
+static void
+count_hopeless(struct written *w, const struct talk *t)
+{
+    const uint64_t part = w->coming / WRITTEN_HOPELESS_PART;
+
+    if (t->state == TALK_DONE) w->hopeless = 0;
+    if (t->state != TALK_DEAD || !w->running || w->over) return;
+    if (++w->hopeless < WRITTEN_HOPELESS_STREAK || w->hopeless < part) return;
+    w->over = WRITTEN_HOPELESS;
+    (void)snprintf(w->hopeless_why, sizeof w->hopeless_why,
+                   "%" PRIu32 " rows, one after another, were given up (the "
+                   "last: %.*s): mend the prompts, the model or "
+                   "answers.max_tokens; the same command goes on",
+                   w->hopeless, (int)co_min_u64(t->error.len, HOPELESS_ERROR),
+                   t->error.data ? (const char *)t->error.data
+                                 : talk_end_text((enum talk_end)t->end));
+}
+
 static void
 count_ends(struct written *w, const struct talk *t, struct row_before before)
 {
@@ -274,6 +299,7 @@ count_ends(struct written *w, const struct talk *t, struct row_before before)
     w->n.rows_begun += before.state == TALK_IDLE;
     w->n.rows_done += t->state == TALK_DONE;
     w->n.rows_dead += t->state == TALK_DEAD;
+    count_hopeless(w, t);
 }
 
 void

@@ -17,6 +17,7 @@ stop_of(const struct written *w)
         return "a call cost more than it could: the prices of the job file are "
                "not those of the endpoint, or it counts tokens wrongly";
     }
+    if (w->over == WRITTEN_HOPELESS) return w->hopeless_why;
     return w->streak >= REFUSED_SAID ? w->refusal : NULL;
 }
 

@@ -27,7 +27,8 @@ over_name(const struct written *w)
 {
     static const char *const names[] = {[WRITTEN_GOES_ON] = "",
                                         [WRITTEN_SPENT] = "spent",
-                                        [WRITTEN_OVERRUN] = "overrun"};
+                                        [WRITTEN_OVERRUN] = "overrun",
+                                        [WRITTEN_HOPELESS] = "hopeless"};
 
     return names[w->over];
 }
@@ -147,6 +148,8 @@ why_stopped(const struct written *w, int64_t now_us, struct co_buf *out)
         co_buf_puts(out, "stopped: a call cost more than it could by its "
                          "prices and limits. Check them against the "
                          "provider's bill\n");
+    } else if (w->over == WRITTEN_HOPELESS) {
+        co_buf_printf(out, "stopped: %s\n", w->hopeless_why);
     } else if (ask_is_paused(w)) {
         co_buf_printf(out,
                       "paused: %" PRIu32 " asks were refused one after "

@@ -337,9 +337,11 @@ rows_whose_calls_are_never_answered_are_dead_and_their_money_unknown(
     f.personas_options.candidates = 250;
     world_start(&f);
     assert_int_equal(world_run(&f, 0), KIND_PARTIAL);
-    assert_int_equal(world_ledger(&f).dead, 250);
-    assert_int_equal(f.letters, 250); /* all of them, before the job ends */
-    assert_int_equal(f.asked, 250 * TALK_LOST_MAX);
+    /* those that wait to be asked again when the job stops are dead, too */
+    assert_in_range(written_counters(f.w)->rows_dead, WRITTEN_HOPELESS_STREAK,
+                    2 * WRITTEN_HOPELESS_STREAK);
+    assert_in_range(f.asked, WRITTEN_HOPELESS_STREAK * TALK_LOST_MAX,
+                    (WRITTEN_HOPELESS_STREAK + 5) * TALK_LOST_MAX);
     s = money_sums(written_money(f.w));
     assert_true(s.unknown > 0);
     assert_int_equal(s.settled + s.reserved, 0);
@@ -374,6 +376,38 @@ rows_given_up_count_as_dead_and_not_as_rejected(void **state)
     world_fini(&f);
 }
 
+static void
+row_after_row_given_up_stops_the_job_long_before_its_money_is_gone(void **state)
+{
+    struct kind_money told;
+    struct world f;
+
+    (void)state;
+    world_init(&f, 250, 5);
+    f.dead = 1;
+    world_start(&f);
+    assert_int_equal(world_run(&f, 0), KIND_PARTIAL);
+    assert_in_range(written_counters(f.w)->rows_dead, WRITTEN_HOPELESS_STREAK,
+                    250);
+    written_kind.money(f.w, &told);
+    assert_non_null(strstr(told.stop, "one after another, were given up"));
+    world_fini(&f);
+}
+
+static void
+many_rows_given_up_among_others_that_are_written_stop_nothing(void **state)
+{
+    struct world f;
+
+    (void)state;
+    world_init(&f, 250, 5);
+    f.dead = 2;
+    world_start(&f);
+    assert_int_equal(world_run(&f, 0), KIND_DONE);
+    assert_in_range(written_counters(f.w)->rows_dead, 100, 500);
+    world_fini(&f);
+}
+
 int
 main(void)
 {
@@ -395,6 +429,10 @@ main(void)
         cmocka_unit_test(
             rows_whose_calls_are_never_answered_are_dead_and_their_money_unknown),
         cmocka_unit_test(rows_given_up_count_as_dead_and_not_as_rejected),
+        cmocka_unit_test(
+            row_after_row_given_up_stops_the_job_long_before_its_money_is_gone),
+        cmocka_unit_test(
+            many_rows_given_up_among_others_that_are_written_stop_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -334,6 +334,42 @@ endpoints_that_hold_back_are_named_for_jobs_that_ask_models(void **state)
     }
 }
 
+/* What the job itself says. */
+static void
+given_reason(struct fixture *f, enum why_level level, const char *code)
+{
+    f->why.n = 1;
+    f->why.v[0] = (struct why_finding){.level = level, .code = code};
+}
+
+static void
+an_endpoint_that_is_shut_comes_before_what_follows_from_it(void **state)
+{
+    struct fixture *f = *state;
+    struct fleet_job *j = &f->jobs[0];
+    struct limits_state limits = {.now_us = 1000000, .n = 2};
+
+    (void)snprintf(j->service, sizeof j->service, "persona.write@main");
+    for (size_t i = 0; i < 2; i++) {
+        (void)snprintf(limits.v[i].provider, sizeof limits.v[i].provider,
+                       "main");
+    }
+    limits.v[0].breaker = 1;
+    given_reason(f, WHY_FINE, "all_out");
+    why_of_limits(&limits, j, &f->why); /* the other one is called */
+    assert_string_equal(f->why.v[0].code, "all_out");
+    limits.v[1].hold_until = 9000000;
+    given_reason(f, WHY_FINE, "all_out");
+    why_of_limits(&limits, j, &f->why);
+    assert_int_equal(f->why.n, 3);
+    assert_string_equal(f->why.v[0].code, "endpoint_open");
+    assert_string_equal(f->why.v[1].code, "endpoint_waits");
+    assert_string_equal(f->why.v[2].code, "all_out");
+    given_reason(f, WHY_PROBLEM, "endpoint_refuses"); /* says what is wrong */
+    why_of_limits(&limits, j, &f->why);
+    assert_string_equal(f->why.v[0].code, "endpoint_refuses");
+}
+
 static void
 a_run_whose_redis_is_away_goes_on(void **state)
 {
@@ -365,6 +401,7 @@ main(void)
         TEST(an_owner_without_lease_and_hash_is_silent),
         TEST(how_it_ended_is_told_by_the_message),
         TEST(endpoints_that_hold_back_are_named_for_jobs_that_ask_models),
+        TEST(an_endpoint_that_is_shut_comes_before_what_follows_from_it),
         TEST(a_run_whose_redis_is_away_goes_on),
     };
 
