@@ -265,6 +265,47 @@ check_model_keys(const struct run_cli *r, struct co_diag *diag)
     return CO_OK;
 }
 
+static bool
+is_installed(const char *program)
+{
+    const char *at = getenv("PATH"), *end;
+
+    for (; at && *at; at = *end ? end + 1 : end) {
+        char path[PATH_MAX];
+        int n;
+
+        end = at + strcspn(at, ":");
+        n = snprintf(path, sizeof path, "%.*s/%s", (int)(end - at), at,
+                     program);
+        if (n < (int)sizeof path && access(path, X_OK) == 0) return true;
+    }
+    return false;
+}
+
+/* Limits a minute hold for all workers together, by way of Redis: without one
+ * the workers that are started here would never call, or too often. */
+static enum co_err
+check_limits(const struct run_cli *r, struct co_diag *diag)
+{
+    const struct providers_entry *entry = spec_provider(r->spec);
+
+    if (r->cfg.redis || !entry || !providers_has_rates(entry)) return CO_OK;
+    if (r->cfg.brokers.count) {
+        return co_fail(diag, CO_USAGE,
+                       "%s:%u: provider %s has limits a minute, which workers "
+                       "share by way of Redis: give the --redis URL of that "
+                       "fleet, or leave --workers out to use its own",
+                       r->spec->file, entry->line, entry->name);
+    }
+    if (is_installed("redis-server")) return CO_OK;
+    return co_fail(diag, CO_USAGE,
+                   "%s:%u: provider %s has limits a minute, which workers "
+                   "share by way of Redis, and there is no redis-server in "
+                   "PATH: install it (apt-get install redis-server), or name "
+                   "a running one with --redis URL",
+                   r->spec->file, entry->line, entry->name);
+}
+
 static enum co_err
 check_cap(const struct run_config *cfg, const char *option, const char *given,
           struct co_diag *diag)
@@ -489,6 +530,7 @@ cmd_run(int argc, char **argv)
     if (!err) err = check_file(&r, &diag);
     if (!err) err = load_spec(&r, &diag);
     if (!err && worker_count(&r) > 0) err = check_model_keys(&r, &diag);
+    if (!err && worker_count(&r) > 0) err = check_limits(&r, &diag);
     if (!err) err = resolve_out(&r, &diag);
     if (!err) err = check_caps(&r.cfg, &diag);
     if (!err) err = check_redis(&r.cfg, &diag);

@@ -244,6 +244,7 @@ limiter_due_us(const struct limiter *l, int64_t now_us)
         const struct limiter_endpoint *e = &l->endpoints[i];
 
         sooner(&due, e->hold_us, now_us);
+        sooner(&due, e->pause_us, now_us);
         if (e->breaker != LIMITER_CLOSED) sooner(&due, e->open_us, now_us);
         if (!limiter_has_limits(l)) continue;
         sooner(&due, e->again_us, now_us);

@@ -40,6 +40,8 @@ struct limiter_endpoint {
     bool young;                     /* nobody had a share yet */
     int64_t hold_redis_us, hold_us; /* the same, and with our jitter */
     int64_t breaker, open_us;
+    int64_t pause_us; /* it failed by our own count: not before, unless the
+                       * fleet was told and says otherwise */
 
     /* what it is to be told */
     int64_t hold_report_us; /* 0: nothing new */

@@ -122,6 +122,7 @@ take_success(struct limiter_endpoint *e, const struct limiter_call *call,
 {
     e->successes++;
     e->tail = 0;
+    e->pause_us = 0;
     take_latency(e, call, total_us, now_us);
 }
 
@@ -130,7 +131,9 @@ take_failure(struct limiter_endpoint *e, int64_t now_us)
 {
     e->failures++;
     e->tail++;
-    if (e->tail >= LIMITER_FAILURES) limiter_hurry(e, now_us);
+    if (e->tail < LIMITER_FAILURES) return;
+    e->pause_us = now_us + (int64_t)LIMITER_OPEN_MS * LIMITER_US;
+    limiter_hurry(e, now_us);
 }
 
 static void
@@ -188,10 +191,12 @@ limiter_health_look(const struct limiter_endpoint *e, int64_t now_us,
         *ret_until_us = e->hold_us;
         return LIMITER_WHY_RETRY_AFTER;
     }
-    if (e->breaker == LIMITER_CLOSED ||
-        (e->probe == LIMITER_PROBE_HELD && !e->probing)) {
-        return LIMITER_WHY_GO;
+    if (e->probe == LIMITER_PROBE_HELD && !e->probing) return LIMITER_WHY_GO;
+    if (now_us < e->pause_us) {
+        *ret_until_us = e->pause_us;
+        return LIMITER_WHY_OPEN;
     }
+    if (e->breaker == LIMITER_CLOSED) return LIMITER_WHY_GO;
     *ret_until_us = e->open_us > now_us
                         ? e->open_us
                         : now_us + (int64_t)LIMITER_EXCHANGE_MS * LIMITER_US;
@@ -227,10 +232,12 @@ take_hold(struct limiter *l, struct limiter_endpoint *e,
     if (now_us + left > e->hold_us) e->hold_us = now_us + left;
 }
 
+/* Failures that were told are in the fleet's breaker; those since are not. */
 static void
 take_breaker(struct limiter_endpoint *e, const struct limiter_told *told,
              int64_t now_us)
 {
+    if (e->tail < LIMITER_FAILURES) e->pause_us = 0;
     e->breaker = told->breaker;
     e->open_us = now_us + told->open_ms * LIMITER_US;
     if (told->probe && e->probe == LIMITER_PROBE_NONE && !e->probing) {

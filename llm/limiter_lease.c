@@ -14,7 +14,7 @@
 bool
 limiter_has_limits(const struct limiter *l)
 {
-    return l->entry->limits.rpm > 0 || l->entry->limits.tpm > 0;
+    return providers_has_rates(l->entry);
 }
 
 void

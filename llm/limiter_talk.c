@@ -51,6 +51,19 @@ need_of(const struct limiter_endpoint *e, int64_t now_us)
                                                  : LIMITER_PLACES_MAX;
 }
 
+/* in_flight is what the heaviest endpoint takes: where all are full, which is
+ * how it is while calls wait, places alone decide who gets the next. */
+static int64_t
+places_of(const struct limiter *l, const struct limiter_endpoint *e)
+{
+    uint64_t most = l->entry->limits.in_flight, heaviest = e->weight;
+
+    for (uint32_t i = 0; i < l->n; i++) {
+        heaviest = co_max_u64(heaviest, l->endpoints[i].weight);
+    }
+    return (int64_t)((most * e->weight + heaviest - 1) / heaviest);
+}
+
 static void
 ask_for_block(const struct limiter *l, struct limiter_endpoint *e,
               int64_t now_us, struct limiter_ask *ask)
@@ -59,7 +72,7 @@ ask_for_block(const struct limiter *l, struct limiter_endpoint *e,
 
     ask->rpm = (int64_t)l->entry->limits.rpm;
     ask->tpm = (int64_t)l->entry->limits.tpm;
-    ask->places = l->entry->limits.in_flight;
+    ask->places = places_of(l, e);
     ask->call_tokens = (int64_t)e->call_tokens;
     if (!limiter_has_limits(l) || ask->bye) return;
     if (!has_demand(e, now_us) && e->probe != LIMITER_PROBE_HELD) return;

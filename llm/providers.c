@@ -192,6 +192,12 @@ is_vendor(const struct providers_entry *entry,
 }
 
 bool
+providers_has_rates(const struct providers_entry *entry)
+{
+    return entry->limits.rpm > 0 || entry->limits.tpm > 0;
+}
+
+bool
 providers_is_vendor(const struct providers_entry *entry)
 {
     for (uint32_t i = 0; i < entry->n_endpoints; i++) {

@@ -72,5 +72,7 @@ co_must_use enum co_err providers_load(const char *path,
 /* NULL: there is none of that name. */
 const struct providers_entry *providers_find(const struct providers *providers,
                                              const char *name);
+/* Whether requests or tokens a minute are limited. */
+bool providers_has_rates(const struct providers_entry *entry);
 /* Whether all its endpoints are the vendor's own. */
 bool providers_is_vendor(const struct providers_entry *entry);

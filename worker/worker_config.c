@@ -3,6 +3,7 @@
 
 #include "common/lifeline.h"
 #include "llm/http.h"
+#include "llm/providers.h"
 #include "proto/msg.h"
 #include "worker/slots.h"
 
@@ -277,6 +278,30 @@ worker_config_elastic(const struct worker_config *config)
     return config->processes_min < config->processes_max;
 }
 
+/* Each process alone would use all of it. */
+static enum co_err
+check_shared(const struct worker_config *config, struct co_diag *diag)
+{
+    struct providers *providers = NULL;
+    enum co_err err;
+
+    if (!config->providers || config->redis || config->processes_max == 1) {
+        return CO_OK;
+    }
+    err = providers_load(config->providers, &providers, diag);
+    if (err == CO_NOTFOUND) return CO_OK;
+    for (uint32_t i = 0; !err && i < providers->n; i++) {
+        if (!providers_has_rates(&providers->entries[i])) continue;
+        err = co_fail(diag, CO_USAGE,
+                      "--processes %s: provider %s has limits a minute, which "
+                      "processes share by way of Redis: give --redis URL, or "
+                      "--processes 1",
+                      config->processes, providers->entries[i].name);
+    }
+    free(providers);
+    return err;
+}
+
 enum co_err
 worker_config_check(struct worker_config *config, struct co_diag *diag)
 {
@@ -314,7 +339,7 @@ worker_config_check(struct worker_config *config, struct co_diag *diag)
     }
     err = worker_config_keys(config, &ring, diag);
     if (!err) keyring_forget(&ring);
-    return err;
+    return err ? err : check_shared(config, diag);
 }
 
 enum co_err

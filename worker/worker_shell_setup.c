@@ -112,6 +112,21 @@ choose_services(struct worker_shell *s, struct co_diag *diag)
                    "missing; point --data at its folder");
 }
 
+/* What other workers use of these limits cannot be known. */
+static void
+warn_unshared(const struct worker_shell *s)
+{
+    for (uint32_t i = 0; i < s->providers->n; i++) {
+        const struct providers_entry *e = &s->providers->entries[i];
+
+        if (s->config->redis || !providers_has_rates(e)) continue;
+        co_log(CO_LOG_WARN, "limits.unshared",
+               "provider=%s why=\"without --redis limits hold for this process "
+               "alone\"",
+               e->name);
+    }
+}
+
 /* Who may not serve persona.write needs no keys. */
 static enum co_err
 open_lanes(struct worker_shell *s, struct co_diag *diag)
@@ -136,6 +151,7 @@ open_lanes(struct worker_shell *s, struct co_diag *diag)
         return CO_OK;
     }
     if (err) return err;
+    warn_unshared(s);
     options.providers = s->providers;
     err = lanes_new(&options, &s->lanes, diag);
     for (uint32_t i = 0; i < lanes_count(s->lanes) && !err; i++) {

@@ -708,6 +708,58 @@ a_success_between_failures_keeps_the_breaker_closed(void **state)
 }
 
 static void
+who_fails_by_itself_stops_until_the_fleet_has_heard(void **state)
+{
+    struct providers_entry entry = {.n_endpoints = 1};
+    const struct limiter_told closed = {.allow = 20};
+    struct limiter_ask ask;
+    struct limiter *l;
+    int64_t now = 1000, until;
+    uint32_t e;
+
+    (void)state;
+    assert_int_equal(limiter_new(&entry, true, &l), CO_OK);
+    assert_true(limiter_want(l, 0, now, &ask));
+    limiter_granted(l, 0, &closed, now);
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(limiter_begin(l, 1, now, &e, &until), LIMITER_WHY_GO);
+        end_call(l, e, FAULT_RESET, -1, now);
+    }
+    assert_int_equal(limiter_begin(l, 1, now, &e, &until), LIMITER_WHY_OPEN);
+    assert_int_equal(until, now + 60 * WORLD_SECOND);
+    now = until; /* Redis was away: one more, which fails */
+    assert_int_equal(limiter_begin(l, 1, now, &e, &until), LIMITER_WHY_GO);
+    end_call(l, e, FAULT_RESET, -1, now);
+    assert_int_equal(limiter_begin(l, 1, now, &e, &until), LIMITER_WHY_OPEN);
+    assert_true(limiter_want(l, 0, now, &ask));
+    assert_int_equal(ask.failures, 6);
+    assert_int_equal(limiter_begin(l, 1, now, &e, &until), LIMITER_WHY_OPEN);
+    limiter_granted(l, 0, &closed, now);
+    assert_int_equal(limiter_begin(l, 1, now, &e, &until), LIMITER_WHY_GO);
+    limiter_free(l);
+}
+
+static void
+lighter_endpoints_have_their_part_of_the_places(void **state)
+{
+    struct providers_entry entry = {
+        .n_endpoints = 3,
+        .endpoints = {{.weight = 3}, {.weight = 1}, {.weight = 2}},
+        .limits.in_flight = 10};
+    static const int64_t places[] = {10, 4, 7};
+    struct limiter_ask ask;
+    struct limiter *l;
+
+    (void)state;
+    assert_int_equal(limiter_new(&entry, true, &l), CO_OK);
+    for (uint32_t i = 0; i < 3; i++) {
+        assert_true(limiter_want(l, i, 1000, &ask));
+        assert_int_equal(ask.places, places[i]);
+    }
+    limiter_free(l);
+}
+
+static void
 calls_go_by_weight_and_then_to_the_faster_endpoint(void **state)
 {
     struct providers_entry entry = {
@@ -791,6 +843,8 @@ main(void)
         cmocka_unit_test(retry_after_is_obeyed_and_says_when),
         cmocka_unit_test(a_call_beyond_the_limit_of_a_minute_never_starts),
         cmocka_unit_test(a_success_between_failures_keeps_the_breaker_closed),
+        cmocka_unit_test(who_fails_by_itself_stops_until_the_fleet_has_heard),
+        cmocka_unit_test(lighter_endpoints_have_their_part_of_the_places),
         cmocka_unit_test(calls_go_by_weight_and_then_to_the_faster_endpoint),
         cmocka_unit_test(an_endpoint_that_waits_leaves_the_calls_to_the_others),
     };

@@ -210,8 +210,6 @@ a_breaker_that_opens_is_an_event_and_open_for_all(void **state)
     for (int i = 0; i < 5; i++) {
         end_with(&f->workers[0], FAULT_CONNECT, -1);
     }
-    turn_until(&f->workers[0], LIMITER_WHY_OPEN);
-    turn_until(&f->workers[1], LIMITER_WHY_OPEN);
     do {
         turn(&f->workers[0]);
         r = redis_fixture_call(&f->redis, "XRANGE", EVENTS, "-", "+", NULL);
@@ -222,6 +220,8 @@ a_breaker_that_opens_is_an_event_and_open_for_all(void **state)
     assert_string_equal(co_redis_field(r, "name"), "main");
     assert_string_equal(co_redis_field(r, "from"), "closed");
     assert_string_equal(co_redis_field(r, "to"), "open");
+    turn_until(&f->workers[0], LIMITER_WHY_OPEN);
+    turn_until(&f->workers[1], LIMITER_WHY_OPEN);
 }
 
 static void
