@@ -36,6 +36,12 @@ class Limits(harness.SystemTest):
         self.assertEqual(proc.wait(60), 0, proc.log() + proc.why())
         self.assertEqual(proc.end()["accepted"], rows)
 
+    def why(self, code):
+        """What `cohort why` says of that; None: nothing."""
+        status, out, err = self.bench.cohort("why", "--json", *self.bench.redis_args())
+        found = json.loads(out)["why"] if status == 0 else []
+        return next((finding["text"] for finding in found if finding["code"] == code), None)
+
     def age_redis(self, seconds):
         """A Redis in its first minute gives out no shares, as an older one may
         have done so; this one is older now."""
@@ -56,6 +62,8 @@ class Limits(harness.SystemTest):
         fake.fail(f"429:1:retry-after={RETRY_S}:until={RETRY_S * 0.9}")
         wait_for("the first refusal", lambda: "429" in fake.stats()["by_status"], 30, [proc])
         told = time.monotonic()
+        text = wait_for("the reason", lambda: self.why("endpoint_waits"), 30, [proc])
+        self.assertIn(f"main ({fake.url}) asked to wait: ", text)
         wait_for("all to hear of it", lambda: time.monotonic() > told + RETRY_S / 3)
         heard = fake.stats()
         wait_for("the time given", lambda: time.monotonic() > told + RETRY_S * 0.9)
@@ -94,12 +102,7 @@ class Limits(harness.SystemTest):
             fake_llm.Fake(self, "--script", script) for script in ("latency=300", "status=500", "latency=900"))
         proc = self.serve(rows, [quick, broken, slow], limits={"in_flight": places})
 
-        def why():
-            code, out, err = self.bench.cohort("why", "--json", *self.bench.redis_args())
-            found = [w for w in json.loads(out)["why"] if w["code"] == "endpoint_open"] if code == 0 else []
-            return found and found[0]["text"]
-
-        text = wait_for("the reason", why, 30, [proc])
+        text = wait_for("the reason", lambda: self.why("endpoint_open"), 30, [proc])
         self.assertIn(f"main ({broken.url}) failed 5 times in a row; one call tries it again in ", text)
         quick.script("ok")
         self.check_complete(proc, rows)
