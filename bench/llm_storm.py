@@ -11,6 +11,7 @@ worker processes, and tests/fake-llm as the endpoint, which counts.
   tpm      the same of tokens
   back     as rpm, with Redis killed (kill -9) in the middle, and back 10 s later
   gone     as rpm, with Redis killed in the middle for good
+  kill     as rpm, with a worker killed (kill -9) every 3 s; others start in their place
   breaker  the endpoint fails for 65 s: how often it is asked meanwhile
 
 COHORT_BUILD chooses the build (default build/release). Ends with 1 when a
@@ -19,6 +20,8 @@ limit was passed, a row was lost, or a storm cost 5 % of the requests.
 import argparse
 import json
 import os
+import random
+import signal
 import sys
 import threading
 import time
@@ -29,7 +32,7 @@ import harness  # noqa: E402
 
 SAMPLE_S = 0.05
 LATENCY = "latency=200"
-RETRY_S, STORM_S, IN_FLIGHT = 5, 4, 64
+RETRY_S, STORM_S, IN_FLIGHT, KILL_EACH_S = 5, 4, 64, 3
 MANY = 1000000  # rows: more than a run of minutes makes
 
 
@@ -47,7 +50,7 @@ class Run:
         fake_llm.provide(self.job, [self.fake], limits=limits)
         self.redis = self.bench.redis()
         self.bench.broker()
-        self.bench.worker("--providers", self.job, "--processes", workers)
+        self.worker = self.bench.worker("--providers", self.job, "--processes", workers)
         alive = lambda: self.bench.redis_call("ZCARD", "cohort:{default}:workers")
         harness.wait_for("the workers", lambda: (alive() or 0) >= workers, 120)
         self.coordinator = self.bench.coordinator(self.job)
@@ -115,9 +118,25 @@ def storm(run, name, workers, args):
     return code == 0 and rows == args.rows and more < 5 and quiet - began < 1
 
 
+def kill_one(run):
+    """A process below the supervisor, by chance."""
+    with open(f"/proc/{run.worker.pid}/task/{run.worker.pid}/children") as f:
+        children = f.read().split()
+    if children:
+        os.kill(int(random.choice(children)), signal.SIGKILL)
+
+
+def disturb(run, until):
+    for at in range(0, int(until), KILL_EACH_S):
+        harness.wait_for("the next kill", lambda: run.since() > at, until, [run.coordinator])
+        kill_one(run)
+
+
 def steady(run, name, workers, args):
     what, limit = ("tokens", args.tpm) if name == "tpm" else ("requests", args.rpm)
     middle = args.seconds / 2
+    if name == "kill":
+        disturb(run, args.seconds)
     harness.wait_for("the middle", lambda: run.since() > middle, args.seconds, [run.coordinator])
     if name in ("back", "gone"):
         run.redis.kill()
@@ -167,11 +186,11 @@ def run_case(name, workers, args):
 
 
 def main():
-    cases = ["storm", "rpm", "tpm", "back", "gone", "breaker"]
+    cases = ["storm", "rpm", "tpm", "back", "gone", "kill", "breaker"]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("cases", nargs="*", metavar="CASE", help=", ".join(cases))
     parser.add_argument("--workers", default="1,8,64", help="processes of each fleet")
-    parser.add_argument("--seconds", type=float, default=170, help="of rpm, tpm, back and gone")
+    parser.add_argument("--seconds", type=float, default=170, help="of rpm, tpm, back, gone and kill")
     parser.add_argument("--rows", type=int, default=2000, help="of storm")
     parser.add_argument("--rpm", type=int, default=1200)
     parser.add_argument("--tpm", type=int, default=2000000)
