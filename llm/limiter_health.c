@@ -126,14 +126,25 @@ take_success(struct limiter_endpoint *e, const struct limiter_call *call,
     take_latency(e, call, total_us, now_us);
 }
 
+/* By what this worker alone has seen since it told the fleet: as the fleet
+ * counts, which holds more places. */
+static bool
+fails(const struct limiter_endpoint *e)
+{
+    return e->tail >= LIMITER_FAILURES &&
+           e->tail >= e->allow / LIMITER_FAILURES_PART &&
+           2 * e->tail >= (int64_t)e->in_flight;
+}
+
 static void
 take_failure(struct limiter_endpoint *e, int64_t now_us)
 {
     e->failures++;
     e->tail++;
-    if (e->tail < LIMITER_FAILURES) return;
-    e->pause_us = now_us + (int64_t)LIMITER_OPEN_MS * LIMITER_US;
-    limiter_hurry(e, now_us);
+    if (e->tail >= LIMITER_FAILURES) limiter_hurry(e, now_us);
+    if (fails(e)) {
+        e->pause_us = now_us + (int64_t)LIMITER_OPEN_MS * LIMITER_US;
+    }
 }
 
 static void
@@ -237,7 +248,7 @@ static void
 take_breaker(struct limiter_endpoint *e, const struct limiter_told *told,
              int64_t now_us)
 {
-    if (e->tail < LIMITER_FAILURES) e->pause_us = 0;
+    if (!fails(e)) e->pause_us = 0;
     e->breaker = told->breaker;
     e->open_us = now_us + told->open_ms * LIMITER_US;
     if (told->probe && e->probe == LIMITER_PROBE_NONE && !e->probing) {

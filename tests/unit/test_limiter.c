@@ -726,7 +726,7 @@ who_fails_by_itself_stops_until_the_fleet_has_heard(void **state)
         end_call(l, e, FAULT_RESET, -1, now);
     }
     assert_int_equal(limiter_begin(l, 1, now, &e, &until), LIMITER_WHY_OPEN);
-    assert_int_equal(until, now + 60 * WORLD_SECOND);
+    assert_int_equal(until, now + (int64_t)60 * WORLD_SECOND);
     now = until; /* Redis was away: one more, which fails */
     assert_int_equal(limiter_begin(l, 1, now, &e, &until), LIMITER_WHY_GO);
     end_call(l, e, FAULT_RESET, -1, now);
