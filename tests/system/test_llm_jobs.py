@@ -1,0 +1,207 @@
+"""Paid jobs keep their promises, whatever happens: the endpoint's own bill, the
+journal as docs/journal.md describes it, and the rows are set against each other
+after runs that are quiet, in all kinds of trouble, killed, or short of money.
+How jobs are written and what people are told: test_written.py."""
+import json
+import os
+import sys
+import unittest
+
+try:
+    import msgpack
+except ImportError:
+    msgpack = None
+
+import harness
+from harness import wait_for
+
+if msgpack:
+    import paid
+
+# Shares of requests. Few are refused for their number: each time fewer calls go
+# out at once. What counts as a failure of the endpoint stays so rare that five in
+# a row, which open its breaker for a minute, do not come.
+TROUBLE = ";".join((
+    "429:0.01:retry-after=1", "429:0.01", "500:0.03", "503:0.01", "reset:0.01:billed", "reset:0.01", "cut:0.02",
+    "stall:0.01", "badjson:0.01", "shape:0.01", "violate:0.06", "nonjson:0.03", "violate:0.02:stubborn",
+    "length:0.03", "filter:0.02", "latency=50:1",
+))
+SHORT = {"connect": 5, "first_byte": 5, "idle": 1, "total": 6}
+
+
+@unittest.skipUnless(msgpack, "needs python3-msgpack")
+class LlmJobs(harness.SystemTest):
+    def setUp(self):
+        super().setUp()
+        self.bill = self.bench.path("bill.log")
+
+    def endpoint(self, *args, log=None):
+        return paid.endpoint(self, *args, log=log or self.bill)
+
+    def start_workers(self, n, job):
+        return [self.bench.worker("--providers", job) for _ in range(n)]
+
+    def own(self, job, seconds=60, code=0):
+        """A coordinator of its own for the job, to the end; its status lines."""
+        proc = self.bench.coordinator(job)
+        self.assertEqual(proc.wait(seconds), code, proc.log() + proc.why())
+        return proc
+
+    def ledger(self, out="out"):
+        return harness.run_json(self.bench.path(out))["ledger"]
+
+    def money(self, out="out"):
+        return harness.run_json(self.bench.path(out))["money"]
+
+    def check_status_lines(self, proc, cap):
+        told = [line["money"] for line in list(proc.lines) if "money" in line]
+        self.assertTrue(told)
+        for m in told:
+            self.assertLessEqual(sum(paid.units(m[k]) for k in ("settled_usd", "unknown_usd", "reserved_usd")), paid.units(cap))
+
+    # -- quiet ---------------------------------------------------------------
+
+    def test_rows_are_the_same_on_one_worker_and_on_three_and_cost_what_the_bill_says(self):
+        self.fleet(workers=0)
+        seen = []
+        for n in (1, 3):
+            bill = self.bench.path(f"bill{n}.log")
+            fake = self.endpoint("--fail", "latency=20:1", log=bill)
+            job = paid.job(self.bench, fake, 150, out=f"out{n}", name=f"job{n}.yaml")
+            workers = self.start_workers(n, job)
+            self.own(job)
+            folder = self.bench.path(f"out{n}")
+            self.check_corpus(folder, 150)
+            calls = paid.check(self, folder, bill, "5")
+            self.assertEqual((calls.open, calls.unknown), ({}, {}))
+            stats = fake.stats()
+            self.assertEqual(self.money(f"out{n}")["settled_usd"], stats["cost_usd"])
+            self.assertEqual((stats["billed_again"], stats["bodies"]), (0, 300))
+            rows = [json.loads(line) for line in harness.Corpus(folder).lines()]
+            self.assertEqual(sum(paid.units(r["provenance"]["cost_usd"]) for r in rows), calls.settled)
+            seen.append(paid.lines(folder))
+            for w in workers:
+                w.kill()
+                w.wait()
+        self.assertEqual(seen[0], seen[1])
+        # The same columns as those of the built-in writer, in the same order.
+        self.bench.worker()
+        self.own(self.bench.job(10, out="builtin", name="builtin.yaml"))
+        builtin = json.loads(harness.Corpus(self.bench.path("builtin")).lines()[0])
+        self.assertEqual(list(rows[0]), list(builtin))
+
+    # -- trouble -------------------------------------------------------------
+
+    def test_whatever_the_endpoint_does_each_row_is_there_or_counted_and_nothing_good_is_paid_twice(self):
+        self.fleet(workers=0, redis=True)
+        fake = self.endpoint("--fail", TROUBLE)
+        job = paid.job(self.bench, fake, 160, timeouts=SHORT)
+        self.start_workers(2, job)
+        self.own(job, seconds=90)
+        folder = self.bench.path("out")
+        self.check_corpus(folder, 160)
+        calls = paid.check(self, folder, self.bill, "5")
+        self.assertEqual(fake.stats()["billed_again_after_good"], 0)
+        self.assertTrue(calls.unknown, "no call was cut off")
+        self.check_letters(folder)
+        paid.check_no_key(self)
+
+    def check_letters(self, folder):
+        dead = self.ledger()["dead"]
+        path = os.path.join(folder, "dead.jsonl")
+        letters = []
+        if os.path.exists(path):
+            with open(path) as f:
+                letters = [json.loads(line) for line in f]
+        self.assertEqual(len(letters), dead)
+        return letters
+
+    def test_rows_that_get_no_valid_answer_are_dead_with_a_letter(self):
+        self.fleet(workers=0)
+        fake = self.endpoint("--fail", "violate:0.15:stubborn")
+        job = paid.job(self.bench, fake, 100, answers={"repairs": 0, "fresh": 0})
+        self.start_workers(1, job)
+        self.own(job)
+        folder = self.bench.path("out")
+        self.check_corpus(folder, 100)
+        letters = self.check_letters(folder)
+        self.assertGreater(len(letters), 5)
+        paid.check(self, folder, self.bill, "5")
+
+    # -- kills ---------------------------------------------------------------
+
+    def test_kills_at_any_time_change_no_row_and_pay_for_no_committed_answer_again(self):
+        quiet = self.bench.path("quiet.log")
+        job = paid.job(self.bench, self.endpoint(log=quiet), 300, out="quiet", name="quiet.yaml")
+        self.bench.broker("--beat", "200ms", "--dead", "1s", "--away", "300ms")
+        worker = self.start_workers(1, job)[0]
+        self.own(job)
+        worker.kill()
+        fake = self.endpoint("--fail", "latency=120:1")
+        job = paid.job(self.bench, fake, 300, timeouts={"total": 3}, in_flight=24)
+        self.disturb(job, kills=6)
+        folder = self.bench.path("out")
+        self.check_corpus(folder, 300)
+        self.assertEqual(paid.texts(folder), paid.texts(self.bench.path("quiet")))
+        calls = paid.check(self, folder, self.bill, "5")
+        self.assertLessEqual(fake.stats()["billed_again"], len(calls.open) + len(calls.unknown) + self.salvaged(calls))
+        paid.check_no_key(self)
+
+    @staticmethod
+    def salvaged(calls):
+        """Answers of rows and stages that had one: paid twice, and known."""
+        answers = [(a.row, a.stage) for a in calls.answers if a.outcome == 0]
+        return len(answers) - len(set(answers))
+
+    def disturb(self, job, kills):
+        """Runs the job to its end; each kill falls while calls are out."""
+        fleet = {
+            "redis": self.bench.redis,
+            "broker": lambda: self.bench.broker("--beat", "200ms", "--dead", "1s", "--away", "300ms"),
+            "worker": lambda: self.bench.worker("--providers", job),
+            "other worker": lambda: self.bench.worker("--providers", job),
+            "coordinator": lambda: self.bench.coordinator(job),
+        }
+        self.bench.procs[0].kill()  # the quiet run's broker
+        self.bench.procs[0].wait()
+        running = {name: start() for name, start in fleet.items()}
+        for _ in range(kills):
+            if running["coordinator"].ends_within(self.random.uniform(0.2, 1) * harness.FACTOR):
+                break
+            names = self.random.choice([[n] for n in fleet] + [list(fleet)])
+            print(f"kill {' '.join(names)}", file=sys.stderr)
+            for name in names:
+                running[name].kill()
+                running[name].wait()
+            for name in self.random.sample(names, len(names)):
+                running[name] = fleet[name]()
+        proc = running["coordinator"]
+        self.assertEqual(proc.wait(90), 0, proc.log() + proc.why())
+
+    # -- a cap ---------------------------------------------------------------
+
+    def test_a_cap_for_a_tenth_of_the_job_holds_at_every_look_and_a_higher_one_pays_nothing_twice(self):
+        cap = "0.04"
+        self.fleet(workers=0, redis=True)
+        fake = self.endpoint("--fail", "latency=20:1;violate:0.1")
+        job = paid.job(self.bench, fake, 300, budget=cap)
+        self.start_workers(2, job)
+        watcher = paid.Watcher(self.bench, cap)
+        proc = self.own(job, code=3)
+        watcher.end()
+        self.assertLessEqual(watcher.most, paid.units(cap))
+        self.check_status_lines(proc, cap)
+        folder = self.bench.path("out")
+        calls = paid.check(self, folder, self.bill, cap)
+        self.assertGreater(calls.settled, paid.units(cap) // 2, "the cap is hardly used")
+        state = harness.run_json(folder)
+        self.assertEqual(state["state"], "partial")
+        self.assertIn("the money left covers no further call", state["text"])
+        self.own(paid.job(self.bench, fake, 300))
+        self.check_corpus(folder, 300)
+        paid.check(self, folder, self.bill, "5")
+        self.assertEqual(fake.stats()["billed_again_after_good"], 0)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
