@@ -24,6 +24,8 @@ static const struct cli_command table[] = {
     {"budget show", cmd_budget_show, "", "what is left of them, and why"},
     {"budget rebuild", cmd_budget_rebuild, "DIR...",
      "tell a Redis that lost them again"},
+    {"budget unknown", cmd_budget_unknown, "OUT",
+     "calls of a job that may be paid for nothing"},
     {"top", cmd_top, "", "jobs, queues, workers and brokers, live"},
     {"why", cmd_why, "[JOB|DIR]", "what a job waits for, and what to do"},
     {"events", cmd_events, "[--follow]", "what changed: jobs, workers, owners"},

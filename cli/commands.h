@@ -43,6 +43,7 @@ int cmd_scale(int argc, char **argv);
 int cmd_budget_set(int argc, char **argv);
 int cmd_budget_show(int argc, char **argv);
 int cmd_budget_rebuild(int argc, char **argv);
+int cmd_budget_unknown(int argc, char **argv);
 int cmd_top(int argc, char **argv);
 int cmd_why(int argc, char **argv);
 int cmd_events(int argc, char **argv);

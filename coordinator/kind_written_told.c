@@ -36,7 +36,7 @@ written_told(const void *kind, struct kind_money *ret_money)
         .unknown = sums.unknown,
         .reserved = sums.reserved,
         .calls = n->calls,
-        .lost = n->lost - n->salvaged,
+        .lost = money_unknown(w->m),
         .input_tokens = n->input_tokens,
         .cached_tokens = n->cached_tokens,
         .output_tokens = n->output_tokens,

@@ -29,6 +29,7 @@ struct money {
     struct money_counters n;
     struct entry *table;
     uint32_t cap_table, open, named; /* named: entries, open ones included */
+    uint64_t unknown;                /* calls that all.unknown is of */
 };
 
 /* -- prices --------------------------------------------------------------- */
@@ -270,6 +271,7 @@ uncharge(struct money *m, const struct entry *e)
         m->open--;
         add(m, e->phase, (struct money_sums){.reserved = -e->amount});
     } else {
+        m->unknown--;
         add(m, e->phase, (struct money_sums){.unknown = -e->amount});
     }
 }
@@ -333,6 +335,7 @@ money_settle(struct money *m, uint64_t task, const struct money_call *call,
     forget(m, at);
     if (call->outcome == ASK_UNKNOWN) {
         m->n.lost += e.state == ENTRY_RESERVED;
+        m->unknown++;
         add(m, e.phase, (struct money_sums){.unknown = e.amount});
     } else {
         cost = charge(m, &e, cost_of(m, call, e.amount));
@@ -356,6 +359,7 @@ money_lost(struct money *m, uint64_t task)
     if (e->state != ENTRY_RESERVED) return false;
     m->open--;
     m->n.lost++;
+    m->unknown++;
     e->state = ENTRY_UNKNOWN;
     add(m, e->phase,
         (struct money_sums){.reserved = -e->amount, .unknown = e->amount});
@@ -405,6 +409,12 @@ uint32_t
 money_open(const struct money *m)
 {
     return m->open;
+}
+
+uint64_t
+money_unknown(const struct money *m)
+{
+    return m->unknown;
 }
 
 uint32_t

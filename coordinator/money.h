@@ -118,6 +118,9 @@ const struct money_counters *money_counters(const struct money *m);
 /* Calls that are reserved, and unknown ones that may still answer. */
 uint32_t money_open(const struct money *m);
 uint32_t money_named(const struct money *m);
+/* Calls that `unknown` is made of, those that said themselves that they do not
+ * know how they ended included. */
+uint64_t money_unknown(const struct money *m);
 /* A call cost more than its worst case: no further ones may be made. */
 bool money_overrun(const struct money *m);
 /* The invariant above, and that all sums are those of their parts. NULL, or a

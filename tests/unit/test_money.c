@@ -98,6 +98,7 @@ a_lost_call_stays_charged_until_its_late_answer_settles_it(void **state)
     assert_true(money_lost(m, 7));
     assert_false(money_lost(m, 7));
     assert_sums(m, 0, 90, 0);
+    assert_int_equal(money_unknown(m), 1);
     assert_false(money_fits(m, 11));
     assert_true(money_next(m, true, &cursor, &task, &amount));
     assert_int_equal(task, 7);
@@ -107,6 +108,7 @@ a_lost_call_stays_charged_until_its_late_answer_settles_it(void **state)
     assert_int_equal(money_settle(m, 7, &call, NULL), CO_OK);
     assert_sums(m, 10, 0, 0);
     assert_int_equal(money_counters(m)->salvaged, 1);
+    assert_int_equal(money_unknown(m), 0);
     money_free(m);
 }
 
@@ -130,6 +132,7 @@ what_an_outcome_costs_is_known_bounded_nothing_or_unknown(void **state)
     assert_sums(m, 100, 100, 0);
     /* it said so itself: nothing will come any more */
     assert_false(money_has(m, 3, NULL));
+    assert_int_equal(money_unknown(m), 1);
     assert_int_equal(money_counters(m)->unbilled, 1);
     money_free(m);
 }
