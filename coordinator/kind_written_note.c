@@ -254,12 +254,20 @@ restore_intent(struct written *w, struct walk *in, bool dated)
     }
 }
 
+/* A later intent, or a late answer, may stand before the release: what was
+ * taken for lost until here was not. An answer begins a new stage, and counts
+ * from there. */
 static void
 restore_release(struct written *w, uint64_t task)
 {
     const uint64_t row = task >> 8;
     struct talk *t = rows_talk(w, row);
 
+    if (t && !talk_is_present(t, written_ask(task)) &&
+        money_is_unknown(w->m, task) &&
+        money_phase_of(w->m, task) == t->stage) {
+        talk_restore_unsent(t);
+    }
     release(w, task);
     if (t && t->state == TALK_OPEN && talk_is_present(t, written_ask(task))) {
         const struct row_before before = rows_before(t);

@@ -263,6 +263,20 @@ money_has(const struct money *m, uint64_t task, int64_t *ret_amount)
     return true;
 }
 
+bool
+money_is_unknown(const struct money *m, uint64_t task)
+{
+    return find(m, task)->state == ENTRY_UNKNOWN;
+}
+
+unsigned
+money_phase_of(const struct money *m, uint64_t task)
+{
+    const struct entry *e = find(m, task);
+
+    return e->state ? e->phase : MONEY_PHASES;
+}
+
 /* Takes the entry's amount out of the sums. */
 static void
 uncharge(struct money *m, const struct entry *e)
@@ -371,7 +385,8 @@ money_release(struct money *m, uint64_t task)
 {
     struct entry *e = find(m, task);
 
-    if (e->state != ENTRY_RESERVED) return false;
+    if (!e->state) return false;
+    m->n.lost -= e->state == ENTRY_UNKNOWN; /* it was not, after all */
     uncharge(m, e);
     share_cost(m, e, 0);
     forget(m, e);

@@ -96,6 +96,9 @@ uint32_t money_day(const struct money *m, uint64_t task);
 /* Whether the task has an entry (reserved or unknown): a result of it has not
  * been counted yet. *ret_amount (may be NULL): its worst case. */
 bool money_has(const struct money *m, uint64_t task, int64_t *ret_amount);
+bool money_is_unknown(const struct money *m, uint64_t task);
+/* The phase that its entry is of; MONEY_PHASES: it has none. */
+unsigned money_phase_of(const struct money *m, uint64_t task);
 
 /* The call's outcome is committed. An entry, reserved or unknown, is replaced
  * by the true cost; without usage, an outcome that is paid costs the worst
@@ -108,7 +111,8 @@ enum co_err money_settle(struct money *m, uint64_t task,
                          const struct money_call *call, int64_t *ret_charged);
 /* Reserved -> unknown. False: it is not reserved. */
 bool money_lost(struct money *m, uint64_t task);
-/* The call was surely never made. False: it is not reserved. */
+/* The call was surely never made, even if it was given up as lost since: its
+ * money is free again. False: it has no entry. */
 bool money_release(struct money *m, uint64_t task);
 
 int64_t money_cap(const struct money *m);

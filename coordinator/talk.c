@@ -139,6 +139,12 @@ talk_restore(struct talk *t, uint32_t ask, enum ask_stage stage)
 }
 
 void
+talk_restore_unsent(struct talk *t)
+{
+    if (talk_is_live(t) && t->lost > 0) t->lost--;
+}
+
+void
 talk_publish(struct talk *t)
 {
     co_assert(t->state == TALK_READY);

@@ -124,6 +124,9 @@ bool talk_intended(struct talk *t, uint32_t ask);
 /* A journal says that this was intended; begins the talk, if need be. OPEN, if
  * it is of the present stage. */
 void talk_restore(struct talk *t, uint32_t ask, enum ask_stage stage);
+/* That journal says later that an older ask of the present stage, which
+ * talk_restore() counted as lost, was never published. */
+void talk_restore_unsent(struct talk *t);
 /* READY -> OUT. */
 void talk_publish(struct talk *t);
 /* Somebody holds this ask: OUT. False: it is not the present one, or over. */

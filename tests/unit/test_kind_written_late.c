@@ -219,6 +219,7 @@ an_ask_that_was_not_sent_is_free_when_a_late_answer_makes_it_needless(
     /* the same in a replay: nothing is waited for that was released */
     world_crash(&f);
     assert_int_equal(money_open(written_money(f.w)), 0);
+    assert_int_equal(money_sums(written_money(f.w)).unknown, 0);
     assert_int_equal(world_run(&f, 0), KIND_DONE);
     assert_int_equal(f.asked, 2);
     world_fini(&f);
@@ -346,6 +347,7 @@ an_intent_that_a_late_answer_overtakes_on_its_way_to_the_disk_is_void(
     void **state)
 {
     struct world f;
+    int64_t unknown;
 
     (void)state;
     world_init(&f, 1, 5);
@@ -378,7 +380,9 @@ an_intent_that_a_late_answer_overtakes_on_its_way_to_the_disk_is_void(
     world_commit(&f); /* its release */
     assert_int_equal(written_counters(f.w)->unsent, 1);
     assert_int_equal(money_sums(written_money(f.w)).reserved, 0);
+    unknown = money_sums(written_money(f.w)).unknown; /* of the second */
     world_crash(&f);
+    assert_int_equal(money_sums(written_money(f.w)).unknown, unknown);
     assert_int_equal(money_open(written_money(f.w)), 0);
     assert_int_equal(world_run(&f, 0), KIND_DONE);
     assert_int_equal(f.asked, 2);
@@ -525,6 +529,38 @@ what_was_released_is_not_waited_for_in_the_next_life(void **state)
     world_turn(&f, 1);
     assert_int_equal(f.n_out, 1);
     assert_int_equal(f.out[0].task, ASK_STEP + 1); /* its id stays used */
+    world_fini(&f);
+}
+
+/* Records of one row's asks, as many as it may lose and one: each but the last
+ * was released behind the intent that followed it. */
+static void
+what_was_released_behind_a_later_intent_is_free_and_was_not_lost(void **state)
+{
+    uint8_t intent[] = {0x94, 1, ASK_STEP, 0, 1},
+            release[] = {0x92, 2, ASK_STEP};
+    struct world f;
+
+    (void)state;
+    world_init(&f, 1, 5);
+    f.in_order = true;
+    world_start(&f);
+    assert_true(written_kind.replay_note(f.w, intent, sizeof intent));
+    for (unsigned i = 0; i < TALK_LOST_MAX; i++) {
+        intent[2]++;
+        assert_true(written_kind.replay_note(f.w, intent, sizeof intent));
+        assert_true(written_kind.replay_note(f.w, release, sizeof release));
+        release[2]++;
+        world_check(&f);
+    }
+    assert_int_equal(money_sums(written_money(f.w)).unknown, 0);
+    assert_int_equal(money_sums(written_money(f.w)).reserved, 1);
+    assert_int_equal(money_counters(written_money(f.w))->lost, 0);
+    f.now_us += SETTLE_US; /* the last one is lost, and the row asked on */
+    assert_int_equal(world_run(&f, 0), KIND_DONE);
+    assert_int_equal(written_counters(f.w)->rows_dead, 0);
+    assert_int_equal(written_counters(f.w)->lost, 1);
+    assert_int_equal(money_sums(written_money(f.w)).unknown, 1);
     world_fini(&f);
 }
 
@@ -723,6 +759,8 @@ main(void)
         cmocka_unit_test(
             asks_are_withdrawn_when_their_range_is_there_without_them),
         cmocka_unit_test(what_was_released_is_not_waited_for_in_the_next_life),
+        cmocka_unit_test(
+            what_was_released_behind_a_later_intent_is_free_and_was_not_lost),
         cmocka_unit_test(results_of_asks_that_were_never_made_are_not_taken),
         cmocka_unit_test(records_that_cannot_be_are_refused),
         cmocka_unit_test(
