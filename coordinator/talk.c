@@ -216,8 +216,20 @@ answered(struct talk *t, const struct ask_result *r)
     return TALK_COMPLETE;
 }
 
-/* To be mended while the try has turns left, then afresh. Where there is no
- * memory to quote it, afresh at once. */
+/* Endpoints refuse a message without text. */
+static bool
+has_text(const struct ask_result *r)
+{
+    uint32_t i = 0;
+
+    while (i < r->answer_len && r->answer[i] <= ' ') {
+        i++;
+    }
+    return i < r->answer_len;
+}
+
+/* To be mended while the try has turns left, then afresh. Where there is
+ * nothing to quote, or no memory to do so, afresh at once. */
 static enum talk_step
 invalid(struct talk *t, const struct talk_rules *rules,
         const struct ask_result *r)
@@ -226,7 +238,8 @@ invalid(struct talk *t, const struct talk_rules *rules,
                       keep(&t->error, r->error.text, r->error.len);
 
     /* what a filter stopped is not better for being quoted */
-    t->mend = kept && r->outcome != ASK_FILTERED && t->repairs < rules->repairs;
+    t->mend = kept && has_text(r) && r->outcome != ASK_FILTERED &&
+              t->repairs < rules->repairs;
     if (t->mend) {
         t->repairs++;
     } else if (t->fresh < rules->fresh) {

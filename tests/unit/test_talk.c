@@ -119,6 +119,23 @@ what_a_filter_stopped_is_not_quoted(void **state)
 }
 
 static void
+an_answer_without_text_is_not_quoted(void **state)
+{
+    static const char *const answers[] = {"", " \n"};
+
+    (void)state;
+    for (size_t i = 0; i < co_countof(answers); i++) {
+        struct talk t = {0};
+
+        talk_begin(&t);
+        assert_int_equal(answer(&t, ASK_CUT, answers[i]), TALK_AGAIN);
+        assert_null(quotes(&t).wrong);
+        assert_int_equal(t.fresh, 1);
+        talk_fini(&t);
+    }
+}
+
+static void
 each_stage_has_repairs_of_its_own(void **state)
 {
     struct talk t = {0};
@@ -333,6 +350,7 @@ main(void)
         cmocka_unit_test(
             a_wrong_answer_is_mended_then_asked_afresh_then_the_row_is_dead),
         cmocka_unit_test(what_a_filter_stopped_is_not_quoted),
+        cmocka_unit_test(an_answer_without_text_is_not_quoted),
         cmocka_unit_test(each_stage_has_repairs_of_its_own),
         cmocka_unit_test(
             a_lost_ask_is_made_anew_under_another_number_after_longer_and_longer),
