@@ -5,6 +5,7 @@
 #include "common/clock.h"
 #include "job/recipe.h"
 #include "job/writer.h"
+#include "llm/limiter_exchange.h"
 #include "llm/shape.h"
 #include "rows/generator.h"
 #include "tests/unit/population.h"
@@ -242,15 +243,21 @@ given_provider(struct fixture *f)
 }
 
 static void
-open_lanes(struct fixture *f)
+open_shared_lanes(struct fixture *f, const struct worker_limits_self *redis)
 {
-    const struct lanes_options options = {.providers = &f->providers,
-                                          .in_flight = 8};
+    const struct lanes_options options = {
+        .providers = &f->providers, .in_flight = 8, .redis = redis};
     struct co_diag diag = {""};
 
     assert_int_equal(lanes_new(&options, &f->lanes, &diag), CO_OK);
     f->env = (struct service_env){.recipes = recipes, .lanes = f->lanes};
     if (lanes_count(f->lanes) > 0) lanes_at(f->lanes, 0)->service = 0;
+}
+
+static void
+open_lanes(struct fixture *f)
+{
+    open_shared_lanes(f, NULL);
 }
 
 static int
@@ -812,6 +819,84 @@ no_slot_is_held_for_long_while_limits_hold_a_call_back(void **state)
     end(&first);
 }
 
+/* How long an ask that is held back stays away, looked at so much later. */
+static uint32_t
+away_ms(struct served *v, uint32_t attempt, int64_t late_us)
+{
+    assert_int_equal(v->step, SERVICE_WAIT);
+    v->run.task.attempt = attempt;
+    v->late_us = late_us;
+    v->step = v->run.service->step(&v->run, now(v));
+    assert_int_equal(v->step, SERVICE_RETURN);
+    assert_int_equal(v->run.reason, RETURN_LIMIT);
+    end(v);
+    return v->run.not_before_ms;
+}
+
+/* Redis told a worker of its places, and nothing more after that. */
+static void
+redis_tells_once(struct fixture *f)
+{
+    const struct limiter_told told = {
+        .now_us = 1, .epoch = 1, .again_ms = 100, .allow = 8, .workers = 1};
+    struct limiter *limiter = lanes_at(f->lanes, 0)->limiter;
+    struct limiter_ask ask;
+
+    assert_true(limiter_want(limiter, 0, co_clock_us(), &ask));
+    limiter_granted(limiter, 0, &told, co_clock_us());
+}
+
+/* Nobody can say when there is a Redis again, so it is looked for soon. */
+static void
+without_redis_an_ask_is_tried_again_within_seconds(void **state)
+{
+    static const struct worker_limits_self nowhere = {
+        .url = "unix:///nonexistent/redis.sock",
+        .ns = "test",
+        .name = "test",
+        .incarnation = 1,
+    };
+    static const int64_t gone_us = 70000000;
+    const struct ask_task task = an_ask();
+    struct fixture *f = *state;
+    struct served v;
+
+    given_provider(f)->limits.rpm = 60;
+    open_shared_lanes(f, &nowhere);
+    begin(f, &v, &task);
+    redis_tells_once(f);
+    assert_in_range(away_ms(&v, 1, gone_us), 500, 1000);
+    assert_int_equal(limiter_why(lanes_at(f->lanes, 0)->limiter),
+                     LIMITER_WHY_NO_REDIS);
+    endpoint_turn(&endpoint);
+    assert_int_equal(endpoint.n, 0);
+}
+
+/* All calls that may be in flight are, and nobody waits for theirs. */
+static void
+a_place_that_an_abandoned_call_has_is_waited_for_in_seconds(void **state)
+{
+    const struct ask_task task = an_ask();
+    struct fixture *f = *state;
+    static const struct {
+        uint32_t attempt, least, most;
+    } known[] = {{1, 500, 1000}, {3, 2000, 4000}, {1000, 5000, 10000}};
+    struct served v;
+
+    open_lanes(f);
+    endpoint.manner = HANGS;
+    for (size_t i = 0; i < 8; i++) {
+        begin(f, &v, &task);
+        end(&v);
+    }
+    assert_int_equal(lanes_in_flight(f->lanes), 8);
+    for (size_t i = 0; i < co_countof(known); i++) {
+        begin(f, &v, &task);
+        assert_in_range(away_ms(&v, known[i].attempt, 2 * hold_us),
+                        known[i].least, known[i].most);
+    }
+}
+
 static void
 the_next_one_is_sent_when_a_place_is_free(void **state)
 {
@@ -903,6 +988,8 @@ main(void)
         T(a_sent_call_that_is_stopped_is_perhaps_paid_and_goes_on),
         OWN(one_that_was_not_sent_is_given_back_when_stopped),
         OWN(no_slot_is_held_for_long_while_limits_hold_a_call_back),
+        OWN(without_redis_an_ask_is_tried_again_within_seconds),
+        T(a_place_that_an_abandoned_call_has_is_waited_for_in_seconds),
         OWN(the_next_one_is_sent_when_a_place_is_free),
         OWN(a_provider_of_another_kind_is_not_asked),
         OWN(a_provider_without_its_key_is_left_out),

@@ -17,6 +17,11 @@
 enum {
     HOLD_US = 1000 * 1000,
     FULL_MS = 250, /* not before, where nobody knows better */
+    /* Where the limits do not know when either. */
+    AGAIN_FIRST_MS = 1000,
+    AGAIN_MAX_MS = 10 * 1000,
+    AGAIN_DOUBLINGS_MAX = 4,
+    RATE_MAX_MS = 60 * 1000, /* limits are of a minute */
     ANSWER_MAX = 256 * 1024,
     /* Ranges at once: each has a maker with its buffers. */
     RANGES_MAX = 16,
@@ -152,13 +157,36 @@ send(struct write_ask *a, int64_t now_us)
     return SERVICE_WAIT;
 }
 
+/* How long to stay away. Nothing but what an endpoint asked for is long: a time
+ * that is not known (INT64_MAX) is short, since what ends it may come at any
+ * moment, and who holds the task meanwhile is not told. */
+static uint64_t
+away_ms(enum limiter_why why, int64_t until_us, uint32_t attempt,
+        int64_t now_us)
+{
+    uint64_t most_ms =
+        why == LIMITER_WHY_RETRY_AFTER ? HINTS_WAIT_MAX_MS : RATE_MAX_MS;
+    uint32_t doublings = attempt > 0 ? attempt - 1 : 0;
+    uint64_t wait_ms;
+
+    if (until_us == INT64_MAX) {
+        if (doublings > AGAIN_DOUBLINGS_MAX) doublings = AGAIN_DOUBLINGS_MAX;
+        wait_ms =
+            co_min_u64((uint64_t)AGAIN_FIRST_MS << doublings, AGAIN_MAX_MS);
+        return wait_ms / 2 + co_random_u64() % (wait_ms / 2);
+    }
+    wait_ms = until_us > now_us ? (uint64_t)(until_us - now_us) / 1000 : 0;
+    wait_ms = co_min_u64(wait_ms, most_ms);
+    /* Spread a little, or all who wait come at the same moment. */
+    return wait_ms + co_random_u64() % (wait_ms / 10 + FULL_MS);
+}
+
 /* Not now: holds the slot for a moment, or gives it up. */
 static enum service_step
 hold(struct write_ask *a, enum limiter_why why, int64_t until_us,
      int64_t now_us)
 {
     int64_t last_us = a->since_us + HOLD_US;
-    uint64_t wait_ms;
 
     /* A place among those in flight may be free at any moment. */
     if (now_us < last_us && (until_us <= last_us || why == LIMITER_WHY_FULL)) {
@@ -167,12 +195,9 @@ hold(struct write_ask *a, enum limiter_why why, int64_t until_us,
         if (a->run->wait_until_us <= now_us) a->run->wait_until_us = now_us + 1;
         return SERVICE_WAIT;
     }
-    wait_ms = until_us > now_us ? (uint64_t)(until_us - now_us) / 1000 : 0;
-    wait_ms = co_min_u64(wait_ms, HINTS_WAIT_MAX_MS);
-    /* Spread a little, or all who wait come at the same moment. */
     return give_back(
         a->run, RETURN_LIMIT,
-        (uint32_t)(wait_ms + co_random_u64() % (wait_ms / 10 + FULL_MS)));
+        (uint32_t)away_ms(why, until_us, a->run->task.attempt, now_us));
 }
 
 static enum service_step
