@@ -303,7 +303,13 @@ put_letter(struct co_buf *out, const struct dead_letter *letter)
     say_line(out, "  task %s of job %s, service %s, recipe %s",
              text_of(root, "task"), text_of(root, "job"),
              text_of(root, "service"), text_of(root, "recipe"));
-    say_line(out, "  input %s", text_of(root, "input"));
+    if (*text_of(root, "input")) {
+        say_line(out, "  input %s", text_of(root, "input"));
+    }
+    if (*text_of(root, "answer")) {
+        say_line(out, "  the last answer that was of no use: %s",
+                 text_of(root, "answer"));
+    }
     json_decref(root);
 }
 

@@ -9,7 +9,7 @@ import msgpack
 
 OWNER, RESULTS, NOTE = 1, 3, 9
 ASK_STEP = 16
-INTENTS, RELEASES, DATED = 1, 2, 3
+INTENTS, RELEASES, DATED, LETTER = 1, 2, 3, 4
 ANSWER, INVALID, CUT, FILTERED, UNKNOWN, REFUSED = range(6)
 STATUS_OK = 0
 
@@ -99,6 +99,8 @@ class Calls:
         return self.settled + sum(self.open.values()) + sum(self.unknown.values())
 
     def note(self, words):
+        if words[0] == LETTER:
+            return
         if words[0] == RELEASES:
             for task in words[1:]:
                 self.open.pop(task, None)

@@ -84,6 +84,23 @@ given_note(const uint64_t *numbers, size_t n)
     given_note((const uint64_t[]){__VA_ARGS__},                                \
                sizeof((uint64_t[]){__VA_ARGS__}) / sizeof(uint64_t))
 
+static void
+given_letter_note(uint64_t row)
+{
+    struct co_buf buf;
+    msgpack_packer pk;
+
+    co_buf_init(&buf, 64);
+    msgpack_packer_init(&pk, &buf, pack_write);
+    (void)msgpack_pack_array(&pk, 3);
+    (void)msgpack_pack_uint64(&pk, 4);
+    (void)msgpack_pack_uint64(&pk, row);
+    (void)msgpack_pack_bin(&pk, 2);
+    (void)msgpack_pack_bin_body(&pk, "{}", 2);
+    append(RECORD_NOTE, &buf);
+    co_buf_fini(&buf);
+}
+
 static uint64_t
 task_of(uint64_t row, uint32_t ask)
 {
@@ -149,6 +166,7 @@ calls_without_an_outcome_and_those_that_were_cut_off_are_unknown(void **state)
     given_numbers(1, task_of(5, 0), 0, 100, task_of(3, 0), 0, 200,
                   task_of(4, 0), 0, 400);
     given_result(3, 0, ASK_ANSWER);
+    given_letter_note(9);
     given_numbers(3, task_of(3, 1), 1, 800, 20000); /* with a day */
     given_result(4, 0, ASK_UNKNOWN);
     assert_int_equal(look(), CO_OK);
