@@ -53,7 +53,7 @@ static struct endpoint {
     } conns[CONNS_MAX];
     size_t n;
     enum manner manner;
-    const char *status, *headers;
+    const char *status, *type, *headers;
     struct co_buf body;
     char request[REQUEST_MAX]; /* the last whole one */
     uint32_t requests;
@@ -75,6 +75,7 @@ endpoint_open(struct endpoint *e)
     e->requests = 0;
     e->manner = ANSWERS;
     e->status = "200 OK";
+    e->type = "application/json";
     e->headers = "";
     co_buf_init(&e->body, 1 << 20);
 }
@@ -116,9 +117,9 @@ respond(struct endpoint *e, struct conn *c)
     if (e->manner == HANGS) return;
     if (e->manner != RESETS) {
         n = snprintf(head, sizeof head,
-                     "HTTP/1.1 %s\r\nContent-Type: application/json\r\n%s"
+                     "HTTP/1.1 %s\r\nContent-Type: %s\r\n%s"
                      "Content-Length: %zu\r\n\r\n",
-                     e->status, e->headers, e->body.len + more);
+                     e->status, e->type, e->headers, e->body.len + more);
         (void)send(c->fd, head, (size_t)n, MSG_NOSIGNAL);
         (void)send(c->fd, e->body.data, e->body.len, MSG_NOSIGNAL);
         if (e->manner == ANSWERS) return;
@@ -648,7 +649,7 @@ what_is_not_paid_is_given_back_until_the_endpoint_wants_it(void **state)
 static void
 a_server_in_trouble_is_tried_again_later(void **state)
 {
-    static const char *const statuses[] = {"500 Oops", "503 Busy", "529 Busy"};
+    static const char *const statuses[] = {"503 Busy", "529 Busy"};
     const struct ask_task task = an_ask();
 
     for (size_t i = 0; i < co_countof(statuses); i++) {
@@ -723,6 +724,47 @@ what_was_sent_and_not_answered_is_perhaps_paid(void **state)
         assert_int_equal(endpoint.requests, i + 1); /* and not sent again */
         end(&v);
     }
+}
+
+/* A gateway's time-out may hide an answer that the model finished. */
+static void
+a_server_that_failed_with_the_request_is_perhaps_paid(void **state)
+{
+    static const char *const statuses[] = {"500 Oops", "502 Bad Gateway",
+                                           "504 Too Late", "524 Too Late"};
+
+    for (size_t i = 0; i < co_countof(statuses); i++) {
+        struct served v;
+        struct ask_result r;
+
+        given_error(statuses[i], "no");
+        r = ask(*state, &v);
+        assert_int_equal(r.outcome, ASK_UNKNOWN);
+        assert_text(r.fault, "server-error");
+        assert_int_equal(endpoint.requests, i + 1);
+        end(&v);
+    }
+}
+
+/* The words before the error are on the bill, whatever it says. */
+static void
+an_error_after_the_first_words_is_perhaps_paid(void **state)
+{
+    struct fixture *f = *state;
+    struct served v;
+    struct ask_result r;
+
+    given_provider(f)->stream = true;
+    open_lanes(f);
+    endpoint.type = "text/event-stream";
+    co_buf_puts(&endpoint.body,
+                "data: {\"choices\":[{\"delta\":{\"content\":\"{\"}}]}\n\n"
+                "data: {\"error\":{\"code\":\"insufficient_quota\","
+                "\"message\":\"no credit\"}}\n\n");
+    r = ask(f, &v);
+    assert_text(r.fault, "no-money");
+    assert_int_equal(r.outcome, ASK_UNKNOWN);
+    end(&v);
 }
 
 static void
@@ -983,6 +1025,8 @@ main(void)
         T(a_refusal_is_told_without_the_key),
         T(an_answer_is_told_without_the_key),
         T(what_was_sent_and_not_answered_is_perhaps_paid),
+        T(a_server_that_failed_with_the_request_is_perhaps_paid),
+        OWN(an_error_after_the_first_words_is_perhaps_paid),
         T(an_error_inside_an_answer_is_perhaps_paid),
         T(nothing_beyond_the_allowance_is_sent),
         T(a_sent_call_that_is_stopped_is_perhaps_paid_and_goes_on),

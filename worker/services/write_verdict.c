@@ -39,7 +39,6 @@ static const uint8_t means[FAULT_COUNT] = {
     [FAULT_CONNECT_TIMEOUT] = MEANS_AGAIN,
     [FAULT_RATE_LIMITED] = MEANS_AGAIN,
     [FAULT_OVERLOADED] = MEANS_AGAIN,
-    [FAULT_SERVER] = MEANS_AGAIN,
     [FAULT_TRY_AGAIN] = MEANS_AGAIN,
 
     [FAULT_TLS] = MEANS_REFUSED,
@@ -54,6 +53,9 @@ static const uint8_t means[FAULT_COUNT] = {
     [FAULT_IDLE_TIMEOUT] = MEANS_PERHAPS,
     [FAULT_TOTAL_TIMEOUT] = MEANS_PERHAPS,
     [FAULT_LOCAL] = MEANS_PERHAPS,
+    /* A gateway that gave up waiting says 502 or 504, and one that failed with
+     * the answer in hand 500: the model may have worked for it. */
+    [FAULT_SERVER] = MEANS_PERHAPS,
     /* An answer came that cannot be read: the model may have worked for it. */
     [FAULT_TOO_BIG] = MEANS_PERHAPS,
     [FAULT_HEADERS] = MEANS_PERHAPS,
@@ -63,6 +65,12 @@ static const uint8_t means[FAULT_COUNT] = {
     [FAULT_BAD_SHAPE] = MEANS_PERHAPS,
 };
 
+static bool
+has_begun(const struct provider_answer *answer)
+{
+    return answer->is_answer || answer->has_usage || answer->text.len > 0;
+}
+
 static enum meaning
 meaning_of(const struct call *call)
 {
@@ -70,8 +78,12 @@ meaning_of(const struct call *call)
 
     co_assert(meaning != MEANS_NOTHING);
     /* An error inside an answer of status 200 comes after the first words,
-     * which were paid. */
-    if (meaning == MEANS_AGAIN && call->status == 200) return MEANS_PERHAPS;
+     * which were paid; but for a refusal that stands there alone. */
+    if (call->status == 200 &&
+        (meaning == MEANS_AGAIN ||
+         (meaning == MEANS_REFUSED && has_begun(&call->answer)))) {
+        return MEANS_PERHAPS;
+    }
     if (meaning == MEANS_PERHAPS && !call->sent) return MEANS_AGAIN;
     return meaning;
 }
