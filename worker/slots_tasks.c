@@ -513,13 +513,20 @@ slots_own(const struct slots *s, uint32_t service)
     return s->config.services[service].slots;
 }
 
-/* Its total time ran out before it could start: no use to begin. */
+/* Its total time ran out before it could start: no use to begin. A call, which
+ * may cost, is given back: as FAILED it would count as made and perhaps paid.
+ */
 static void
 expire(struct slots *s, uint32_t index)
 {
     static const char text[] = "TIMEOUT: total time ran out in the queue";
+    uint32_t service = s->pool[index].intake->service;
 
     s->counters.expired++;
+    if (s->config.services[service].slots) {
+        slots_return_held(s, index, RETURN_LIMIT);
+        return;
+    }
     if (slots_gather(s, index, STATUS_FAILED, text, sizeof text - 1, 0)) {
         slots_return_held(s, index, RETURN_FULL);
     }

@@ -241,6 +241,29 @@ a_drain_gives_back_what_waits_in_each_queue(void **state)
     assert_int_equal(stats(f).counters.returned, 3 + 2 + 4 - 1);
 }
 
+/* As FAILED it would pass for a call that may have been paid. */
+static void
+a_call_whose_total_time_is_over_goes_back_unmade(void **state)
+{
+    struct fixture *f = *state;
+    struct msg m;
+
+    given_link(f, 0);
+    say_tasks(f, 0,
+              (struct given){.first = 1,
+                             .n = 1,
+                             .total_ms = 50,
+                             .service = "ask",
+                             .provider = "one"});
+    at(f, 50);
+    assert_nothing_to_run(f);
+    flush(f);
+    assert_silent(f, 0, MSG_results);
+    m = take(f, 0, MSG_returned);
+    assert_int_equal(m.returned.reason, RETURN_LIMIT);
+    assert_int_equal(stats(f).counters.expired, 1);
+}
+
 int
 main(void)
 {
@@ -258,6 +281,7 @@ main(void)
         T(the_scalers_limit_is_for_the_shared_slots),
         T(what_is_given_back_says_until_when),
         T(cancelled_and_forgotten_tasks_are_named_by_their_marks),
+        T(a_call_whose_total_time_is_over_goes_back_unmade),
         T(a_drain_gives_back_what_waits_in_each_queue),
     };
 
