@@ -70,12 +70,15 @@ prompt_repair_bound(const struct prompt_set *set, enum ask_stage stage)
     return section_bound(&set->file[stage], PROMPT_REPAIR);
 }
 
+/* With what the bounds leave out, since asks count it as long as it is: the
+ * answer of the stage before and the error stand there once each. */
 static enum co_err
 check_bound(const struct prompt_set *set, enum ask_stage stage,
             const char *name, struct co_diag *diag)
 {
-    const size_t bytes =
-        prompt_bound(set, stage) + prompt_repair_bound(set, stage);
+    const size_t bytes = prompt_bound(set, stage) +
+                         prompt_repair_bound(set, stage) + ASK_ERROR_MAX +
+                         (stage == ASK_BACKGROUND ? 0 : ASK_ANSWER_MAX);
 
     if (bytes <= PROMPT_TEXT_MAX) return CO_OK;
     return co_fail(diag, CO_INVALID,

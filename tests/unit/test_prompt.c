@@ -186,6 +186,37 @@ a_prompt_that_could_grow_beyond_its_limit_is_refused(void **state)
     co_buf_fini(&text);
 }
 
+/* What fits without the answer that it quotes would be refused by workers, once
+ * money went into that answer. */
+static void
+the_answer_that_a_prompt_quotes_counts_for_its_limit(void **state)
+{
+    const char *texts[ASK_STAGES];
+    struct prompt_set *set = NULL;
+    struct co_diag diag = {""};
+    struct co_buf text, more;
+
+    (void)state;
+    co_buf_init(&text, 4096);
+    co_buf_init(&more, 4096);
+    co_buf_puts(&text,
+                "## system\n## repair\n{{error}}\n## user\n{{fields}}\n");
+    for (int i = 0; i < 37; i++) {
+        co_buf_puts(&text, "{{own_columns}}\n");
+    }
+    co_buf_printf(&more, "%s{{background}}\n", co_buf_text(&text));
+    texts[ASK_BACKGROUND] = co_buf_text(&text);
+    texts[ASK_PERSONAS] = co_buf_text(&more);
+    assert_int_equal(prompt_set_parse(texts, names, &set, &diag), CO_INVALID);
+    assert_non_null(strstr(
+        diag.text, "personas.md: with the longest values of its placeholders"));
+    texts[ASK_PERSONAS] = second;
+    assert_int_equal(prompt_set_parse(texts, names, &set, &diag), CO_OK);
+    prompt_set_free(set);
+    co_buf_fini(&text);
+    co_buf_fini(&more);
+}
+
 static void
 a_missing_file_is_named(void **state)
 {
@@ -509,6 +540,7 @@ main(void)
         cmocka_unit_test(faults_name_file_line_and_what_to_do),
         cmocka_unit_test(the_second_prompt_has_to_quote_the_first_answer),
         cmocka_unit_test(a_prompt_that_could_grow_beyond_its_limit_is_refused),
+        cmocka_unit_test(the_answer_that_a_prompt_quotes_counts_for_its_limit),
         cmocka_unit_test(a_missing_file_is_named),
         cmocka_unit_test(no_value_makes_a_prompt_larger_than_its_bound),
         cmocka_unit_test(a_worker_with_children_is_told_whole),
