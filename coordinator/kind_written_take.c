@@ -84,6 +84,10 @@ ask_take(struct written *w, uint64_t task, const uint8_t *data, uint32_t len)
         w->n.duplicates++;
         return KIND_DUPLICATE;
     }
+    if (r.stage != money_phase_of(w->m, task)) { /* its row would wait on */
+        w->n.invalid++;
+        return KIND_INVALID;
+    }
     if (!taken_add(w, task, data, len)) {
         w->n.no_memory++;
         return KIND_INVALID; /* as good as lost */

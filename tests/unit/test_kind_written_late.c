@@ -634,6 +634,40 @@ results_of_asks_that_were_never_made_are_not_taken(void **state)
 }
 
 static void
+a_result_of_another_stage_is_refused_and_the_ask_made_anew(void **state)
+{
+    const struct ask_result r = {.stage = ASK_PERSONAS,
+                                 .outcome = ASK_ANSWER,
+                                 .answer = (const uint8_t *)"{}",
+                                 .answer_len = 2};
+    struct co_buf result;
+    struct world f;
+
+    (void)state;
+    world_init(&f, 1, 5);
+    f.in_order = true;
+    world_start(&f);
+    while (!f.n_out) {
+        world_commit(&f);
+        world_turn(&f, 1);
+    }
+    assert_int_equal(f.out[0].task, ASK_STEP);
+    co_buf_init(&result, 4096);
+    ask_put_result(&r, &result);
+    assert_int_equal(
+        written_kind.take(f.w, ASK_STEP, result.data, (uint32_t)result.len),
+        KIND_INVALID);
+    co_buf_fini(&result);
+    assert_int_equal(written_counters(f.w)->invalid, 1);
+    /* as the engine does with what answers so */
+    assert_true(written_kind.gone(f.w, ASK_STEP, KIND_GONE_FAILED, f.now_us));
+    world_drop(&f, 0);
+    assert_int_equal(world_run(&f, 0), KIND_DONE);
+    assert_int_equal(world_ledger(&f).accepted, 1);
+    world_fini(&f);
+}
+
+static void
 records_that_cannot_be_are_refused(void **state)
 {
     static const uint8_t none[] = {0x90}, other[] = {0x91, 9},
@@ -762,6 +796,8 @@ main(void)
         cmocka_unit_test(
             what_was_released_behind_a_later_intent_is_free_and_was_not_lost),
         cmocka_unit_test(results_of_asks_that_were_never_made_are_not_taken),
+        cmocka_unit_test(
+            a_result_of_another_stage_is_refused_and_the_ask_made_anew),
         cmocka_unit_test(records_that_cannot_be_are_refused),
         cmocka_unit_test(
             a_lost_ask_that_is_answered_before_it_is_made_anew_is_asked_once),
