@@ -31,6 +31,26 @@ options_check(struct written_options *o)
     return CO_OK;
 }
 
+/* Whether the dearest ask of each stage, one that mends the longest answer, can
+ * be counted: an ask that cannot would be waited for without end. */
+static bool
+is_countable(const struct written *w)
+{
+    uint8_t longest = 0;
+
+    for (unsigned s = 0; s < ASK_STAGES; s++) {
+        struct talk t = {.stage = (uint8_t)s, .mend = true};
+        uint64_t input;
+        int64_t worst;
+
+        if (s) t.answers[s - 1] = (struct talk_bytes){&longest, ASK_ANSWER_MAX};
+        t.wrong = (struct talk_bytes){&longest, ASK_ANSWER_MAX};
+        t.error = (struct talk_bytes){&longest, ASK_ERROR_MAX};
+        if (!ask_bound(w, &t, &input, &worst)) return false;
+    }
+    return true;
+}
+
 /* The worst case of all stages but the first, asked once. */
 static bool
 worst_later(const struct written *w, int64_t *ret_sum)
@@ -63,7 +83,7 @@ written_new(const struct written_options *options, struct written **ret_written)
     if (!w) return CO_NOMEM;
     w->options = checked;
     w->p = checked.personas;
-    if (!worst_later(w, &w->later)) return CO_INVALID;
+    if (!is_countable(w) || !worst_later(w, &w->later)) return CO_INVALID;
     err = money_new(checked.cap, &w->m);
     if (err) return err;
     money_share(w->m, checked.purse);

@@ -111,7 +111,8 @@ intend(struct written *w, struct note *note, uint64_t row, struct talk *t,
 
     if (err) {
         w->is_waiting |= err == CO_UNAVAILABLE;
-        w->is_short |= err != CO_UNAVAILABLE;
+        w->is_short |= err == CO_FULL;
+        w->n.no_memory += err == CO_NOMEM; /* tried again next turn */
         if (before.state != t->state) rows_changed(w, row, t, before, now_us);
         return false;
     }

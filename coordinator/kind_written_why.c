@@ -131,9 +131,12 @@ why_asks(const struct written *w, int64_t now_us, struct co_buf *out)
             "asks of an earlier life are waited for, for %" PRId64 " ms more\n",
             w->open_due_us > now_us ? (w->open_due_us - now_us) / 1000 : 0);
     }
-    if (money_named(w->m) >= MONEY_NAMED_MAX) {
-        co_buf_puts(out, "asking stopped: of 131,072 calls nobody knows "
-                         "whether they were paid\n");
+    if (money_counters(w->m)->nameless) {
+        co_buf_printf(out,
+                      "money: %" PRIu64
+                      " of the lost calls are too many to be known by their "
+                      "ids: no late answer settles them\n",
+                      money_counters(w->m)->nameless);
     }
 }
 

@@ -198,6 +198,38 @@ add(struct money *m, unsigned phase, struct money_sums by)
     m->phase[phase].reserved += by.reserved;
 }
 
+/* The first ids, up to an eighth of the way from the lowest unknown one to the
+ * highest. */
+static uint64_t
+oldest_end(const struct money *m)
+{
+    uint64_t low = UINT64_MAX, high = 0;
+
+    for (uint32_t i = 0; i < m->cap_table; i++) {
+        if (m->table[i].state != ENTRY_UNKNOWN) continue;
+        if (m->table[i].task < low) low = m->table[i].task;
+        if (m->table[i].task > high) high = m->table[i].task;
+    }
+    return low <= high ? low + (high - low) / 8 : 0;
+}
+
+/* Forgets the ids of unknown calls, and not their money. Ids grow with the row,
+ * and rows are asked in order: the lowest are the oldest, and the least likely
+ * to be answered yet. */
+static void
+unname_oldest(struct money *m)
+{
+    const uint64_t end = oldest_end(m);
+
+    for (uint32_t i = 0; i < m->cap_table; i++) {
+        /* another may move to its place */
+        while (m->table[i].state == ENTRY_UNKNOWN && m->table[i].task <= end) {
+            forget(m, &m->table[i]);
+            m->n.nameless++;
+        }
+    }
+}
+
 static enum co_err
 enter(struct money *m, unsigned phase, uint64_t task, int64_t amount,
       uint32_t day)
@@ -220,9 +252,8 @@ money_reserve(struct money *m, unsigned phase, uint64_t task, int64_t amount)
     enum co_err err;
 
     if (amount < 0 || phase >= MONEY_PHASES) return CO_RANGE;
-    if (m->open >= MONEY_OPEN_MAX || m->named >= MONEY_NAMED_MAX) {
-        return CO_AGAIN;
-    }
+    if (m->open >= MONEY_OPEN_MAX) return CO_AGAIN;
+    if (m->named >= MONEY_NAMED_MAX) unname_oldest(m);
     if (!money_fits(m, amount)) return CO_FULL;
     if (!money_is_here(m, amount)) return CO_UNAVAILABLE;
     err = enter(m, phase, task, amount, 0);

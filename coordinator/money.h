@@ -2,7 +2,9 @@
  * Before a call is published its worst case is reserved; when its answer is
  * committed the true cost is settled and the rest is free again. A call of
  * which nobody knows whether it was paid is `unknown`: it stays charged at its
- * worst case, by its task id, until a late answer settles it. Always:
+ * worst case, by its task id, until a late answer settles it. When too many are
+ * known by their ids the oldest rows' are forgotten: their money stays unknown
+ * for good. Always:
  *
  *     settled + unknown + reserved <= cap
  *
@@ -39,7 +41,10 @@ struct money_sums {
     X(lost, "calls whose outcome was not known when they were given up")       \
     X(salvaged, "of these: settled by a late answer")                          \
     X(overruns, "calls that cost more than their worst case")                  \
-    X(released, "reservations of calls that were never made")
+    X(released, "reservations of calls that were never made")                  \
+    X(nameless,                                                                \
+      "of the lost ones: too many to be known by their ids, so that "          \
+      "no late answer settles them")
 
 struct money_counters {
 #define X(name, text) uint64_t name;
@@ -80,7 +85,7 @@ bool money_is_here(const struct money *m, int64_t amount);
 /* Reserves amount for a task that has no entry yet.
  * CO_FULL    does not fit under the cap
  * CO_UNAVAILABLE  the purse has less, now
- * CO_AGAIN   too many calls are open or unknown
+ * CO_AGAIN   too many calls are open
  * CO_EXISTS  it has an entry
  * CO_RANGE   amount is negative, or phase is none
  * CO_NOMEM   nothing changed */
