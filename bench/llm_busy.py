@@ -2,7 +2,7 @@
 """llm_busy.py [IN_FLIGHT/LATENCY_MS]... - whether a job keeps an endpoint busy
 until its last rows: `cohort run` of rows whose texts tests/fake-llm writes,
 which takes LATENCY_MS for each answer, with limits.in_flight IN_FLIGHT (0: not
-given). Each row takes two calls. Says calls a second reached, of how many were
+given: 256 at once of each worker, begun with 64). Each row takes two calls. Says calls a second reached, of how many were
 possible, in all and in the middle of the run; --show: each quarter of a second.
 
 COHORT_BUILD chooses the build (default build/release)."""
@@ -20,6 +20,7 @@ import harness  # noqa: E402
 
 CALLS_A_ROW = 2
 SAMPLE_S = 0.25
+SLOTS = 256  # --llm-slots of a worker, when in_flight is not given
 
 
 class Run:
@@ -72,14 +73,14 @@ class Run:
 
 def measure(shape, args):
     in_flight, latency_ms = map(int, shape.split("/"))
-    possible = (in_flight or 1000) * 1000 / latency_ms
+    possible = (in_flight or SLOTS * args.workers) * 1000 / latency_ms
     rows = args.rows or int(possible * args.seconds / CALLS_A_ROW)
     run = Run(in_flight, latency_ms, rows, args.budget)
     try:
         run.go(["--workers", str(args.workers)])
         print(
             f"{shape:9} {rows} rows: {run.rate(0, 1):.0f} calls/s from the first to the last, {run.rate(0.2, 0.8):.0f} in "
-            f"the middle, of {possible:.0f}{'' if in_flight else ' with 1,000 in flight'}; load {os.getloadavg()[0]:.1f}",
+            f"the middle, of {possible:.0f}; load {os.getloadavg()[0]:.1f}",
             flush=True)
         for (a, x), (b, y) in zip(run.samples, run.samples[1:]):
             if args.show and y > x:

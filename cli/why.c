@@ -73,6 +73,9 @@ enum {
     X(HOPELESS, "no_fit_answers", PROBLEM,                                     \
       "`" CO_PROGRAM " dead list OUT` shows the last answers and what was "    \
       "wrong with them; the same command goes on")                             \
+    X(OVERRUN, "overrun", PROBLEM,                                             \
+      "set `price:` of the provider as the endpoint's owner bills, or leave "  \
+      "an endpoint that counts tokens wrongly")                                \
     X(DOUBT, "doubt", NOTE,                                                    \
       "nothing: within a minute they are asked anew, and what they may have "  \
       "cost counts as spent")                                                  \
@@ -373,6 +376,7 @@ static const struct {
 } failures[] = {
     {"covers no further call", F_MONEY},
     {"one after another, were given up", F_HOPELESS},
+    {"cost more than it could", F_OVERRUN},
     {"No space left", F_DISK_FULL},
     {"bytes aside", F_DISK_FULL},
     {"is damaged", F_DAMAGED},

@@ -280,6 +280,10 @@ how_it_ended_is_told_by_the_message(void **state)
     } ends[] = {
         {"complete", "all rows are written", "complete"},
         {"partial", "the candidate budget is spent", "partial"},
+        {"partial", "the money left covers no further call; with", "money"},
+        {"partial", "20 rows, one after another, were given up (the last: x)",
+         "no_fit_answers"},
+        {"partial", "a call cost more than it could: the prices", "overrun"},
         {"stopped", "stopped; the same command goes on", "stopped"},
         {"stopped", "another owner has taken the job over", "other_owner"},
         {"interrupted", "nobody runs it", "interrupted"},
