@@ -1,5 +1,6 @@
 /* spec_writer.c - the keys of a job file that say who writes the texts. */
 #include "job/spec_impl.h"
+#include "job/writer_bound.h"
 
 #include "population/locate.h"
 
@@ -239,6 +240,27 @@ check_budget(const struct job_spec *spec, const struct writer *writer,
         writer->provider);
 }
 
+/* A call is charged at its start as many tokens as it may take: one that may
+ * take more than the limit could never start. */
+static enum co_err
+check_tpm(const struct job_spec *spec, const struct providers_entry *entry,
+          const struct writer *writer, struct co_diag *diag)
+{
+    uint64_t needed;
+    enum co_err err;
+
+    if (entry->limits.tpm == 0) return CO_OK;
+    err = writer_ask_max(writer, &needed, diag);
+    if (err || needed <= entry->limits.tpm) return err;
+    return co_fail(
+        diag, CO_INVALID,
+        "%s:%" PRIu32 ": providers.%s.limits.tpm: found %" PRIu64 "; one call "
+        "of this job may take %" PRIu64 " tokens, and would never start: give "
+        "at least that, leave tpm out, or let calls be smaller (shorter "
+        "prompts, answers.max_tokens, answers.repairs: 0)",
+        spec->file, entry->line, entry->name, entry->limits.tpm, needed);
+}
+
 enum co_err
 spec_open_writer(struct job_spec *spec, const char *data_dir,
                  struct co_diag *diag)
@@ -262,6 +284,7 @@ spec_open_writer(struct job_spec *spec, const char *data_dir,
     err = find_price(spec, entry, data_dir, writer, diag);
     if (!err) err = check_budget(spec, writer, diag);
     if (!err) err = open_prompts(spec, data_dir, writer, diag);
+    if (!err) err = check_tpm(spec, entry, writer, diag);
     if (err) return err;
     writer_free(spec->writer);
     spec->writer = co_take(&writer);

@@ -56,12 +56,6 @@ limiter_why_text(enum limiter_why why)
     return texts[why];
 }
 
-enum limiter_why
-limiter_why(const struct limiter *l)
-{
-    return l->why;
-}
-
 /* -- calls in flight -- */
 static bool
 has_room_for_call(struct limiter_endpoint *e)
@@ -175,7 +169,6 @@ limiter_begin(struct limiter *l, uint64_t tokens_max, int64_t now_us,
             why = w;
         }
     }
-    l->why = best ? LIMITER_WHY_GO : why;
     if (!best) {
         *ret_until_us = until_us;
         return why;

@@ -57,6 +57,4 @@ void limiter_end(struct limiter *l, uint32_t endpoint, uint64_t tokens_max,
 uint32_t limiter_room(const struct limiter *l, int64_t now_us);
 /* When limiter_room or limiter_begin may answer otherwise without an event. */
 int64_t limiter_due_us(const struct limiter *l, int64_t now_us);
-/* The last reason. */
-enum limiter_why limiter_why(const struct limiter *l);
 const char *limiter_why_text(enum limiter_why why);

@@ -78,7 +78,6 @@ struct limiter {
     const struct providers_entry *entry;
     bool shared;
     uint64_t seed;
-    enum limiter_why why;
     uint32_t n;
     struct limiter_endpoint endpoints[];
 };

@@ -45,7 +45,7 @@ struct lane {
     uint32_t waiting;
     TAILQ_HEAD(, lane_wait) waits;
     LIST_HEAD(, lane_orphan) orphans;
-    struct co_log_limit log_limit;
+    struct co_log_limit log_limit, held_log_limit;
     bool readable; /* http has something to do */
 };
 

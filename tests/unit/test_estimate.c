@@ -149,7 +149,7 @@ the_tightest_limit_is_what_binds(void **state)
                             "\"http://127.0.0.1:2\"}]}\n");
     assert_int_equal(f->e.ms[ESTIMATE_MID],
                      f->e.calls[ESTIMATE_MID] * 60000 / 10);
-    estimate(f, JOB("1000") "limits: {tpm: 100}}\n");
+    estimate(f, JOB("1000") "limits: {tpm: 50000}}\n");
     assert_int_equal(f->e.bound, ESTIMATE_BY_TPM);
     /* No number of workers is faster than that. */
     assert_int_equal(estimate_workers(&f->e, f->spec, &f->wish, 60000, &bound),

@@ -549,6 +549,42 @@ a_budget_without_a_price_is_refused(void **state)
     assert_int_equal(co_fs_remove_tree(dir, &diag), CO_OK);
 }
 
+/* Its calls would never start, and nobody would say so. */
+static void
+a_limit_of_tokens_below_one_call_is_refused(void **state)
+{
+    static const char job[] =
+        HEAD "provider: v\nproviders:\n  v: {kind: openai, model: m, limits: "
+             "{tpm: %llu}}\nanswers: {max_tokens: 500}\n";
+    unsigned long long needed = 0;
+    char dir[64], text[512];
+    struct job_spec *spec;
+    const char *at;
+
+    (void)state;
+    given_data_dir(dir, BACKGROUND);
+    (void)snprintf(text, sizeof text, job, 1000ull);
+    spec = given(text);
+    assert_int_equal(spec_open_writer(spec, dir, &diag), CO_INVALID);
+    assert_non_null(strstr(diag.text,
+                           "providers.v.limits.tpm: found 1000; one call of "
+                           "this job may take "));
+    assert_null(spec->writer);
+    spec_free(spec);
+    at = strstr(diag.text, "may take ");
+    assert_non_null(at);
+    needed = strtoull(at + strlen("may take "), NULL, 10);
+    assert_true(needed > 500 + ASK_ANSWER_MAX + ASK_WRONG_MAX);
+    for (unsigned less = 0; less < 2; less++) {
+        (void)snprintf(text, sizeof text, job, needed - less);
+        spec = given(text);
+        assert_int_equal(spec_open_writer(spec, dir, &diag),
+                         less ? CO_INVALID : CO_OK);
+        spec_free(spec);
+    }
+    assert_int_equal(co_fs_remove_tree(dir, &diag), CO_OK);
+}
+
 static void
 wrong_prompts_are_told_with_their_file(void **state)
 {
@@ -748,6 +784,7 @@ main(void)
         cmocka_unit_test(answers_and_the_budget_are_read_exactly),
         cmocka_unit_test(a_writer_is_the_provider_with_prompts_and_price),
         cmocka_unit_test(a_budget_without_a_price_is_refused),
+        cmocka_unit_test(a_limit_of_tokens_below_one_call_is_refused),
         cmocka_unit_test(wrong_prompts_are_told_with_their_file),
         cmocka_unit_test(the_document_has_every_key_as_it_is),
         cmocka_unit_test(the_schema_agrees_with_the_parser),

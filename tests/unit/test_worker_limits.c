@@ -116,7 +116,7 @@ turn_until(struct worker *w, enum limiter_why why)
         }
         if (co_clock_ms() >= until) {
             fail_msg("waits for: %s; says: %s", limiter_why_text(why),
-                     limiter_why_text(limiter_why(w->limiter)));
+                     limiter_why_text(said));
         }
         turn(w);
     }

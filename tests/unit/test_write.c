@@ -908,10 +908,27 @@ without_redis_an_ask_is_tried_again_within_seconds(void **state)
     begin(f, &v, &task);
     redis_tells_once(f);
     assert_in_range(away_ms(&v, 1, gone_us), 500, 1000);
-    assert_int_equal(limiter_why(lanes_at(f->lanes, 0)->limiter),
-                     LIMITER_WHY_NO_REDIS);
     endpoint_turn(&endpoint);
     assert_int_equal(endpoint.n, 0);
+}
+
+/* The worker's own file may allow less than the job's. */
+static void
+what_fits_in_no_minute_is_refused_with_the_limit(void **state)
+{
+    struct fixture *f = *state;
+    struct served v;
+    struct ask_result r;
+
+    given_provider(f)->limits.tpm = 1000;
+    open_lanes(f);
+    r = ask(f, &v);
+    assert_int_equal(r.outcome, ASK_REFUSED);
+    assert_true(says(r.error, "limits.tpm (1000) of provider main"));
+    end(&v);
+    endpoint_turn(&endpoint);
+    assert_int_equal(endpoint.n, 0);
+    assert_int_equal(lanes_at(f->lanes, 0)->waiting, 0);
 }
 
 /* All calls that may be in flight are, and nobody waits for theirs. */
@@ -1032,6 +1049,7 @@ main(void)
         T(a_sent_call_that_is_stopped_is_perhaps_paid_and_goes_on),
         OWN(one_that_was_not_sent_is_given_back_when_stopped),
         OWN(no_slot_is_held_for_long_while_limits_hold_a_call_back),
+        OWN(what_fits_in_no_minute_is_refused_with_the_limit),
         OWN(without_redis_an_ask_is_tried_again_within_seconds),
         T(a_place_that_an_abandoned_call_has_is_waited_for_in_seconds),
         OWN(the_next_one_is_sent_when_a_place_is_free),

@@ -26,6 +26,7 @@ enum {
     /* Ranges at once: each has a maker with its buffers. */
     RANGES_MAX = 16,
     RANGE_POLL_US = 5000,
+    HELD_LOG_MS = 60 * 1000,
 };
 
 /* -- life of an ask ------------------------------------------------------ */
@@ -181,12 +182,44 @@ away_ms(enum limiter_why why, int64_t until_us, uint32_t attempt,
     return wait_ms + co_random_u64() % (wait_ms / 10 + FULL_MS);
 }
 
+static void
+log_held(const struct write_ask *a, enum limiter_why why, uint64_t ms)
+{
+    uint64_t more = 0;
+
+    if (!co_log_every(&a->lane->held_log_limit, co_clock_ms(), HELD_LOG_MS,
+                      &more)) {
+        return;
+    }
+    co_log(CO_LOG_INFO, "call.held",
+           "provider=%s why=%s not_before_ms=%llu more=%llu",
+           a->lane->entry->name, co_log_quote(limiter_why_text(why)).text,
+           (unsigned long long)ms, (unsigned long long)more);
+}
+
+/* It fits in no minute: waiting would not help. */
+static enum service_step
+refuse_too_big(struct write_ask *a)
+{
+    const struct providers_entry *entry = a->lane->entry;
+    struct co_diag why;
+
+    (void)co_fail(&why, CO_DENIED,
+                  "this call may take %llu tokens, more than limits.tpm (%llu) "
+                  "of provider %s in this worker's providers file allows in a "
+                  "minute: raise it, or ask for shorter answers",
+                  (unsigned long long)a->tokens_max,
+                  (unsigned long long)entry->limits.tpm, entry->name);
+    return write_refused(a, why.text);
+}
+
 /* Not now: holds the slot for a moment, or gives it up. */
 static enum service_step
 hold(struct write_ask *a, enum limiter_why why, int64_t until_us,
      int64_t now_us)
 {
     int64_t last_us = a->since_us + HOLD_US;
+    uint64_t ms;
 
     /* A place among those in flight may be free at any moment. */
     if (now_us < last_us && (until_us <= last_us || why == LIMITER_WHY_FULL)) {
@@ -195,9 +228,9 @@ hold(struct write_ask *a, enum limiter_why why, int64_t until_us,
         if (a->run->wait_until_us <= now_us) a->run->wait_until_us = now_us + 1;
         return SERVICE_WAIT;
     }
-    return give_back(
-        a->run, RETURN_LIMIT,
-        (uint32_t)away_ms(why, until_us, a->run->task.attempt, now_us));
+    ms = away_ms(why, until_us, a->run->task.attempt, now_us);
+    log_held(a, why, ms);
+    return give_back(a->run, RETURN_LIMIT, (uint32_t)ms);
 }
 
 static enum service_step
@@ -211,6 +244,7 @@ try_to_send(struct write_ask *a, int64_t now_us)
         why = limiter_begin(lane->limiter, a->tokens_max, now_us, &a->endpoint,
                             &until_us);
     }
+    if (why == LIMITER_WHY_TOO_BIG) return refuse_too_big(a);
     if (why != LIMITER_WHY_GO) return hold(a, why, until_us, now_us);
     lane_wait_remove(lane, &a->wait);
     return send(a, now_us);

@@ -1,0 +1,21 @@
+/* writer_bound.h - how many tokens a call of a writer may take at most, before
+ * it is known whom it is about. Pure. */
+#pragma once
+#include "job/writer.h"
+
+/* Of an ask's input; what it quotes is not counted, and comes on top. */
+struct writer_bound {
+    uint64_t input;  /* whoever the person is */
+    uint64_t repair; /* what a turn that mends adds */
+};
+
+/* CO_NOTFOUND: this program does not speak the writer's API. CO_NOMEM */
+co_must_use enum co_err writer_bound(const struct writer *writer,
+                                     enum ask_stage stage,
+                                     struct writer_bound *ret,
+                                     struct co_diag *diag);
+/* Input and output of the largest ask that a job of this writer may make, with
+ * the longest quotes. Errors as above. */
+co_must_use enum co_err writer_ask_max(const struct writer *writer,
+                                       uint64_t *ret_tokens,
+                                       struct co_diag *diag);
