@@ -99,6 +99,7 @@ written_free(struct written *w)
         free(w->notes[i]->letter.data);
         free(w->notes[i]);
     }
+    free(w->blank);
     letter_free(w);
     for (uint32_t i = 0; i < w->n_taken; i++) {
         free(w->taken[i]);

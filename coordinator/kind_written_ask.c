@@ -97,11 +97,14 @@ ask_is_spent(const struct written *w)
 
 /* -- intents -------------------------------------------------------------- */
 
-/* False: the money does not reach, or there is no memory. */
+/* False: the money does not reach, or there is no memory; nothing changed. A
+ * new row is begun only with its reservation: a replay knows of rows by their
+ * intents. */
 static bool
 intend(struct written *w, struct note *note, uint64_t row, struct talk *t,
-       struct row_before before, int64_t now_us)
+       int64_t now_us)
 {
+    const struct row_before before = rows_before(t);
     const uint64_t task = written_task(row, t->asks);
     uint64_t input;
     int64_t worst;
@@ -113,9 +116,9 @@ intend(struct written *w, struct note *note, uint64_t row, struct talk *t,
         w->is_waiting |= err == CO_UNAVAILABLE;
         w->is_short |= err == CO_FULL;
         w->n.no_memory += err == CO_NOMEM; /* tried again next turn */
-        if (before.state != t->state) rows_changed(w, row, t, before, now_us);
         return false;
     }
+    if (t->state == TALK_IDLE) talk_begin(t);
     w->n.mended += t->mend;
     w->n.afresh += !t->mend && t->wrong.data;
     note->v[note->n++] =
@@ -157,7 +160,7 @@ intend_wanted(struct written *w, struct note *note, uint32_t room,
         if (!t || t->state != TALK_WANTED || !is_held(w, row)) continue;
         if (t->due_us > now_us) {
             rows_wait(w, row, t->due_us);
-        } else if (!intend(w, note, row, t, rows_before(t), now_us)) {
+        } else if (!intend(w, note, row, t, now_us)) {
             put_back(w, row);
         }
     }
@@ -245,8 +248,7 @@ intend_new(struct written *w, struct note *note, uint32_t room, int64_t now_us)
             return;
         }
         t = &b->talks[row % PERSONAS_CELL];
-        talk_begin(t);
-        if (!intend(w, note, row, t, (struct row_before){0}, now_us)) return;
+        if (!intend(w, note, row, t, now_us)) return;
     }
 }
 
@@ -260,32 +262,26 @@ room_of(const struct written *w)
     return part < WRITTEN_NOTE_MAX ? part : WRITTEN_NOTE_MAX;
 }
 
-static void
-keep_note(struct written *w, const struct note *note)
+/* The record that intents go into: there before anything is promised. NULL: no
+ * memory. */
+static struct note *
+note_of(struct written *w)
 {
-    struct note *copy = malloc(sizeof *copy);
-
-    if (copy) {
-        *copy = *note;
-        w->notes[w->n_notes++] = copy;
-        return;
+    if (w->blank) return w->blank;
+    w->blank = calloc(1, sizeof *w->blank);
+    if (!w->blank) {
+        w->n.no_memory++;
+        w->held_back = KIND_NEXT_MEMORY;
+        return NULL;
     }
-    w->n.no_memory++;
-    for (uint32_t i = 0; i < note->n; i++) { /* nobody was told of them */
-        const uint64_t row = note->v[i].task >> 8;
-        struct talk *t = rows_talk(w, row);
-        const struct row_before before = rows_before(t);
-
-        (void)money_release(w->m, note->v[i].task);
-        talk_withdraw(t);
-        rows_changed(w, row, t, before, 0);
-    }
+    w->blank->type = NOTE_INTENTS;
+    return w->blank;
 }
 
 void
 ask_prepare(struct written *w, int64_t now_us)
 {
-    struct note note = {.type = NOTE_INTENTS};
+    struct note *note;
 
     w->held_back = KIND_NEXT_ALL_OUT;
     w->is_short = w->is_waiting = false;
@@ -296,12 +292,16 @@ ask_prepare(struct written *w, int64_t now_us)
         return;
     }
     if (ask_is_paused(w) && (now_us < w->probe_us || w->n_notes)) return;
-    intend_wanted(w, &note, room_of(w), now_us);
+    note = note_of(w);
+    if (!note) return;
+    intend_wanted(w, note, room_of(w), now_us);
     if (is_short_for_rows(w)) {
         w->is_short = true;
     } else if (!w->is_short && !w->is_waiting) {
-        intend_new(w, &note, room_of(w), now_us);
+        intend_new(w, note, room_of(w), now_us);
     }
     if (w->is_short || w->is_waiting) w->held_back = KIND_NEXT_MONEY;
-    if (note.n) keep_note(w, &note);
+    if (!note->n) return;
+    w->notes[w->n_notes++] = note;
+    w->blank = NULL;
 }

@@ -109,6 +109,7 @@ struct written {
     uint32_t letters_head, n_letters;
     struct note *notes[NOTES_MAX]; /* oldest first */
     uint32_t n_notes, n_written;   /* written: handed to the journal */
+    struct note *blank;            /* for the next intents, empty; NULL: none */
     struct taken **taken;          /* oldest first */
     uint32_t n_taken, cap_taken;
 

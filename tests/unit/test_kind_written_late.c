@@ -633,6 +633,47 @@ results_of_asks_that_were_never_made_are_not_taken(void **state)
     world_fini(&f);
 }
 
+/* One intent each of 256 rows that are no rows of this job. */
+static void
+replay_foreign_intents(struct world *f, uint64_t row)
+{
+    uint8_t record[4 + 256 * 11] = {0xdc, 3, 1, 1}, *at = record + 4;
+
+    for (uint64_t i = 0; i < 256; i++) {
+        const uint64_t task = (row + i) << 8 | ASK_STEP;
+
+        *at++ = 0xcf;
+        for (unsigned k = 64; k; k -= 8) {
+            *at++ = (uint8_t)(task >> (k - 8));
+        }
+        *at++ = 0; /* stage */
+        *at++ = 0; /* worst */
+    }
+    assert_true(written_kind.replay_note(f->w, record, sizeof record));
+}
+
+static void
+a_row_is_begun_only_with_its_intent_and_waits_while_too_many_calls_are_out(
+    void **state)
+{
+    struct world f;
+
+    (void)state;
+    world_init(&f, 10, 5);
+    f.in_order = true;
+    world_start(&f);
+    for (uint64_t i = 0; i < MONEY_OPEN_MAX; i += 256) {
+        replay_foreign_intents(&f, 1000000 + i);
+    }
+    assert_int_equal(money_open(written_money(f.w)), MONEY_OPEN_MAX);
+    world_turn(&f, 1);
+    assert_int_equal(written_counters(f.w)->rows_begun, MONEY_OPEN_MAX);
+    assert_int_equal(f.n_journal, 0);
+    assert_int_equal(world_run(&f, 0), KIND_DONE); /* when they are given up */
+    assert_int_equal(world_ledger(&f).accepted, 10);
+    world_fini(&f);
+}
+
 static void
 a_result_of_another_stage_is_refused_and_the_ask_made_anew(void **state)
 {
@@ -796,6 +837,8 @@ main(void)
         cmocka_unit_test(
             what_was_released_behind_a_later_intent_is_free_and_was_not_lost),
         cmocka_unit_test(results_of_asks_that_were_never_made_are_not_taken),
+        cmocka_unit_test(
+            a_row_is_begun_only_with_its_intent_and_waits_while_too_many_calls_are_out),
         cmocka_unit_test(
             a_result_of_another_stage_is_refused_and_the_ask_made_anew),
         cmocka_unit_test(records_that_cannot_be_are_refused),
