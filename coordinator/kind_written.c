@@ -1,5 +1,6 @@
 /* kind_written.c - what is published next.
- * Order: asks whose intent is committed, then new intents (the disk works while
+ * Order: asks whose intent is committed, those of rows that had others before
+ * those of new rows; then new intents (the disk works while
  * the rest is looked at), packs and ranges that are complete. Ranges cost only
  * a moment of a CPU and free memory, but an ask takes seconds: so it goes out
  * first. */
@@ -189,7 +190,7 @@ next_ask(struct written *w, int64_t now_us, uint64_t *ret_task)
     uint64_t row;
 
     if (ask_is_paused(w) && !w->over && now_us < w->probe_us) return false;
-    while (fifo_get(&w->ready, &row)) {
+    while (fifo_get(&w->going, &row) || fifo_get(&w->ready, &row)) {
         struct talk *t = rows_talk(w, row);
         const struct hold *h = rows_hold(w, row);
         struct row_before before;
@@ -216,7 +217,8 @@ settle_over(struct written *w)
 {
     if (!w->over && ask_is_spent(w)) w->over = WRITTEN_SPENT;
     if (!w->over || w->final) return;
-    if (money_open(w->m) || w->n_notes || w->n_taken || w->ready.n) return;
+    if (money_open(w->m) || w->n_notes || w->n_taken) return;
+    if (w->going.n || w->ready.n) return;
     w->final = true;
     personas_stop(w->p);
 }
@@ -276,6 +278,7 @@ written_next(void *kind, int64_t now_us, uint64_t *ret_task,
     int64_t due;
 
     tick(w, now_us);
+    ask_go_on(w, now_us);
     if (next_ask(w, now_us, ret_task)) return KIND_NEXT_TASK;
     ask_prepare(w, now_us);
     settle_over(w);

@@ -278,6 +278,32 @@ note_of(struct written *w)
     return w->blank;
 }
 
+static void
+keep_note(struct written *w)
+{
+    if (!w->blank->n) return;
+    w->notes[w->n_notes++] = w->blank;
+    w->blank = NULL;
+}
+
+/* Were they left to ask_prepare(), every new row's first stage that is
+ * reserved would go before their second one. */
+void
+ask_go_on(struct written *w, int64_t now_us)
+{
+    struct note *last = NULL;
+
+    if (!w->ready.n || !w->wanted.n || w->over) return;
+    if (ask_is_unpriced(w) || ask_is_paused(w)) return;
+    if (w->n_notes > w->n_written) last = w->notes[w->n_notes - 1];
+    if (last && last->type == NOTE_INTENTS) { /* of this very turn */
+        intend_wanted(w, last, WRITTEN_NOTE_MAX, now_us);
+    } else if (w->n_notes < NOTES_MAX && note_of(w)) {
+        intend_wanted(w, w->blank, WRITTEN_NOTE_MAX, now_us);
+        keep_note(w);
+    }
+}
+
 void
 ask_prepare(struct written *w, int64_t now_us)
 {
@@ -301,7 +327,5 @@ ask_prepare(struct written *w, int64_t now_us)
         intend_new(w, note, room_of(w), now_us);
     }
     if (w->is_short || w->is_waiting) w->held_back = KIND_NEXT_MONEY;
-    if (!note->n) return;
-    w->notes[w->n_notes++] = note;
-    w->blank = NULL;
+    keep_note(w);
 }

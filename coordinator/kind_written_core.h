@@ -98,7 +98,8 @@ struct written {
     uint64_t swept;  /* front at the last sweep */
 
     struct fifo wanted;    /* rows to be asked now */
-    struct fifo ready;     /* rows whose intent is committed */
+    struct fifo going;     /* rows whose intent is committed: a later ask */
+    struct fifo ready;     /* the same: a first ask */
     struct fifo releases;  /* tasks whose money a record is to free */
     struct fifo withdrawn; /* tasks that are out and not needed */
     struct waits waits;
@@ -224,6 +225,9 @@ bool ask_bound(const struct written *w, const struct talk *t,
 bool ask_is_paused(const struct written *w);
 /* Nothing may be asked: the price is not known, and caps over jobs hold. */
 bool ask_is_unpriced(const struct written *w);
+/* Makes intents for rows that are begun and have to be asked on, while intents
+ * of new rows wait to be given out. */
+void ask_go_on(struct written *w, int64_t now_us);
 /* Makes intents for rows that have to be asked; begins rows, and holds ranges
  * of the personas kind for them. */
 void ask_prepare(struct written *w, int64_t now_us);

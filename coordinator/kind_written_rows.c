@@ -99,6 +99,7 @@ rows_free(struct written *w)
     free(w->blocks);
     free(w->holds);
     free(w->wanted.v);
+    free(w->going.v);
     free(w->ready.v);
     free(w->releases.v);
     free(w->withdrawn.v);
@@ -160,7 +161,8 @@ line_up(struct written *w, uint64_t row, const struct talk *t, int64_t now_us)
 {
     if (t->state == TALK_WANTED && t->due_us > now_us) {
         rows_wait(w, row, t->due_us);
-    } else if ((t->state == TALK_READY && !fifo_put(&w->ready, row)) ||
+    } else if ((t->state == TALK_READY &&
+                !fifo_put(t->asks > 1 ? &w->going : &w->ready, row)) ||
                (t->state == TALK_WANTED && !fifo_put(&w->wanted, row))) {
         w->n.no_memory++;
         w->rescan = true;

@@ -21,6 +21,36 @@ a_job_in_order_asks_each_row_twice_and_no_row_too_many(void **state)
     world_fini(&f);
 }
 
+/* With one call at a time. */
+static void
+a_row_is_asked_on_before_new_rows_whose_intents_were_there_earlier(void **state)
+{
+    struct world f;
+
+    (void)state;
+    world_init(&f, 200, 1);
+    f.in_order = true;
+    world_start(&f);
+    while (!f.n_out) {
+        world_turn(&f, 1);
+        world_commit(&f);
+    }
+    assert_int_equal(f.out[0].task, ASK_STEP);
+    assert_true(written_counters(f.w)->asks > 2); /* others may be asked */
+    (void)world_answer(&f, 0);
+    world_commit(&f);
+    world_turn(&f, 1); /* nothing idles while the second intent is written */
+    assert_int_equal(f.out[0].task, 1 << 8 | ASK_STEP);
+    while (f.durable < f.n_journal) {
+        world_commit(&f);
+    }
+    world_turn(&f, 1);
+    assert_int_equal(f.out[1].task, ASK_STEP + 1);
+    assert_int_equal(world_run(&f, 0), KIND_DONE);
+    assert_int_equal(world_ledger(&f).accepted, 200);
+    world_fini(&f);
+}
+
 /* -- orders, losses, crashes ---------------------------------------------- */
 
 static void
@@ -412,6 +442,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(
+            a_row_is_asked_on_before_new_rows_whose_intents_were_there_earlier),
         cmocka_unit_test(
             a_job_in_order_asks_each_row_twice_and_no_row_too_many),
         cmocka_unit_test(any_order_of_answers_gives_the_same_corpus),
