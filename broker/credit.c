@@ -5,6 +5,10 @@
  *   window = clamp(4 x what workers would hold, window_min, window_max)
  *   grant so that (granted - returned - used) + tasks known <= share
  *
+ * Calls to models wait with their owner, not here: whoever dies with a call in
+ * its queue leaves its owner in doubt whether it was paid. So there the window
+ * is what workers would hold and an eighth, for the way.
+ *
  * which frees a grant whenever a task leaves the table, however it leaves.
  *
  * A lane may have 10,000 lines, most without credit when all are busy. So those
@@ -341,6 +345,18 @@ has_demand(const struct job *job, int64_t now_ms)
     return job->live > 0 || now_ms - job->active_ms < DEMAND_MS;
 }
 
+static uint64_t
+lane_window(const struct dispatch *d, const struct lane *lane)
+{
+    uint64_t capacity = lane->capacity;
+
+    if (lane->provider[0]) {
+        return co_min_u64(capacity + capacity / 8 + 1, d->limits.window_max);
+    }
+    return co_clamp_u64(WINDOW_PER_CAPACITY * capacity, d->limits.window_min,
+                        d->limits.window_max);
+}
+
 void
 credit_run(struct dispatch *d, int64_t now_ms, struct outbox *out)
 {
@@ -363,8 +379,7 @@ credit_run(struct dispatch *d, int64_t now_ms, struct outbox *out)
 
         if (!job->id || job->owner_slot == NONE) continue;
         lane = d->lanes[job->lane];
-        window = co_clamp_u64(WINDOW_PER_CAPACITY * lane->capacity,
-                              d->limits.window_min, d->limits.window_max);
+        window = lane_window(d, lane);
         share = has_demand(job, now_ms)
                     ? window / lane->active
                     : co_min_u64(IDLE_SHARE, window / lane->attached);
