@@ -35,7 +35,7 @@ written_told(const void *kind, struct kind_money *ret_money)
         .settled = sums.settled,
         .unknown = sums.unknown,
         .reserved = sums.reserved,
-        .calls = n->calls,
+        .calls = n->calls - n->outcomes[ASK_UNKNOWN],
         .lost = money_unknown(w->m),
         .input_tokens = n->input_tokens,
         .cached_tokens = n->cached_tokens,

@@ -71,6 +71,28 @@ written_summary(const void *kind, struct co_buf *out)
 
 /* -- why ------------------------------------------------------------------ */
 
+/* What their money hangs on differs. */
+static void
+why_unknown(const struct money *m, struct co_buf *out)
+{
+    const uint64_t broken = money_counters(m)->outcomes[ASK_UNKNOWN];
+
+    if (money_unknown(m) > broken) {
+        co_buf_printf(out,
+                      "money: %" PRIu64
+                      " calls were lost on the way or with their worker; a "
+                      "late answer settles what they cost\n",
+                      money_unknown(m) - broken);
+    }
+    if (broken) {
+        co_buf_printf(out,
+                      "money: %" PRIu64
+                      " calls were sent and broke off without an answer; what "
+                      "they cost stays unknown for good\n",
+                      broken);
+    }
+}
+
 static void
 why_money(const struct written *w, struct co_buf *out)
 {
@@ -100,10 +122,7 @@ why_money(const struct written *w, struct co_buf *out)
         co_buf_printf(out, "money: %s\n",
                       purse_why_text(purse_why(w->options.purse)));
     }
-    if (s.unknown) {
-        co_buf_puts(out, "money: unknown is what calls may have cost whose "
-                         "answer never came; a late answer settles it\n");
-    }
+    why_unknown(w->m, out);
 }
 
 /* What is waited for, in the order in which it would be put right. */

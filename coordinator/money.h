@@ -33,7 +33,7 @@ struct money_sums {
 
 /* Counted since the job began, replays included; X(name, text). */
 #define MONEY_COUNTER_LIST(X)                                                  \
-    X(calls, "calls whose outcome is known")                                   \
+    X(calls, "calls that have a result, UNKNOWN ones included")                \
     X(input_tokens, "input tokens, cached ones included")                      \
     X(cached_tokens, "of these: cached by the provider")                       \
     X(output_tokens, "output tokens")                                          \

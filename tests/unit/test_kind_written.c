@@ -357,6 +357,8 @@ static void
 rows_whose_calls_are_never_answered_are_dead_and_their_money_unknown(
     void **state)
 {
+    struct kind_money told;
+    struct co_buf why;
     struct world f;
     struct money_sums s;
 
@@ -375,6 +377,15 @@ rows_whose_calls_are_never_answered_are_dead_and_their_money_unknown(
     s = money_sums(written_money(f.w));
     assert_true(s.unknown > 0);
     assert_int_equal(s.settled + s.reserved, 0);
+    written_kind.money(f.w, &told);
+    assert_int_equal(told.calls, 0);
+    assert_int_equal(told.lost, f.asked);
+    co_buf_init(&why, 1 << 16);
+    written_kind.why(f.w, f.now_us, &why);
+    assert_non_null(strstr(co_buf_text(&why), " calls were sent and broke off "
+                                              "without an answer"));
+    assert_null(strstr(co_buf_text(&why), "a late answer settles"));
+    co_buf_fini(&why);
     world_fini(&f);
 }
 
