@@ -411,6 +411,20 @@ money_lost(struct money *m, uint64_t task)
     return true;
 }
 
+void
+money_found(struct money *m, uint64_t task)
+{
+    struct entry *e = find(m, task);
+
+    if (e->state != ENTRY_UNKNOWN) return;
+    m->open++;
+    m->unknown--;
+    m->n.lost--;
+    e->state = ENTRY_RESERVED;
+    add(m, e->phase,
+        (struct money_sums){.reserved = e->amount, .unknown = -e->amount});
+}
+
 bool
 money_release(struct money *m, uint64_t task)
 {

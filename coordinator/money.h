@@ -116,6 +116,8 @@ enum co_err money_settle(struct money *m, uint64_t task,
                          const struct money_call *call, int64_t *ret_charged);
 /* Reserved -> unknown. False: it is not reserved. */
 bool money_lost(struct money *m, uint64_t task);
+/* Unknown -> reserved: somebody holds it after all. */
+void money_found(struct money *m, uint64_t task);
 /* The call was surely never made, even if it was given up as lost since: its
  * money is free again. False: it has no entry. */
 bool money_release(struct money *m, uint64_t task);

@@ -606,6 +606,33 @@ a_range_of_an_earlier_life_waits_for_a_row_that_is_asked_on(void **state)
 }
 
 static void
+money_of_an_ask_that_is_found_again_is_out_again(void **state)
+{
+    struct world f;
+    uint64_t task;
+
+    (void)state;
+    world_init(&f, 1, 5);
+    f.in_order = true;
+    world_start(&f);
+    while (!f.n_out) {
+        world_commit(&f);
+        world_turn(&f, 1);
+    }
+    task = f.out[0].task;
+    written_kind.gone(f.w, task, KIND_GONE_LOST, f.now_us);
+    assert_int_equal(money_open(written_money(f.w)), 0);
+    assert_true(written_kind.adopt(f.w, task));
+    assert_int_equal(money_open(written_money(f.w)), 1);
+    assert_int_equal(money_sums(written_money(f.w)).unknown, 0);
+    assert_int_equal(money_counters(written_money(f.w))->lost, 0);
+    world_check(&f);
+    assert_int_equal(world_run(&f, 0), KIND_DONE);
+    assert_int_equal(f.asked, 2);
+    world_fini(&f);
+}
+
+static void
 results_of_asks_that_were_never_made_are_not_taken(void **state)
 {
     const struct ask_result r = {.row = 3,
@@ -836,6 +863,7 @@ main(void)
         cmocka_unit_test(what_was_released_is_not_waited_for_in_the_next_life),
         cmocka_unit_test(
             what_was_released_behind_a_later_intent_is_free_and_was_not_lost),
+        cmocka_unit_test(money_of_an_ask_that_is_found_again_is_out_again),
         cmocka_unit_test(results_of_asks_that_were_never_made_are_not_taken),
         cmocka_unit_test(
             a_row_is_begun_only_with_its_intent_and_waits_while_too_many_calls_are_out),
