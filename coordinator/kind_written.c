@@ -111,14 +111,6 @@ written_free(struct written *w)
     free(w);
 }
 
-bool
-written_needs_segment(const struct written *w, uint64_t segment)
-{
-    (void)w;
-    (void)segment;
-    return true;
-}
-
 const struct written_counters *
 written_counters(const struct written *w)
 {

@@ -84,10 +84,6 @@ co_must_use enum co_err written_new(const struct written_options *options,
 void written_free(struct written *w);
 CO_DEFINE_FREEP(struct written, written_free)
 
-/* All segments of a paid job are needed as long as it is not over: its answers
- * are in them. */
-bool written_needs_segment(const struct written *w, uint64_t segment);
-
 /* Counted since written_new(), replays included; X(name, text). */
 #define WRITTEN_COUNTER_LIST(X)                                                \
     X(rows_begun, "rows that were begun")                                      \

@@ -453,12 +453,6 @@ money_sums(const struct money *m)
     return m->all;
 }
 
-struct money_sums
-money_phase(const struct money *m, unsigned phase)
-{
-    return phase < MONEY_PHASES ? m->phase[phase] : (struct money_sums){0};
-}
-
 const struct money_counters *
 money_counters(const struct money *m)
 {
@@ -481,12 +475,6 @@ uint32_t
 money_named(const struct money *m)
 {
     return m->named;
-}
-
-bool
-money_overrun(const struct money *m)
-{
-    return m->n.overruns > 0;
 }
 
 bool

@@ -110,8 +110,8 @@ unsigned money_phase_of(const struct money *m, uint64_t task);
  * case; REFUSED costs nothing; UNKNOWN stays unknown for good. *ret_charged
  * (may be NULL): what was added to settled.
  * CO_NOTFOUND: it has no entry: nothing changed.
- * CO_RANGE: charged more than the reservation: an overrun, see money_overrun()
- */
+ * CO_RANGE: charged more than the reservation: an overrun: no
+ * further calls may be made. */
 enum co_err money_settle(struct money *m, uint64_t task,
                          const struct money_call *call, int64_t *ret_charged);
 /* Reserved -> unknown. False: it is not reserved. */
@@ -124,7 +124,6 @@ bool money_release(struct money *m, uint64_t task);
 
 int64_t money_cap(const struct money *m);
 struct money_sums money_sums(const struct money *m);
-struct money_sums money_phase(const struct money *m, unsigned phase);
 const struct money_counters *money_counters(const struct money *m);
 /* Calls that are reserved, and unknown ones that may still answer. */
 uint32_t money_open(const struct money *m);
@@ -132,8 +131,6 @@ uint32_t money_named(const struct money *m);
 /* Calls that `unknown` is made of, those that said themselves that they do not
  * know how they ended included. */
 uint64_t money_unknown(const struct money *m);
-/* A call cost more than its worst case: no further ones may be made. */
-bool money_overrun(const struct money *m);
 /* The invariant above, and that all sums are those of their parts. NULL, or a
  * text that says what is broken. Walks the table: for tests. */
 const char *money_check(const struct money *m);

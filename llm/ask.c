@@ -398,15 +398,3 @@ ask_outcome_name(enum ask_outcome outcome)
 
     return (unsigned)outcome < ASK_OUTCOMES ? names[outcome] : "?";
 }
-
-const char *
-ask_outcome_text(enum ask_outcome outcome)
-{
-    static const char *const texts[ASK_OUTCOMES] = {
-#define X(name, paid, text) text,
-        ASK_OUTCOME_LIST(X)
-#undef X
-    };
-
-    return (unsigned)outcome < ASK_OUTCOMES ? texts[outcome] : "?";
-}

@@ -108,4 +108,3 @@ bool ask_get_result(const uint8_t *data, size_t len, struct ask_result *ret);
 bool ask_is_task(const uint8_t *data, size_t len);
 
 const char *ask_outcome_name(enum ask_outcome outcome);
-const char *ask_outcome_text(enum ask_outcome outcome);
