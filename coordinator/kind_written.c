@@ -45,7 +45,7 @@ is_countable(const struct written *w)
         int64_t worst;
 
         if (s) t.answers[s - 1] = (struct talk_bytes){&longest, ASK_ANSWER_MAX};
-        t.wrong = (struct talk_bytes){&longest, ASK_ANSWER_MAX};
+        t.wrong = (struct talk_bytes){&longest, ASK_WRONG_MAX};
         t.error = (struct talk_bytes){&longest, ASK_ERROR_MAX};
         if (!ask_bound(w, &t, &input, &worst)) return false;
     }
