@@ -157,8 +157,7 @@ static enum co_err
 remove_job(struct gc_ask *ask, const char *ns, const char *job,
            struct co_diag *diag)
 {
-    static const enum co_key keys[] = {CO_KEY_JOB, CO_KEY_SERIES,
-                                       CO_KEY_BUDGET};
+    static const enum co_key keys[] = {CO_KEY_JOB, CO_KEY_SERIES};
     char jobs[CO_KEY_BYTES];
     const char *zrem[] = {"ZREM", co_key(CO_KEY_JOBS, ns, NULL, jobs), job};
     enum co_err err = CO_OK;

@@ -42,7 +42,6 @@ enum {
     X(JOBS, "jobs", "zset", "job id -> submitted at, ms")                      \
     X(JOB, "job:ID", "hash", "state, counts and rates of a job")               \
     X(OWNER, "owner:job:ID", "string", "lease of the job's coordinator, TTL")  \
-    X(BUDGET, "budget:ID", "hash", "cap, spent, reserved")                     \
     X(CAPS, "caps:ID", "hash", "caps over jobs, and what is granted of them")  \
     X(DEAD, "dead:ID", "stream", "tasks given up, with the reason")            \
     X(GATE, "gate:JOB:GATE", "hash", "passed, failed, retried, escalated")     \
