@@ -205,9 +205,10 @@ next_ask(struct written *w, int64_t now_us, uint64_t *ret_task)
 /* When there is no money for another call and nobody can free some, the rows
  * that are done are written, and the job is over. */
 static void
-settle_over(struct written *w)
+settle_over(struct written *w, int64_t now_us)
 {
     if (!w->over && ask_is_spent(w)) w->over = WRITTEN_SPENT;
+    if (!w->over && ask_is_shared_out(w, now_us)) w->over = WRITTEN_SHARED;
     if (!w->over || w->final) return;
     if (money_open(w->m) || w->n_notes || w->n_taken) return;
     if (w->going.n || w->ready.n) return;
@@ -255,6 +256,9 @@ due_us(const struct written *w, int64_t now_us)
     int64_t due = w->open_due_us;
 
     if (w->waits.n && w->waits.v[0].due_us < due) due = w->waits.v[0].due_us;
+    if (w->shared_us && !w->over && w->shared_us + WRITTEN_SHARED_US < due) {
+        due = w->shared_us + WRITTEN_SHARED_US;
+    }
     if (ask_is_paused(w) && !w->over && w->probe_us > now_us &&
         w->probe_us < due) {
         due = w->probe_us;
@@ -273,7 +277,7 @@ written_next(void *kind, int64_t now_us, uint64_t *ret_task,
     ask_go_on(w, now_us);
     if (next_ask(w, now_us, ret_task)) return KIND_NEXT_TASK;
     ask_prepare(w, now_us);
-    settle_over(w);
+    settle_over(w, now_us);
     if (next_range(w, now_us, ret_task)) return KIND_NEXT_TASK;
     if (w->n_notes || w->releases.n || w->n_letters) return KIND_NEXT_INTENT;
     if (personas_kind.done(w->p) != KIND_RUNNING) return KIND_NEXT_OVER;

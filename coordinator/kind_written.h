@@ -71,7 +71,10 @@ enum {
      * cost as much and end as they did. Of many at once a quarter. */
     WRITTEN_HOPELESS_STREAK = 20,
     WRITTEN_HOPELESS_PART = 4,
-    WRITTEN_NOTE_MAX = 256,     /* intents a record */
+    WRITTEN_NOTE_MAX = 256, /* intents a record */
+    /* Where the cap of a namespace is reached a job ends after that: what other
+     * jobs do not spend comes back within PURSE_IDLE_MS. */
+    WRITTEN_SHARED_US = 2 * PURSE_IDLE_MS * 1000,
     WRITTEN_LETTERS_MAX = 1024, /* letters on their way; more are counted */
 };
 

@@ -88,11 +88,30 @@ can_begin(const struct written *w, int64_t first)
            !__builtin_add_overflow(sum, first, &sum) && money_fits(w->m, sum);
 }
 
+/* Nothing that is under way can free money. */
+static bool
+is_idle(const struct written *w)
+{
+    return !money_open(w->m) && !w->n_notes && !w->n_taken && !w->waits.n &&
+           !w->releases.n;
+}
+
 bool
 ask_is_spent(const struct written *w)
 {
-    return w->is_short && !w->is_waiting && !money_open(w->m) && !w->n_notes &&
-           !w->n_taken && !w->waits.n && !w->releases.n;
+    return w->is_short && !w->is_waiting && is_idle(w);
+}
+
+bool
+ask_is_shared_out(struct written *w, int64_t now_us)
+{
+    if (!w->is_waiting || !is_idle(w) || !w->options.purse ||
+        purse_why(w->options.purse) != PURSE_WHY_TOTAL) {
+        w->shared_us = 0;
+        return false;
+    }
+    if (!w->shared_us) w->shared_us = now_us;
+    return now_us - w->shared_us >= WRITTEN_SHARED_US;
 }
 
 /* -- intents -------------------------------------------------------------- */

@@ -78,6 +78,7 @@ struct taken {
 enum written_over {
     WRITTEN_GOES_ON,
     WRITTEN_SPENT,    /* nothing is out, and the money covers no further call */
+    WRITTEN_SHARED,   /* the same, of the money of all jobs of the namespace */
     WRITTEN_OVERRUN,  /* a call cost more than it could */
     WRITTEN_HOPELESS, /* row after row was given up, and none was written */
 };
@@ -126,6 +127,7 @@ struct written {
     int64_t later;     /* worst case of a row's stages after the first */
     bool is_short;     /* an ask did not fit the money left, last time */
     bool is_waiting;   /* it did, and waits for money that all jobs share */
+    int64_t shared_us; /* since when there is none of it; 0: there is */
     uint64_t short_at; /* no new row did, when money had been freed so often
                         * less 1 */
     enum kind_next held_back; /* why no (further) row was begun */
@@ -235,6 +237,9 @@ void ask_prepare(struct written *w, int64_t now_us);
 uint64_t ask_expected(const struct written *w);
 /* Nothing can be asked any more for want of money, and nothing is out. */
 bool ask_is_spent(const struct written *w);
+/* The same for want of money that all jobs share, of all days; since when is
+ * kept. A cap of a day is waited for. */
+bool ask_is_shared_out(struct written *w, int64_t now_us);
 
 /* -- the functions of written_kind */
 enum kind_take written_take(void *kind, uint64_t task, const uint8_t *data,

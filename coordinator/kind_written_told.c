@@ -13,6 +13,10 @@ stop_of(const struct written *w)
         return "the money left covers no further call; with a higher "
                "budget.usd the same command goes on";
     }
+    if (w->over == WRITTEN_SHARED) {
+        return "the cap over all jobs (`cohort budget show`) covers no further "
+               "call; with a higher one the same command goes on";
+    }
     if (w->over == WRITTEN_OVERRUN) {
         return "a call cost more than it could: the prices of the job file are "
                "not those of the endpoint, or it counts tokens wrongly";

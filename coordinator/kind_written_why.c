@@ -27,6 +27,7 @@ over_name(const struct written *w)
 {
     static const char *const names[] = {[WRITTEN_GOES_ON] = "",
                                         [WRITTEN_SPENT] = "spent",
+                                        [WRITTEN_SHARED] = "shared",
                                         [WRITTEN_OVERRUN] = "overrun",
                                         [WRITTEN_HOPELESS] = "hopeless"};
 
@@ -166,6 +167,11 @@ why_stopped(const struct written *w, int64_t now_us, struct co_buf *out)
         co_buf_puts(out, "stopped: the money left does not cover another "
                          "call. Raise the job's budget and run it again: it "
                          "goes on where it stopped\n");
+    } else if (w->over == WRITTEN_SHARED) {
+        co_buf_puts(out, "stopped: what the cap over all jobs leaves does not "
+                         "cover another call. Raise it (`cohort budget set "
+                         "--total`) and run the job again: it goes on where it "
+                         "stopped\n");
     } else if (w->over == WRITTEN_OVERRUN) {
         co_buf_puts(out, "stopped: a call cost more than it could by its "
                          "prices and limits. Check them against the "

@@ -1,6 +1,6 @@
 /* The written kind under caps over several jobs: what it reserves is in the
- * purse, whatever order, loss or crash; when all jobs have spent the cap it
- * waits, and goes on when there is more. */
+ * purse, whatever order, loss or crash; when all jobs have spent the cap of a
+ * day it waits, and goes on when there is more; that of all days ends it. */
 #include "tests/unit/purse_model.h"
 #include "tests/unit/written_world.h"
 
@@ -141,6 +141,34 @@ a_cap_that_all_jobs_have_spent_is_waited_for_and_not_the_end(void **state)
 }
 
 static void
+a_cap_of_all_days_that_is_spent_ends_the_job_in_part(void **state)
+{
+    struct shared *s = calloc(1, sizeof *s);
+    struct kind_money told;
+    struct co_buf why;
+
+    (void)state;
+    assert_non_null(s);
+    given(s, 40, 3, 1000000);
+    s->m.l.cap_total = 30;
+    for (unsigned i = 0; written_kind.done(s->f.w) == KIND_RUNNING; i++) {
+        step(s);
+        if (i > 100000) fail_msg("the job does not end");
+    }
+    assert_int_equal(written_kind.done(s->f.w), KIND_PARTIAL);
+    assert_true(world_ledger(&s->f).accepted < 40);
+    assert_true(s->f.asked > 0);
+    written_kind.money(s->f.w, &told);
+    assert_non_null(strstr(told.stop, "the cap over all jobs"));
+    co_buf_init(&why, 65536);
+    written_kind.why(s->f.w, s->f.now_us, &why);
+    assert_non_null(strstr(co_buf_text(&why), "cohort budget set --total"));
+    co_buf_fini(&why);
+    world_fini(&s->f);
+    free(s);
+}
+
+static void
 without_a_price_nothing_is_asked_under_caps(void **state)
 {
     struct shared *s = calloc(1, sizeof *s);
@@ -169,6 +197,7 @@ main(void)
             orders_losses_and_crashes_leave_the_purse_as_the_ledger),
         cmocka_unit_test(
             a_cap_that_all_jobs_have_spent_is_waited_for_and_not_the_end),
+        cmocka_unit_test(a_cap_of_all_days_that_is_spent_ends_the_job_in_part),
         cmocka_unit_test(without_a_price_nothing_is_asked_under_caps),
     };
 
