@@ -117,6 +117,16 @@ run_pilot(const struct plan *p, struct co_diag *diag)
                    "the figures are computed");
 }
 
+/* What is gone: lost calls count as their worst case. -1: not known. */
+static int64_t
+spent(const struct money_line *m)
+{
+    int64_t sum;
+
+    if (m->settled < 0 || m->unknown < 0) return -1;
+    return __builtin_add_overflow(m->settled, m->unknown, &sum) ? -1 : sum;
+}
+
 /* What rows of this very recipe took, if the folder says. */
 static void
 take_history(struct plan *p)
@@ -137,7 +147,7 @@ take_history(struct plan *p)
         .calls = m->calls,
         .input_tokens = m->input_tokens,
         .output_tokens = m->output_tokens,
-        .cost = m->settled,
+        .cost = spent(m),
     };
 }
 
@@ -198,8 +208,11 @@ put_money(const struct plan *p, struct co_buf *out)
     uint64_t usd[ESTIMATES], rows;
 
     if (p->e.cost[ESTIMATE_MID] < 0) {
-        co_buf_puts(out, "  USD         not known: give the provider a price "
-                         "(price: in the job file)\n");
+        co_buf_puts(out, writer_has_price(p->job.spec->writer)
+                             ? "  USD         not known: more than can be "
+                               "counted (9,223,372)\n"
+                             : "  USD         not known: give the provider a "
+                               "price (price: in the job file)\n");
         return;
     }
     for (unsigned g = 0; g < ESTIMATES; g++) {

@@ -179,22 +179,33 @@ spread(uint64_t total, uint64_t rows, const struct estimate_history *h,
     ret[ESTIMATE_HIGH] = scaled(ret[ESTIMATE_MID], PERCENT + percent, PERCENT);
 }
 
+/* False: no price, or more than can be counted. */
+static bool
+price_of(const struct writer *writer, const struct estimate *e, unsigned g,
+         int64_t *ret)
+{
+    int64_t tokens, calls;
+
+    if (!writer_has_price(writer) ||
+        !price_cost(&writer->price, e->input[g], 0, e->output[g], &tokens) ||
+        __builtin_mul_overflow(writer->call_price, (int64_t)e->calls[g],
+                               &calls)) {
+        return false;
+    }
+    return !__builtin_add_overflow(tokens, calls, ret);
+}
+
+/* A guess without its highest figure is none. */
 static void
 price_it(const struct writer *writer, struct estimate *e)
 {
-    for (unsigned g = 0; g < ESTIMATES; g++) {
-        int64_t tokens = 0, calls = 0;
+    bool known = true;
 
+    for (unsigned g = 0; g < ESTIMATES; g++) {
+        known = known && price_of(writer, e, g, &e->cost[g]);
+    }
+    for (unsigned g = 0; !known && g < ESTIMATES; g++) {
         e->cost[g] = -1;
-        if (!writer_has_price(writer) ||
-            !price_cost(&writer->price, e->input[g], 0, e->output[g],
-                        &tokens) ||
-            __builtin_mul_overflow(writer->call_price, (int64_t)e->calls[g],
-                                   &calls) ||
-            __builtin_add_overflow(tokens, calls, &tokens)) {
-            continue;
-        }
-        e->cost[g] = tokens;
     }
 }
 

@@ -48,7 +48,7 @@ struct estimate {
     bool calls_models;
     bool measured; /* from history */
     uint64_t calls[ESTIMATES], input[ESTIMATES], output[ESTIMATES];
-    int64_t cost[ESTIMATES]; /* -1: not known */
+    int64_t cost[ESTIMATES]; /* all -1: not known, or beyond an int64 */
     uint64_t ms[ESTIMATES], bytes[ESTIMATES];
     enum estimate_bound bound;
     uint64_t call_ms[ESTIMATES]; /* how long a call takes */

@@ -209,6 +209,23 @@ what_rows_took_is_believed(void **state)
 }
 
 static void
+a_cost_is_not_known_when_only_its_highest_figure_is_beyond_counting(
+    void **state)
+{
+    struct fixture *f = *state;
+
+    estimate(f, JOB("1000") "stream: true}\n");
+    assert_true(f->e.cost[ESTIMATE_HIGH] > 0);
+    f->spec->writer->price = (struct price){
+        .input = INT64_MAX / (int64_t)f->e.input[ESTIMATE_HIGH] + 1};
+    assert_int_equal(estimate_make(f->spec, f->sampler, &f->wish, &f->e),
+                     CO_OK);
+    for (unsigned g = 0; g < ESTIMATES; g++) {
+        assert_true(f->e.cost[g] == -1);
+    }
+}
+
+static void
 the_built_in_writer_calls_nobody(void **state)
 {
     struct fixture *f = *state;
@@ -231,6 +248,8 @@ main(void)
         TEST(a_deadline_needs_as_many_workers_as_it_is_short),
         TEST(a_budget_is_enough_for_its_share_of_the_rows),
         TEST(what_rows_took_is_believed),
+        TEST(
+            a_cost_is_not_known_when_only_its_highest_figure_is_beyond_counting),
         TEST(the_built_in_writer_calls_nobody),
     };
 
