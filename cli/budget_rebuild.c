@@ -251,26 +251,46 @@ read_days(struct reader *reader, const char *dir, struct days *days,
     return err == CO_NOTFOUND ? CO_OK : err; /* the end */
 }
 
+/* The job's entry, made if there is none. NULL: no memory. */
+static struct budget_job *
+job_of(struct budget_jobs *jobs, uint64_t job)
+{
+    struct budget_job *v;
+
+    for (size_t i = 0; i < jobs->n; i++) {
+        if (jobs->v[i].job == job) return &jobs->v[i];
+    }
+    v = realloc(jobs->v, (jobs->n + 1) * sizeof *jobs->v);
+    if (!v) return NULL;
+    jobs->v = v;
+    v[jobs->n] = (struct budget_job){.job = job};
+    return &v[jobs->n++];
+}
+
+/* A job counts once, however often its folder or a copy of it is given: by the
+ * one that says the most. */
 static enum co_err
 add_job(struct budget_jobs *jobs, uint64_t job, const struct days *days,
         struct co_diag *diag)
 {
-    struct budget_job sum = {.job = job};
-    struct budget_job *v = realloc(jobs->v, (jobs->n + 1) * sizeof *jobs->v);
+    struct budget_job sum = {.job = job}, *entry;
 
-    if (!v) return co_fail(diag, CO_NOMEM, "out of memory");
-    jobs->v = v;
     for (size_t i = 0; i < days->n; i++) {
         if (__builtin_add_overflow(sum.total, days->v[i].have, &sum.total)) {
             return co_fail(diag, CO_DAMAGED, "a run's money has no bounds");
         }
         if (days->v[i].day == jobs->day) sum.today = days->v[i].have;
     }
-    if (__builtin_add_overflow(jobs->total, sum.total, &jobs->total)) {
+    entry = job_of(jobs, job);
+    if (!entry) return co_fail(diag, CO_NOMEM, "out of memory");
+    if (sum.total < entry->total) sum.total = entry->total;
+    if (sum.today < entry->today) sum.today = entry->today;
+    if (__builtin_add_overflow(jobs->total, sum.total - entry->total,
+                               &jobs->total)) {
         return co_fail(diag, CO_DAMAGED, "the runs' money has no bounds");
     }
-    jobs->today += sum.today;
-    jobs->v[jobs->n++] = sum;
+    jobs->today += sum.today - entry->today;
+    *entry = sum;
     return CO_OK;
 }
 

@@ -133,6 +133,24 @@ of_each_day_the_last_note_counts_and_the_ledger_is_told(void **state)
 }
 
 static void
+a_run_that_is_given_twice_counts_once(void **state)
+{
+    static const struct purse_note notes[] = {{.day = 20000, .have = 70},
+                                              {.day = 19999, .have = 5}};
+    struct fixture *f = *state;
+    struct co_diag diag = {""};
+    const char *dir = given_run(f, 10, notes, co_countof(notes));
+
+    f->jobs.day = 20000;
+    for (unsigned i = 0; i < 2; i++) {
+        if (budget_read(dir, &f->jobs, &diag)) fail_msg("%s", diag.text);
+        assert_int_equal(f->jobs.n, 1);
+        assert_int_equal(f->jobs.total, 75);
+        assert_int_equal(f->jobs.today, 70);
+    }
+}
+
+static void
 a_journal_that_cannot_tell_ends_the_rebuild(void **state)
 {
     struct fixture *f = *state;
@@ -199,6 +217,7 @@ main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     static const struct CMUnitTest tests[] = {
         T(of_each_day_the_last_note_counts_and_the_ledger_is_told),
+        T(a_run_that_is_given_twice_counts_once),
         T(a_journal_that_cannot_tell_ends_the_rebuild),
         T(caps_that_went_with_the_ledger_have_to_be_given_again),
         T(of_two_rebuilds_at_once_the_later_one_counts),
