@@ -132,6 +132,7 @@ intend(struct written *w, struct note *note, uint64_t row, struct talk *t,
                           : CO_RANGE;
 
     if (err) {
+        w->held_back = err == CO_NOMEM ? KIND_NEXT_MEMORY : KIND_NEXT_ALL_OUT;
         w->is_waiting |= err == CO_UNAVAILABLE;
         w->is_short |= err == CO_FULL;
         w->n.no_memory += err == CO_NOMEM; /* tried again next turn */
