@@ -34,6 +34,7 @@ enum {
     COORDINATOR_RESTARTS = 2,
     SUMMARY_BYTES_MAX = 1 << 16,
     WORKERS_AUTO = 0,
+    KEY_VARIABLES_MAX = PROVIDERS_MAX * PROVIDERS_ENDPOINTS_MAX,
 };
 
 struct run_config {
@@ -120,6 +121,7 @@ struct run_cli {
     struct job_spec *spec;
     char out[PATH_MAX]; /* absolute */
     char endpoints[512];
+    const char *key_env[KEY_VARIABLES_MAX + 1]; /* of the file's providers */
     struct fleet *fleet;
     struct progress progress;
     int signal_fd;
@@ -379,6 +381,22 @@ llm_slots(const struct run_cli *r, uint64_t workers)
     return co_min_u64((all + workers - 1) / workers, HTTP_IN_FLIGHT_MAX);
 }
 
+/* Of all providers in the file: a worker may announce each of them. */
+static void
+list_key_env(struct run_cli *r)
+{
+    const struct providers *p = r->spec->providers;
+    size_t n = 0;
+
+    for (uint32_t i = 0; p && i < p->n; i++) {
+        for (uint32_t k = 0; k < p->entries[i].n_endpoints; k++) {
+            const char *name = p->entries[i].endpoints[k].key_env;
+
+            if (name[0]) r->key_env[n++] = name;
+        }
+    }
+}
+
 static enum co_err
 make_fleet(struct run_cli *r, struct co_diag *diag)
 {
@@ -392,11 +410,13 @@ make_fleet(struct run_cli *r, struct co_diag *diag)
                                     .name_space = r->cfg.name_space,
                                     .data = r->cfg.data,
                                     .providers = calls ? r->file : NULL,
+                                    .key_env = r->key_env,
                                     .llm_slots = llm_slots(r, worker_count(r)),
                                     .notice = on_notice,
                                     .notice_arg = r};
     enum co_err err;
 
+    list_key_env(r);
     /* A fleet of our own talks through a private folder: no keys. */
     if (!options.own_broker && keyring_wanted(&r->cfg.keys)) {
         options.keys = (struct fleet_keys){.coordinator = r->cfg.keys.key,

@@ -45,6 +45,7 @@ struct fleet {
     struct child workers[FLEET_WORKERS_MAX];
     size_t n_workers; /* children */
     char broken[160];
+    const char **keyless_env; /* of all but workers; texts are borrowed */
 };
 
 /* Our own --config is not theirs: COHORT_CONFIG stays behind. */
@@ -69,6 +70,35 @@ fleet_names(struct fleet *f, struct co_diag *diag)
     return err;
 }
 
+/* lifeline_env, and the variables with keys taken out. */
+static enum co_err
+make_keyless_env(struct fleet *f)
+{
+    size_t fixed = co_countof(lifeline_env) - 1, keys = 0;
+
+    while (f->opt.key_env && f->opt.key_env[keys]) {
+        keys++;
+    }
+    f->keyless_env = calloc(fixed + keys + 1, sizeof *f->keyless_env);
+    if (!f->keyless_env) return CO_NOMEM;
+    memcpy(f->keyless_env, lifeline_env, fixed * sizeof *f->keyless_env);
+    for (size_t i = 0; i < keys; i++) {
+        f->keyless_env[fixed + i] = f->opt.key_env[i];
+    }
+    return CO_OK;
+}
+
+static const char *const *
+child_env(const struct fleet *f, const struct child *c)
+{
+    bool worker = c >= f->workers && c < f->workers + FLEET_WORKERS_MAX;
+
+    if (worker) return lifeline_env;
+    /* Not our program: no lifeline, and no keys. */
+    if (c == &f->redis) return f->keyless_env + co_countof(lifeline_env) - 1;
+    return f->keyless_env;
+}
+
 enum co_err
 fleet_new(const struct fleet_options *options, struct fleet **ret_fleet,
           struct co_diag *diag)
@@ -82,6 +112,7 @@ fleet_new(const struct fleet_options *options, struct fleet **ret_fleet,
     f->redis_lock = f->status_fds[0] = f->status_fds[1] = -1;
     f->line = (struct co_lifeline){.child_fd = -1, .held_fd = -1};
     f->dir.lock_fd = -1;
+    if (make_keyless_env(f)) return co_fail(diag, CO_NOMEM, "out of memory");
     err = rundir_make(&f->dir, diag);
     if (!err) err = fleet_names(f, diag);
     if (err) return err;
@@ -124,6 +155,7 @@ fleet_free(struct fleet *f)
     co_fs_closep(&f->status_fds[0]);
     co_fs_closep(&f->status_fds[1]);
     rundir_remove(&f->dir);
+    free(f->keyless_env);
     free(f);
 }
 
@@ -248,7 +280,8 @@ start_broker(struct fleet *f, struct co_diag *diag)
     /* No worker can have been here before: none has to be waited for. */
     child_option(&f->broker, "--settle", "0s");
     f->broker.wanted = true;
-    err = child_start(&f->broker, lifeline_env, co_clock_ms(), diag);
+    err =
+        child_start(&f->broker, child_env(f, &f->broker), co_clock_ms(), diag);
     if (err) return err;
     co_fs_closep(&say);
     err = await_ready(f, hear, diag);
@@ -279,7 +312,7 @@ start_worker(struct fleet *f, uint64_t processes, struct co_diag *diag)
     common_options(f, c);
     key_options(f, c, f->opt.keys.worker);
     c->wanted = true;
-    return child_start(c, lifeline_env, co_clock_ms(), diag);
+    return child_start(c, child_env(f, c), co_clock_ms(), diag);
 }
 
 enum co_err
@@ -372,7 +405,9 @@ fleet_start_redis(struct fleet *f, const char *out)
     if (f->opt.redis || !f->redis_url[0] || f->redis.argc) return;
     err = redis_folder(f, out, &diag);
     if (!err) err = redis_child(f);
-    if (!err) err = child_start(&f->redis, NULL, co_clock_ms(), &diag);
+    if (!err)
+        err = child_start(&f->redis, child_env(f, &f->redis), co_clock_ms(),
+                          &diag);
     if (err) {
         f->redis.wanted = false;
         (void)co_fail_prefix(&diag, err,
@@ -413,7 +448,8 @@ enum co_err
 fleet_start_coordinator(struct fleet *f, struct co_diag *diag)
 {
     f->coordinator.wanted = true;
-    return child_start(&f->coordinator, lifeline_env, co_clock_ms(), diag);
+    return child_start(&f->coordinator, child_env(f, &f->coordinator),
+                       co_clock_ms(), diag);
 }
 
 int
@@ -462,7 +498,7 @@ tend(struct fleet *f, struct child *c, int64_t now_ms)
 
     if (child_reap(c) && c->wanted) on_death(f, c, now_ms);
     if (!c->wanted || c->pid || now_ms < c->next_start_ms) return;
-    if (child_start(c, c == &f->redis ? NULL : lifeline_env, now_ms, &diag)) {
+    if (child_start(c, child_env(f, c), now_ms, &diag)) {
         c->starts++;
         c->started_ms = now_ms;
         on_death(f, c, now_ms);

@@ -29,6 +29,10 @@ struct fleet_options {
                               FLEET_WORKERS_MAX. Else one supervises all */
     const char *services;  /* the only one they serve; NULL: all */
     const char *providers; /* file of the models they call; NULL: none */
+    /* Variables that hold those models' keys: the workers alone get them, what
+     * else is started does not (it may leave a core dump). Ended by NULL; may
+     * be NULL. */
+    const char *const *key_env;
     uint64_t llm_slots;    /* calls at once of a process; 0: its default */
     const char *redis;     /* URL of a running one; NULL: private or none */
     bool redis_insecure;

@@ -43,7 +43,7 @@ launch_fini(struct launch *l)
     free(l->env);
 }
 
-/* Same variable name? Both are "NAME=value". */
+/* Same variable name? a is "NAME=value" or "NAME", b "NAME=value". */
 static bool
 env_same_name(const char *a, const char *b)
 {
@@ -52,8 +52,8 @@ env_same_name(const char *a, const char *b)
     return !strncmp(a, b, len) && b[len] == '=';
 }
 
-/* environ with the additions in place of variables of the same name; only
- * the array is allocated. */
+/* environ with the additions in place of variables of the same name, and
+ * without those that have no value; only the array is allocated. */
 static char **
 launch_make_env(const char *const *additions)
 {
@@ -78,7 +78,9 @@ launch_make_env(const char *const *additions)
         }
         if (j == added) env[n++] = environ[i];
     }
-    memcpy(env + n, additions, added * sizeof *env);
+    for (size_t j = 0; j < added; j++) {
+        if (strchr(additions[j], '=')) env[n++] = additions[j];
+    }
     /* exec wants char *const *; it does not write there. */
     return (char **)(uintptr_t)env;
 }

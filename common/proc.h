@@ -17,8 +17,9 @@ struct co_proc_fd {
 struct co_proc_opts {
     const struct co_proc_fd *fds;
     size_t fd_count;         /* at most CO_PROC_FDS_MAX */
-    const char *const *env;  /* "NAME=value" over the own environment, ended
-                                by NULL; may be NULL */
+    const char *const *env;  /* "NAME=value" over the own environment, "NAME"
+                                takes one out of it; ended by NULL; may be
+                                NULL */
     const char *stdout_path; /* appended to, made 0600; NULL: inherited */
     const char *stderr_path; /* the same */
     const char *dir;         /* working folder; NULL: inherited */

@@ -317,6 +317,34 @@ class Written(harness.SystemTest):
         self.assertIn("providers.main.endpoints[0].key: keys do not stand in this file", err)
         self.assertNotIn(KEY, out + err)
 
+    def environments(self, program):
+        """Of the bench's processes of that program: what /proc shows."""
+        found = []
+        for pid in self.bench.marked():
+            try:
+                with open(f"/proc/{pid}/cmdline", "rb") as f:
+                    name = os.path.basename(f.read().split(b"\0")[0].decode(errors="replace"))
+                with open(f"/proc/{pid}/environ", "rb") as f:
+                    environment = f.read()
+            except OSError:
+                continue
+            if name == program:
+                found.append(environment)
+        return found
+
+    def test_the_environment_of_broker_and_coordinator_has_no_key(self):
+        job = self.job(2, key_env="MY_KEY")
+        self.model.open.clear()
+        run = self.bench.start("run", [f"{harness.BIN}/cohort", "run", job, "--workers", "1"], env={"MY_KEY": KEY})
+        for program in ("cohort-broker", "cohort-coordinator"):
+            wait_for(program, lambda p=program: self.environments(p), alive=[run])
+            for environment in self.environments(program):
+                self.assertNotIn(b"MY_KEY", environment, program)
+                self.assertNotIn(KEY.encode(), environment, program)
+        self.model.open.set()
+        self.assertEqual(run.wait(60), 0, run.log())
+        self.assertEqual(self.model.keys, {f"Bearer {KEY}"})  # the worker had it
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)

@@ -128,6 +128,23 @@ a_child_has_the_listed_descriptors_and_no_others(void **state)
 }
 
 static void
+a_variable_named_without_a_value_is_taken_out_of_the_environment(void **state)
+{
+    const char *env[] = {"CO_TEST_A", "CO_TEST_NONE", NULL};
+
+    (void)state;
+    assert_int_equal(setenv("CO_TEST_A", "old", 1), 0);
+    assert_int_equal(setenv("CO_TEST_AB", "ab", 1), 0);
+    assert_int_equal(unsetenv("CO_TEST_NONE"), 0);
+    assert_string_equal(output("env | grep -o '^CO_TEST_A.*'; "
+                               "env | grep -c CO_TEST_NONE; true",
+                               (struct co_proc_opts){.env = env}),
+                        "CO_TEST_AB=ab\n0\n");
+    assert_int_equal(unsetenv("CO_TEST_A"), 0);
+    assert_int_equal(unsetenv("CO_TEST_AB"), 0);
+}
+
+static void
 the_environment_is_the_own_with_additions(void **state)
 {
     const char *env[] = {"CO_TEST_A=new", "CO_TEST_C=c", NULL};
@@ -297,6 +314,8 @@ main(void)
         cmocka_unit_test(a_program_that_is_not_there_is_an_error),
         cmocka_unit_test(a_child_has_the_listed_descriptors_and_no_others),
         cmocka_unit_test(the_environment_is_the_own_with_additions),
+        cmocka_unit_test(
+            a_variable_named_without_a_value_is_taken_out_of_the_environment),
         cmocka_unit_test(a_child_starts_in_its_folder_with_default_signals),
         cmocka_unit_test(waiting_ends_at_the_deadline_and_stopping_stops),
         cmocka_unit_test(who_does_not_listen_is_killed),
