@@ -29,12 +29,11 @@ static const struct {
     {0x20000, 0x3fffd},
 };
 
-/* Combining marks and joiners take none. */
+/* Combining marks take none; what is shown as '?' takes one. */
 static bool
 takes_none(uint32_t c)
 {
-    return (c >= 0x300 && c <= 0x36f) || (c >= 0x200b && c <= 0x200f) ||
-           (c >= 0xfe00 && c <= 0xfe0f) || c == 0xfeff;
+    return (c >= 0x300 && c <= 0x36f) || (c >= 0xfe00 && c <= 0xfe0f);
 }
 
 /* The code point and its bytes; 0xfffd and 1 for what is no UTF-8. */
@@ -100,7 +99,7 @@ printable(const char *text, size_t bytes)
     unsigned char c = (unsigned char)text[0];
 
     if (bytes == 1) return c >= 0x20 && c < 0x7f;
-    return !(c == 0xc2 && (unsigned char)text[1] < 0xa0); /* C1 controls */
+    return !say_hidden(text, bytes);
 }
 
 void

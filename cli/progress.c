@@ -14,6 +14,7 @@
 
 enum {
     LINE_BYTES_MAX = 2048,
+    NOTICE_BYTES_MAX = 1 << 14,
     WIDTH_DEFAULT = 80,
     BAR_MIN = 8,
     BAR_MAX = 40,
@@ -44,6 +45,7 @@ static void
 part_end(struct parts *parts, struct co_buf *buf)
 {
     if (buf->len && parts->count < PARTS_MAX) {
+        say_clean((char *)buf->data, buf->len);
         (void)snprintf(parts->text[parts->count++], PART_SIZE, "%s",
                        co_buf_text(buf));
     }
@@ -60,7 +62,7 @@ part_count(struct parts *parts, struct co_buf *buf, uint64_t n,
     part_end(parts, buf);
 }
 
-/* What is worth saying, best first. */
+/* What is worth saying, best first. Reasons quote what endpoints said. */
 static void
 make_parts(const struct status_line *line, bool stalled, struct parts *parts)
 {
@@ -215,6 +217,8 @@ progress_show(struct progress *p, const struct status_line *line,
 void
 progress_notice(struct progress *p, const char *text)
 {
+    struct co_buf said;
+
     if (p->mode == PROGRESS_JSON) {
         json_t *line = json_pack("{s:s, s:s}", "event", "notice", "text", text);
 
@@ -225,7 +229,11 @@ progress_notice(struct progress *p, const char *text)
         return;
     }
     progress_end(p);
-    (void)fprintf(stderr, CO_PROGRAM ": %s\n", text);
+    co_buf_init(&said, NOTICE_BYTES_MAX);
+    co_buf_puts(&said, text);
+    if (said.data) say_clean_message((char *)said.data);
+    (void)fprintf(stderr, CO_PROGRAM ": %s\n", co_buf_text(&said));
+    co_buf_fini(&said);
 }
 
 void

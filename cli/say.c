@@ -25,35 +25,64 @@ say_exit(enum co_err err)
     }
 }
 
-/* C0 and DEL are bytes; C1 is 0xc2 0x80..0x9f in UTF-8, and the same second
- * byte alone for a terminal that knows no UTF-8. */
-static void
-clean(unsigned char *text, size_t len)
+/* Characters that a terminal obeys, or that make a line look like another one:
+ * each as the first and the last of a run, in UTF-8. */
+static const struct {
+    const char *first, *last;
+} hidden[] = {
+    {"\xc2\x80", "\xc2\x9f"},                 /* C1 controls */
+    {"\xd8\x9c", "\xd8\x9c"},                 /* U+061C, a direction */
+    {"\xe1\xa0\x8e", "\xe1\xa0\x8e"},         /* U+180E, without width */
+    {"\xe2\x80\x8b", "\xe2\x80\x8f"},         /* U+200B-200F, the same */
+    {"\xe2\x80\xa8", "\xe2\x80\xae"},         /* U+2028-202E, line ends,
+                                                 directions */
+    {"\xe2\x81\xa0", "\xe2\x81\xaf"},         /* U+2060-206F, the same */
+    {"\xef\xbb\xbf", "\xef\xbb\xbf"},         /* U+FEFF */
+    {"\xf3\xa0\x80\x80", "\xf3\xa0\x81\xbf"}, /* U+E0000-E007F, tags */
+};
+
+size_t
+say_hidden(const char *text, size_t len)
+{
+    unsigned char c = len ? (unsigned char)text[0] : ' ';
+
+    if (c < 0x20 || c == 0x7f) return 1;
+    for (size_t i = 0; i < co_countof(hidden); i++) {
+        size_t n = strlen(hidden[i].first);
+
+        if (n <= len && memcmp(text, hidden[i].first, n) >= 0 &&
+            memcmp(text, hidden[i].last, n) <= 0) {
+            return n;
+        }
+    }
+    return 0;
+}
+
+/* A C1 byte alone is one for a terminal that knows no UTF-8. */
+void
+say_clean(char *text, size_t len)
 {
     bool lead = false; /* of a UTF-8 character: its second byte comes next */
 
     for (size_t i = 0; i < len; i++) {
-        unsigned char c = text[i];
+        unsigned char c = (unsigned char)text[i];
+        size_t n = say_hidden(text + i, len - i);
 
-        if (c < 0x20 || c == 0x7f) text[i] = '?';
-        if (c == 0xc2 && i + 1 < len && text[i + 1] >= 0x80 &&
-            text[i + 1] < 0xa0) {
-            text[i] = text[i + 1] = '?';
-        }
         if (c >= 0x80 && c < 0xa0 && !lead) text[i] = '?';
-        lead = c >= 0xc2 || (lead && c >= 0x80 && c < 0xc0);
+        lead = !n && (c >= 0xc2 || (lead && c >= 0x80 && c < 0xc0));
+        if (!n) continue;
+        memset(text + i, '?', n);
+        i += n - 1;
     }
 }
 
-/* A message may have lines of its own: they begin with a blank, so that none
- * can be taken for another message. Other line ends came with a value. */
-static void
-clean_message(char *text)
+void
+say_clean_message(char *text)
 {
     for (char *line = text, *end; line; line = end) {
         size_t len = strcspn(line, "\n");
 
-        clean((unsigned char *)line, len);
+        say_clean(line, len);
         end = line[len] ? line + len + 1 : NULL;
         if (end && *end != ' ') line[len] = '?';
     }
@@ -64,7 +93,7 @@ say_error(const char *program, enum co_err err, const struct co_diag *diag)
 {
     struct co_diag said = *diag;
 
-    clean_message(said.text);
+    say_clean_message(said.text);
     (void)fflush(stdout);
     (void)fprintf(stderr, "%s: %s\n", program,
                   said.text[0] ? said.text : co_err_text(err));
@@ -107,7 +136,7 @@ void
 say_end_line(struct co_buf *out, size_t begin)
 {
     if (out->err) return;
-    clean((unsigned char *)out->data + begin, out->len - begin);
+    say_clean((char *)out->data + begin, out->len - begin);
     co_buf_putc(out, '\n');
 }
 

@@ -21,10 +21,20 @@ co_must_use enum co_err say_number(const char *option, const char *text,
                                    uint64_t *ret, struct co_diag *diag);
 
 /* What comes from Redis, from a file or from a name on the disk may hold
- * anything. Control characters of it (C0, DEL, C1) become '?', so that no
- * terminal obeys them, and so do line ends: one record is one line, and no
- * value can pass for a second one. Words of our own need none of this; JSON
+ * anything; so may what an endpoint answers. Control characters of it (C0, DEL,
+ * C1) become '?', so that no terminal obeys them, and so do line ends: one
+ * record is one line, and no value can pass for a second one. So do characters
+ * that set the direction of writing or have no width, with which a line can
+ * show what does not stand there. Words of our own need none of this; JSON
  * escapes by itself. */
+
+/* Bytes of the character of that kind at the beginning of text; 0: none. */
+size_t say_hidden(const char *text, size_t len);
+/* Puts a '?' over each byte of them. */
+void say_clean(char *text, size_t len);
+/* A message may have lines of its own: they begin with a blank, so that none
+ * can be taken for another message. Other line ends came with a value. */
+void say_clean_message(char *text);
 
 /* Appends one line, cleaned, and ends it; fmt holds no line end. */
 void say_line(struct co_buf *out, const char *fmt, ...) co_printf(2, 3);

@@ -73,15 +73,18 @@ void
 summary_write(const struct status_line *line, const char *out, uint64_t before,
               struct co_buf *buf)
 {
+    size_t begin = buf->len;
+
     if (!line->has_ledger) {
-        if (line->text[0]) co_buf_printf(buf, "%s\n", line->text);
+        if (line->text[0]) say_line(buf, "%s", line->text);
         return;
     }
     say_count(buf, line->accepted);
     co_buf_puts(buf, " of ");
     say_count(buf, line->requested);
-    co_buf_printf(buf, " rows, %s\n",
+    co_buf_printf(buf, " rows, %s",
                   line->exit != 1 && line->text[0] ? line->text : line->state);
+    say_end_line(buf, begin); /* the text may quote an endpoint */
     summary_ledger(line, buf);
     put_files(line, buf);
     put_money(line, buf);

@@ -57,6 +57,34 @@ a_line_is_shorter_than_the_terminal_at_every_width(void **state)
 }
 
 static void
+no_terminal_obeys_what_an_endpoint_said(void **state)
+{
+    struct status_line line =
+        given("{\"event\":\"progress\",\"state\":\"running\","
+              "\"requested\":10,\"drawn\":7,\"accepted\":7,\"rejected\":0,"
+              "\"dead\":0,\"surplus\":0,\"pending\":0,\"elapsed_ms\":1,"
+              "\"why\":\"\\u001b[2Jno\\r\\nmoney \\u202eor\\ufeff\"}");
+    struct status_line end =
+        given("{\"event\":\"end\",\"state\":\"stopped\",\"exit\":3,"
+              "\"text\":\"it said \\u001b]0;x\\u0007\\nok\"}");
+    struct co_buf out;
+
+    (void)state;
+    co_buf_init(&out, 4096);
+    progress_plain(&line, true, &out);
+    assert_non_null(strstr(co_buf_text(&out), "waiting: ?[2Jno??money ???or"));
+    co_buf_clear(&out);
+    progress_line(&line, 200, true, &out);
+    assert_non_null(strstr(co_buf_text(&out), "waiting: ?[2Jno??money ???or"));
+    co_buf_clear(&out);
+    summary_write(&end, "out", 0, &out);
+    assert_string_equal(co_buf_text(&out), "it said ?]0;x??ok\n");
+    co_buf_fini(&out);
+    status_line_fini(&line);
+    status_line_fini(&end);
+}
+
+static void
 a_narrow_terminal_loses_the_least_worthy_first(void **state)
 {
     (void)state;
@@ -333,6 +361,7 @@ main(void)
         cmocka_unit_test(a_line_says_how_far_how_fast_and_how_long),
         cmocka_unit_test(a_line_is_shorter_than_the_terminal_at_every_width),
         cmocka_unit_test(a_narrow_terminal_loses_the_least_worthy_first),
+        cmocka_unit_test(no_terminal_obeys_what_an_endpoint_said),
         cmocka_unit_test(a_run_that_does_not_move_says_why),
         cmocka_unit_test(a_paid_run_says_what_it_spent),
         cmocka_unit_test(a_price_that_nobody_knows_is_said),
