@@ -352,6 +352,7 @@ spec_of_tree(const struct co_yaml *root, struct job_spec **ret_spec,
     spec_default_writer(spec);
     err = read_map(spec, "", root, diag);
     if (!err) err = check_required(root, diag);
+    if (!err) err = spec_check_budget(root, diag);
     if (!err) err = spec_check_provider(spec, root, diag);
     if (err) return err;
     if (!spec->dir[0]) {

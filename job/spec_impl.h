@@ -13,6 +13,9 @@ spec_reader spec_read_provider, spec_read_providers, spec_read_prompts;
 spec_reader spec_read_max_tokens, spec_read_temperature, spec_read_repairs;
 spec_reader spec_read_fresh, spec_read_budget;
 void spec_default_writer(struct job_spec *spec);
+/* A budget that is there says how much: half of one is not none. */
+co_must_use enum co_err spec_check_budget(const struct co_yaml *root,
+                                          struct co_diag *diag);
 /* All keys are read: the provider is there, and has texts to write. */
 co_must_use enum co_err spec_check_provider(const struct job_spec *spec,
                                             const struct co_yaml *root,

@@ -135,6 +135,18 @@ spec_read_budget(struct job_spec *spec, const struct co_yaml *node,
     return CO_OK;
 }
 
+enum co_err
+spec_check_budget(const struct co_yaml *root, struct co_diag *diag)
+{
+    const struct co_yaml *budget = co_yaml_get(root, "budget");
+
+    if (!budget || co_yaml_get(budget, "usd")) return CO_OK;
+    return co_yaml_fail(budget, diag, CO_INVALID,
+                        "usd is missing: a budget says what calls may cost at "
+                        "most, such as {usd: 5.00}; leave budget out for a job "
+                        "without a limit");
+}
+
 const struct providers_entry *
 spec_provider(const struct job_spec *spec)
 {

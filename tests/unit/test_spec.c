@@ -586,6 +586,18 @@ a_limit_of_tokens_below_one_call_is_refused(void **state)
 }
 
 static void
+a_budget_without_a_sum_is_refused(void **state)
+{
+    (void)state;
+    assert_refused(HEAD "budget: {}\n",
+                   "us.yaml:4: budget: usd is missing: a budget says what "
+                   "calls may cost at most, such as {usd: 5.00}; leave budget "
+                   "out for a job without a limit");
+    assert_null(parse(HEAD "budget:\n"));
+    assert_null(parse(HEAD "budget: {usd: }\n"));
+}
+
+static void
 wrong_prompts_are_told_with_their_file(void **state)
 {
     char dir[64], text[512];
@@ -785,6 +797,7 @@ main(void)
         cmocka_unit_test(a_writer_is_the_provider_with_prompts_and_price),
         cmocka_unit_test(a_budget_without_a_price_is_refused),
         cmocka_unit_test(a_limit_of_tokens_below_one_call_is_refused),
+        cmocka_unit_test(a_budget_without_a_sum_is_refused),
         cmocka_unit_test(wrong_prompts_are_told_with_their_file),
         cmocka_unit_test(the_document_has_every_key_as_it_is),
         cmocka_unit_test(the_schema_agrees_with_the_parser),
