@@ -113,6 +113,14 @@ read_url(const struct co_yaml *node, void *to, struct co_diag *diag)
                             "not belong there; keys come by key_env or "
                             "key_file");
     }
+    if (url_holds_key(to)) {
+        return co_yaml_fail(node, diag, CO_INVALID,
+                            "the address holds a key (behind its ?): keys do "
+                            "not stand in this file, which is copied to every "
+                            "run folder: put it into a variable and name that "
+                            "(key_env: NAME), or into a file of its own "
+                            "(key_file: PATH)");
+    }
     if (url_parse(to, &url, &why)) {
         return co_yaml_fail(node, diag, CO_INVALID, "%s", why.text);
     }

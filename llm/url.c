@@ -43,6 +43,37 @@ read_port(const char *p, const char *end, uint16_t *port)
     return true;
 }
 
+/* One "name=value" of a query. */
+static bool
+names_key(const char *pair, size_t len)
+{
+    static const char *const names[] = {
+        "key",   "apikey",       "api_key",    "api-key",  "subscription-key",
+        "token", "access_token", "auth_token", "password", "secret"};
+    size_t name = strcspn(pair, "=");
+
+    for (size_t i = 0; i < co_countof(names) && name < len; i++) {
+        if (strlen(names[i]) == name && !strncasecmp(pair, names[i], name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool
+url_holds_key(const char *text)
+{
+    const char *at = strchr(text, '?');
+
+    while (at) {
+        size_t len = strcspn(++at, "&;");
+
+        if (names_key(at, len)) return true;
+        at = at[len] ? at + len : NULL;
+    }
+    return false;
+}
+
 enum co_err
 url_parse(const char *text, struct url *ret_url, struct co_diag *diag)
 {
@@ -55,6 +86,12 @@ url_parse(const char *text, struct url *ret_url, struct co_diag *diag)
         return co_fail(diag, CO_USAGE,
                        "the address holds an @: names and passwords do not "
                        "belong there; keys come by --key-env or --key-file");
+    }
+    if (url_holds_key(text)) {
+        return co_fail(diag, CO_USAGE,
+                       "the address holds a key (behind its ?): it would stand "
+                       "in logs and messages; keys come by --key-env or "
+                       "--key-file");
     }
     if (strlen(text) >= URL_BYTES) return refuse(diag, text, "it is too long");
     if (!clean(text)) return refuse(diag, text, "it holds blanks or the like");

@@ -11,10 +11,13 @@ struct url {
     const char *path;          /* in the text that was parsed; "" or "/..." */
 };
 
+/* Whether the query has a parameter that is a key by its name, such as
+ * ?api_key=. */
+bool url_holds_key(const char *text);
 /* Takes http:// and https:// URLs apart. Refused: a user or password in it
- * (keys do not belong there: it is logged), a fragment, blanks and control
- * characters. The text must outlive *ret_url.
- * CO_USAGE: diag says what is wrong with it */
+ * or a key (they do not belong there: it is logged), a fragment, blanks and
+ * control characters. The text must outlive *ret_url. CO_USAGE: diag says what
+ * is wrong with it */
 co_must_use enum co_err url_parse(const char *text, struct url *ret_url,
                                   struct co_diag *diag);
 /* Same scheme, host and port. */

@@ -129,6 +129,8 @@ what_is_no_address_is_refused_with_the_reason(void **state)
                                       "http://h:8o",
                                       "http://h /v1",
                                       "http://h/#x",
+                                      "http://h /v1?api_key=secret",
+                                      "http://h/v1?a=b&token=secret",
                                       "http://user:secret@h/v1"};
     struct url url;
 

@@ -252,6 +252,10 @@ a_key_in_the_file_is_refused_and_not_repeated(void **state)
         ONE("endpoints: [{api_key: sk-abcdef}]"),
         ONE("endpoints: [{key_env: sk-abcdef}]"),
         ONE("endpoints: [{url: \"https://u:sk-abcdef@h/v1\"}]"),
+        ONE("endpoints: [{url: \"https://h/v1?key=sk-abcdef\"}]"),
+        ONE("endpoints: [{url: \"https://h/v1?a=b&API_KEY=sk-abcdef\"}]"),
+        ONE("endpoints: [{url: \"https://h?token=sk-abcdef&a=b\"}]"),
+        ONE("endpoints: [{url: \"https://h/?a&access_token=sk-abcdef\"}]"),
     };
 
     (void)state;
@@ -260,6 +264,8 @@ a_key_in_the_file_is_refused_and_not_repeated(void **state)
         assert_non_null(strstr(diag.text, "key_env"));
         assert_null(strstr(diag.text, "abcdef"));
     }
+    free(
+        given(ONE("endpoints: [{url: \"https://h/v1?api-version=1&k=key\"}]")));
     assert_refused(ONE("endpoints: [{key: sk-abcdef}]"),
                    "j.yaml:5: providers.a.endpoints[0].key: keys do not stand "
                    "in this file, which is copied to every run folder: put it "
