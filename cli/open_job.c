@@ -61,8 +61,9 @@ open_job(const char *file, const struct spec_overrides *over,
     if (!err) err = spec_check_words(ret->spec, ret->prose, diag);
     if (!err) err = spec_open_writer(ret->spec, data_dir, diag);
     if (!err) err = make_recipe(ret, diag);
-    /* Too much of something is a bad job, for `run` as well. */
-    if (err == CO_FULL) return CLI_USAGE;
+    /* Too much of something, or a file that it names and is not there, is a
+     * bad job, for `run` as well. */
+    if (err == CO_FULL || err == CO_NOTFOUND) return CLI_USAGE;
     return err ? say_exit(err) : CLI_OK;
 }
 

@@ -317,6 +317,15 @@ class Written(harness.SystemTest):
         self.assertIn("providers.main.endpoints[0].key: keys do not stand in this file", err)
         self.assertNotIn(KEY, out + err)
 
+    def test_prompts_that_are_not_there_are_the_job_files_fault(self):
+        job = self.job(2)
+        with open(job, "a") as f:
+            f.write("prompts: no/such\n")
+        for command in ("validate", "run"):
+            code, out, err = self.bench.cohort(command, job)
+            self.assertEqual(code, 2, out + err)
+            self.assertIn("no prompt file no/such/background.md", err)
+
     def environments(self, program):
         """Of the bench's processes of that program: what /proc shows."""
         found = []
