@@ -257,7 +257,8 @@ check_model_keys(const struct run_cli *r, struct co_diag *diag)
 
         if (!e->key_env[0] && !e->key_file[0]) continue;
         err = secret_load(e->key_env[0] ? e->key_env : NULL,
-                          e->key_file[0] ? e->key_file : NULL, &secret, diag);
+                          e->key_file[0] ? e->key_file : NULL, "key_env",
+                          &secret, diag);
         if (err) {
             return co_fail_prefix(diag, err, "%s:%u: provider %s",
                                   r->spec->file, entry->line, entry->name);

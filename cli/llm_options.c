@@ -38,7 +38,7 @@ llm_options_key(const struct llm_options *options,
     if (!env && !options->key_file && !options->url) env = provider->key_env;
     if (!env && !options->key_file) return CO_OK;
     *ret_from = env ? env : options->key_file;
-    return secret_load(env, options->key_file, ret_secret, diag);
+    return secret_load(env, options->key_file, "--key-env", ret_secret, diag);
 }
 
 enum co_err

@@ -39,8 +39,8 @@ take(const char *from, const char *text, size_t len, struct secret *ret_secret,
 }
 
 enum co_err
-secret_load(const char *env_name, const char *file, struct secret *ret_secret,
-            struct co_diag *diag)
+secret_load(const char *env_name, const char *file, const char *named_by,
+            struct secret *ret_secret, struct co_diag *diag)
 {
     struct co_buf content;
     enum co_err err;
@@ -56,8 +56,8 @@ secret_load(const char *env_name, const char *file, struct secret *ret_secret,
         }
         return co_fail(diag, CO_USAGE,
                        "the environment has no %s: export it, or name another "
-                       "variable with --key-env",
-                       env_name);
+                       "variable with %s",
+                       env_name, named_by);
     }
     co_buf_init(&content, CONTENT_BYTES);
     err = co_fs_read_file(file, SECRET_BYTES, &content, diag);

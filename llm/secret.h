@@ -12,9 +12,11 @@ struct secret {
 };
 
 /* Reads the key from the variable env_name, or from the file (its first line);
- * give one of them, the other NULL.
+ * give one of them, the other NULL. named_by: where another variable can be
+ * named, such as "--key-env".
  * CO_USAGE  not set, unreadable, empty, too long, or no printable ASCII */
 co_must_use enum co_err secret_load(const char *env_name, const char *file,
+                                    const char *named_by,
                                     struct secret *ret_secret,
                                     struct co_diag *diag);
 /* Overwrites it. */

@@ -298,7 +298,7 @@ class Written(harness.SystemTest):
         job = self.job(3, key_env="MY_KEY")
         code, out, err = self.bench.cohort("run", job)
         self.assertEqual(code, 2, out + err)
-        self.assertIn("provider main: the environment has no MY_KEY", err)
+        self.assertIn("provider main: the environment has no MY_KEY: export it, or name another variable with key_env", err)
         os.environ["MY_KEY"] = KEY
         self.addCleanup(os.environ.pop, "MY_KEY")
         code, out, err = self.bench.cohort("run", job, seconds=60)

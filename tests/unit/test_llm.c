@@ -362,7 +362,8 @@ keys_are_read_and_taken_out_of_texts(void **state)
 
     (void)state;
     assert_int_equal(setenv("CO_TEST_KEY", "sk-12345\n", 1), 0);
-    assert_int_equal(secret_load("CO_TEST_KEY", NULL, &secret, &diag), CO_OK);
+    assert_int_equal(
+        secret_load("CO_TEST_KEY", NULL, "--key-env", &secret, &diag), CO_OK);
     assert_string_equal(secret.text, "sk-12345");
     secret_redact(&secret, text, strlen(text));
     assert_string_equal(text, "the key ******** and ******** again, *******");
@@ -371,13 +372,19 @@ keys_are_read_and_taken_out_of_texts(void **state)
     secret_forget(&secret);
     assert_int_equal(secret.len, 0);
     assert_int_equal(setenv("CO_TEST_KEY", "sk-1\r\nX-Evil: 1", 1), 0);
-    assert_int_equal(secret_load("CO_TEST_KEY", NULL, &secret, &diag),
-                     CO_USAGE);
+    assert_int_equal(
+        secret_load("CO_TEST_KEY", NULL, "--key-env", &secret, &diag),
+        CO_USAGE);
     assert_null(strstr(diag.text, "Evil"));
-    assert_int_equal(secret_load("CO_TEST_NONE", NULL, &secret, &diag),
-                     CO_USAGE);
-    assert_int_equal(secret_load(NULL, "/nowhere/key", &secret, &diag),
-                     CO_USAGE);
+    assert_int_equal(
+        secret_load("CO_TEST_NONE", NULL, "--key-env", &secret, &diag),
+        CO_USAGE);
+    assert_string_equal(diag.text, "the environment has no CO_TEST_NONE: "
+                                   "export it, or name another variable with "
+                                   "--key-env");
+    assert_int_equal(
+        secret_load(NULL, "/nowhere/key", "--key-env", &secret, &diag),
+        CO_USAGE);
 }
 
 static void
@@ -391,7 +398,8 @@ a_file_can_hold_the_key(void **state)
     assert_true(fd >= 0);
     assert_int_equal(write(fd, "sk-1\r\n# mine\n", 13), 13);
     assert_int_equal(close(fd), 0);
-    assert_int_equal(secret_load(NULL, path, &secret, &diag), CO_OK);
+    assert_int_equal(secret_load(NULL, path, "--key-env", &secret, &diag),
+                     CO_OK);
     assert_string_equal(secret.text, "sk-1");
     assert_int_equal(unlink(path), 0);
 }
