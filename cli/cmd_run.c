@@ -442,6 +442,9 @@ start_coordinator(struct run_cli *r, struct co_diag *diag)
     child_option(c, "--rows", r->cfg.rows);
     child_option(c, "--seed", r->cfg.seed);
     child_option(c, "--data", r->cfg.data);
+    /* A broker of our own has just been made, and its workers with it: those of
+     * an earlier run ended with that run, or have another broker. */
+    if (r->cfg.brokers.count == 0) child_arg(c, "--no-late-answers");
     if (r->cfg.redis) {
         child_option(c, "--budget-day", r->cfg.budget_day);
         child_option(c, "--budget-namespace", r->cfg.budget_namespace);

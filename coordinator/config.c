@@ -142,6 +142,12 @@ static const struct co_option run_table[] = {
      .def = "0s",
      .max = TASK_CLOCK_MAX_MS,
      .help = "the same for waiting and running together; 0: no limit"},
+    {.name = "late-answers",
+     .type = CO_OPTION_FLAG,
+     .offset = FIELD(late_answers),
+     .def = "true",
+     .help = "wait up to 60 s for answers to calls of an earlier run before "
+             "they are asked again; off where none of its workers is left"},
     {.name = "task-stall",
      .type = CO_OPTION_DURATION,
      .offset = FIELD(task_stall_ms),

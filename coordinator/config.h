@@ -9,7 +9,8 @@ struct coordinator_config {
     const char *name_space;
     bool scaler;
     uint64_t scale_quiet_ms;
-    bool budget; /* caps over all jobs are asked for in Redis */
+    bool late_answers; /* to calls of an earlier run: they can come */
+    bool budget;       /* caps over all jobs are asked for in Redis */
     /* Such caps, as given, and in 1e-6 USD; -1: none. */
     const char *budget_day, *budget_namespace;
     int64_t cap_day, cap_total;

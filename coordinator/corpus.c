@@ -102,6 +102,7 @@ corpus_make_written(struct corpus *c, struct co_diag *diag)
         .cap = c->opt.budget > 0 ? c->opt.budget : 0,
         .purse = c->opt.purse,
         .total_ms = c->opt.call_total_ms,
+        .no_late_answers = c->opt.no_late_answers,
         .dead = c->opt.dead,
         .dead_self = c->opt.dead_ctx,
         .job = c->opt.job,

@@ -30,6 +30,7 @@ struct corpus_options {
     struct purse *purse; /* of caps over several jobs; borrowed; or NULL */
     const struct estimate *estimate; /* told beside the bill; or NULL */
     uint32_t call_total_ms; /* the longest that one of its calls takes */
+    bool no_late_answers;   /* no worker of an earlier run is left */
     bool keep_journal; /* no segment goes before the job is over, sealed or not:
                         * what was paid for can be read again */
     /* A row was given up while a model was asked for it; see kind_written.h.

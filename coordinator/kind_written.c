@@ -155,6 +155,7 @@ start(struct written *w, int64_t now_us)
     if (w->options.total_ms && w->options.total_ms < ms) {
         ms = w->options.total_ms;
     }
+    if (w->options.no_late_answers) ms = 0;
     w->open_due_us = money_open(w->m) ? now_us + (int64_t)ms * 1000 : INT64_MAX;
     rows_sweep(w);
 }

@@ -48,6 +48,9 @@ struct written_options {
     struct purse *purse;  /* caps over several jobs; borrowed; NULL: none */
     uint64_t answers_max; /* bytes in memory; 0: 256 MiB */
     uint32_t total_ms;    /* of a task; 0: unset. See settle time below */
+    /* What an earlier life asked cannot be answered any more, as its workers
+     * are gone: it is given up at once. */
+    bool no_late_answers;
     /* Whether a candidate fulfils the conditions at all; else it is not asked
      * for. Pure. NULL: all do. */
     bool (*accepts)(void *self, uint64_t row);
@@ -63,7 +66,7 @@ struct written_options {
 
 enum {
     /* An ask that an earlier life made and nobody names is given up after
-     * total_ms, at most that many. */
+     * total_ms, at most that many, if an answer can come at all. */
     WRITTEN_SETTLE_MS = 60000,
     WRITTEN_REFUSED_STREAK = 20, /* refusals without an answer between them */
     WRITTEN_PROBE_US = 30000000, /* after them, one ask each so often */

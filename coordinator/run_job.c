@@ -340,6 +340,7 @@ run_work(struct run *r, uint32_t number, struct co_diag *diag)
         .budget = r->p.spec->budget,
         .purse = &r->purse,
         .call_total_ms = call_total_ms(r->p.spec),
+        .no_late_answers = !r->cfg.late_answers,
         .estimate = estimate_before(r, &estimate),
         .keep_journal = r->p.spec->writer != NULL,
         .dead = letters_on_dead,

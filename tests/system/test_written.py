@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import threading
+import time
 import unittest
 import zlib
 from fractions import Fraction
@@ -33,8 +34,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+        try:
+            self.end_headers()
+            self.wfile.write(body)
+        except ConnectionError:
+            self.close_connection = True  # who asked was killed
 
 
 class Model:
@@ -45,6 +49,7 @@ class Model:
         self.asked = []  # what each answered call was sent
         self.cost = Fraction(0)
         self.keys = set()
+        self.waiting = 0  # calls that came and are not answered yet
         self.refuses = False
         self.spoils = 0  # every how manieth answer lacks a field
         self.hopeless = 0  # about one person in how many no answer is good
@@ -57,8 +62,11 @@ class Model:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def answer(self, request, headers):
+        with self.lock:
+            self.waiting += 1
         self.open.wait(60 * harness.FACTOR)
         with self.lock:
+            self.waiting -= 1
             self.keys.add(headers.get("Authorization"))
             if self.refuses:
                 return 401, {"error": {"message": "Incorrect API key", "code": "invalid_api_key"}}
@@ -198,6 +206,24 @@ class Written(harness.SystemTest):
         self.check_corpus(self.bench.path("out"), 60)
         self.assertEqual(len(set(self.model.asked)), len(self.model.asked), "asked twice")
         self.assertEqual(usd(self.money()["settled_usd"]), self.model.cost)
+
+    def test_after_a_kill_of_everything_the_same_command_asks_on_at_once(self):
+        """The workers that could have answered are gone with the killed run."""
+        job = self.job(12, in_flight=4)
+        self.model.open.clear()
+        first = self.bench.start("command", [f"{harness.BIN}/cohort", "run", job])
+        wait_for("calls that wait", lambda: self.model.waiting > 0, alive=[first])
+        first.kill(signal.SIGKILL)
+        first.wait()
+        wait_for("the end of all that it started", lambda: not self.bench.marked())
+        self.model.open.set()
+        begin = time.monotonic()
+        code, out, err = self.bench.cohort("run", job, seconds=120)
+        took = time.monotonic() - begin
+        self.assertEqual(code, 0, out + err)
+        self.assertLess(took, 60, "an answer that cannot come was waited for")
+        self.assertEqual(len(self.rows()), 12)
+        self.assertGreater(self.money()["lost"], 0)
 
     def test_a_stop_waits_for_the_calls_that_are_out_and_takes_the_others_back(self):
         job = self.job(60, in_flight=8)

@@ -309,17 +309,19 @@ a_range_that_comes_back_from_an_earlier_life_is_not_given_out_again(
     world_fini(&f);
 }
 
-static void
-an_ask_of_an_earlier_life_is_waited_for_and_then_made_anew(void **state)
+/* Its ask is lost with the life that made it. Returns the time until it is made
+ * anew. */
+static int64_t
+asked_anew_after(bool no_late_answers)
 {
     struct world f;
-    int64_t since;
+    int64_t since, took;
     uint64_t first;
 
-    (void)state;
     world_init(&f, 1, 5);
     f.in_order = true;
     f.options.total_ms = 30000;
+    f.options.no_late_answers = no_late_answers;
     world_start(&f);
     while (!f.n_out) {
         world_commit(&f);
@@ -334,12 +336,29 @@ an_ask_of_an_earlier_life_is_waited_for_and_then_made_anew(void **state)
         world_turn(&f, 1);
         world_commit(&f);
     }
-    assert_true(f.now_us - since >= 30000000);
-    assert_true(f.now_us - since <= 31000000 + TALK_AGAIN_FIRST_US);
+    took = f.now_us - since;
     assert_int_equal(f.out[0].task, first + 1);
     assert_true(money_sums(written_money(f.w)).unknown > 0);
     assert_int_equal(world_run(&f, 0), KIND_DONE);
     world_fini(&f);
+    return took;
+}
+
+static void
+an_ask_of_an_earlier_life_is_waited_for_and_then_made_anew(void **state)
+{
+    int64_t took = asked_anew_after(false);
+
+    (void)state;
+    assert_true(took >= 30000000);
+    assert_true(took <= 31000000 + TALK_AGAIN_FIRST_US);
+}
+
+static void
+an_ask_that_nobody_can_answer_any_more_is_made_anew_at_once(void **state)
+{
+    (void)state;
+    assert_true(asked_anew_after(true) <= 1000000 + TALK_AGAIN_FIRST_US);
 }
 
 static void
@@ -851,6 +870,8 @@ main(void)
             a_range_that_comes_back_from_an_earlier_life_is_not_given_out_again),
         cmocka_unit_test(
             an_ask_of_an_earlier_life_is_waited_for_and_then_made_anew),
+        cmocka_unit_test(
+            an_ask_that_nobody_can_answer_any_more_is_made_anew_at_once),
         cmocka_unit_test(
             a_range_of_an_earlier_life_waits_for_a_row_that_is_asked_on),
         cmocka_unit_test(
