@@ -22,6 +22,7 @@ static const struct {
     size_t offset;
 } counts[] = {
     {"calls", "calls", offsetof(struct money_line, calls)},
+    {"cached_calls", "calls_cached", offsetof(struct money_line, cached)},
     {"lost", "calls_lost", offsetof(struct money_line, lost)},
     {"input_tokens", "input_tokens", offsetof(struct money_line, input_tokens)},
     {"cached_tokens", "cached_tokens",
@@ -118,6 +119,12 @@ money_line_say(const struct money_line *m, bool in_full, struct co_buf *out)
     co_buf_puts(out, " of them cached), ");
     say_count(out, m->output_tokens);
     co_buf_puts(out, " out");
+    if (m->cached) {
+        co_buf_puts(out, "; ");
+        say_count(out, m->cached);
+        co_buf_puts(out, m->cached == 1 ? " answer" : " answers");
+        co_buf_puts(out, " from the cache");
+    }
     if (!m->lost) return;
     co_buf_puts(out, "; ");
     say_count(out, m->lost);
@@ -140,6 +147,7 @@ money_line_put(const struct money_line *m, struct co_json *json)
         co_json_put_text(json, amounts[i].json, price_text(amount, text));
     }
     for (size_t i = 0; i < co_countof(counts); i++) {
+        if (count_at(&copy, i) == &copy.cached && !copy.cached) continue;
         co_json_put_u64(json, counts[i].json, *count_at(&copy, i));
     }
     co_json_end(json);

@@ -10,6 +10,7 @@ struct money_line {
     /* 1e-12 USD; -1: not known, of the cap: none. */
     int64_t cap, settled, unknown, reserved, row;
     uint64_t calls, lost;
+    uint64_t cached;  /* answers from the cache, in place of calls */
     uint64_t written; /* rows with all their answers */
     uint64_t input_tokens, cached_tokens, output_tokens;
 };

@@ -7,6 +7,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "coordinator/cache.h"
 #include "coordinator/corpus_files.h"
 #include "coordinator/corpus_writer.h"
 #include "coordinator/sealer.h"
@@ -105,6 +106,9 @@ corpus_make_written(struct corpus *c, struct co_diag *diag)
         .no_late_answers = c->opt.no_late_answers,
         .dead = c->opt.dead,
         .dead_self = c->opt.dead_ctx,
+        .kept = c->opt.cache ? cache_get : NULL,
+        .keep = c->opt.cache ? cache_put : NULL,
+        .cache = c->opt.cache,
         .job = c->opt.job,
         .recipe = c->opt.recipe_hash,
         .wall_ms = co_clock_wall_ms() - co_clock_us() / 1000,
@@ -406,6 +410,7 @@ corpus_turn(void *self, struct journal *j, struct co_diag *diag)
     struct seal_answer answer;
     enum co_err err;
 
+    if (c->opt.cache) cache_flush(c->opt.cache);
     if (c->identity_due) {
         c->identity_due = false;
         err =

@@ -154,6 +154,10 @@ say_bill(const struct corpus_facts *f, struct co_buf *out)
                           price_text(m->unknown, text));
         }
     }
+    if (m->cached_calls) {
+        co_buf_printf(out, ", besides %llu answers from the cache",
+                      (unsigned long long)m->cached_calls);
+    }
     if (e && e->cost[ESTIMATE_MID] >= 0) {
         co_buf_printf(out, ". Estimated before: %s USD",
                       price_text(e->cost[ESTIMATE_MID], text));

@@ -102,6 +102,7 @@ written_free(struct written *w)
     }
     free(w->blank);
     letter_free(w);
+    kept_free(w);
     for (uint32_t i = 0; i < w->n_taken; i++) {
         free(w->taken[i]);
     }

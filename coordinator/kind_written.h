@@ -60,6 +60,16 @@ struct written_options {
      * nobody wants to know. */
     void (*dead)(void *self, const uint8_t *letter, size_t len);
     void *dead_self;
+    /* Answers that were paid for before. kept: appends what keep() was given
+     * for that row, stage and answer of the stage before (len 0: none); false:
+     * nothing. keep: an answer is committed; also in a replay. Neither waits
+     * for a disk to sync. NULL: there is no cache. */
+    bool (*kept)(void *cache, uint64_t row, enum ask_stage stage,
+                 const uint8_t *input, uint32_t input_len, struct co_buf *out);
+    void (*keep)(void *cache, uint64_t row, enum ask_stage stage,
+                 const uint8_t *input, uint32_t input_len,
+                 const uint8_t *content, uint32_t len);
+    void *cache;
     uint64_t job, recipe; /* stand in letters */
     int64_t wall_ms;      /* time of day at microsecond 0, for letters */
 };
@@ -96,6 +106,7 @@ CO_DEFINE_FREEP(struct written, written_free)
     X(rows_done, "rows with all their answers")                                \
     X(rows_dead, "rows that were given up")                                    \
     X(asks, "asks whose intent was committed")                                 \
+    X(cached, "answers from the cache, in place of asks: they cost nothing")   \
     X(mended, "asks that quote a wrong answer")                                \
     X(afresh, "asks after wrong answers, without them")                        \
     X(lost, "asks of which nobody knows what became: asked anew")              \

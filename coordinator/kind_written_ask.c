@@ -127,10 +127,12 @@ intend(struct written *w, struct note *note, uint64_t row, struct talk *t,
     const uint64_t task = written_task(row, t->asks);
     uint64_t input;
     int64_t worst;
-    enum co_err err = ask_bound(w, t, &input, &worst)
-                          ? money_reserve(w->m, t->stage, task, worst)
-                          : CO_RANGE;
+    enum co_err err;
 
+    if (kept_take(w, row, t, now_us)) return true;
+    err = ask_bound(w, t, &input, &worst)
+              ? money_reserve(w->m, t->stage, task, worst)
+              : CO_RANGE;
     if (err) {
         w->held_back = err == CO_NOMEM ? KIND_NEXT_MEMORY : KIND_NEXT_ALL_OUT;
         w->is_waiting |= err == CO_UNAVAILABLE;
@@ -175,6 +177,7 @@ intend_wanted(struct written *w, struct note *note, uint32_t room,
     for (uint32_t left = w->wanted.n; left && note->n < room; left--) {
         struct talk *t;
 
+        if (kept_is_full(w)) return;
         (void)fifo_get(&w->wanted, &row);
         t = rows_talk(w, row);
         if (!t || t->state != TALK_WANTED || !is_held(w, row)) continue;
@@ -248,7 +251,7 @@ may_begin(struct written *w, uint64_t row)
 static void
 intend_new(struct written *w, struct note *note, uint32_t room, int64_t now_us)
 {
-    while (note->n < room) {
+    while (note->n < room && !kept_is_full(w)) {
         struct block *b;
         struct talk *t;
         uint64_t row;
@@ -306,6 +309,13 @@ keep_note(struct written *w)
     w->blank = NULL;
 }
 
+/* For a record of intents, and one of answers from the cache. */
+static bool
+has_room(const struct written *w)
+{
+    return w->n_notes + 1u + (w->options.kept != NULL) <= NOTES_MAX;
+}
+
 /* Were they left to ask_prepare(), every new row's first stage that is
  * reserved would go before their second one. */
 void
@@ -315,6 +325,7 @@ ask_go_on(struct written *w, int64_t now_us)
 
     if (!w->ready.n || !w->wanted.n || w->over) return;
     if (ask_is_unpriced(w) || ask_is_paused(w)) return;
+    if (w->options.kept && !has_room(w)) return;
     if (w->n_notes > w->n_written) last = w->notes[w->n_notes - 1];
     if (last && last->type == NOTE_INTENTS) { /* of this very turn */
         intend_wanted(w, last, WRITTEN_NOTE_MAX, now_us);
@@ -322,6 +333,7 @@ ask_go_on(struct written *w, int64_t now_us)
         intend_wanted(w, w->blank, WRITTEN_NOTE_MAX, now_us);
         keep_note(w);
     }
+    kept_close(w);
 }
 
 void
@@ -332,7 +344,7 @@ ask_prepare(struct written *w, int64_t now_us)
     w->held_back = KIND_NEXT_ALL_OUT;
     w->is_short = w->is_waiting = false;
     pull(w, now_us);
-    if (w->over || w->n_notes == NOTES_MAX) return;
+    if (w->over || !has_room(w)) return;
     if (ask_is_unpriced(w)) {
         w->held_back = KIND_NEXT_MONEY;
         return;
@@ -347,5 +359,6 @@ ask_prepare(struct written *w, int64_t now_us)
         intend_new(w, note, room_of(w), now_us);
     }
     if (w->is_short || w->is_waiting) w->held_back = KIND_NEXT_MONEY;
+    kept_close(w);
     keep_note(w);
 }

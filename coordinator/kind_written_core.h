@@ -3,12 +3,14 @@
  * asked, and intents. kind_written_rows.c: rows and ranges in memory;
  * kind_written_lists.c: rows that wait.
  * kind_written_take.c: results of asks. kind_written_range.c: those of ranges.
+ * kind_written_kept.c: answers of earlier jobs.
  * kind_written_note.c: records. kind_written_letter.c: rows given up.
  * kind_written_payload.c: payloads. kind_written_why.c: questions. */
 #pragma once
 #include "coordinator/kind_personas_asked.h"
 #include "coordinator/kind_written.h"
 #include "job/purse_note.h"
+#include "proto/walk.h"
 
 /* The talks of a cell. */
 struct block {
@@ -37,6 +39,7 @@ enum note_type {
     NOTE_RELEASES = 2,
     NOTE_DATED = 3, /* intents, each with its day */
     NOTE_LETTER = 4,
+    NOTE_KEPT = 5, /* answers from the cache; letter holds the record */
     NOTE_PURSE = PURSE_NOTE_TAG, /* the purse's own; v is empty */
 };
 
@@ -112,7 +115,10 @@ struct written {
     struct note *notes[NOTES_MAX]; /* oldest first */
     uint32_t n_notes, n_written;   /* written: handed to the journal */
     struct note *blank;            /* for the next intents, empty; NULL: none */
-    struct taken **taken;          /* oldest first */
+    struct note *kept_note;        /* with answers found; not in notes yet */
+    struct co_buf kept;            /* its record */
+    uint32_t n_kept;
+    struct taken **taken; /* oldest first */
     uint32_t n_taken, cap_taken;
 
     bool rescan;         /* a row could not be lined up: look at all */
@@ -208,6 +214,20 @@ void rows_unsent(struct written *w, uint64_t row, struct talk *t);
 void rows_withdraw_range(struct written *w, uint64_t start, uint32_t count);
 /* Gives up asks of an earlier life that nobody named. */
 void rows_give_up_open(struct written *w, int64_t now_us);
+
+/* -- kept */
+/* Takes an answer from the cache for a row that is WANTED, or begins it. False:
+ * there is none. Not when the record is full. */
+bool kept_take(struct written *w, uint64_t row, struct talk *t, int64_t now_us);
+bool kept_is_full(const struct written *w);
+/* The record goes to the journal; there is room in notes. */
+void kept_close(struct written *w);
+void kept_free(struct written *w);
+/* The n answers of a record are committed. False: it is none. */
+bool kept_commit(struct written *w, struct walk *in, uint32_t n, bool replay,
+                 int64_t now_us);
+/* A result is about to be committed: offers its answer to the cache. */
+void kept_offer(struct written *w, const struct ask_result *r);
 
 /* -- letter */
 /* A row was given up: writes a letter about it. */

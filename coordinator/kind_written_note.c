@@ -8,6 +8,8 @@
  *   [2, task, task, ...]  releases: these were never published, and their
  *        money is free
  *   [4, row, letter]  a row was given up; a bin: a JSON object for people
+ *   [5, result, result, ...]  answers from the cache, taken in place of asks;
+ *        each a bin: a result as in llm/ask.h, without a usage
  * Besides those of the purse, which begin with 'P' (job/purse_note.h).
  * The stage stands in it because a late answer may have moved the row on
  * before the record was committed; such an intent is void, and only its money
@@ -53,6 +55,10 @@ put_note(const struct note *note, struct co_buf *out)
     msgpack_packer pk;
 
     msgpack_packer_init(&pk, out, pack_write);
+    if (note->type == NOTE_KEPT) {
+        co_buf_append(out, note->letter.data, note->letter.len);
+        return;
+    }
     if (note->type == NOTE_LETTER) {
         (void)msgpack_pack_array(&pk, 3);
         (void)msgpack_pack_uint64(&pk, NOTE_LETTER);
@@ -176,6 +182,18 @@ intended(struct written *w, const struct intent *intent, int64_t now_us)
     }
 }
 
+static void
+kept_noted(struct written *w, const struct note *note, int64_t now_us)
+{
+    struct walk in = walk_start(note->letter.data, note->letter.len);
+    const uint32_t n = walk_array(&in);
+    bool read;
+
+    (void)walk_u64(&in);
+    read = kept_commit(w, &in, n - 1, false, now_us);
+    co_assert(read); /* it is our own */
+}
+
 void
 written_noted(void *kind, int64_t now_us)
 {
@@ -196,8 +214,9 @@ written_noted(void *kind, int64_t now_us)
     }
     if (note->type == NOTE_LETTER) {
         letter_tell(w, note->letter.data, note->letter.len);
-        free(note->letter.data);
     }
+    if (note->type == NOTE_KEPT) kept_noted(w, note, now_us);
+    free(note->letter.data);
     free(note);
 }
 
@@ -301,6 +320,9 @@ replay_tasks(struct written *w, struct walk *in)
 
     if (!in->bad && type == NOTE_LETTER) {
         return n == 3 && restore_letter(w, in);
+    }
+    if (!in->bad && type == NOTE_KEPT) {
+        return kept_commit(w, in, n - 1, true, 0);
     }
     if (in->bad || type < NOTE_INTENTS || type > NOTE_DATED) return false;
     if ((n - 1) % width) return false;

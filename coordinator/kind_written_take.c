@@ -195,6 +195,7 @@ ask_place(struct written *w, uint64_t task, int64_t now_us)
     if (!entry) return;
     read = ask_get_result(entry->data, entry->len, &r);
     co_assert(read); /* as in take() */
+    kept_offer(w, &r);
     commit(w, &r, settle(w, task, &r), count_refusals(w, &r), now_us);
     free(entry);
 }

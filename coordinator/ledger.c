@@ -47,6 +47,9 @@ ledger_put_money(struct co_json *json, const struct kind_money *money,
         put_usd(json, "row_usd", ledger_row_cost(money, accepted));
     }
     co_json_put_u64(json, "calls", money->calls);
+    if (money->cached_calls) {
+        co_json_put_u64(json, "cached_calls", money->cached_calls);
+    }
     co_json_put_u64(json, "lost", money->lost);
     co_json_put_u64(json, "input_tokens", money->input_tokens);
     co_json_put_u64(json, "cached_tokens", money->cached_tokens);

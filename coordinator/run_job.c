@@ -9,6 +9,7 @@
 #include "common/log.h"
 #include "common/redis.h"
 #include "common/signals.h"
+#include "coordinator/cache.h"
 #include "coordinator/config.h"
 #include "coordinator/corpus.h"
 #include "coordinator/kind_personas.h"
@@ -47,6 +48,7 @@ struct run {
     struct run_file file_state;
     struct purse purse; /* of caps over several jobs */
     struct purse_redis *purse_redis;
+    struct cache *cache;         /* of answers; NULL: none */
     char service[SERVICE_BYTES]; /* as workers and Redis call it */
 };
 
@@ -314,6 +316,49 @@ run_purse(struct run *r, uint32_t number, struct co_diag *diag)
     return err;
 }
 
+/* Where a model writes, and the job file says so. */
+static enum co_err
+run_cache(struct run *r, struct cache **ret_cache, struct co_diag *diag)
+{
+    struct cache_options options = {.recipe = r->p.recipe};
+    const struct cache_counters *n;
+    struct co_buf dir;
+    enum co_err err;
+
+    if (!r->p.spec->writer || !r->p.spec->cached) return CO_OK;
+    co_buf_init(&dir, 4096);
+    err = cache_dir(&dir, diag);
+    options.dir = co_buf_text(&dir);
+    if (!err) err = cache_open(&options, &r->cache, diag);
+    if (!err) {
+        *ret_cache = r->cache;
+        n = cache_counters(r->cache);
+        co_log(CO_LOG_INFO, "cache.open",
+               "dir=%s files=%llu answers=%llu torn=%llu",
+               co_log_quote(options.dir).text, (unsigned long long)n->files,
+               (unsigned long long)n->answers, (unsigned long long)n->torn);
+    }
+    co_buf_fini(&dir);
+    return err;
+}
+
+static void
+run_cache_close(struct run *r)
+{
+    const struct cache_counters *n;
+
+    if (!r->cache) return;
+    cache_flush(r->cache);
+    n = cache_counters(r->cache);
+    co_log(CO_LOG_INFO, "cache.close",
+           "hits=%llu added=%llu damaged=%llu left_out=%llu removed=%llu",
+           (unsigned long long)n->hits, (unsigned long long)n->added,
+           (unsigned long long)n->damaged, (unsigned long long)n->left_out,
+           (unsigned long long)n->removed);
+    cache_free(r->cache);
+    r->cache = NULL;
+}
+
 static int
 run_work(struct run *r, uint32_t number, struct co_diag *diag)
 {
@@ -351,7 +396,8 @@ run_work(struct run *r, uint32_t number, struct co_diag *diag)
     int status = -1;
 
     if (!identity_make(&r->folder.identity, &options.identity) &&
-        !run_purse(r, number, diag) && !corpus_new(&options, &corpus, diag)) {
+        !run_purse(r, number, diag) && !run_cache(r, &options.cache, diag) &&
+        !corpus_new(&options, &corpus, diag)) {
         end = run_own(r, corpus, number, diag);
         status = run_end(r, corpus, end, diag);
     }
@@ -401,6 +447,7 @@ run_fini(struct run *r)
     watch_free(r->watch);
     purse_redis_free(r->purse_redis);
     letters_close(&r->letters);
+    run_cache_close(r);
     if (r->folder_open) jobfolder_close(&r->folder);
     prepare_fini(&r->p);
 }

@@ -120,6 +120,13 @@ talk_intend(struct talk *t)
     return t->asks++;
 }
 
+void
+talk_keep(struct talk *t)
+{
+    (void)talk_intend(t);
+    set_state(t, TALK_KEPT);
+}
+
 bool
 talk_intended(struct talk *t, uint32_t ask)
 {

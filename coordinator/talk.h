@@ -8,6 +8,7 @@
  *   ... an answer: WANTED (next stage) or DONE; an invalid one: WANTED (to
  *       be mended, or afresh) or DEAD; unknown or refused: WANTED or DEAD
  *   OPEN: a journal says it was asked, and not what became of it
+ *   WANTED --an answer is in the cache--> KEPT --committed--> ...
  *
  * Outcomes count in the order in which they are committed, so that a replay of
  * the journal comes to the same row. An older ask's late answer is taken while
@@ -34,6 +35,7 @@ enum {
     X(OUT, "asked")                                                            \
     X(OPEN, "asked in an earlier life of the job")                             \
     X(TAKEN, "the answer is on its way to the disk")                           \
+    X(KEPT, "an answer from the cache is on its way to the disk")              \
     X(DONE, "answered")                                                        \
     X(DEAD, "given up")
 
@@ -118,6 +120,9 @@ talk_is_present(const struct talk *t, uint32_t ask)
 void talk_begin(struct talk *t);
 /* WANTED -> INTENT; returns the new ask's ordinal. */
 uint32_t talk_intend(struct talk *t);
+/* WANTED -> KEPT: an answer that was paid for before is taken for the next ask,
+ * and its ordinal with it. */
+void talk_keep(struct talk *t);
 /* INTENT -> READY: the intent with this ordinal is committed. False: it is not
  * the present ask any more. */
 bool talk_intended(struct talk *t, uint32_t ask);

@@ -140,6 +140,7 @@ put_money(struct watch_redis *r, const struct kind_money *m, uint64_t accepted)
         put_usd(r, "row_usd", ledger_row_cost(m, accepted));
     }
     put_u64(r, "calls", m->calls);
+    put_u64(r, "calls_cached", m->cached_calls);
     put_u64(r, "calls_lost", m->lost);
     put_u64(r, "input_tokens", m->input_tokens);
     put_u64(r, "cached_tokens", m->cached_tokens);

@@ -50,6 +50,8 @@
     X("budget", "map", "none", "`usd`", false, "see its keys")                 \
     X("budget.usd", "number", "none", "up to `9000000`, 12 decimals", false,   \
       "no more is spent; a higher one goes on")                                \
+    X("cache", "text", "`off`", "`off`, `own`", false,                         \
+      "`own` takes answers that an earlier job of this machine paid for")      \
     X("dedup", "map", "see its keys", "`method`, `memory`", true,              \
       "see its keys")                                                          \
     X("dedup.method", "text", "`auto`", "`auto`, `exact`, `none`", true,       \

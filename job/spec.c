@@ -278,6 +278,7 @@ static const struct {
     {"answers.fresh", spec_read_fresh},
     {"budget", NULL},
     {"budget.usd", spec_read_budget},
+    {"cache", spec_read_cache},
     {"dedup", NULL},
     {"dedup.method", read_method},
     {"dedup.memory", read_memory},

@@ -67,6 +67,7 @@ struct job_spec {
     } answers;      /* as in struct writer */
     int64_t budget; /* in 1e-12 USD; -1: none */
     uint32_t budget_line;
+    bool cached;           /* cache: own */
     struct writer *writer; /* by spec_open_writer; NULL: the built-in one */
     char price_date[PRICES_DATE_BYTES]; /* of the table that the price is of;
                                          * "": the file's own */

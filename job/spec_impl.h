@@ -11,7 +11,7 @@ typedef enum co_err spec_reader(struct job_spec *spec,
 /* spec_writer.c: who writes the texts, how, and for how much. */
 spec_reader spec_read_provider, spec_read_providers, spec_read_prompts;
 spec_reader spec_read_max_tokens, spec_read_temperature, spec_read_repairs;
-spec_reader spec_read_fresh, spec_read_budget;
+spec_reader spec_read_fresh, spec_read_budget, spec_read_cache;
 void spec_default_writer(struct job_spec *spec);
 /* A budget that is there says how much: half of one is not none. */
 co_must_use enum co_err spec_check_budget(const struct co_yaml *root,

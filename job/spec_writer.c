@@ -147,6 +147,18 @@ spec_check_budget(const struct co_yaml *root, struct co_diag *diag)
                         "without a limit");
 }
 
+enum co_err
+spec_read_cache(struct job_spec *spec, const struct co_yaml *node,
+                struct co_diag *diag)
+{
+    static const char *const names[] = {"off", "own", NULL};
+    size_t index = 0;
+    enum co_err err = co_yaml_enum(node, names, &index, diag);
+
+    if (!err) spec->cached = index == 1;
+    return err;
+}
+
 const struct providers_entry *
 spec_provider(const struct job_spec *spec)
 {

@@ -107,7 +107,7 @@ class Written(harness.SystemTest):
         self.addCleanup(self.model.server.shutdown)
         self.addCleanup(self.model.open.set)
 
-    def job(self, rows, budget="5", in_flight=16, **endpoint):
+    def job(self, rows, budget="5", in_flight=16, more="", **endpoint):
         endpoint["url"] = f"http://127.0.0.1:{self.model.port}/v1"
         provider = {
             "kind": "openai",
@@ -121,6 +121,7 @@ class Written(harness.SystemTest):
             f.write("provider: main\nproviders: %s\n" % json.dumps({"main": provider}))
             if budget:
                 f.write("budget: {usd: %s}\n" % budget)
+            f.write(more)
         return path
 
     def rows(self):
@@ -175,6 +176,45 @@ class Written(harness.SystemTest):
         code, out, err = self.bench.cohort("run", self.bench.path("job.yaml"))
         self.assertEqual(code, 1)
         self.assertIn("providers: price: 0.15 in, 0.6 out USD a million tokens in the folder, 0.16 in", err)
+
+    def test_a_job_that_was_paid_for_before_costs_nothing_where_it_asks_for_the_cache(self):
+        os.environ["XDG_CACHE_HOME"] = self.bench.path("cache")
+        self.addCleanup(os.environ.pop, "XDG_CACHE_HOME")
+        self.model.spoils = 7  # what was mended is found, too
+        code, out, err = self.bench.cohort("run", self.job(20, more="cache: own\n"), seconds=60)
+        self.assertEqual(code, 0, out + err)
+        first, calls = self.rows(), self.model.calls()
+        self.assertNotIn("cached_calls", self.money())
+        folder = self.bench.path("cache", "cohort", "answers")
+        self.assertEqual(len(os.listdir(folder)), 1)
+        shutil.rmtree(self.bench.path("out"))
+        # At another price: it changes no answer.
+        job = self.job(20, more="cache: own\n")
+        with open(job) as f:
+            text = f.read().replace("0.15", "0.16")
+        with open(job, "w") as f:
+            f.write(text)
+        code, out, err = self.bench.cohort("run", job, seconds=60)
+        self.assertEqual(code, 0, out + err)
+        self.assertEqual(self.model.calls(), calls, "the endpoint was asked")
+        money = self.money()
+        self.assertEqual((money["settled_usd"], money["calls"], money["cached_calls"]), ("0", 0, 20 * STAGES))
+        self.assertIn("40 answers from the cache", out)
+        with open(self.bench.path("out", "README.md")) as f:
+            self.assertIn("40 answers from the cache", f.read())
+        second = self.rows()
+        for row in second:
+            said = row["provenance"]
+            paid = (said["model"], said["cost_usd"], said["input_tokens"], said["output_tokens"])
+            self.assertEqual(paid, ("tiny-1", "0", 0, 0))
+        recipe_s = ("uuid", "provenance")  # they name the recipe, and that has another price
+        said = [[{k: v for k, v in row.items() if k not in recipe_s} for row in rows] for rows in (first, second)]
+        self.assertEqual(*said)
+        # Who does not ask for the cache pays.
+        shutil.rmtree(self.bench.path("out"))
+        code, out, err = self.bench.cohort("run", self.job(3), seconds=60)
+        self.assertEqual(code, 0, out + err)
+        self.assertGreater(self.model.calls(), calls)
 
     def test_a_budget_is_never_passed_and_a_higher_one_goes_on(self):
         # The most that a call can cost is far above what it does cost.

@@ -144,17 +144,17 @@ static void
 unknown_keys_are_named_with_those_allowed(void **state)
 {
     (void)state;
-    assert_refused(
-        HEAD "sede: 1\n",
-        "us.yaml:4: sede: unknown key, did you mean seed?; allowed "
-        "here: job, name, seed, rows, population, phases, provider, "
-        "providers, prompts, answers, budget, dedup, priority, output or "
-        "service");
+    assert_refused(HEAD "sede: 1\n",
+                   "us.yaml:4: sede: unknown key, did you mean seed?; allowed "
+                   "here: job, name, seed, rows, population, phases, provider, "
+                   "providers, prompts, answers, budget, cache, dedup, "
+                   "priority, output or "
+                   "service");
     assert_refused(
         HEAD "gates: {}\n",
         "us.yaml:4: gates: unknown key; allowed here: job, name, "
         "seed, rows, population, phases, provider, providers, prompts, "
-        "answers, budget, dedup, priority, output or service");
+        "answers, budget, cache, dedup, priority, output or service");
     assert_refused(HEAD "output:\n  dri: x\n",
                    "us.yaml:5: output.dri: unknown key, did you mean dir?; "
                    "allowed here: dir, shard_rows or formats");
@@ -435,11 +435,14 @@ answers_and_the_budget_are_read_exactly(void **state)
     assert_int_equal(spec->answers.repairs, 0);
     assert_int_equal(spec->answers.fresh, 5);
     assert_true(spec->budget == 5000000000001);
+    assert_false(spec->cached);
     spec_free(spec);
-    spec = given(WRITTEN "answers: {temperature: own}\nbudget: {usd: "
-                         "9000000}\n");
+    spec =
+        given(WRITTEN "answers: {temperature: own}\ncache: own\nbudget: {usd: "
+                      "9000000}\n");
     assert_true(spec->answers.temperature_milli == WRITER_TEMPERATURE_OWN);
     assert_true(spec->budget == 9000000000000000000);
+    assert_true(spec->cached);
     spec_free(spec);
     assert_refused(WRITTEN "answers: {temperature: 2.5}\n",
                    "us.yaml:8: answers.temperature: found \"2.5\"; allowed is "
@@ -448,6 +451,8 @@ answers_and_the_budget_are_read_exactly(void **state)
     assert_refused(WRITTEN "answers: {fresh: 6}\n",
                    "us.yaml:8: answers.fresh: found \"6\"; allowed is a whole "
                    "number from 0 to 5");
+    assert_refused(WRITTEN "cache: shared\n",
+                   "us.yaml:8: cache: found \"shared\"; allowed is off or own");
     assert_refused(WRITTEN "budget: {usd: 9000000.000000000001}\n",
                    "us.yaml:8: budget.usd: found \"9000000.000000000001\"; "
                    "allowed is a number from 0 to 9000000 with at most 12 "
