@@ -218,6 +218,27 @@ of_many_calls_the_unknown_ones_are_found(void **state)
     }
 }
 
+/* [4, row, letter] and [5, result]. */
+static void
+notes_that_are_not_about_money_are_skipped(void **state)
+{
+    static const uint8_t letter[] = {0x93, 4, 3, 0xc4, 2, '{', '}'};
+    static const uint8_t kept[] = {0xdd, 0, 0, 0, 2, 5, 0xc4, 1, 0x80};
+    struct co_buf buf;
+
+    (void)state;
+    co_buf_init(&buf, 64);
+    co_buf_append(&buf, letter, sizeof letter);
+    append(RECORD_NOTE, &buf);
+    co_buf_clear(&buf);
+    co_buf_append(&buf, kept, sizeof kept);
+    append(RECORD_NOTE, &buf);
+    co_buf_fini(&buf);
+    given_numbers(1, task_of(3, 0), 0, 500);
+    assert_int_equal(look(), CO_OK);
+    assert_int_equal(calls.n, 1);
+}
+
 static void
 a_note_of_a_newer_version_is_refused_and_one_about_caps_is_skipped(void **state)
 {
@@ -254,6 +275,7 @@ main(void)
         T(calls_without_an_outcome_and_those_that_were_cut_off_are_unknown),
         T(calls_that_were_never_made_are_not),
         T(of_many_calls_the_unknown_ones_are_found),
+        T(notes_that_are_not_about_money_are_skipped),
         T(a_note_of_a_newer_version_is_refused_and_one_about_caps_is_skipped),
         T(a_folder_without_a_journal_is_told_apart_from_one_without_calls),
     };
