@@ -67,6 +67,9 @@ enum {
       "loosen the conditions in the job file, or ask for fewer rows")          \
     X(MONEY, "money", PROBLEM,                                                 \
       "raise budget.usd in the job file; the same command goes on")            \
+    X(SHARED_CAP, "shared_budget", PROBLEM,                                    \
+      "raise the cap of the namespace (`" CO_PROGRAM                           \
+      " budget set --total USD`); the same command goes on")                   \
     X(ENDPOINT, "endpoint_refuses", PROBLEM,                                   \
       "mend what it names (key, model, address, money there) on the workers "  \
       "or in the job file; calls go on by themselves")                         \
@@ -374,6 +377,7 @@ static const struct {
     const char *part;
     enum finding f;
 } failures[] = {
+    {"the cap over all jobs", F_SHARED_CAP},
     {"covers no further call", F_MONEY},
     {"one after another, were given up", F_HOPELESS},
     {"cost more than it could", F_OVERRUN},
