@@ -5,6 +5,7 @@
  * from then on the output folder is ours. So a run that is refused, or was
  * finished already, leaves the folder as it was. */
 #include "cli/conduct.h"
+#include "cli/open_job.h"
 #include "cli/registry.h"
 #include "cli/say.h"
 #include "cli/summary.h"
@@ -554,6 +555,9 @@ cmd_run(int argc, char **argv)
     if (!err) err = check_file(&r, &diag);
     if (!err) err = load_spec(&r, &diag);
     if (!err && worker_count(&r) > 0) err = check_model_keys(&r, &diag);
+    if (!err && worker_count(&r) > 0) {
+        err = open_job_check_replay(r.spec, &diag);
+    }
     if (!err && worker_count(&r) > 0) err = check_limits(&r, &diag);
     if (!err) err = resolve_out(&r, &diag);
     if (!err) err = check_caps(&r.cfg, &diag);

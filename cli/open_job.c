@@ -3,6 +3,7 @@
 
 #include "cli/say.h"
 #include "job/recipe.h"
+#include "llm/replay.h"
 #include "population/locate.h"
 #include "rows/generator.h"
 
@@ -45,6 +46,21 @@ make_recipe(struct open_job *job, struct co_diag *diag)
     return CO_OK;
 }
 
+enum co_err
+open_job_check_replay(const struct job_spec *spec, struct co_diag *diag)
+{
+    const struct providers_entry *entry = spec_provider(spec);
+    co_auto(replay_freep) struct replay *replay = NULL;
+    enum co_err err;
+
+    if (!entry || !entry->replay_file[0]) return CO_OK;
+    err = replay_load(entry->replay_file, &replay, diag);
+    if (!err) return CO_OK;
+    (void)co_fail_prefix(diag, err, "%s:%u: provider %s: replay", spec->file,
+                         entry->line, entry->name);
+    return err == CO_NOMEM ? err : CO_USAGE;
+}
+
 int
 open_job(const char *file, const struct spec_overrides *over,
          const char *data_dir, struct open_job *ret, struct co_diag *diag)
@@ -60,6 +76,7 @@ open_job(const char *file, const struct spec_overrides *over,
     err = spec_check(ret->spec, ret->model, diag);
     if (!err) err = spec_check_words(ret->spec, ret->prose, diag);
     if (!err) err = spec_open_writer(ret->spec, data_dir, diag);
+    if (!err) err = open_job_check_replay(ret->spec, diag);
     if (!err) err = make_recipe(ret, diag);
     /* Too much of something, or a file that it names and is not there, is a
      * bad job, for `run` as well. */

@@ -392,6 +392,20 @@ class Written(harness.SystemTest):
             self.assertEqual(code, 2, out + err)
             self.assertIn("no prompt file no/such/background.md", err)
 
+    def test_a_replay_that_cannot_be_played_is_refused_before_the_run(self):
+        job = self.bench.job(2)
+        answers = self.bench.path("answers.jsonl")
+        with open(job, "a") as f:
+            f.write("provider: main\nproviders: {main: {kind: replay, model: m, replay: %s}}\n" % answers)
+        for said in (f"provider main: replay: cannot read {answers}: ", f"provider main: replay: {answers}:1: "):
+            for command in ("validate", "run"):
+                code, out, err = self.bench.cohort(command, job)
+                self.assertEqual(code, 2, out + err)
+                self.assertIn(f"{job}:", err)
+                self.assertIn(said, err)
+            with open(answers, "w") as f:
+                f.write("garbage\n")
+
     def environments(self, program):
         """Of the bench's processes of that program: what /proc shows."""
         found = []
