@@ -378,7 +378,7 @@ static const struct {
     enum finding f;
 } failures[] = {
     {"the cap over all jobs", F_SHARED_CAP},
-    {"covers no further call", F_MONEY},
+    {"covers no further row", F_MONEY},
     {"one after another, were given up", F_HOPELESS},
     {"cost more than it could", F_OVERRUN},
     {"No space left", F_DISK_FULL},

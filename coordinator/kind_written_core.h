@@ -80,7 +80,7 @@ struct taken {
 
 enum written_over {
     WRITTEN_GOES_ON,
-    WRITTEN_SPENT,    /* nothing is out, and the money covers no further call */
+    WRITTEN_SPENT,    /* nothing is out, and the money covers no further row */
     WRITTEN_SHARED,   /* the same, of the money of all jobs of the namespace */
     WRITTEN_OVERRUN,  /* a call cost more than it could */
     WRITTEN_HOPELESS, /* row after row was given up, and none was written */

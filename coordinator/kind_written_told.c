@@ -10,7 +10,7 @@ static const char *
 stop_of(const struct written *w)
 {
     if (w->over == WRITTEN_SPENT) {
-        return "the money left covers no further call; with a higher "
+        return "the money left covers no further row; with a higher "
                "budget.usd the same command goes on";
     }
     if (w->over == WRITTEN_SHARED) {

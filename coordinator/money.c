@@ -44,18 +44,8 @@ bool
 money_worst(const struct price *price, int64_t call_price, uint64_t input,
             uint64_t output, int64_t *ret_worst)
 {
-    struct price dearest = *price;
-    int64_t sum;
-
-    if (price->input < 0) return false;
-    if (dearest.cached_input > dearest.input) {
-        dearest.input = dearest.cached_input;
-    }
-    if (!price_cost(&dearest, input, 0, output, &sum)) return false;
     if (CO_BUG(call_price_forgotten)) call_price = 0;
-    if (!add_call_price(call_price, &sum)) return false;
-    *ret_worst = sum;
-    return true;
+    return price_worst(price, call_price, input, output, ret_worst);
 }
 
 bool

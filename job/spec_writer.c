@@ -285,6 +285,32 @@ check_tpm(const struct job_spec *spec, const struct providers_entry *entry,
         spec->file, entry->line, entry->name, entry->limits.tpm, needed);
 }
 
+/* With less than that no call would ever be made. */
+static enum co_err
+check_one_row(const struct job_spec *spec, const struct writer *writer,
+              struct co_diag *diag)
+{
+    char budget[PRICE_TEXT_BYTES], row[PRICE_TEXT_BYTES];
+    int64_t worst;
+    enum co_err err;
+
+    if (spec->budget < 0) return CO_OK;
+    err = writer_row_worst(writer, &worst, diag);
+    if (err) {
+        return co_fail_prefix(diag, err, "%s:%" PRIu32 ": budget.usd",
+                              spec->file, spec->budget_line);
+    }
+    if (worst <= spec->budget) return CO_OK;
+    return co_fail(
+        diag, CO_INVALID,
+        "%s:%" PRIu32 ": budget.usd: %s USD covers not even one row, which may "
+        "cost up to %s USD (that much is set aside before it is asked for, "
+        "what it does not take is given back). Raise the budget, or lower "
+        "answers.max_tokens",
+        spec->file, spec->budget_line, price_text(spec->budget, budget),
+        price_text(worst, row));
+}
+
 enum co_err
 spec_open_writer(struct job_spec *spec, const char *data_dir,
                  struct co_diag *diag)
@@ -309,6 +335,7 @@ spec_open_writer(struct job_spec *spec, const char *data_dir,
     if (!err) err = check_budget(spec, writer, diag);
     if (!err) err = open_prompts(spec, data_dir, writer, diag);
     if (!err) err = check_tpm(spec, entry, writer, diag);
+    if (!err) err = check_one_row(spec, writer, diag);
     if (err) return err;
     writer_free(spec->writer);
     spec->writer = co_take(&writer);

@@ -93,3 +93,30 @@ writer_ask_max(const struct writer *writer, uint64_t *ret_tokens,
     *ret_tokens = most;
     return CO_OK;
 }
+
+enum co_err
+writer_row_worst(const struct writer *writer, int64_t *ret_worst,
+                 struct co_diag *diag)
+{
+    int64_t sum = 0;
+
+    for (unsigned i = 0; i < ASK_STAGES; i++) {
+        const enum ask_stage stage = (enum ask_stage)i;
+        struct writer_bound b;
+        int64_t worst;
+        enum co_err err = writer_bound(writer, stage, &b, diag);
+
+        if (err) return err;
+        if (stage != ASK_BACKGROUND) b.input += ASK_ANSWER_MAX;
+        if (!price_worst(&writer->price, writer->call_price, b.input,
+                         writer->max_tokens[stage], &worst) ||
+            __builtin_add_overflow(sum, worst, &sum)) {
+            return co_fail(diag, CO_RANGE,
+                           "a row of model \"%s\" may cost more than can be "
+                           "counted; see its price",
+                           writer->model);
+        }
+    }
+    *ret_worst = sum;
+    return CO_OK;
+}

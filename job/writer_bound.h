@@ -19,3 +19,9 @@ co_must_use enum co_err writer_bound(const struct writer *writer,
 co_must_use enum co_err writer_ask_max(const struct writer *writer,
                                        uint64_t *ret_tokens,
                                        struct co_diag *diag);
+/* 1e-12 USD of a row whose asks are all answered well at once, in the worst
+ * case: a budget has to cover that for any call to be made. Errors as above;
+ * CO_RANGE: beyond what can be counted, or a price is not known. */
+co_must_use enum co_err writer_row_worst(const struct writer *writer,
+                                         int64_t *ret_worst,
+                                         struct co_diag *diag);

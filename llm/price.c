@@ -82,6 +82,21 @@ price_cost(const struct price *price, uint64_t input, uint64_t cached,
     return true;
 }
 
+bool
+price_worst(const struct price *price, int64_t call_price, uint64_t input,
+            uint64_t output, int64_t *ret_pico_usd)
+{
+    struct price dearest = *price;
+    int64_t sum;
+
+    if (price->input < 0 || call_price < 0) return false;
+    if (dearest.cached_input > dearest.input) {
+        dearest.input = dearest.cached_input;
+    }
+    if (!price_cost(&dearest, input, 0, output, &sum)) return false;
+    return !__builtin_add_overflow(sum, call_price, ret_pico_usd);
+}
+
 const char *
 price_text(int64_t pico_usd, char text[PRICE_TEXT_BYTES])
 {

@@ -19,6 +19,9 @@ co_must_use enum co_err price_parse(const char *text, int64_t *ret_per_token,
  * or the sum is beyond int64. */
 bool price_cost(const struct price *price, uint64_t input, uint64_t cached,
                 uint64_t output, int64_t *ret_pico_usd);
+/* At most, whatever of the input is cached; call_price: of one call. */
+bool price_worst(const struct price *price, int64_t call_price, uint64_t input,
+                 uint64_t output, int64_t *ret_pico_usd);
 /* Reads an amount of USD as price_text writes it: at most 12 decimals and 7
  * digits before them. CO_USAGE: it is none. */
 co_must_use enum co_err price_usd_parse(const char *text,

@@ -196,7 +196,7 @@ class LlmJobs(harness.SystemTest):
         self.assertGreater(calls.settled, paid.units(cap) // 2, "the cap is hardly used")
         state = harness.run_json(folder)
         self.assertEqual(state["state"], "partial")
-        self.assertIn("the money left covers no further call", state["text"])
+        self.assertIn("the money left covers no further row", state["text"])
         self.own(paid.job(self.bench, fake, 300))
         self.check_corpus(folder, 300)
         paid.check(self, folder, self.bill, "5")

@@ -406,6 +406,14 @@ class Written(harness.SystemTest):
             with open(answers, "w") as f:
                 f.write("garbage\n")
 
+    def test_a_budget_below_one_row_is_refused_before_the_run(self):
+        job = self.job(2, budget="0.001")
+        for command in ("validate", "run"):
+            code, out, err = self.bench.cohort(command, job)
+            self.assertEqual(code, 2, out + err)
+            self.assertRegex(err, r"job\.yaml:\d+: budget\.usd: 0\.001 USD covers not even one row, which may cost up to 0\.0\d+ USD")
+        self.assertEqual(self.model.calls(), 0)
+
     def environments(self, program):
         """Of the bench's processes of that program: what /proc shows."""
         found = []

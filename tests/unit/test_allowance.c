@@ -4,6 +4,7 @@
  * would otherwise refuse asks of an honest owner. */
 #include "coordinator/corpus_writer.h"
 #include "coordinator/kind_written_core.h"
+#include "job/writer_bound.h"
 #include "llm/shape.h"
 #include "tests/unit/population.h"
 #include "worker/services/write.h"
@@ -117,6 +118,26 @@ check_row(const struct written *w, const struct recipe_use *use,
 }
 
 static void
+check_row_worst(struct written *w, const struct writer *writer)
+{
+    uint8_t longest = 0;
+    struct co_diag diag = {""};
+    int64_t sum = 0, row;
+
+    for (unsigned s = 0; s < ASK_STAGES; s++) {
+        struct talk t = {.stage = (uint8_t)s};
+        uint64_t input;
+        int64_t worst;
+
+        if (s) t.answers[s - 1] = (struct talk_bytes){&longest, ASK_ANSWER_MAX};
+        assert_true(ask_bound(w, &t, &input, &worst));
+        sum += worst;
+    }
+    assert_int_equal(writer_row_worst(writer, &row, &diag), CO_OK);
+    assert_true(row == sum && row > 0);
+}
+
+static void
 check_all(bool shipped)
 {
     size_t kinds;
@@ -137,6 +158,7 @@ check_all(bool shipped)
         (void)snprintf(writer.kind, sizeof writer.kind, "%s", all[k]->name);
         assert_int_equal(
             corpus_writer_options(&writer, sampler, &w.options, &diag), CO_OK);
+        check_row_worst(&w, &writer);
         for (unsigned form = 0; form < PROVIDER_FORMS; form++) {
             entry.form = (enum provider_form)form;
             for (uint64_t row = 0; row < ROWS; row++) {

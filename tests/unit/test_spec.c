@@ -591,6 +591,32 @@ a_limit_of_tokens_below_one_call_is_refused(void **state)
 }
 
 static void
+a_budget_below_one_row_is_refused_with_both_figures(void **state)
+{
+    static const char budget[] =
+        HEAD "provider: v\nproviders: {v: {kind: openai, model: m, price: "
+             "{call_usd: 1}}}\nbudget: {usd: %s}\n";
+    char dir[64], text[256];
+    struct job_spec *spec;
+
+    (void)state;
+    given_data_dir(dir, BACKGROUND);
+    (void)snprintf(text, sizeof text, budget, "1.999999999999");
+    spec = given(text);
+    assert_int_equal(spec_open_writer(spec, dir, &diag), CO_INVALID);
+    assert_non_null(strstr(diag.text, "us.yaml:6: budget.usd: 1.999999999999 "
+                                      "USD covers not even one row, which may "
+                                      "cost up to 2 USD ("));
+    assert_null(spec->writer);
+    spec_free(spec);
+    (void)snprintf(text, sizeof text, budget, "2");
+    spec = given(text);
+    assert_int_equal(spec_open_writer(spec, dir, &diag), CO_OK);
+    spec_free(spec);
+    assert_int_equal(co_fs_remove_tree(dir, &diag), CO_OK);
+}
+
+static void
 a_budget_without_a_sum_is_refused(void **state)
 {
     (void)state;
@@ -802,6 +828,7 @@ main(void)
         cmocka_unit_test(a_writer_is_the_provider_with_prompts_and_price),
         cmocka_unit_test(a_budget_without_a_price_is_refused),
         cmocka_unit_test(a_limit_of_tokens_below_one_call_is_refused),
+        cmocka_unit_test(a_budget_below_one_row_is_refused_with_both_figures),
         cmocka_unit_test(a_budget_without_a_sum_is_refused),
         cmocka_unit_test(wrong_prompts_are_told_with_their_file),
         cmocka_unit_test(the_document_has_every_key_as_it_is),

@@ -280,7 +280,7 @@ how_it_ended_is_told_by_the_message(void **state)
     } ends[] = {
         {"complete", "all rows are written", "complete"},
         {"partial", "the candidate budget is spent", "partial"},
-        {"partial", "the money left covers no further call; with", "money"},
+        {"partial", "the money left covers no further row; with", "money"},
         {"partial", "the cap over all jobs (`cohort budget show`) covers no",
          "shared_budget"},
         {"partial", "20 rows, one after another, were given up (the last: x)",
