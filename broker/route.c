@@ -440,12 +440,13 @@ send_returned(const struct dispatch *d, uint64_t owner, uint64_t job,
 
 static void
 send_cancels(struct dispatch *d, uint32_t worker, const struct job *job,
-             uint32_t n, struct outbox *out)
+             uint32_t n, uint32_t unsent, struct outbox *out)
 {
     struct msg m = {.type = MSG_cancel,
                     .cancel = {.job = job->id,
                                .owner = job->owner,
-                               .tasks = {d->words[1], n}}};
+                               .tasks = {d->words[1], n},
+                               .unsent = unsent}};
 
     if (!n) return;
     d->count.cancelled_running += n;
@@ -481,14 +482,14 @@ route_cancel(struct dispatch *d, struct owner *o, const struct msg *m,
             tasks_drop_queued(d, at, TEV_CANCEL);
         } else {
             if (d->entries[at].place != worker) {
-                send_cancels(d, worker, job, running, out);
+                send_cancels(d, worker, job, running, c->unsent, out);
                 running = 0;
             }
             worker = d->entries[at].place;
             d->words[1][running++] = c->tasks.v[i];
         }
     }
-    send_cancels(d, worker, job, running, out);
+    send_cancels(d, worker, job, running, c->unsent, out);
     send_returned(d, o->handle, job->id, returned, RETURN_CANCELLED, out);
 }
 

@@ -122,7 +122,8 @@ engine_put_out(struct engine *e, uint32_t i, unsigned link)
 }
 
 void
-engine_cancel(struct engine *e, unsigned link, const uint64_t *ids, uint32_t n)
+engine_cancel(struct engine *e, unsigned link, const uint64_t *ids, uint32_t n,
+              bool unsent)
 {
     struct msg m = {.type = MSG_cancel};
 
@@ -131,6 +132,7 @@ engine_cancel(struct engine *e, unsigned link, const uint64_t *ids, uint32_t n)
     m.cancel.job = e->options.job;
     m.cancel.owner = e->options.owner;
     m.cancel.tasks = (struct msg_u64s){ids, n};
+    m.cancel.unsent = unsent;
     outbox_push(e->out, ENGINE_SIDE_BROKER, link, &m, (struct co_bytes){0});
 }
 
@@ -260,7 +262,7 @@ engine_on_inventory(struct engine *e, unsigned link,
     }
     /* a result that is only waiting to be sent needs no CANCEL: it will be
      * acknowledged as a duplicate */
-    if (count) engine_cancel(e, link, unwanted, count);
+    if (count) engine_cancel(e, link, unwanted, count, false);
     set_adrift(e, link, now_us); /* ATTACHED may never come */
 }
 

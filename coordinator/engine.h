@@ -241,6 +241,11 @@ void engine_on_refused(struct engine *e, unsigned link,
                        const struct msg_refused *refused, int64_t now_us);
 bool engine_stale(const struct engine *e);
 
+/* Nothing is published from now on: paid calls that were not begun are called
+ * back, and the kind is told of each that surely was not (kind.h, unsent). Its
+ * notes go on as usual. */
+void engine_stop(struct engine *e);
+
 /* -- work ----------------------------------------------------------------- */
 
 /* How many RESULTS messages can be taken now; at 0 the shell stops reading

@@ -1,7 +1,8 @@
 /* engine_core.h - the engine's inside, shared by engine*.c only.
  * engine.c: life, links, questions. engine_results.c: results, commits, ACKs,
  * replay. engine_retry.c: what a loss, failure or return means; engine_once.c:
- * for tasks that must not be run twice. engine_notes.c: the kind's own records.
+ * for tasks that must not be run twice. engine_stop.c: what is called back at
+ * the end. engine_notes.c: the kind's own records.
  * engine_publish.c: what goes out. engine_why.c: texts and the checker. */
 #pragma once
 #include "coordinator/engine.h"
@@ -93,6 +94,7 @@ struct engine {
     enum engine_why why;
     enum kind_next next;
     bool stale;
+    bool stopping; /* nothing is published any more */
 };
 
 #define PENDING(e, number) (&(e)->pending[(number) % ENGINE_PENDING_MAX])
@@ -103,9 +105,9 @@ void engine_move(struct engine *e, uint32_t i, enum task_state state);
 /* Makes the task OUT on the link. */
 void engine_put_out(struct engine *e, uint32_t i, unsigned link);
 uint64_t engine_link_credit(const struct link *l);
-/* Tells the link's broker to stop these. */
+/* Tells the link's broker to stop these; unsent: only what is not begun. */
 void engine_cancel(struct engine *e, unsigned link, const uint64_t *ids,
-                   uint32_t n);
+                   uint32_t n, bool unsent);
 
 /* -- engine_results.c */
 /* A new place at the end of the ring, which must have one. */
@@ -128,6 +130,11 @@ uint32_t engine_in_force(struct engine *e, uint64_t id, uint32_t attempt);
 void engine_task_failed(struct engine *e, uint32_t i, int64_t now_us);
 /* A waiting task is due: READY, or its trial ends. */
 void engine_task_due(struct engine *e, uint32_t i, int64_t now_us);
+
+/* -- engine_stop.c */
+/* True: the job stops, and the kind has taken back this task, which was given
+ * back unsent: the engine has forgotten it. */
+bool engine_stop_returned(struct engine *e, uint32_t i);
 
 /* -- engine_once.c: tasks that must not be run twice */
 /* Whether a second run costs money. */

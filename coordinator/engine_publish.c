@@ -265,7 +265,7 @@ withdraw(struct engine *e, struct batch *b)
         if (i == TASK_NONE) continue;
         if (e->tasks.v[i].state == TASK_OUT) {
             if (b->n == BATCH_MAX || (b->n && b->link != e->tasks.v[i].link)) {
-                engine_cancel(e, b->link, b->ids, b->n);
+                engine_cancel(e, b->link, b->ids, b->n, false);
                 b->n = 0;
             }
             b->link = e->tasks.v[i].link;
@@ -273,7 +273,7 @@ withdraw(struct engine *e, struct batch *b)
         }
         engine_move(e, i, TASK_FREE);
     }
-    if (b->n) engine_cancel(e, b->link, b->ids, b->n);
+    if (b->n) engine_cancel(e, b->link, b->ids, b->n, false);
     b->n = 0;
 }
 

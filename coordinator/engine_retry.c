@@ -292,6 +292,10 @@ engine_on_returned(struct engine *e, unsigned link,
             engine_once_gone(e, i, KIND_GONE_FAILED, now_us)) {
             continue;
         }
+        if (returned->reason != RETURN_RESULT_LOST &&
+            engine_stop_returned(e, i)) {
+            continue;
+        }
         engine_again(e, i, now_us,
                      return_due_us(&e->tasks.v[i], returned, now_us));
     }

@@ -175,6 +175,9 @@ struct job_kind {
      * still taken: what is noted and was not given out is taken back, so that
      * nobody has to wait for it later. NULL: nothing is. */
     void (*stopping)(void *kind);
+    /* After stopping(): this task was given out, and surely nobody ran it: as
+     * if it had not been. True: the engine forgets it. NULL: it stays. */
+    bool (*unsent)(void *kind, uint64_t task);
     /* A task that was out and is not needed any more; false: none (left). */
     bool (*unwanted)(void *kind, uint64_t *ret_task);
     enum kind_state (*done)(const void *kind);

@@ -327,6 +327,7 @@ const struct job_kind written_kind = {
     .noted = written_noted,
     .replay_note = written_replay_note,
     .stopping = written_stopping,
+    .unsent = written_unsent,
     .unwanted = written_unwanted,
     .done = written_done,
     .ledger = written_ledger,

@@ -282,6 +282,7 @@ void written_noted(void *kind, int64_t now_us);
 bool written_replay_note(void *kind, const uint8_t *data, size_t len);
 bool written_payload(void *kind, uint64_t task, struct co_buf *body);
 void written_stopping(void *kind);
+bool written_unsent(void *kind, uint64_t task);
 void written_told(const void *kind, struct kind_money *ret_money);
 void written_summary(const void *kind, struct co_buf *out);
 void written_why(const void *kind, int64_t now_us, struct co_buf *out);

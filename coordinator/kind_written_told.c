@@ -67,3 +67,19 @@ written_stopping(void *kind)
         }
     }
 }
+
+/* Its answer cannot come: its money is free for the next life. */
+bool
+written_unsent(void *kind, uint64_t task)
+{
+    struct written *w = kind;
+    struct talk *t;
+
+    if (!written_is_ask(task)) return false;
+    t = rows_talk(w, task >> 8);
+    if (!t || t->state != TALK_OUT || !talk_is_present(t, written_ask(task))) {
+        return false;
+    }
+    rows_unsent(w, task >> 8, t);
+    return true;
+}

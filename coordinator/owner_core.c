@@ -437,6 +437,7 @@ owner_core_stop(struct owner_core *c, int64_t stop_us)
     if (!c->stopping && c->replayed && kind->stopping) {
         kind->stopping(c->hosted->state);
     }
+    if (!c->stopping && c->replayed) engine_stop(c->engine);
     c->stopping = true;
     c->stop_us = stop_us;
 }

@@ -67,6 +67,9 @@ struct service {
      * something was begun that cannot be called back. RETURN: nothing was, also
      * where it would fail for want of time. NULL: given back, or fails. */
     enum service_step (*stop)(struct service_run *run, int64_t now_us);
+    /* Whether nothing was begun yet that could not be called back, so that the
+     * run may be given back. NULL: it is begun. */
+    bool (*unsent)(const struct service_run *run);
     /* Releases state; also after DONE. May be NULL. */
     void (*abort)(struct service_run *run);
 };

@@ -178,6 +178,10 @@ void slots_room(struct slots *s, uint32_t service, uint32_t room);
 bool slots_next(struct slots *s, int64_t now_us, struct slots_task *ret_task);
 /* Gives a running task a number that slots_next_stopped names it by. */
 void slots_mark(struct slots *s, struct slots_ref ref, uint32_t mark);
+/* Whether the marked task is not begun yet, though it runs: it may be called
+ * back. Unset: none is. */
+void slots_unsent(struct slots *s, bool (*is_unsent)(void *ctx, uint32_t mark),
+                  void *ctx);
 /* A marked task that should be stopped, as long as there is one: then end it
  * by slots_give_back or slots_done. */
 bool slots_next_stopped(const struct slots *s, uint32_t *ret_mark);

@@ -179,6 +179,8 @@ struct serving {
 
 struct slots {
     struct slots_config config;
+    bool (*is_unsent)(void *ctx, uint32_t mark); /* NULL: nothing that runs */
+    void *is_unsent_ctx;
     uint32_t limit;          /* slots in use, 1 .. config.slots */
     uint32_t running_shared; /* tasks that run in these */
     uint32_t order_last;     /* number of the last task that was queued */

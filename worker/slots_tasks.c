@@ -403,6 +403,17 @@ slots_on_blob(struct slots *s, const struct msg_blob *b, struct co_bytes body,
 }
 
 /* -- CANCEL and FORGET --------------------------------------------------- */
+/* What runs and is begun goes on, and its result comes as usual. */
+static bool
+is_begun(const struct slots *s, uint32_t index)
+{
+    const struct held *h = &s->pool[index];
+
+    if (h->state != SLOTS_RUNNING) return false;
+    return !s->is_unsent || h->mark == SLOTS_NONE ||
+           !s->is_unsent(s->is_unsent_ctx, h->mark);
+}
+
 void
 slots_on_cancel(struct slots *s, const struct msg_cancel *c)
 {
@@ -411,6 +422,7 @@ slots_on_cancel(struct slots *s, const struct msg_cancel *c)
 
         for (; i != SLOTS_NONE; i = next) {
             next = slots_held_again(s, i);
+            if (c->unsent && is_begun(s, i)) continue;
             cancel_one(s, i);
         }
     }
@@ -642,6 +654,14 @@ void
 slots_mark(struct slots *s, struct slots_ref ref, uint32_t mark)
 {
     running_task(s, ref)->mark = mark;
+}
+
+void
+slots_unsent(struct slots *s, bool (*is_unsent)(void *ctx, uint32_t mark),
+             void *ctx)
+{
+    s->is_unsent = is_unsent;
+    s->is_unsent_ctx = ctx;
 }
 
 bool

@@ -166,6 +166,16 @@ heap_remove(struct work *w, uint32_t place)
     heap_settle(w, place);
 }
 
+/* For slots: a run by its mark. */
+static bool
+is_unsent(void *ctx, uint32_t mark)
+{
+    const struct work *w = ctx;
+    const struct active *a = &w->active[mark];
+
+    return a->run.service->unsent && a->run.service->unsent(&a->run);
+}
+
 /* -- life ---------------------------------------------------------------- */
 enum co_err
 work_new(struct slots *slots, uint32_t n_slots,
@@ -187,6 +197,7 @@ work_new(struct slots *slots, uint32_t n_slots,
         co_buf_init(&w->active[i].out, RUN_BYTES_MAX);
         list_append(w, &w->free, i);
     }
+    slots_unsent(slots, is_unsent, w);
     *ret_work = co_take(&w);
     return CO_OK;
 }

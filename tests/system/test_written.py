@@ -285,6 +285,23 @@ class Written(harness.SystemTest):
         self.assertEqual(len(set(self.model.asked)), len(self.model.asked), "asked twice")
         self.assertEqual(usd(self.money()["settled_usd"]), self.model.cost)
 
+    def test_a_stop_does_not_wait_for_calls_that_were_not_sent(self):
+        """One is sent, others wait for its place or at the broker: they are taken back, and it is not."""
+        job = self.job(60, in_flight=1)
+        self.fleet(workers=0, redis=True)
+        self.bench.worker("--providers", job)
+        self.model.open.clear()
+        first = self.bench.coordinator(job)
+        wait_for("a call that waits", lambda: self.model.waiting == 1 and first.progress("out") > 4, alive=[first])
+        first.kill(signal.SIGTERM)
+        wait_for("the others' return", lambda: first.progress("out") == 1, seconds=20, alive=[first])
+        self.assertEqual(self.model.waiting, 1)
+        self.model.open.set()
+        self.assertEqual(first.wait(60), 3, first.log())
+        self.assertEqual(self.model.calls(), 1)
+        self.assertEqual((self.money()["unknown_usd"], self.money()["reserved_usd"]), ("0", "0"))
+        self.assertEqual(usd(self.money()["settled_usd"]), self.model.cost)
+
     def budget(self, *words):
         code, out, err = self.bench.cohort("budget", *words, *self.bench.redis_args())
         self.assertEqual(code, 0, out + err)

@@ -219,6 +219,20 @@ calls_gone(void *kind, uint64_t task, enum kind_gone how, int64_t now_us)
 }
 
 static bool
+calls_unsent(void *kind, uint64_t task)
+{
+    struct calls *c = kind;
+    struct calls_row *r = &c->row[task >> 8];
+
+    if (!calls_is_call(task)) return false;
+    assert_int_equal(r->state, CALL_OUT);
+    r->state = CALL_WANTED;
+    r->ordinal++;
+    calls_say(c, "unsent", task);
+    return true;
+}
+
+static bool
 calls_note(void *kind, struct co_buf *out)
 {
     struct calls *c = kind;
@@ -321,6 +335,7 @@ static const struct job_kind calls_kind = {
     .dead = calls_dead,
     .once = calls_once,
     .gone = calls_gone,
+    .unsent = calls_unsent,
     .note = calls_note,
     .noted = calls_noted,
     .replay_note = calls_replay_note,

@@ -219,7 +219,14 @@ a_running_task_is_cancelled_at_its_worker(void **state)
           (struct msg){
               .type = MSG_cancel,
               .cancel = {.job = JOB, .owner = OWNER, .tasks = {&which, 1}}});
-    (void)expect(w, BACK, W1, MSG_cancel);
+    assert_int_equal(expect(w, BACK, W1, MSG_cancel)->cancel.unsent, 0);
+    sends(w, FRONT, BOSS,
+          (struct msg){.type = MSG_cancel,
+                       .cancel = {.job = JOB,
+                                  .owner = OWNER,
+                                  .tasks = {&which, 1},
+                                  .unsent = 1}});
+    assert_int_equal(expect(w, BACK, W1, MSG_cancel)->cancel.unsent, 1);
     assert_int_equal(dispatch_totals(w->d).in_flight, 1);
 }
 

@@ -31,7 +31,7 @@ struct world {
     struct outbox out;
     struct msg_reader reader;
     int64_t now_us;
-    uint64_t granted, seq, acked, cancelled, last_worker;
+    uint64_t granted, seq, acked, cancelled, recalled, last_worker;
     uint64_t seed; /* of what happens at random; 0: nothing does */
     uint32_t owner;
     struct held held[HELD_MAX]; /* what workers have, oldest first */
@@ -238,7 +238,11 @@ broker_reads(struct world *w)
                          CO_OK);
         if (m.type == MSG_tasks) on_tasks(w, &m.tasks);
         if (m.type == MSG_ack) w->acked += m.ack.seqs.n;
-        if (m.type == MSG_cancel) w->cancelled += m.cancel.tasks.n;
+        if (m.type == MSG_cancel && m.cancel.unsent) {
+            w->recalled += m.cancel.tasks.n;
+        } else if (m.type == MSG_cancel) {
+            w->cancelled += m.cancel.tasks.n;
+        }
     }
     outbox_clear(&w->out);
 }
@@ -900,6 +904,55 @@ a_call_that_is_gone_and_turns_up_is_cancelled(void **state)
     world_end(w);
 }
 
+/* -- the stop -------------------------------------------------------------- */
+
+static void
+a_stop_calls_back_what_is_out_and_takes_back_what_was_not_sent(void **state)
+{
+    struct world *w = given_calls(4);
+    struct held waits, unsent, sent;
+
+    (void)state;
+    given_broker(w, 4);
+    turns(w);
+    waits = worker_has(w);
+    unsent = worker_has(w);
+    sent = worker_has(w);
+    returned_for(w, waits, RETURN_LIMIT); /* until it is due */
+    engine_stop(w->e);
+    check(w);
+    broker_reads(w);
+    assert_int_equal(w->recalled, 3);
+    assert_int_equal(w->cancelled, 0);
+    assert_non_null(strstr(w->calls->said, "unsent0.16 "));
+    assert_int_equal(status(w).out, 3);
+    returned_for(w, unsent, RETURN_CANCELLED);
+    assert_non_null(strstr(w->calls->said, "unsent1.16 "));
+    answers(w, sent);
+    commits(w);
+    assert_non_null(strstr(w->calls->said, "place2.16 "));
+    assert_int_equal(status(w).out, 1);
+    world_end(w);
+}
+
+static void
+a_call_that_may_have_been_sent_is_not_taken_back_by_a_stop(void **state)
+{
+    struct world *w = given_calls(2);
+    struct held doubted, broken;
+
+    (void)state;
+    given_broker(w, 2);
+    turns(w);
+    doubted = worker_has(w);
+    broken = worker_has(w);
+    lost(w, doubted, LOST_LINK);
+    engine_stop(w->e);
+    returned_for(w, broken, RETURN_RESULT_LOST);
+    assert_null(strstr(w->calls->said, "unsent"));
+    world_end(w);
+}
+
 /* -- free tasks of a paid job ---------------------------------------------- */
 
 static void
@@ -1337,6 +1390,8 @@ main(void)
         T(a_call_on_a_link_that_stays_away_is_gone_after_a_minute),
         T(a_call_in_doubt_that_an_inventory_names_is_out_again),
         T(a_call_that_is_gone_and_turns_up_is_cancelled),
+        T(a_stop_calls_back_what_is_out_and_takes_back_what_was_not_sent),
+        T(a_call_that_may_have_been_sent_is_not_taken_back_by_a_stop),
         T(a_task_that_costs_nothing_is_repeated_at_once),
         T(on_a_link_that_stays_away_free_tasks_go_elsewhere_before_calls_are_gone),
         T(the_next_owner_reads_notes_and_results_in_their_order),

@@ -362,6 +362,34 @@ an_ask_that_nobody_can_answer_any_more_is_made_anew_at_once(void **state)
 }
 
 static void
+an_ask_that_was_surely_not_sent_is_free_again_when_the_job_stops(void **state)
+{
+    struct world f;
+
+    (void)state;
+    world_init(&f, 1, 5);
+    f.in_order = true;
+    world_start(&f);
+    while (!f.n_out) {
+        world_commit(&f);
+        world_turn(&f, 1);
+    }
+    written_kind.stopping(f.w);
+    assert_int_equal(money_open(written_money(f.w)), 1);
+    assert_true(written_kind.unsent(f.w, f.out[0].task));
+    assert_false(written_kind.unsent(f.w, f.out[0].task));
+    world_drop(&f, 0);
+    world_take_notes(&f);
+    world_commit(&f);
+    assert_int_equal(money_open(written_money(f.w)), 0);
+    world_crash(&f); /* the next life waits for nothing */
+    assert_int_equal(money_open(written_money(f.w)), 0);
+    assert_int_equal(world_run(&f, 0), KIND_DONE);
+    assert_int_equal(money_sums(written_money(f.w)).unknown, 0);
+    world_fini(&f);
+}
+
+static void
 an_intent_that_a_late_answer_overtakes_on_its_way_to_the_disk_is_void(
     void **state)
 {
@@ -870,6 +898,8 @@ main(void)
             a_range_that_comes_back_from_an_earlier_life_is_not_given_out_again),
         cmocka_unit_test(
             an_ask_of_an_earlier_life_is_waited_for_and_then_made_anew),
+        cmocka_unit_test(
+            an_ask_that_was_surely_not_sent_is_free_again_when_the_job_stops),
         cmocka_unit_test(
             an_ask_that_nobody_can_answer_any_more_is_made_anew_at_once),
         cmocka_unit_test(

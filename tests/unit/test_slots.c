@@ -740,6 +740,37 @@ a_cancelled_running_task_is_stopped_then_returned(void **state)
                      RETURN_CANCELLED);
 }
 
+static bool
+mark_is_7(void *ctx, uint32_t mark)
+{
+    (void)ctx;
+    return mark == 7;
+}
+
+static void
+only_what_is_not_begun_is_called_back_when_that_is_all_that_is_asked(
+    void **state)
+{
+    static const uint64_t tasks[] = {1, 2, 3};
+    const struct msg m = {
+        .type = MSG_cancel,
+        .cancel = {
+            .job = JOB, .owner = OWNER, .tasks = {tasks, 3}, .unsent = 1}};
+    struct fixture *f = *state;
+
+    slots_unsent(f->s, mark_is_7, NULL);
+    given_link(f, 0);
+    say_tasks(f, 0, (struct given){.first = 1, .n = 3});
+    struct slots_task begun = started(f), held_back = started(f);
+    slots_mark(f->s, begun.ref, 6);
+    slots_mark(f->s, held_back.ref, 7);
+    say(f, 0, &m);
+    flush(f);
+    assert_int_equal(take(f, 0, MSG_returned).returned.tasks.v[0], 3);
+    assert_false(slots_stopped(f->s, begun.ref));
+    assert_true(slots_stopped(f->s, held_back.ref));
+}
+
 static void
 a_cancel_that_comes_too_late_changes_nothing(void **state)
 {
@@ -1013,6 +1044,7 @@ main(void)
         T(a_lower_attempt_is_ignored),
         T(a_cancelled_queued_task_is_returned_at_once),
         T(a_cancelled_running_task_is_stopped_then_returned),
+        T2(only_what_is_not_begun_is_called_back_when_that_is_all_that_is_asked),
         T(a_cancel_that_comes_too_late_changes_nothing),
         T(a_missing_recipe_is_fetched_while_its_task_waits),
         T(tasks_of_a_recipe_that_does_not_exist_are_returned),

@@ -327,6 +327,14 @@ write_stop(struct service_run *run, int64_t now_us)
     return write_unknown(a, "stopped before its answer came", now_us);
 }
 
+static bool
+write_unsent(const struct service_run *run)
+{
+    const struct write_ask *a = run->state;
+
+    return !a || a->phase == WRITE_WAITING;
+}
+
 /* What was sent stays in flight: its endpoint works on it. */
 static void
 write_abort(struct service_run *run)
@@ -353,5 +361,6 @@ const struct service service_persona_write = {
     .begin = write_begin,
     .step = write_step,
     .stop = write_stop,
+    .unsent = write_unsent,
     .abort = write_abort,
 };
