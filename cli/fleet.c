@@ -405,9 +405,10 @@ fleet_start_redis(struct fleet *f, const char *out)
     if (f->opt.redis || !f->redis_url[0] || f->redis.argc) return;
     err = redis_folder(f, out, &diag);
     if (!err) err = redis_child(f);
-    if (!err)
+    if (!err) {
         err = child_start(&f->redis, child_env(f, &f->redis), co_clock_ms(),
                           &diag);
+    }
     if (err) {
         f->redis.wanted = false;
         (void)co_fail_prefix(&diag, err,

@@ -26,34 +26,33 @@ say_exit(enum co_err err)
 }
 
 /* Characters that a terminal obeys, or that make a line look like another one:
- * each as the first and the last of a run, in UTF-8. */
+ * runs of them, as the bytes of UTF-8 read as one number; short ones first. */
 static const struct {
-    const char *first, *last;
+    size_t bytes;
+    uint32_t first, last;
 } hidden[] = {
-    {"\xc2\x80", "\xc2\x9f"},                 /* C1 controls */
-    {"\xd8\x9c", "\xd8\x9c"},                 /* U+061C, a direction */
-    {"\xe1\xa0\x8e", "\xe1\xa0\x8e"},         /* U+180E, without width */
-    {"\xe2\x80\x8b", "\xe2\x80\x8f"},         /* U+200B-200F, the same */
-    {"\xe2\x80\xa8", "\xe2\x80\xae"},         /* U+2028-202E, line ends,
-                                                 directions */
-    {"\xe2\x81\xa0", "\xe2\x81\xaf"},         /* U+2060-206F, the same */
-    {"\xef\xbb\xbf", "\xef\xbb\xbf"},         /* U+FEFF */
-    {"\xf3\xa0\x80\x80", "\xf3\xa0\x81\xbf"}, /* U+E0000-E007F, tags */
+    {2, 0xc280, 0xc29f},         /* C1 controls */
+    {2, 0xd89c, 0xd89c},         /* U+061C, a direction */
+    {3, 0xe1a08e, 0xe1a08e},     /* U+180E, without width */
+    {3, 0xe2808b, 0xe2808f},     /* U+200B-200F, the same */
+    {3, 0xe280a8, 0xe280ae},     /* U+2028-202E, line ends, directions */
+    {3, 0xe281a0, 0xe281af},     /* U+2060-206F, both */
+    {3, 0xefbbbf, 0xefbbbf},     /* U+FEFF */
+    {4, 0xf3a08080, 0xf3a081bf}, /* U+E0000-E007F, tags */
 };
 
 size_t
 say_hidden(const char *text, size_t len)
 {
-    unsigned char c = len ? (unsigned char)text[0] : ' ';
+    uint32_t c = len ? (unsigned char)text[0] : ' ';
+    size_t have = 1;
 
     if (c < 0x20 || c == 0x7f) return 1;
-    for (size_t i = 0; i < co_countof(hidden); i++) {
-        size_t n = strlen(hidden[i].first);
-
-        if (n <= len && memcmp(text, hidden[i].first, n) >= 0 &&
-            memcmp(text, hidden[i].last, n) <= 0) {
-            return n;
+    for (size_t i = 0; i < co_countof(hidden) && hidden[i].bytes <= len; i++) {
+        while (have < hidden[i].bytes) {
+            c = c << 8 | (unsigned char)text[have++];
         }
+        if (c >= hidden[i].first && c <= hidden[i].last) return have;
     }
     return 0;
 }

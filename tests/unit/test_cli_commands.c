@@ -126,9 +126,10 @@ a_record_is_one_line_whatever_its_values_hold(void **state)
          "31m",
          "?31m"}, /* the same for 8-bit terminals */
         {"Zo\xc3\xab \xe4\xb8\x80", "Zo\xc3\xab \xe4\xb8\x80"}, /* as it is */
-        {"a\u202eb\u202ac\u2066d\u2069", "a???b???c???d???"},   /* directions */
+        {"a\u202eb\u202cc\u2066d\u2069", "a???b???c???d???"},   /* directions */
         {"\ufeffa\u200bb\u200dc\u2060", "???a???b???c???"},     /* no width */
         {"a\u2028b\u061cc", "a???b??c"},
+        {"a\U000e0041b", "a????b"},
         {"\u2010 \u2030 \u20ac \u2070", "\u2010 \u2030 \u20ac \u2070"},
         {"cut \xe2\x80", "cut \xe2\x80"},
     };
