@@ -384,8 +384,8 @@ record(const struct try_run *run, const struct provider_ask *ask,
     }
     provider_replay.write(ask, &asked);
     if (asked.err) return asked.err;
-    return replay_record(run->cfg->record, asked.data, asked.len,
-                         &run->call.answer, diag);
+    return recorded_record(run->cfg->record, asked.data, asked.len,
+                           &run->call.answer, diag);
 }
 
 static enum co_err

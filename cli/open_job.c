@@ -3,7 +3,7 @@
 
 #include "cli/say.h"
 #include "job/recipe.h"
-#include "llm/replay.h"
+#include "llm/recorded.h"
 #include "population/locate.h"
 #include "rows/generator.h"
 
@@ -50,11 +50,11 @@ enum co_err
 open_job_check_replay(const struct job_spec *spec, struct co_diag *diag)
 {
     const struct providers_entry *entry = spec_provider(spec);
-    co_auto(replay_freep) struct replay *replay = NULL;
+    co_auto(recorded_freep) struct recorded *replay = NULL;
     enum co_err err;
 
     if (!entry || !entry->replay_file[0]) return CO_OK;
-    err = replay_load(entry->replay_file, &replay, diag);
+    err = recorded_load(entry->replay_file, &replay, diag);
     if (!err) return CO_OK;
     (void)co_fail_prefix(diag, err, "%s:%u: provider %s: replay", spec->file,
                          entry->line, entry->name);

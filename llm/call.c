@@ -73,7 +73,7 @@ open_replay(struct call_endpoint *endpoint, const char *path,
         return co_fail(diag, CO_USAGE, "too long a path");
     }
     (void)snprintf(endpoint->url, sizeof endpoint->url, "%s", path);
-    return replay_load(path, &endpoint->replay, diag);
+    return recorded_load(path, &endpoint->replay, diag);
 }
 
 /* To a path of a host. */
@@ -126,7 +126,7 @@ call_endpoint_fini(struct call_endpoint *endpoint)
 {
     http_target_free(endpoint->target);
     endpoint->target = NULL;
-    replay_free(endpoint->replay);
+    recorded_free(endpoint->replay);
     endpoint->replay = NULL;
 }
 
@@ -283,11 +283,11 @@ on_soon(void *self)
 {
     struct call *call = self;
     const struct call_endpoint *to = call->endpoint;
-    char hash[REPLAY_HASH_BYTES];
+    char hash[RECORDED_HASH_BYTES];
     const char *record;
     size_t len;
 
-    if (replay_find(to->replay, call->body, call->body_len, &record, &len)) {
+    if (recorded_find(to->replay, call->body, call->body_len, &record, &len)) {
         call->fault =
             to->provider->read(record, len, &call->answer, &call->diag);
         if (!call->fault) call->fault = judge(call);
@@ -296,7 +296,7 @@ on_soon(void *self)
         (void)co_fail(&call->diag, CO_NOTFOUND,
                       "%s has no answer to this request (hash %s): record it "
                       "with cohort try --record",
-                      to->url, replay_hash(call->body, call->body_len, hash));
+                      to->url, recorded_hash(call->body, call->body_len, hash));
     }
     call->on_done(call->self, call);
 }

@@ -4,7 +4,7 @@
 #pragma once
 #include "llm/http.h"
 #include "llm/provider.h"
-#include "llm/replay.h"
+#include "llm/recorded.h"
 #include "llm/secret.h"
 #include "llm/sse.h"
 
@@ -12,7 +12,7 @@
 struct call_endpoint {
     const struct provider *provider;
     struct http_target *target; /* NULL: nothing is sent, but played */
-    struct replay *replay;      /* NULL: it is sent */
+    struct recorded *replay;    /* NULL: it is sent */
     bool is_vendor;             /* as in provider_ask */
     bool embeds;                /* for provider_embed */
     char url[2048];
@@ -20,7 +20,7 @@ struct call_endpoint {
 
 /* base NULL: the provider's own host; of provider_replay: its file. A key goes
  * over http:// only to this machine itself, unless key_in_clear. secret may be
- * empty. CO_USAGE (diag), CO_NOMEM; as replay_load */
+ * empty. CO_USAGE (diag), CO_NOMEM; as recorded_load */
 co_must_use enum co_err call_endpoint_init(struct call_endpoint *endpoint,
                                            const struct provider *provider,
                                            const char *base,

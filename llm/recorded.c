@@ -1,7 +1,7 @@
-/* replay.c - see replay.h, and the provider `replay`. The file is kept in
+/* recorded.c - see recorded.h, and the provider `replay`. The file is kept in
  * memory as it is, with an index sorted by hash; a record is read when it is
  * asked for, as an answer from the network would be. */
-#include "llm/replay.h"
+#include "llm/recorded.h"
 
 #include "common/fs.h"
 #include "common/hash.h"
@@ -19,7 +19,7 @@ struct record {
     size_t at, len;
 };
 
-struct replay {
+struct recorded {
     struct co_buf file;
     struct record *records; /* by hash, then as they stand in the file */
     size_t count;
@@ -139,7 +139,7 @@ const struct provider provider_replay = {
 /* ---- hashes ---- */
 
 char *
-replay_hash(const void *body, size_t len, char text[REPLAY_HASH_BYTES])
+recorded_hash(const void *body, size_t len, char text[RECORDED_HASH_BYTES])
 {
     struct co_hash128 hash = co_hash128(body, len, 0);
 
@@ -153,7 +153,7 @@ read_hash(const struct pull_slice *text, struct co_hash128 *ret)
 {
     char high[CO_HEX16_SIZE], low[CO_HEX16_SIZE];
 
-    if (text->len != REPLAY_HASH_BYTES - 1) return false;
+    if (text->len != RECORDED_HASH_BYTES - 1) return false;
     memcpy(high, text->at, sizeof high - 1);
     memcpy(low, text->at + sizeof high - 1, sizeof low - 1);
     high[sizeof high - 1] = low[sizeof low - 1] = '\0';
@@ -204,7 +204,7 @@ check_line(const char *line, size_t len, struct co_hash128 *ret_hash)
 
 /* Each line that is not empty is a record. */
 static enum co_err
-index_lines(struct replay *replay, const char *path, struct co_diag *diag)
+index_lines(struct recorded *replay, const char *path, struct co_diag *diag)
 {
     const char *start = (const char *)replay->file.data;
     const char *end = start + replay->file.len, *line = start;
@@ -243,14 +243,14 @@ count_lines(const struct co_buf *file)
 }
 
 enum co_err
-replay_load(const char *path, struct replay **ret, struct co_diag *diag)
+recorded_load(const char *path, struct recorded **ret, struct co_diag *diag)
 {
-    co_auto(replay_freep) struct replay *replay = calloc(1, sizeof *replay);
+    co_auto(recorded_freep) struct recorded *replay = calloc(1, sizeof *replay);
     enum co_err err;
 
     if (!replay) return co_fail(diag, CO_NOMEM, "out of memory");
-    co_buf_init(&replay->file, REPLAY_FILE_MAX);
-    err = co_fs_read_file(path, REPLAY_FILE_MAX, &replay->file, diag);
+    co_buf_init(&replay->file, RECORDED_FILE_MAX);
+    err = co_fs_read_file(path, RECORDED_FILE_MAX, &replay->file, diag);
     if (err) return err;
     replay->records =
         calloc(count_lines(&replay->file), sizeof *replay->records);
@@ -263,7 +263,7 @@ replay_load(const char *path, struct replay **ret, struct co_diag *diag)
 }
 
 void
-replay_free(struct replay *replay)
+recorded_free(struct recorded *replay)
 {
     if (!replay) return;
     co_buf_fini(&replay->file);
@@ -272,14 +272,14 @@ replay_free(struct replay *replay)
 }
 
 size_t
-replay_count(const struct replay *replay)
+recorded_count(const struct recorded *replay)
 {
     return replay->count;
 }
 
 bool
-replay_find(const struct replay *replay, const void *body, size_t len,
-            const char **ret_record, size_t *ret_len)
+recorded_find(const struct recorded *replay, const void *body, size_t len,
+              const char **ret_record, size_t *ret_len)
 {
     struct co_hash128 hash = co_hash128(body, len, 0);
     size_t low = 0, high = replay->count;
@@ -323,12 +323,12 @@ static void
 put_record(const void *request, size_t len,
            const struct provider_answer *answer, struct co_buf *line)
 {
-    char hash[REPLAY_HASH_BYTES];
+    char hash[RECORDED_HASH_BYTES];
     struct co_json json;
 
     co_json_init(&json, line);
     co_json_object(&json);
-    co_json_put_text(&json, "hash", replay_hash(request, len, hash));
+    co_json_put_text(&json, "hash", recorded_hash(request, len, hash));
     co_json_key(&json, "request");
     co_json_raw(&json, request, len);
     co_json_key(&json, "answer");
@@ -365,12 +365,12 @@ append(const char *path, const struct co_buf *line, struct co_diag *diag)
 }
 
 enum co_err
-replay_record(const char *path, const void *body, size_t len,
-              const struct provider_answer *answer, struct co_diag *diag)
+recorded_record(const char *path, const void *body, size_t len,
+                const struct provider_answer *answer, struct co_diag *diag)
 {
     co_auto(co_buf_fini) struct co_buf line;
 
-    co_buf_init(&line, REPLAY_RECORD_MAX);
+    co_buf_init(&line, RECORDED_RECORD_MAX);
     put_record(body, len, answer, &line);
     if (line.err) return co_fail(diag, line.err, "too long an answer");
     return append(path, &line, diag);

@@ -85,7 +85,7 @@ record(struct fixture *f, const struct provider_ask *ask, const char *text)
     co_buf_clear(&f->body);
     provider_replay.write(ask, &f->body);
     assert_int_equal(
-        replay_record(f->path, f->body.data, f->body.len, &a, &diag), CO_OK);
+        recorded_record(f->path, f->body.data, f->body.len, &a, &diag), CO_OK);
     provider_answer_fini(&a);
 }
 
@@ -172,7 +172,7 @@ the_last_record_of_the_same_counts(void **state)
     record(f, &other, "other");
     record(f, &ask, "second");
     open_file(f);
-    assert_int_equal(replay_count(f->endpoint.replay), 3);
+    assert_int_equal(recorded_count(f->endpoint.replay), 3);
     assert_int_equal(play(f, &ask), FAULT_NONE);
     assert_string_equal(co_buf_text(&f->call.answer.text), "second");
     assert_int_equal(play(f, &other), FAULT_NONE);
@@ -184,7 +184,7 @@ what_was_never_asked_is_refused(void **state)
 {
     struct fixture *f = *state;
     struct provider_ask ask = ask_of("m"), other = ask_of("m");
-    char hash[REPLAY_HASH_BYTES];
+    char hash[RECORDED_HASH_BYTES];
 
     record(f, &ask, "a");
     open_file(f);
@@ -192,7 +192,7 @@ what_was_never_asked_is_refused(void **state)
     assert_int_equal(play(f, &other), FAULT_BAD_REQUEST);
     assert_false(fault_retryable(f->call.fault));
     assert_non_null(strstr(f->call.diag.text,
-                           replay_hash(f->body.data, f->body.len, hash)));
+                           recorded_hash(f->body.data, f->body.len, hash)));
 }
 
 static void
@@ -200,11 +200,11 @@ a_broken_file_is_refused_with_its_line(void **state)
 {
     struct fixture *f = *state;
     struct provider_ask ask = ask_of("m");
-    struct replay *replay = NULL;
+    struct recorded *replay = NULL;
     static const char *const bad[] = {"{\"hash\":\"12\"}\n", "{\"answer\":\n",
                                       "no\n"};
 
-    assert_int_equal(replay_load(f->path, &replay, &diag), CO_NOTFOUND);
+    assert_int_equal(recorded_load(f->path, &replay, &diag), CO_NOTFOUND);
     for (size_t i = 0; i < co_countof(bad); i++) {
         int fd;
 
@@ -213,7 +213,7 @@ a_broken_file_is_refused_with_its_line(void **state)
         fd = open(f->path, O_WRONLY | O_APPEND | O_CLOEXEC);
         assert_int_equal(write(fd, bad[i], strlen(bad[i])), strlen(bad[i]));
         assert_int_equal(close(fd), 0);
-        assert_int_equal(replay_load(f->path, &replay, &diag), CO_INVALID);
+        assert_int_equal(recorded_load(f->path, &replay, &diag), CO_INVALID);
         assert_non_null(strstr(diag.text, ":2: no recorded answer"));
     }
     assert_null(replay);

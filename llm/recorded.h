@@ -1,0 +1,44 @@
+/* recorded.h - answers of models, kept in a file and played back: tests and
+ * demos need no endpoint, and cost nothing. A record is found by the hash of
+ * what was asked (model, messages, schema, temperature, most tokens), whichever
+ * API it was asked by. One record is one line of JSON:
+ *
+ *   {"hash":H,"request":R,"answer":TEXT,"model":NAME,"end":END,"usage":U}
+ *
+ * H is 32 hex digits: co_hash128 of R as it stands there, which is what
+ * provider_replay.write makes of an ask. END is "stop", "length" or "filter";
+ * U is null or {"input":N,"cached":N,"output":N}. When the same was asked more
+ * than once, the last record counts: it is what the asking ended with.
+ * Pure but for the two functions with files. */
+#pragma once
+#include "llm/provider.h"
+
+enum {
+    RECORDED_FILE_MAX = 1 << 30,
+    RECORDED_RECORD_MAX = 32 << 20,
+    RECORDED_HASH_BYTES = 33,
+};
+
+struct recorded; /* opaque */
+
+/* CO_NOTFOUND, CO_IO, CO_FULL; CO_INVALID: diag names file and line. */
+co_must_use enum co_err recorded_load(const char *path, struct recorded **ret,
+                                      struct co_diag *diag);
+void recorded_free(struct recorded *replay);
+CO_DEFINE_FREEP(struct recorded, recorded_free)
+size_t recorded_count(const struct recorded *replay);
+/* The record of what was asked, for provider_replay.read; false: none.
+ * body: as provider_replay.write made it. */
+bool recorded_find(const struct recorded *replay, const void *body, size_t len,
+                   const char **ret_record, size_t *ret_len);
+/* 32 hex digits; returns text. */
+char *recorded_hash(const void *body, size_t len,
+                    char text[RECORDED_HASH_BYTES]);
+
+/* Appends the record of an answer to the file, which is made if it is missing
+ * (0600: prompts stand in it), in one write: others may append, too. body: what
+ * was asked, as provider_replay.write makes it. */
+co_must_use enum co_err recorded_record(const char *path, const void *body,
+                                        size_t len,
+                                        const struct provider_answer *answer,
+                                        struct co_diag *diag);
