@@ -62,7 +62,7 @@ personas_may_publish(const struct personas *p, uint64_t cell)
 
 void
 personas_mark(struct personas *p, uint64_t task, uint32_t gave_up,
-              uint32_t unasked)
+              uint32_t unasked, bool open_ended)
 {
     struct piece *piece = task_piece(p, task);
 
@@ -70,6 +70,13 @@ personas_mark(struct personas *p, uint64_t task, uint32_t gave_up,
     co_assert(gave_up + unasked + piece->r.accepted <= piece->count);
     piece->gave_up = (uint16_t)gave_up;
     piece->unasked = (uint16_t)unasked;
+    piece->open_ended = open_ended;
+}
+
+void
+personas_remakes(struct personas *p)
+{
+    p->remakes = true;
 }
 
 void

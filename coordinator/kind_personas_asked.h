@@ -27,9 +27,15 @@ bool personas_is_decided(const struct personas *p, uint64_t task);
  * may, and those of a cut shard that may be opened again. */
 bool personas_may_publish(const struct personas *p, uint64_t cell);
 /* About the range whose result was just taken: how many of those that it does
- * not accept were given up, and how many never asked for. */
+ * not accept were given up, and how many never asked for; and whether any of
+ * them would be asked, or asked again, if there were more rows or money. */
 void personas_mark(struct personas *p, uint64_t task, uint32_t gave_up,
-                   uint32_t unasked);
+                   uint32_t unasked, bool open_ended);
 /* No new cell is drawn any more. When what is drawn is decided the job is
- * over, with as many rows as there are. */
+ * over, with as many rows as there are; none counts behind the first cell that
+ * is open-ended, since a later run goes on there. */
 void personas_stop(struct personas *p);
+/* Before a replay: it has every result that ever counted, and take() is asked
+ * about each. So a cut shard is not opened again from its record when more rows
+ * are asked for; it is as if it had not been sealed. */
+void personas_remakes(struct personas *p);

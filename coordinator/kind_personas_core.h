@@ -58,6 +58,7 @@ struct piece {
     /* Of the candidates that are not accepted: given up while their texts were
      * asked for, and not asked for at all. Counted as dead and surplus. */
     uint16_t gave_up, unasked;
+    bool open_ended; /* with more rows or money it would be asked for more */
     bool judged;
     bool revived; /* was dead once: the journal's order about it matters */
 };
@@ -125,7 +126,9 @@ struct personas {
     uint32_t freed_n, freed_cap;
     struct hash_set *said; /* what judged candidates say; NULL: no dedup */
     bool stopped;          /* nothing new is drawn, see kind_personas_asked.h */
-    bool stalled;          /* the front waits for memory of that set */
+    bool closed;  /* and an open-ended cell is counted: it is the last */
+    bool remakes; /* see personas_remakes() */
+    bool stalled; /* the front waits for memory of that set */
     struct personas_counters n;
 };
 
@@ -207,11 +210,11 @@ co_must_use enum co_err dedup_restore_piece(const struct personas *p,
                                             const uint8_t *bits, uint32_t len);
 
 /* -- count */
-/* All rows asked for are found. */
+/* All rows asked for are found, or all that a stopped job will have. */
 static inline bool
 count_enough(const struct personas *p)
 {
-    return p->now.accepted >= p->options.rows;
+    return p->closed || p->now.accepted >= p->options.rows;
 }
 void count_draw(struct personas *p, struct cell *c, uint64_t cell);
 /* Undoes count_draw() for a cell; its pieces are cleared. */

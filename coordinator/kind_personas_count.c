@@ -66,8 +66,10 @@ count_piece(struct personas *p, struct shard *s, struct piece *piece)
         piece->keep = 0;
         return;
     }
-    keep = (uint32_t)co_min_u64(good, p->options.rows - p->now.accepted +
-                                          CO_BUG(cut_off_by_one));
+    keep = p->closed
+               ? 0
+               : (uint32_t)co_min_u64(good, p->options.rows - p->now.accepted +
+                                                CO_BUG(cut_off_by_one));
     p->now.accepted += keep;
     p->now.surplus += good - keep + piece->unasked;
     p->now.dead += piece->gave_up;
@@ -80,6 +82,15 @@ count_piece(struct personas *p, struct shard *s, struct piece *piece)
     } else if (piece->pack_state == PACK_WANTED) {
         count_pack_state(p, s, piece, PACK_NONE);
     }
+}
+
+static bool
+is_open_ended(struct cell *c)
+{
+    for (uint32_t i = 0; i < c->n; i++) {
+        if (cell_pieces(c)[i].open_ended) return true;
+    }
+    return false;
 }
 
 /* Counts the drawn cell at the front. False: it is not decided yet, or memory
@@ -98,6 +109,7 @@ count_cell(struct personas *p, struct cell *c)
     for (uint32_t i = 0; i < c->n; i++) {
         count_piece(p, s, &cell_pieces(c)[i]);
     }
+    if (before && p->stopped && is_open_ended(c)) p->closed = true;
     if (before && count_enough(p)) {
         p->cut = p->front;
         p->withdraw = p->front + 1;
@@ -151,6 +163,7 @@ count_again(struct personas *p)
     p->front = p->cursor = p->withdraw = p->sealed_n * p->cells;
     p->now = p->base;
     p->cut = UINT64_MAX;
+    p->closed = false;
     p->drawn = p->base.drawn;
     p->undecided = p->ahead = p->packs_wanted = 0;
     for (uint32_t i = 0; i < KIND_SHARDS_MAX && p->open[i]; i++) {
@@ -210,19 +223,17 @@ count_shard(const struct personas *p, struct shard *s)
     return sum;
 }
 
-/* What was not asked for is no row that a later run could still have. */
+/* The last one: what is behind the row where it was cut, or was not asked for,
+ * may be a row in a later run. Candidates that an earlier shard passed over are
+ * not. */
 bool
 count_is_tail(const struct personas *p, struct shard *s)
 {
+    const bool has_cut = p->cut != UINT64_MAX && p->cut / p->cells == s->number;
     const struct sums sum = count_shard(p, s);
-    uint64_t unasked = 0;
 
-    for (uint32_t i = 0; i < p->cells; i++) {
-        for (uint32_t k = 0; s->cells[i].drawn && k < s->cells[i].n; k++) {
-            unasked += cell_pieces(&s->cells[i])[k].unasked;
-        }
-    }
-    return sum.drawn < p->options.shard_rows || sum.surplus > unasked;
+    if (sum.drawn < p->options.shard_rows) return true;
+    return has_cut && (sum.surplus || p->closed);
 }
 
 /* Shards that will have a file when all is over. */

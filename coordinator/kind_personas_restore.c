@@ -158,6 +158,23 @@ maybe_reopen(struct personas *p)
     return restore_reopen(p) ? CO_OK : CO_FULL;
 }
 
+/* The last shard was cut, and has fewer rows than are asked for now: what its
+ * cells gave is in the results that are replayed, and which of them still hold
+ * is said when they are taken. */
+static enum co_err
+forget_seal(struct personas *p, struct shard *tail)
+{
+    struct shard *s = grid_open(p, p->sealed_n * p->cells);
+
+    grid_shard_free(p, tail, false);
+    if (!s) return CO_NOMEM;
+    p->n.reopened += !s->reopened;
+    s->reopened = true;
+    p->ordered = p->sealed_n;
+    count_again(p);
+    return CO_OK;
+}
+
 static void
 measured(struct personas *p, const struct personas_shard *entry)
 {
@@ -222,6 +239,15 @@ personas_restore(struct personas *p, const uint8_t *in, size_t len)
     err = get_tail(&w, p, p->sealed_n ? p->sealed_n - 1 : 0, &p->tail);
     if (err) return err;
     if (p->tail && !p->sealed_n) return CO_DAMAGED;
+    if (p->remakes && p->tail && p->base.accepted < p->options.rows) {
+        struct shard *tail = co_take(&p->tail);
+
+        store_pop(p);
+        err = load_hashes(p);
+        if (!err) return forget_seal(p, tail);
+        grid_shard_free(p, tail, false);
+        return err;
+    }
     err = load_hashes(p);
     if (err) return err;
     p->ordered = p->sealed_n;
@@ -298,6 +324,11 @@ personas_replay_sealed(struct personas *p, const uint8_t *in, size_t len)
     sums = calloc(p->table_at[p->options.tables] + 1u, sizeof(*sums));
     if (!sums) return CO_NOMEM;
     err = get_audit(&w, p, sums) ? get_tail(&w, p, shard, &tail) : CO_DAMAGED;
+    if (!err && tail && p->remakes &&
+        p->base.accepted + entry.rows < p->options.rows) {
+        free(sums);
+        return forget_seal(p, tail);
+    }
     if (!err) err = dedup_load(p, shard, &entry, tail);
     if (!err) err = store_push(p, &entry);
     if (err) {

@@ -88,6 +88,7 @@ written_new(const struct written_options *options, struct written **ret_written)
     err = money_new(checked.cap, &w->m);
     if (err) return err;
     money_share(w->m, checked.purse);
+    personas_remakes(w->p);
     *ret_written = co_take(&w);
     return CO_OK;
 }
@@ -220,14 +221,15 @@ settle_over(struct written *w, int64_t now_us)
 
 /* Every row that is needed of it was written or given up. Where some are not
  * needed they are left out only when all ranges before it are decided: they
- * might have to take the place of others. */
+ * might have to take the place of others. At the very end one range is, which
+ * is the last one then; see personas_stop(). */
 static bool
 is_complete(struct written *w, struct hold *h)
 {
     uint64_t row;
 
     if (h->out) return false;
-    if (w->final) return true;
+    if (w->final && h == w->holds) return true;
     if (h->live) return false;
     if (!rows_next(w, h, &row)) return true;
     return h == w->holds && ask_expected(w) >= personas_progress(w->p).rows;

@@ -4,7 +4,8 @@
  * rows that is needed was written or given up, and gives it out with the
  * answers. Rows are begun in index order and only as many as are needed: a
  * candidate that nobody needs is not asked for and counts as surplus; one that
- * was given up counts as dead.
+ * was given up counts as dead. A range that leaves some out for want of need or
+ * money counts only at the job's end: with more rows or money it is made anew.
  *
  * One ask is one request (docs/decisions/0049). Its intent is journaled before
  * it is given out; once that is committed it is published under one id, never

@@ -1,14 +1,15 @@
 /* kind_written_range.c - ranges: their results say which rows were written.
- * A range's result decides about its rows for good: a row that it does not
- * accept was given up if it was ever asked for, and was not needed if it was
- * not. That is read off the result and the intents before it, both journaled,
- * so that a replay counts the same. */
+ * A range's result decides about its rows while no more of them are wanted: a
+ * row that it does not accept was given up if it was ever asked for, and was
+ * not needed if it was not. That is read off the result and the intents before
+ * it, both journaled, so that a replay counts the same. */
 #include "coordinator/kind_written_core.h"
 #include "rows/range.h"
 
 struct outcome {
-    uint32_t gave_up, unasked;
-    bool valid; /* accepts only rows that have their answers */
+    uint32_t accepted, gave_up, unasked;
+    bool unfinished; /* a row was asked for, and is neither written nor dead */
+    bool valid;      /* accepts only rows that have their answers */
 };
 
 static struct outcome
@@ -23,12 +24,31 @@ read_outcome(const struct written *w, const struct range_result *r)
 
         if (r->bitmap[i / 8] >> i % 8 & 1) {
             o.valid &= t && t->state == TALK_DONE;
+            o.accepted++;
         } else if (rows_accepts(w, row)) {
             o.gave_up += asked;
             o.unasked += !asked;
+            o.unfinished |= asked && talk_is_live(t) && !t->told;
         }
     }
     return o;
+}
+
+/* Whether a range that leaves candidates out may be decided. With more rows or
+ * more money than there were when it was given out it may not: those that it
+ * leaves out come before all others, and it is made once more, which is free.
+ * So in a replay with more rows than an earlier life wanted. */
+static bool
+is_enough(const struct written *w, const struct outcome *o,
+          const struct hold *h)
+{
+    const struct personas_progress at = personas_progress(w->p);
+
+    if (w->final) return true;
+    if (o->unfinished) return false;
+    if (!o->unasked) return true;
+    return (h ? ask_expected(w) : at.accepted + at.ahead + o->accepted) >=
+           at.rows;
 }
 
 enum kind_take
@@ -53,10 +73,14 @@ range_take(struct written *w, uint64_t task, const uint8_t *data, uint32_t len)
         w->n.invalid++;
         return KIND_INVALID;
     }
+    h = rows_hold_task(w, task);
+    if (!is_enough(w, &o, h)) {
+        if (h && h->out) rows_take_back(w, h);
+        return KIND_LATE;
+    }
     verdict = personas_kind.take(w->p, task, data, len);
     if (verdict != KIND_ACCEPTED) return verdict;
-    personas_mark(w->p, task, o.gave_up, o.unasked);
-    h = rows_hold_task(w, task);
+    personas_mark(w->p, task, o.gave_up, o.unasked, o.unasked || o.unfinished);
     if (h) h->out = true; /* of an earlier life: need not be given out */
     return verdict;
 }

@@ -202,6 +202,29 @@ class LlmJobs(harness.SystemTest):
         paid.check(self, folder, self.bill, "5")
         self.assertEqual(fake.stats()["billed_again_after_good"], 0)
 
+    # -- going on ------------------------------------------------------------
+
+    def test_money_that_ends_and_rows_asked_for_later_change_no_row_and_no_call(self):
+        self.fleet(workers=0)
+        quiet = self.bench.path("quiet.log")
+        whole = paid.job(self.bench, self.endpoint(log=quiet), 40, out="whole", name="whole.yaml")
+        worker = self.start_workers(1, whole)[0]
+        self.own(whole)
+        worker.kill()
+        worker.wait()
+        fake = self.endpoint()
+        self.start_workers(1, paid.job(self.bench, fake, 20))
+        folder = self.bench.path("out")
+        for rows, budget, code in ((20, "0.012", 3), (20, "0.012", 3), (20, "0.02", 3), (20, "5", 0), (40, "5", 0)):
+            self.own(paid.job(self.bench, fake, rows, budget=budget), code=code)
+            got = paid.lines(folder)
+            self.assertEqual(got, paid.lines(self.bench.path("whole"))[: len(got)])
+            self.assertIn(len(got), range(1, 20)) if code else self.check_corpus(folder, rows)
+        self.assertEqual(self.ledger(), self.ledger("whole"))
+        paid.check(self, folder, self.bill, "5")
+        self.assertEqual(fake.stats()["bodies"], 80)
+        self.assertEqual(fake.stats()["billed_again"], 0)
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)

@@ -203,6 +203,105 @@ a_raised_budget_goes_on_where_the_job_stopped(void **state)
     world_fini(&f);
 }
 
+/* -- going on ------------------------------------------------------------- */
+
+/* The job's process ends, and another one goes on. */
+static void
+go_on(struct world *f)
+{
+    while (f->durable < f->n_journal) {
+        world_commit(f);
+    }
+    world_crash(f);
+}
+
+/* As one run would have come out: same rows, same number of questions where
+ * none was lost, same ledger. */
+static void
+assert_as_one_run(struct world *f, uint64_t seed, uint64_t rows)
+{
+    struct world one;
+
+    prepare(&one, seed);
+    one.in_order = true;
+    one.personas_options.rows = rows;
+    world_start(&one);
+    assert_int_equal(world_run(&one, 0), KIND_DONE);
+    for (uint64_t row = 0; row < WORLD_ROWS_MAX; row++) {
+        if (f->corpus[row] == one.corpus[row]) continue;
+        fail_msg("seed %" PRIu64 ": row %" PRIu64 " is %s", seed, row,
+                 !f->corpus[row]   ? "missing"
+                 : one.corpus[row] ? "another"
+                                   : "too many");
+    }
+    if (!f->lose) assert_int_equal(f->asked, one.asked);
+    assert_int_equal(world_ledger(f).accepted, rows);
+    assert_int_equal(world_ledger(f).dead, world_ledger(&one).dead);
+    assert_int_equal(world_ledger(f).surplus, world_ledger(&one).surplus);
+    assert_int_equal(world_ledger(f).drawn, world_ledger(&one).drawn);
+    world_fini(&one);
+}
+
+static void
+more_rows_go_on_behind_the_last_and_not_in_the_next_cell(void **state)
+{
+    static const uint64_t steps[][3] = {
+        {20, 40, 40}, {20, 21, 300}, {1, 499, 501}, {260, 520, 790}};
+
+    (void)state;
+    for (uint64_t seed = 400; seed < 424; seed++) {
+        const uint64_t *rows = steps[seed % co_countof(steps)];
+        struct world f;
+
+        prepare(&f, seed);
+        f.in_order = seed % 3 == 0;
+        f.lose = seed % 3 == 1 ? 30 : 0;
+        for (unsigned i = 0; i < 3; i++) {
+            f.personas_options.rows = rows[i];
+            if (i) {
+                go_on(&f);
+            } else {
+                world_start(&f);
+            }
+            assert_int_equal(world_run(&f, seed % 3 == 1), KIND_DONE);
+        }
+        assert_as_one_run(&f, seed, rows[2]);
+        world_fini(&f);
+    }
+}
+
+static void
+money_that_ends_anywhere_and_more_of_it_give_the_rows_of_one_run(void **state)
+{
+    unsigned all = 0;
+
+    (void)state;
+    for (uint64_t seed = 500; seed < 560; seed++) {
+        const int64_t step =
+            (int64_t)(2 + seed % 90) * world_price(300, 0, 60) + 4000;
+        unsigned stops = 0;
+        struct world f;
+
+        prepare(&f, seed);
+        f.in_order = seed % 3 == 0;
+        f.lose = seed % 3 == 1 ? 30 : 0;
+        f.options.cap = step;
+        world_start(&f);
+        while (world_run(&f, seed % 3 == 1) == KIND_PARTIAL) {
+            assert_int_equal(world_ledger(&f).pending, 0);
+            /* once more in vain costs nothing and changes nothing */
+            if (stops % 2 == 0) f.options.cap += step;
+            if (++stops > 4000) fail_msg("the job does not end");
+            if (stops > 40) f.options.cap += 50 * step;
+            go_on(&f);
+        }
+        all += stops;
+        assert_as_one_run(&f, seed, f.personas_options.rows);
+        world_fini(&f);
+    }
+    assert_true(all > 200);
+}
+
 static void
 no_row_is_begun_that_the_money_left_could_not_finish(void **state)
 {
@@ -462,6 +561,10 @@ main(void)
         cmocka_unit_test(crashes_give_the_same_corpus_and_ask_nothing_twice),
         cmocka_unit_test(a_spent_budget_ends_the_job_with_the_rows_it_paid_for),
         cmocka_unit_test(a_raised_budget_goes_on_where_the_job_stopped),
+        cmocka_unit_test(
+            more_rows_go_on_behind_the_last_and_not_in_the_next_cell),
+        cmocka_unit_test(
+            money_that_ends_anywhere_and_more_of_it_give_the_rows_of_one_run),
         cmocka_unit_test(no_row_is_begun_that_the_money_left_could_not_finish),
         cmocka_unit_test(a_call_that_costs_more_than_it_could_stops_the_job),
         cmocka_unit_test(
