@@ -225,6 +225,7 @@ assert_as_one_run(struct world *f, uint64_t seed, uint64_t rows)
     prepare(&one, seed);
     one.in_order = true;
     one.personas_options.rows = rows;
+    one.personas_options.shard_rows = f->personas_options.shard_rows;
     world_start(&one);
     assert_int_equal(world_run(&one, 0), KIND_DONE);
     for (uint64_t row = 0; row < WORLD_ROWS_MAX; row++) {
@@ -270,36 +271,96 @@ more_rows_go_on_behind_the_last_and_not_in_the_next_cell(void **state)
     }
 }
 
+/* Runs with so much money, and with step more each second time; how often it
+ * did not suffice. */
+static unsigned
+run_in_stops(struct world *f, uint64_t seed, int64_t cap, int64_t step)
+{
+    unsigned stops = 0;
+
+    f->in_order = seed % 3 == 0;
+    f->lose = seed % 3 == 1 ? 30 : 0;
+    f->options.cap = cap;
+    world_start(f);
+    while (world_run(f, seed % 3 == 1) == KIND_PARTIAL) {
+        assert_int_equal(world_ledger(f).pending, 0);
+        /* once more in vain costs nothing and changes nothing */
+        if (stops % 2 == 0) f->options.cap += step;
+        if (++stops > 4000) fail_msg("the job does not end");
+        if (stops > 40) f->options.cap += 50 * step;
+        go_on(f);
+    }
+    return stops;
+}
+
 static void
 money_that_ends_anywhere_and_more_of_it_give_the_rows_of_one_run(void **state)
 {
-    unsigned all = 0;
+    unsigned stops = 0;
 
     (void)state;
-    for (uint64_t seed = 500; seed < 560; seed++) {
+    for (uint64_t seed = 500; seed < 536; seed++) {
         const int64_t step =
             (int64_t)(2 + seed % 90) * world_price(300, 0, 60) + 4000;
-        unsigned stops = 0;
         struct world f;
 
         prepare(&f, seed);
-        f.in_order = seed % 3 == 0;
-        f.lose = seed % 3 == 1 ? 30 : 0;
-        f.options.cap = step;
-        world_start(&f);
-        while (world_run(&f, seed % 3 == 1) == KIND_PARTIAL) {
-            assert_int_equal(world_ledger(&f).pending, 0);
-            /* once more in vain costs nothing and changes nothing */
-            if (stops % 2 == 0) f.options.cap += step;
-            if (++stops > 4000) fail_msg("the job does not end");
-            if (stops > 40) f.options.cap += 50 * step;
-            go_on(&f);
-        }
-        all += stops;
+        stops += run_in_stops(&f, seed, step, step);
         assert_as_one_run(&f, seed, f.personas_options.rows);
         world_fini(&f);
     }
-    assert_true(all > 200);
+    assert_true(stops > 100);
+}
+
+static void
+money_that_ends_between_two_shards_changes_no_row(void **state)
+{
+    unsigned stops = 0;
+
+    (void)state;
+    for (uint64_t seed = 600; seed < 640; seed++) {
+        const int64_t row = 2 * world_price(220, 0, 60);
+        struct world f;
+
+        prepare(&f, seed);
+        f.personas_options.rows = 300;
+        f.personas_options.shard_rows = PERSONAS_CELL;
+        stops += run_in_stops(&f, seed, (int64_t)(seed - 380) * row, 5 * row);
+        assert_as_one_run(&f, seed, 300);
+        world_fini(&f);
+    }
+    assert_true(stops > 40);
+}
+
+static void
+rows_that_say_the_same_are_left_out_as_in_one_run(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 700; seed < 715; seed++) {
+        const uint64_t rows = 30 + seed % 50;
+        struct world f, one;
+
+        world_init(&one, rows, seed);
+        one.personas_options.dedup = true;
+        one.personas_options.hash_bits = 10;
+        one.in_order = true;
+        world_start(&one);
+        assert_int_equal(world_run(&one, 0), KIND_DONE);
+        world_init(&f, rows, seed);
+        f.personas_options = one.personas_options;
+        f.personas_options.load_self = &f;
+        (void)run_in_stops(&f, seed, 20 * world_price(220, 0, 60),
+                           20 * world_price(220, 0, 60));
+        for (uint64_t row = 0; row < WORLD_ROWS_MAX; row++) {
+            assert_int_equal(f.corpus[row], one.corpus[row]);
+        }
+        assert_int_equal(world_ledger(&f).accepted, rows);
+        assert_int_equal(world_ledger(&f).duplicates,
+                         world_ledger(&one).duplicates);
+        assert_int_equal(world_ledger(&f).drawn, world_ledger(&one).drawn);
+        world_fini(&one);
+        world_fini(&f);
+    }
 }
 
 static void
@@ -565,6 +626,8 @@ main(void)
             more_rows_go_on_behind_the_last_and_not_in_the_next_cell),
         cmocka_unit_test(
             money_that_ends_anywhere_and_more_of_it_give_the_rows_of_one_run),
+        cmocka_unit_test(money_that_ends_between_two_shards_changes_no_row),
+        cmocka_unit_test(rows_that_say_the_same_are_left_out_as_in_one_run),
         cmocka_unit_test(no_row_is_begun_that_the_money_left_could_not_finish),
         cmocka_unit_test(a_call_that_costs_more_than_it_could_stops_the_job),
         cmocka_unit_test(

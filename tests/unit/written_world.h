@@ -65,6 +65,10 @@ struct world {
     uint64_t letters; /* told */
     uint64_t letters_xor;
     char letter[8192]; /* the last one */
+    struct {
+        uint64_t *v;
+        uint32_t n;
+    } hashes[WORLD_ROWS_MAX / PERSONAS_CELL]; /* of each shard */
 };
 
 static inline uint64_t
@@ -170,6 +174,18 @@ world_dead(void *self, const uint8_t *letter, size_t len)
     f->letter[len] = '\0';
 }
 
+static inline enum co_err
+world_load(void *self, uint64_t shard, uint32_t n, uint64_t hash,
+           uint64_t *ret_hashes)
+{
+    const struct world *f = self;
+
+    (void)hash;
+    assert_true(n <= f->hashes[shard].n);
+    memcpy(ret_hashes, f->hashes[shard].v, n * sizeof *ret_hashes);
+    return CO_OK;
+}
+
 static inline void
 world_init(struct world *f, uint64_t rows, uint64_t seed)
 {
@@ -188,7 +204,9 @@ world_init(struct world *f, uint64_t rows, uint64_t seed)
                                                     .shard_rows = WORLD_SHARD,
                                                     .service = "persona.write",
                                                     .table_cells = table_cells,
-                                                    .tables = 1};
+                                                    .tables = 1,
+                                                    .load = world_load,
+                                                    .load_self = f};
     f->options = (struct written_options){
         .service = "persona.write",
         .stages = {stage, stage},
@@ -213,6 +231,9 @@ world_fini(struct world *f)
     }
     for (size_t i = 0; i < f->n_journal; i++) {
         free(f->journal[i].data);
+    }
+    for (size_t i = 0; i < co_countof(f->hashes); i++) {
+        free(f->hashes[i].v);
     }
     free(f->out);
     free(f->journal);
@@ -314,12 +335,26 @@ world_commit(struct world *f)
 }
 
 static inline void
+world_keep_hashes(struct world *f, const struct personas_seal *seal)
+{
+    const size_t bytes = seal->n_hashes * sizeof *seal->hashes;
+
+    assert_true(seal->shard < co_countof(f->hashes));
+    free(f->hashes[seal->shard].v);
+    f->hashes[seal->shard].v = malloc(bytes + 1);
+    assert_non_null(f->hashes[seal->shard].v);
+    if (bytes) memcpy(f->hashes[seal->shard].v, seal->hashes, bytes);
+    f->hashes[seal->shard].n = seal->n_hashes;
+}
+
+static inline void
 world_seal(struct world *f)
 {
     struct personas_seal seal;
     struct co_buf record;
 
     while (personas_next_seal(f->p, &seal)) {
+        world_keep_hashes(f, &seal);
         co_buf_init(&record, 1 << 20);
         assert_int_equal(
             personas_sealed_record(f->p, seal.shard, 1, 2, &record), CO_OK);
