@@ -162,11 +162,10 @@ maybe_reopen(struct personas *p)
  * cells gave is in the results that are replayed, and which of them still hold
  * is said when they are taken. */
 static enum co_err
-forget_seal(struct personas *p, struct shard *tail)
+forget_seal(struct personas *p)
 {
     struct shard *s = grid_open(p, p->sealed_n * p->cells);
 
-    grid_shard_free(p, tail, false);
     if (!s) return CO_NOMEM;
     p->n.reopened += !s->reopened;
     s->reopened = true;
@@ -212,6 +211,25 @@ load_hashes(struct personas *p)
     return err;
 }
 
+/* All is read: what becomes of the last shard. */
+static enum co_err
+restore_last(struct personas *p)
+{
+    const bool forget =
+        p->remakes && p->tail && p->base.accepted < p->options.rows;
+    enum co_err err;
+
+    if (forget) {
+        grid_shard_free(p, co_take(&p->tail), false);
+        store_pop(p);
+    }
+    err = load_hashes(p);
+    if (err) return err;
+    if (forget) return forget_seal(p);
+    p->ordered = p->sealed_n;
+    return maybe_reopen(p);
+}
+
 enum co_err
 personas_restore(struct personas *p, const uint8_t *in, size_t len)
 {
@@ -239,19 +257,7 @@ personas_restore(struct personas *p, const uint8_t *in, size_t len)
     err = get_tail(&w, p, p->sealed_n ? p->sealed_n - 1 : 0, &p->tail);
     if (err) return err;
     if (p->tail && !p->sealed_n) return CO_DAMAGED;
-    if (p->remakes && p->tail && p->base.accepted < p->options.rows) {
-        struct shard *tail = co_take(&p->tail);
-
-        store_pop(p);
-        err = load_hashes(p);
-        if (!err) return forget_seal(p, tail);
-        grid_shard_free(p, tail, false);
-        return err;
-    }
-    err = load_hashes(p);
-    if (err) return err;
-    p->ordered = p->sealed_n;
-    return maybe_reopen(p);
+    return restore_last(p);
 }
 
 /* Judged by this life too, or need not be. A cell that was not is in the set
@@ -298,12 +304,53 @@ merge_tail(struct personas *p, struct shard *record, struct shard *memory)
     grid_shard_free(p, memory, true);
 }
 
+/* The cut shard is sealed anew, with more. */
+static void
+unseal(struct personas *p)
+{
+    grid_shard_free(p, co_take(&p->tail), false);
+    store_pop(p);
+    memmove(p->open + 1, p->open, sizeof(p->open) - sizeof(struct shard *));
+    p->open[0] = NULL;
+}
+
+/* See personas_remakes(). */
+static bool
+is_forgotten(const struct personas *p, const struct shard *tail,
+             const struct personas_shard *entry)
+{
+    return tail && p->remakes &&
+           p->base.accepted + entry->rows < p->options.rows;
+}
+
+/* A shard is among the sealed ones: what the record says takes the place of
+ * what memory has of it. */
+static void
+keep_sealed(struct personas *p, const struct personas_shard *entry,
+            const uint64_t *sums, struct shard *tail)
+{
+    struct shard *memory;
+
+    for (uint32_t i = 0; i < p->table_at[p->options.tables]; i++) {
+        p->audit[i] += sums[i];
+    }
+    measured(p, entry);
+    memory = store_shift(p);
+    if (tail && p->base.accepted < p->options.rows) {
+        merge_tail(p, tail, memory);
+    } else {
+        grid_shard_free(p, memory, true);
+    }
+    p->tail = tail;
+    if (p->ordered < p->sealed_n) p->ordered = p->sealed_n;
+}
+
 enum co_err
 personas_replay_sealed(struct personas *p, const uint8_t *in, size_t len)
 {
     struct walk w = walk_start(in, len);
     struct personas_shard entry = {0};
-    struct shard *tail = NULL, *memory;
+    struct shard *tail = NULL;
     uint64_t shard;
     uint64_t *sums;
     enum co_err err;
@@ -313,21 +360,16 @@ personas_replay_sealed(struct personas *p, const uint8_t *in, size_t len)
     shard = walk_u64(&w);
     get_entry(&w, p, &entry);
     if (w.bad) return CO_DAMAGED;
-    if (p->tail && shard + 1 == p->sealed_n) { /* sealed anew, with more */
-        grid_shard_free(p, co_take(&p->tail), false);
-        store_pop(p);
-        memmove(p->open + 1, p->open, sizeof(p->open) - sizeof(struct shard *));
-        p->open[0] = NULL;
-    }
+    if (p->tail && shard + 1 == p->sealed_n) unseal(p);
     if (shard < p->sealed_n) return CO_OK; /* a checkpoint has it already */
     if (shard > p->sealed_n) return CO_DAMAGED;
     sums = calloc(p->table_at[p->options.tables] + 1u, sizeof(*sums));
     if (!sums) return CO_NOMEM;
     err = get_audit(&w, p, sums) ? get_tail(&w, p, shard, &tail) : CO_DAMAGED;
-    if (!err && tail && p->remakes &&
-        p->base.accepted + entry.rows < p->options.rows) {
+    if (!err && is_forgotten(p, tail, &entry)) {
+        grid_shard_free(p, tail, false);
         free(sums);
-        return forget_seal(p, tail);
+        return forget_seal(p);
     }
     if (!err) err = dedup_load(p, shard, &entry, tail);
     if (!err) err = store_push(p, &entry);
@@ -336,18 +378,7 @@ personas_replay_sealed(struct personas *p, const uint8_t *in, size_t len)
         free(sums);
         return err;
     }
-    for (uint32_t i = 0; i < p->table_at[p->options.tables]; i++) {
-        p->audit[i] += sums[i];
-    }
+    keep_sealed(p, &entry, sums, tail);
     free(sums);
-    measured(p, &entry);
-    memory = store_shift(p);
-    if (tail && p->base.accepted < p->options.rows) {
-        merge_tail(p, tail, memory);
-    } else {
-        grid_shard_free(p, memory, true);
-    }
-    p->tail = tail;
-    if (p->ordered < p->sealed_n) p->ordered = p->sealed_n;
     return maybe_reopen(p);
 }
