@@ -125,7 +125,8 @@ struct written {
     bool running;        /* the replay is over */
     int64_t open_due_us; /* then asks of an earlier life are given up;
                           * INT64_MAX: done */
-    uint32_t streak;     /* refusals since the last answer */
+    uint32_t streak;     /* refusals since the last answer, a row's once */
+    uint32_t refusals;   /* the same, all of them */
     int64_t probe_us;    /* while that is long: the next ask not before */
     char refusal[ASK_ERROR_MAX + ASK_TEXT_MAX];
     uint32_t hopeless; /* rows given up in this life since one was written */

@@ -150,12 +150,13 @@ count_refusals(struct written *w, const struct ask_result *r)
 
     if (r->outcome == ASK_REFUSED) {
         w->streak += paused || !t || !t->refused;
+        w->refusals++;
         w->n.pauses += !paused && ask_is_paused(w);
         (void)snprintf(w->refusal, sizeof w->refusal, "%.*s: %.*s",
                        (int)r->fault.len, r->fault.len ? r->fault.text : "",
                        (int)r->error.len, r->error.len ? r->error.text : "");
     } else if (r->outcome != ASK_UNKNOWN) {
-        w->streak = 0;
+        w->streak = w->refusals = 0;
     }
     return !paused || is_rows_own(w, r);
 }

@@ -22,7 +22,20 @@ stop_of(const struct written *w)
                "not those of the endpoint, or it counts tokens wrongly";
     }
     if (w->over == WRITTEN_HOPELESS) return w->hopeless_why;
-    return w->streak >= REFUSED_SAID ? w->refusal : NULL;
+    return w->refusals >= REFUSED_SAID ? w->refusal : NULL;
+}
+
+/* One row that is refused time and again is no endpoint that refuses all, but
+ * where nobody ever got an answer. */
+static bool
+is_refused(const struct written *w)
+{
+    const struct money_counters *n = money_counters(w->m);
+
+    if (w->over != WRITTEN_GOES_ON) return false;
+    return w->streak >= REFUSED_SAID ||
+           (w->refusals >= REFUSED_SAID &&
+            n->calls == n->outcomes[ASK_REFUSED] + n->outcomes[ASK_UNKNOWN]);
 }
 
 void
@@ -47,7 +60,7 @@ written_told(const void *kind, struct kind_money *ret_money)
         .output_tokens = n->output_tokens,
         .written = w->n.rows_done,
         .stop = stop_of(w),
-        .refused = w->over == WRITTEN_GOES_ON && w->streak >= REFUSED_SAID,
+        .refused = is_refused(w),
     };
 }
 

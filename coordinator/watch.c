@@ -233,13 +233,26 @@ watch_why(const struct engine_status *status, struct watch_numbers *n,
 }
 
 /* What money stops, or an endpoint that refuses everything, is the better
- * reason: the kind's own is only that it publishes nothing. */
-static void
-watch_money(const struct kind_money *m, struct watch_numbers *n)
+ * reason: the kind's own is only that it publishes nothing. So are calls that
+ * workers gave back, which only limits and endpoints make them do. True: it
+ * explains a stall as well. */
+static bool
+watch_money(const struct kind_money *m, const struct engine_status *status,
+            struct watch_numbers *n)
 {
-    if (!m->stop) return;
-    n->why = m->stop;
-    if (m->refused) n->why_code = "refused";
+    if (m->stop) {
+        n->why = m->stop;
+        if (m->refused) n->why_code = "refused";
+        return m->refused;
+    }
+    if (status->waiting <= status->doubted) return false;
+    if (status->why != ENGINE_WHY_KIND && status->why != ENGINE_WHY_RETRY) {
+        return false;
+    }
+    n->why = "an endpoint is down, asked to wait, or its limits are reached: "
+             "calls were given back and are tried again (`cohort why` names "
+             "it)";
+    return true;
 }
 
 /* The ledger, and since when it stands still. */
@@ -257,21 +270,22 @@ watch_ledger(struct watch *w, struct watch_numbers *n)
     n->moved_ms = w->moved_ms;
 }
 
-/* Why nothing is sent, and for how long there has been work all the same; a
- * stall that begins or ends is an event too. */
+/* Why nothing is sent, and for how long there has been work all the same,
+ * unless the reason explains that; a stall that begins or ends is an event too.
+ */
 static const char *
 stall_why(struct watch *w, const struct engine_status *s, const char *why,
-          char *text, size_t size)
+          bool explained, char *text, size_t size)
 {
     bool stalled = s->stalled_us / 1000 >= STALL_MS;
 
     (void)snprintf(text, size, "%s", why);
-    if (stalled && s->out) {
+    if (stalled && !explained && s->out) {
         (void)snprintf(text, size,
                        "stalled: there is work, and nothing was sent or came "
                        "back for %lld s; %u tasks are with brokers and workers",
                        (long long)s->stalled_us / 1000000, s->out);
-    } else if (stalled) {
+    } else if (stalled && !explained) {
         (void)snprintf(text, size,
                        "stalled: there is work, and nothing was sent or came "
                        "back for %lld s: %s",
@@ -322,12 +336,14 @@ watch_progress(struct watch *w, int64_t now_us)
     }
     if (w->engine) {
         struct engine_status status;
+        bool explained = false;
 
         engine_status(w->engine, &status);
         watch_why(&status, &numbers, code);
-        if (numbers.money) watch_money(&money, &numbers);
+        if (numbers.money) explained = watch_money(&money, &status, &numbers);
         numbers.stalled_ms = (uint64_t)status.stalled_us / 1000;
-        numbers.why = stall_why(w, &status, numbers.why, why, sizeof why);
+        numbers.why =
+            stall_why(w, &status, numbers.why, explained, why, sizeof why);
         numbers.out = status.out;
         numbers.ready = status.ready + status.waiting;
         numbers.limit = scaler_limit_name(watch_limit(&status));

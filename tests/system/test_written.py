@@ -360,6 +360,18 @@ class Written(harness.SystemTest):
         self.assertEqual(proc.wait(), 3)
         self.assertEqual(self.money()["settled_usd"], "0")
 
+    def test_an_endpoint_that_is_down_is_the_reason_told(self):
+        self.model.server.shutdown()
+        self.model.server.server_close()
+        job = self.job(20)
+        self.fleet(workers=0, redis=True)
+        self.bench.worker("--providers", job)
+        proc = self.bench.coordinator(job)
+        wait_for("the reason", lambda: proc.lines and "an endpoint is down" in proc.lines[-1].get("why", ""), alive=[proc])
+        proc.kill(signal.SIGTERM)
+        self.assertEqual(proc.wait(60), 3)
+        self.assertEqual((self.money()["unknown_usd"], self.money()["reserved_usd"]), ("0", "0"))
+
     def test_rows_that_no_answer_is_good_enough_for_are_replaced_and_have_letters(self):
         self.model.hopeless = 6
         code, out, err = self.bench.cohort("run", self.job(12), seconds=60)

@@ -389,6 +389,46 @@ an_ask_that_was_surely_not_sent_is_free_again_when_the_job_stops(void **state)
     world_fini(&f);
 }
 
+static struct kind_money
+told_after_refusals(struct world *f, unsigned n)
+{
+    struct kind_money money;
+
+    while (n > 0) {
+        world_commit(f);
+        world_turn(f, 1);
+        if (!f->n_out) continue;
+        (void)world_answer(f, 0);
+        world_commit(f);
+        n--;
+    }
+    written_kind.money(f->w, &money);
+    return money;
+}
+
+static void
+what_an_endpoint_says_to_all_calls_is_told_of_a_job_of_one_row_too(void **state)
+{
+    struct world f;
+    struct kind_money money;
+
+    (void)state;
+    world_init(&f, 1, 5);
+    f.in_order = true;
+    f.all = ASK_REFUSED;
+    world_start(&f);
+    money = told_after_refusals(&f, 2);
+    assert_null(money.stop);
+    money = told_after_refusals(&f, 1);
+    assert_string_equal(money.stop, "AUTH: too short");
+    assert_true(money.refused);
+    f.all = ASK_OUTCOMES;
+    money = told_after_refusals(&f, 1); /* an answer */
+    assert_null(money.stop);
+    assert_false(money.refused);
+    world_fini(&f);
+}
+
 static void
 an_intent_that_a_late_answer_overtakes_on_its_way_to_the_disk_is_void(
     void **state)
@@ -912,6 +952,8 @@ main(void)
             a_range_that_comes_back_from_an_earlier_life_is_not_given_out_again),
         cmocka_unit_test(
             an_ask_of_an_earlier_life_is_waited_for_and_then_made_anew),
+        cmocka_unit_test(
+            what_an_endpoint_says_to_all_calls_is_told_of_a_job_of_one_row_too),
         cmocka_unit_test(
             an_ask_that_was_surely_not_sent_is_free_again_when_the_job_stops),
         cmocka_unit_test(
