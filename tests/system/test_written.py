@@ -292,7 +292,7 @@ class Written(harness.SystemTest):
         self.bench.worker("--providers", job)
         self.model.open.clear()
         first = self.bench.coordinator(job)
-        wait_for("a call that waits", lambda: self.model.waiting == 1 and first.progress("out") > 4, alive=[first])
+        wait_for("a call that waits", lambda: self.model.waiting == 1 and first.progress("out") > 1, alive=[first])
         first.kill(signal.SIGTERM)
         wait_for("the others' return", lambda: first.progress("out") == 1, seconds=20, alive=[first])
         self.assertEqual(self.model.waiting, 1)
