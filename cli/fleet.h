@@ -33,8 +33,8 @@ struct fleet_options {
      * else is started does not (it may leave a core dump). Ended by NULL; may
      * be NULL. */
     const char *const *key_env;
-    uint64_t llm_slots;    /* calls at once of a process; 0: its default */
-    const char *redis;     /* URL of a running one; NULL: private or none */
+    uint64_t llm_slots; /* calls at once of a process; 0: its default */
+    const char *redis;  /* URL of a running one; NULL: private or none */
     bool redis_insecure;
     const char *name_space; /* NULL: default */
     const char *data;       /* folder of the model; NULL: search */

@@ -1,6 +1,6 @@
 /* pen.h - writes one line of a screen: counts columns, cuts at the right edge,
- * turns control characters and hidden ones (say.h) into '?', and styles only where that is wanted.
- * Pure. */
+ * turns control characters and hidden ones (say.h) into '?', and styles only
+ * where that is wanted. Pure. */
 #pragma once
 #include "common/buf.h"
 
