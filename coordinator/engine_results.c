@@ -189,8 +189,9 @@ accept(struct engine *e, uint64_t id, uint32_t i, uint32_t attempt,
     task = &e->tasks.v[i];
     if (!known || task->state != TASK_OUT || task->attempt != attempt) {
         e->n.salvaged++;
-        if (task->state == TASK_OUT)
+        if (task->state == TASK_OUT) {
             engine_cancel(e, task->link, &id, 1, false);
+        }
     }
     engine_move(e, i, TASK_TAKEN);
     task->inside = inside;

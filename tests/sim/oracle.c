@@ -3,6 +3,7 @@
  * that a range and its halves need no translation. */
 #include "tests/sim/oracle_core.h"
 
+#include "rows/range.h"
 #include "tests/sim/net.h"
 #include "tests/sim/paid.h"
 #include "tests/sim/workload.h"
@@ -127,6 +128,29 @@ mark(struct sim *s, uint64_t task, uint8_t mark)
     }
 }
 
+/* A written range that leaves out candidates which could become rows counts
+ * while nothing more can be paid. The next owner may have the money: it makes
+ * the range once more, from the answers, which are not lost (paid.c). */
+static void
+note_open(struct sim *s, uint64_t task, const uint8_t *data, uint32_t len)
+{
+    struct range_result r;
+    bool open = false;
+
+    if (!s->job->paid || is_ask(s, task) || is_pack(s, task)) return;
+    if (range_decode(data, len, &r) != CO_OK) return;
+    for (uint32_t i = 0; i < r.count; i++) {
+        open |= !(r.bitmap[i / 8] >> i % 8 & 1) &&
+                workload_accepts(s->job->work, r.start + i);
+    }
+    for (uint64_t i = r.start; i < r.start + r.count && i < ITEMS_MAX; i++) {
+        uint8_t *item = &s->job->oracle->item[i];
+
+        *item = (uint8_t)(open ? *item | ITEM_OPEN : *item & ~ITEM_OPEN);
+    }
+    range_result_fini(&r);
+}
+
 /* ---- the watched kind ---- */
 
 #define REAL (s->job->oracle->real)
@@ -205,6 +229,7 @@ watch_take(void *kind, uint64_t task, const uint8_t *data, uint32_t len)
 
     if (take == KIND_ACCEPTED) {
         learn_count(s, task, data, len);
+        note_open(s, task, data, len);
         if (s->job->paid && !s->job->oracle->replaying) {
             paid_on_taken(s, task, data, len);
         }
@@ -440,7 +465,7 @@ oracle_on_replayed(struct sim *s, struct node *n, uint64_t sealed)
         if ((*item & (ITEM_PLACED | ITEM_DEAD)) && i >= sealed &&
             !(*item & (ITEM_REPLAYED | ITEM_REPLAYED_DEAD))) {
             /* Beyond the last row nobody needs it: see check_gone(). */
-            *item = ITEM_GONE;
+            *item = *item & ITEM_OPEN ? 0 : ITEM_GONE;
         }
         if (*item & ITEM_REPLAYED) *item |= ITEM_PLACED;
         if (*item & ITEM_REPLAYED_DEAD) *item |= ITEM_DEAD;

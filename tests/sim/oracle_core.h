@@ -14,6 +14,7 @@ enum {
     ITEM_REPLAYED = 8, /* the replay that is under way has it */
     ITEM_REPLAYED_DEAD = 16,
     ITEM_GONE = 32, /* was committed, and the next owner does not know it */
+    ITEM_OPEN = 64, /* its range leaves candidates out */
     BATCH_BUCKETS = 1024,
     STEPS = 9,
 };
