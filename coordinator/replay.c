@@ -134,7 +134,11 @@ replay_all(const char *dir, uint32_t owner, struct engine *engine,
     if (!err) err = reader_open(dir, owner, &reader, diag);
     while (!err) {
         err = reader_next(reader, &record, &pos, diag);
-        if (err) break;
+        if (err == CO_NOTFOUND) { /* the end; from a record it is a fault */
+            say_what_is_void(hosted, void_stretches);
+            return CO_OK;
+        }
+        if (err) return err;
         void_stretches += record.type == RECORD_VOID;
         /* Results of open shards may lie in front of the checkpoint, and it
          * says nothing of what the kind noted. */
@@ -144,9 +148,7 @@ replay_all(const char *dir, uint32_t owner, struct engine *engine,
         }
         err = replay_record(&record, &pos, engine, hosted, diag);
     }
-    if (err != CO_NOTFOUND) return err;
-    say_what_is_void(hosted, void_stretches);
-    return CO_OK;
+    return err;
 }
 
 static void
