@@ -357,12 +357,38 @@ lane_window(const struct dispatch *d, const struct lane *lane)
                         d->limits.window_max);
 }
 
+/* What an owner may have outstanding. The window of a provider is little more
+ * than what its workers take: there a job gets what the others leave, or slots
+ * would stand idle that were set aside for a job with one call; but no more
+ * than makes four windows if all publish at once. What it has too much then
+ * goes down as its calls end. */
+static uint64_t
+job_share(const struct dispatch *d, const struct job *job, int64_t now_ms)
+{
+    const struct lane *lane = d->lanes[job->lane];
+    uint64_t window = lane_window(d, lane);
+    uint64_t others = lane->live - job->live;
+    uint64_t share;
+
+    if (!has_demand(job, now_ms)) {
+        share = co_min_u64(IDLE_SHARE, window / lane->attached);
+    } else {
+        share = window / lane->active;
+        if (lane->provider[0] && others < window) {
+            share = co_max_u64(share, co_min_u64(window - others,
+                                                 WINDOW_PER_CAPACITY * share));
+        }
+    }
+    return co_max_u64(share, 1);
+}
+
 void
 credit_run(struct dispatch *d, int64_t now_ms, struct outbox *out)
 {
     sum_capacity(d, now_ms);
     for (uint32_t i = 0; i < d->lane_count; i++) {
         d->lanes[i]->attached = d->lanes[i]->active = 0;
+        d->lanes[i]->live = 0;
     }
     for (uint32_t i = 0; i < d->job_cap; i++) {
         const struct job *job = &d->jobs[i];
@@ -370,20 +396,14 @@ credit_run(struct dispatch *d, int64_t now_ms, struct outbox *out)
         if (!job->id || job->owner_slot == NONE) continue;
         d->lanes[job->lane]->attached++;
         d->lanes[job->lane]->active += has_demand(job, now_ms);
+        d->lanes[job->lane]->live += job->live;
     }
     for (uint32_t i = 0; i < d->job_cap; i++) {
         struct job *job = &d->jobs[i];
-        const struct lane *lane;
-        uint64_t window;
         uint64_t share;
 
         if (!job->id || job->owner_slot == NONE) continue;
-        lane = d->lanes[job->lane];
-        window = lane_window(d, lane);
-        share = has_demand(job, now_ms)
-                    ? window / lane->active
-                    : co_min_u64(IDLE_SHARE, window / lane->attached);
-        share = co_max_u64(share, 1);
+        share = job_share(d, job, now_ms);
         grant(d, job, d->owners[job->owner_slot].handle, share, out);
         reclaim(d, job, d->owners[job->owner_slot].handle, share, now_ms, out);
     }

@@ -216,6 +216,7 @@ struct lane {
     uint32_t root;     /* the lane of the service without a provider */
     uint64_t capacity; /* what workers would hold; roots: of all providers */
     uint32_t attached, active; /* jobs of this lane, and those with demand */
+    uint64_t live;             /* tasks of its attached jobs */
     uint32_t turn;             /* where the search for a worker starts */
     uint32_t queued, in_flight;
     uint64_t tasks_in, results;

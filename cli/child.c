@@ -44,6 +44,17 @@ child_arg(struct child *c, const char *arg)
 }
 
 void
+child_arg_swap(struct child *c, const char *from, const char *to)
+{
+    for (int i = 0; i < c->argc; i++) {
+        if (!c->argv[i] || strcmp(c->argv[i], from) != 0) continue;
+        free(c->argv[i]);
+        c->argv[i] = strdup(to);
+        return;
+    }
+}
+
+void
 child_option(struct child *c, const char *name, const char *value)
 {
     if (!value) return;

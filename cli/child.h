@@ -38,6 +38,9 @@ void child_fini(struct child *c);
 /* One more argument, copied. More than CHILD_ARGS_MAX - 1 is asserted; out of
  * memory shows in child_start. */
 void child_arg(struct child *c, const char *arg);
+/* Another argument in the place of the first one that is like `from`: for the
+ * next start. */
+void child_arg_swap(struct child *c, const char *from, const char *to);
 /* --name value, unless value is NULL. */
 void child_option(struct child *c, const char *name, const char *value);
 void child_option_u64(struct child *c, const char *name, uint64_t value);

@@ -176,6 +176,8 @@ start_again(struct loop *l)
     progress_notice(c->progress, text);
     c->restarted = true;
     co_buf_clear(&l->in); /* half a line of the dead one */
+    /* The workers outlived it, and their calls may be answered. */
+    child_arg_swap(coordinator, "--no-late-answers", "--late-answers");
     if (fleet_start_coordinator(c->fleet, &diag) == CO_OK) return true;
     progress_notice(c->progress, diag.text);
     return false;

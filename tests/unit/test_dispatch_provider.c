@@ -116,7 +116,9 @@ credit_names_the_provider_of_attach(void **state)
     m = expect(w, FRONT, BOSS, MSG_credit);
     assert_true(msg_str_is(m->credit.service, "ask"));
     assert_true(msg_str_is(m->credit.provider, "two"));
-    attaches_for(w, JOB + 1, "two"); /* and the first one gets less */
+    for (uint64_t i = 1; i < 9; i++) { /* and the first one gets less */
+        attaches_for(w, JOB + i, "two");
+    }
     m = expect(w, FRONT, BOSS, MSG_reclaim);
     assert_int_equal(m->reclaim.job, JOB);
     assert_true(msg_str_is(m->reclaim.provider, "two"));
@@ -202,6 +204,20 @@ two_jobs_of_a_provider_get_equal_shares(void **state)
     assert_int_equal(served[1], 15);
 }
 
+static void
+a_job_with_one_call_out_leaves_the_workers_to_others(void **state)
+{
+    struct world *w = *state;
+
+    given_three_workers(w);
+    attaches_for(w, JOB + 1, "two");
+    asks(w, JOB + 1, 0, 1, "two");
+    forget_past(w);
+    attaches_for(w, JOB, "two");
+    asks(w, JOB, 0, 1, "two");
+    assert_int_equal(owner_has(w, JOB), 1125); /* one is the other's */
+}
+
 int
 main(void)
 {
@@ -215,6 +231,7 @@ main(void)
         T(without_a_provider_credit_is_measured_by_all_workers_of_the_service),
         T(a_task_that_a_worker_reports_counts_in_the_jobs_lane),
         T(two_jobs_of_a_provider_get_equal_shares),
+        T(a_job_with_one_call_out_leaves_the_workers_to_others),
 #undef T
     };
 
