@@ -31,8 +31,9 @@ load_key(const struct providers_endpoint *from, struct secret *secret,
                        "(key_file)",
                        from->key_env);
     }
-    if (from->key_env[0])
+    if (from->key_env[0]) {
         return secret_load(from->key_env, NULL, "key_env", secret, why);
+    }
     if (from->key_file[0]) {
         return secret_load(NULL, from->key_file, "key_env", secret, why);
     }
