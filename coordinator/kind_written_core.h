@@ -136,7 +136,7 @@ struct written {
     bool is_waiting;   /* it did, and waits for money that all jobs share */
     int64_t shared_us; /* since when there is none of it; 0: there is */
     uint64_t short_at; /* no new row did, when money had been freed so often
-                        * less 1 */
+                        * less 1; 0: one may, as far as is known */
     enum kind_next held_back; /* why no (further) row was begun */
     enum written_over over;
     bool final; /* over, and what is done is written */

@@ -304,6 +304,16 @@ count_ends(struct written *w, const struct talk *t, struct row_before before)
     count_hopeless(w, t);
 }
 
+/* What is set aside for later stages changes. When it becomes less there may be
+ * room for another row, also when no call was paid or released for that: an
+ * answer came from the cache. */
+static void
+count_early(struct written *w, bool was, bool is)
+{
+    w->early += (uint64_t)is - (uint64_t)was;
+    if (was && !is) w->short_at = 0;
+}
+
 void
 rows_changed(struct written *w, uint64_t row, struct talk *t,
              struct row_before before, int64_t now_us)
@@ -320,8 +330,8 @@ rows_changed(struct written *w, uint64_t row, struct talk *t,
         h->done = (uint16_t)(h->done + done - was_done);
         w->coming +=
             (uint64_t)(live || done) - (uint64_t)(was_live || was_done);
-        w->early += (uint64_t)is_early(t->state, t->stage) -
-                    (uint64_t)is_early(before.state, before.stage);
+        count_early(w, is_early(before.state, before.stage),
+                    is_early(t->state, t->stage));
     }
     if (t->state == before.state && t->stage == before.stage) return;
     line_up(w, row, t, now_us);

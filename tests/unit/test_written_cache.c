@@ -214,6 +214,30 @@ what_is_no_answer_of_that_stage_is_not_taken(void **state)
     shelf_free(s);
 }
 
+/* A row's later stages are set aside while its first answer is on its way to
+ * the disk, also when it comes from the cache; then there is room for others.
+ */
+static void
+a_cap_for_a_few_rows_holds_back_none_that_was_paid_for_before(void **state)
+{
+    const int64_t ask = WORLD_INPUT_MAX * 3 + WORLD_OUTPUT_MAX * 10 + 1000,
+                  row = 2 * ask + INT64_C(3) * ASK_ANSWER_MAX;
+    struct shelf *s = shelf_new();
+    struct world f;
+
+    (void)state;
+    fill(s, 100, 13);
+    prepare(&f, 100, 14, s);
+    f.in_order = true;
+    f.options.cap = 3 * row;
+    world_start(&f);
+    assert_int_equal(world_run(&f, 0), KIND_DONE);
+    assert_int_equal(world_ledger(&f).accepted, 100);
+    assert_int_equal(f.asked, 0);
+    world_fini(&f);
+    shelf_free(s);
+}
+
 int
 main(void)
 {
@@ -225,6 +249,8 @@ main(void)
             crashes_lose_no_answer_from_the_cache_and_ask_for_none_again),
         cmocka_unit_test(a_row_is_what_the_journal_says_when_the_cache_is_gone),
         cmocka_unit_test(what_is_no_answer_of_that_stage_is_not_taken),
+        cmocka_unit_test(
+            a_cap_for_a_few_rows_holds_back_none_that_was_paid_for_before),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
