@@ -78,7 +78,8 @@ kept_close(struct written *w)
 
 /* -- found ---------------------------------------------------------------- */
 
-/* The answer as this job takes it: of that ask, and paid by somebody else. */
+/* The answer as this job takes it: of that ask, and paid by somebody else. What
+ * kept_commit() would refuse must not get into the record. */
 static bool
 put_kept(struct written *w, uint64_t row, const struct talk *t,
          const struct co_buf *found)
@@ -89,7 +90,8 @@ put_kept(struct written *w, uint64_t row, const struct talk *t,
 
     co_buf_init(&packed, RESULT_BYTES - 8);
     if (!ask_get_result(found->data, found->len, &r) ||
-        r.outcome != ASK_ANSWER || r.stage != (enum ask_stage)t->stage) {
+        r.outcome != ASK_ANSWER || r.has_usage ||
+        r.stage != (enum ask_stage)t->stage) {
         return false;
     }
     r.row = row;

@@ -214,6 +214,36 @@ what_is_no_answer_of_that_stage_is_not_taken(void **state)
     shelf_free(s);
 }
 
+static void
+an_answer_that_says_what_it_cost_is_not_taken(void **state)
+{
+    struct shelf *s = shelf_new();
+    struct ask_result r;
+    struct co_buf record;
+    struct world f;
+
+    (void)state;
+    fill(s, 20, 11);
+    assert_true(ask_get_result(s->v[4][ASK_BACKGROUND].content,
+                               s->v[4][ASK_BACKGROUND].len, &r));
+    r.has_usage = true;
+    r.input = r.output = 5;
+    co_buf_init(&record, 4096);
+    ask_put_result(&r, &record);
+    assert_int_equal(record.err, CO_OK);
+    free(s->v[4][ASK_BACKGROUND].content);
+    s->v[4][ASK_BACKGROUND].len = (uint32_t)record.len;
+    s->v[4][ASK_BACKGROUND].content = record.data;
+    prepare(&f, 20, 12, s);
+    f.in_order = true;
+    world_start(&f);
+    assert_int_equal(world_run(&f, 0), KIND_DONE);
+    assert_int_equal(f.asked, 1);
+    assert_int_equal(written_counters(f.w)->cached, 39);
+    world_fini(&f);
+    shelf_free(s);
+}
+
 /* A row's later stages are set aside while its first answer is on its way to
  * the disk, also when it comes from the cache; then there is room for others.
  */
@@ -249,6 +279,7 @@ main(void)
             crashes_lose_no_answer_from_the_cache_and_ask_for_none_again),
         cmocka_unit_test(a_row_is_what_the_journal_says_when_the_cache_is_gone),
         cmocka_unit_test(what_is_no_answer_of_that_stage_is_not_taken),
+        cmocka_unit_test(an_answer_that_says_what_it_cost_is_not_taken),
         cmocka_unit_test(
             a_cap_for_a_few_rows_holds_back_none_that_was_paid_for_before),
     };
