@@ -9,6 +9,7 @@
 struct outcome {
     uint32_t accepted, gave_up, unasked;
     bool unfinished; /* a row was asked for, and is neither written nor dead */
+    bool late_done;  /* a row was answered, and is not written */
     bool valid;      /* accepts only rows that have their answers */
 };
 
@@ -29,6 +30,7 @@ read_outcome(const struct written *w, const struct range_result *r)
             o.gave_up += asked;
             o.unasked += !asked;
             o.unfinished |= asked && talk_is_live(t) && !t->told;
+            o.late_done |= asked && t->state == TALK_DONE && !t->told;
         }
     }
     return o;
@@ -37,13 +39,17 @@ read_outcome(const struct written *w, const struct range_result *r)
 /* Whether a range that leaves candidates out may be decided. With more rows or
  * more money than there were when it was given out it may not: those that it
  * leaves out come before all others, and it is made once more, which is free.
- * So in a replay with more rows than an earlier life wanted. */
+ * So in a replay with more rows than an earlier life wanted; and in one where a
+ * row was answered when the last range was with a worker already. While it is
+ * given out it may: a worker that will not write a row would get it for ever.
+ */
 static bool
 is_enough(const struct written *w, const struct outcome *o,
           const struct hold *h)
 {
     const struct personas_progress at = personas_progress(w->p);
 
+    if (!h && o->late_done) return false;
     if (w->final) return true;
     if (o->unfinished) return false;
     if (!o->unasked) return true;
@@ -80,7 +86,8 @@ range_take(struct written *w, uint64_t task, const uint8_t *data, uint32_t len)
     }
     verdict = personas_kind.take(w->p, task, data, len);
     if (verdict != KIND_ACCEPTED) return verdict;
-    personas_mark(w->p, task, o.gave_up, o.unasked, o.unasked || o.unfinished);
+    personas_mark(w->p, task, o.gave_up, o.unasked,
+                  o.unasked || o.unfinished || o.late_done);
     if (h) h->out = true; /* of an earlier life: need not be given out */
     return verdict;
 }

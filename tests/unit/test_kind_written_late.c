@@ -611,6 +611,98 @@ a_range_of_an_earlier_life_without_them_is_made_once_more(void **state)
     world_fini(&f);
 }
 
+/* All rows of the first range are answered but this one, whose last ask is with
+ * a worker that nobody hears of, when the budget is cut. */
+static struct world_task
+given_a_range_that_lacks_the_answer_of(struct world *f, uint64_t row)
+{
+    struct world_task late = {0};
+
+    world_init(f, PERSONAS_CELL, 5);
+    f->in_order = true;
+    world_start(f);
+    while (written_counters(f->w)->rows_done < PERSONAS_CELL - 1) {
+        world_turn(f, 1000);
+        while (f->n_out) {
+            if (f->out[0].task == (row << 8 | (ASK_STEP + 1))) {
+                world_send(f, &f->out[0]);
+                late = f->out[0];
+                f->out[0] = f->out[--f->n_out];
+            } else {
+                (void)world_answer(f, 0);
+            }
+        }
+        while (f->durable < f->n_journal) {
+            world_commit(f);
+        }
+    }
+    assert_true(late.sent);
+    f->options.cap = 1;
+    f->overrun_row = UINT64_MAX - 1; /* more is spent than this cap */
+    world_crash(f);
+    return late;
+}
+
+/* It comes while the last range, which goes without it, is being made. */
+static void
+an_answer_that_comes_while_its_range_is_made_is_written_by_a_later_life(
+    void **state)
+{
+    const uint64_t row = 100;
+    struct world f;
+    struct world_task late;
+    size_t range;
+
+    (void)state;
+    late = given_a_range_that_lacks_the_answer_of(&f, row);
+    f.now_us += SETTLE_US;
+    range = until_a_range_is_out(&f);
+    assert_int_equal(f.n_out, 1);
+    assert_int_equal(f.corpus[row], 0);
+    *world_add_out(&f, late.task) = late;
+    assert_int_equal(world_answer(&f, 1), KIND_ACCEPTED);
+    world_commit(&f);
+    assert_int_equal(written_counters(f.w)->rows_done, PERSONAS_CELL);
+    assert_int_equal(world_answer(&f, range), KIND_ACCEPTED);
+    assert_int_equal(world_run(&f, 0), KIND_PARTIAL);
+    assert_int_equal(world_ledger(&f).accepted, PERSONAS_CELL - 1);
+    world_crash(&f); /* it needs no more money */
+    assert_int_equal(world_run(&f, 0), KIND_DONE);
+    assert_int_equal(world_ledger(&f).accepted, PERSONAS_CELL);
+    assert_int_equal(f.asked, 2 * PERSONAS_CELL);
+    assert_true(f.corpus[row] != 0);
+    world_crash(&f); /* and stays written */
+    assert_int_equal(written_kind.done(f.w), KIND_DONE);
+    assert_int_equal(world_ledger(&f).accepted, PERSONAS_CELL);
+    world_fini(&f);
+}
+
+/* The answers of a later life say the same: its ranges are made once more. */
+static void
+a_worker_that_writes_no_row_from_some_answers_gets_them_once_in_a_life(
+    void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        struct world f;
+
+        world_init(&f, 700, seed);
+        f.options.accepts = NULL; /* nobody but the worker knows */
+        f.reject = 7;
+        f.lose = seed % 2 ? 20 : 0;
+        world_start(&f);
+        assert_int_equal(world_run(&f, 3), KIND_DONE);
+        assert_int_equal(world_ledger(&f).accepted, 700);
+        while (f.durable < f.n_journal) {
+            world_commit(&f);
+        }
+        world_crash(&f);
+        assert_int_equal(world_run(&f, 0), KIND_DONE);
+        assert_int_equal(world_ledger(&f).accepted, 700);
+        world_fini(&f);
+    }
+}
+
 static void
 what_was_released_is_not_waited_for_in_the_next_life(void **state)
 {
@@ -969,6 +1061,10 @@ main(void)
             a_range_without_rows_that_can_be_paid_now_is_not_taken),
         cmocka_unit_test(
             a_range_of_an_earlier_life_without_them_is_made_once_more),
+        cmocka_unit_test(
+            an_answer_that_comes_while_its_range_is_made_is_written_by_a_later_life),
+        cmocka_unit_test(
+            a_worker_that_writes_no_row_from_some_answers_gets_them_once_in_a_life),
         cmocka_unit_test(what_was_released_is_not_waited_for_in_the_next_life),
         cmocka_unit_test(
             what_was_released_behind_a_later_intent_is_free_and_was_not_lost),
