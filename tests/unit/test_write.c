@@ -1051,7 +1051,7 @@ main(void)
         OWN(no_slot_is_held_for_long_while_limits_hold_a_call_back),
         OWN(what_fits_in_no_minute_is_refused_with_the_limit),
         OWN(without_redis_an_ask_is_tried_again_within_seconds),
-        T(a_place_that_an_abandoned_call_has_is_waited_for_in_seconds),
+        OWN(a_place_that_an_abandoned_call_has_is_waited_for_in_seconds),
         OWN(the_next_one_is_sent_when_a_place_is_free),
         OWN(a_provider_of_another_kind_is_not_asked),
         OWN(a_provider_without_its_key_is_left_out),
