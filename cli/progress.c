@@ -231,7 +231,8 @@ progress_notice(struct progress *p, const char *text)
     progress_end(p);
     co_buf_init(&said, NOTICE_BYTES_MAX);
     co_buf_puts(&said, text);
-    if (said.data) say_clean_message((char *)said.data);
+    (void)co_buf_text(&said); /* with its NUL */
+    if (said.data && !said.err) say_clean_message((char *)said.data);
     (void)fprintf(stderr, CO_PROGRAM ": %s\n", co_buf_text(&said));
     co_buf_fini(&said);
 }
