@@ -31,3 +31,13 @@ co_utf8_bytes(const uint8_t *p, size_t left)
     }
     return ranges[r].bytes;
 }
+
+size_t
+co_utf8_cut(const uint8_t *text, size_t len, size_t max)
+{
+    if (len <= max) return len;
+    while (max > 0 && (text[max] & 0xc0) == 0x80) {
+        max--;
+    }
+    return max;
+}

@@ -158,7 +158,7 @@ maybe_reopen(struct personas *p)
     return restore_reopen(p) ? CO_OK : CO_FULL;
 }
 
-/* The last shard was cut, and has fewer rows than are asked for now: what its
+/* The last shard was cut, and has fewer rows than this run asks for: what its
  * cells gave is in the results that are replayed, and which of them still hold
  * is said when they are taken. */
 static enum co_err

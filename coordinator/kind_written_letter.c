@@ -4,6 +4,7 @@
  * so in memory, and its letter has a time, so that a replay could not write
  * the same one again. */
 #include "common/json.h"
+#include "common/utf8.h"
 #include "coordinator/kind_written_core.h"
 
 #include <stdlib.h>
@@ -15,24 +16,14 @@ enum {
     LETTER_ANSWER_MAX = 1024, /* each byte may be six in JSON */
 };
 
-/* At most max bytes, and no half character. */
-static size_t
-whole(const struct talk_bytes *text, size_t max)
-{
-    if (text->len <= max) return text->len;
-    while (max > 0 && (text->data[max] & 0xc0) == 0x80) {
-        max--;
-    }
-    return max;
-}
-
 static void
 put_text(struct co_json *json, const char *key, const struct talk_bytes *text,
          size_t max)
 {
     co_json_key(json, key);
     if (text->data) {
-        co_json_bytes(json, text->data, whole(text, max));
+        co_json_bytes(json, text->data,
+                      co_utf8_cut(text->data, text->len, max));
     } else {
         co_json_text(json, "");
     }

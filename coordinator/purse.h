@@ -195,7 +195,7 @@ void purse_begin(struct purse *p);
 /* Call often, before purse_ask: the day ends, idle money goes back. */
 void purse_turn(struct purse *p, int64_t now_us);
 /* True: this is to be asked now, and answered by one of the two below. Only
- * call it while Redis is connected: lag_ms holds for now. */
+ * call it while Redis is connected: lag_ms is that of this moment. */
 bool purse_ask(struct purse *p, int64_t now_us, struct purse_ask *ret);
 void purse_answer(struct purse *p, int64_t now_us,
                   const struct purse_answer *answer);

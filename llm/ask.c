@@ -1,6 +1,7 @@
 /* ask.c - see ask.h. */
 #include "llm/ask.h"
 
+#include "common/utf8.h"
 #include "proto/walk.h"
 
 #include <msgpack.h>
@@ -69,22 +70,11 @@ put_bin(msgpack_packer *pk, unsigned key, const uint8_t *data, uint32_t len)
     (void)msgpack_pack_bin_body(pk, data, len);
 }
 
-/* At most max bytes, and no half character. */
-static uint32_t
-whole(const uint8_t *text, uint32_t len, uint32_t max)
-{
-    if (len <= max) return len;
-    while (max > 0 && (text[max] & 0xc0) == 0x80) {
-        max--;
-    }
-    return max;
-}
-
 static void
 put_str(msgpack_packer *pk, unsigned key, const char *text, uint32_t len,
         uint32_t max)
 {
-    len = whole((const uint8_t *)text, len, max);
+    len = (uint32_t)co_utf8_cut((const uint8_t *)text, len, max);
     (void)msgpack_pack_uint64(pk, key);
     (void)msgpack_pack_str(pk, len);
     (void)msgpack_pack_str_body(pk, text, len);
@@ -104,7 +94,7 @@ ask_put_task(const struct ask_task *t, struct co_buf *buf)
     if (t->input) put_bin(&pk, TASK_INPUT, t->input, t->input_len);
     if (mends) {
         put_bin(&pk, TASK_WRONG, t->wrong,
-                whole(t->wrong, t->wrong_len, ASK_WRONG_MAX));
+                (uint32_t)co_utf8_cut(t->wrong, t->wrong_len, ASK_WRONG_MAX));
         put_str(&pk, TASK_ERROR, t->error_len ? t->error : "", t->error_len,
                 ASK_ERROR_MAX);
     }
@@ -159,7 +149,8 @@ ask_put_result(const struct ask_result *r, struct co_buf *buf)
     put_u64(&pk, RESULT_OUTCOME, r->outcome);
     if (r->answer) {
         put_bin(&pk, RESULT_ANSWER, r->answer,
-                whole(r->answer, r->answer_len, answer_max(r->outcome)));
+                (uint32_t)co_utf8_cut(r->answer, r->answer_len,
+                                      answer_max(r->outcome)));
     }
     put_text(&pk, RESULT_ERROR, r->error, ASK_ERROR_MAX);
     put_text(&pk, RESULT_MODEL, r->model, ASK_TEXT_MAX);

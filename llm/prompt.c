@@ -2,6 +2,7 @@
 #include "llm/prompt_impl.h"
 
 #include "common/fs.h"
+#include "common/utf8.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -175,13 +176,8 @@ prompt_set_text(const struct prompt_set *set, enum ask_stage stage)
 static void
 cut(struct co_buf *out, size_t start, size_t max)
 {
-    size_t end = start + max;
-
-    if (out->err || out->len <= end) return;
-    while (end > start && (out->data[end] & 0xC0) == 0x80) {
-        end--;
-    }
-    out->len = end;
+    if (out->err || out->len - start <= max) return;
+    out->len = start + co_utf8_cut(out->data + start, out->len - start, max);
 }
 
 /* True: the person has that value. */
