@@ -19,7 +19,8 @@ mkdir -p "$out"
 # No floats decide rows; the flag keeps those of the report alike too.
 flags=(-std=gnu17 -I. -ffp-contract=off -ffunction-sections -fdata-sections
     -Wl,--gc-sections '-DCOHORT_VERSION="0"')
-sources=(tools/print_rows.c {population,prose,audit,rows}/*.c common/{buf,bytes,clock,err,fs,hash,json,log,table,utf8}.c proto/walk.c)
+sources=(tools/print_rows.c {population,prose,audit,rows}/*.c llm/{pull,shape,shape_check}.c
+    common/{buf,bytes,clock,err,fs,hash,json,log,table,utf8}.c proto/walk.c)
 libs=(-lmsgpackc -ljansson -lzstd -lxxhash -lz -lm)
 
 # compile NAME COMPILER FLAGS...
