@@ -40,6 +40,7 @@ static const struct word {
     {"nonjson", FLAG, AT(nonjson), 0},
     {"stubborn", FLAG, AT(stubborn), 0},
     {"fence", FLAG, AT(fence), 0},
+    {"wordy", FLAG, AT(wordy), 0},
     {"overrun", FLAG, AT(overrun), 0},
     {"billed", FLAG, AT(billed), 0},
     {"quota", FLAG, AT(quota), 0},

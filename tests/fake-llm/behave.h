@@ -37,6 +37,7 @@ struct behave {
     bool nonjson;       /* prose where JSON was asked for, once */
     bool stubborn;      /* these two also when they are to be mended */
     bool fence;         /* prose and a fence around the JSON */
+    bool wordy;         /* paragraphs longer than asked for, yet valid */
     bool overrun;       /* the bill says more tokens than were allowed */
     bool billed;        /* although no byte of an answer comes */
     uint64_t split;     /* bytes of a piece; 0: all at once */

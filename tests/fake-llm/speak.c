@@ -73,6 +73,7 @@ static const struct want usual = {25, 50, 3, 6, 0, UINT64_MAX, NULL};
 struct speaker {
     uint64_t state; /* of the random numbers */
     struct co_buf *out;
+    bool wordy;
     bool violate;
     uint64_t how; /* it is violated */
 };
@@ -99,7 +100,11 @@ draw(struct speaker *s, uint64_t min, uint64_t max)
 static void
 say_words(struct speaker *s, const struct want *want)
 {
-    uint64_t n = draw(s, want->words_min, want->words_max), bits = 0;
+    /* A paragraph may be wordy; the texts of a list are a few words each. */
+    bool more = s->wordy && want->words_min >= usual.words_min;
+    uint64_t n = draw(s, more ? want->words_max : want->words_min,
+                      more ? want->words_max * 7 / 5 : want->words_max);
+    uint64_t bits = 0;
     size_t room = want->bytes_min + (size_t)(n + 1) * (WORD_BYTES + 2) + 2;
     char *from = (char *)co_buf_reserve(s->out, room), *to = from;
 
@@ -359,6 +364,7 @@ say_json(const struct request *r, const struct behave *b, uint64_t hash,
     bool mends = r->is_mending && !b->stubborn;
     struct speaker s = {.state = hash,
                         .out = out,
+                        .wordy = b->wordy,
                         .violate = b->violate && !mends,
                         .how = hash / 2 % 4};
     struct pull p;
