@@ -76,6 +76,15 @@ co_buf_append(struct co_buf *buf, const void *src, size_t len)
     buf->len += len;
 }
 
+int
+co_buf_write(void *buf, const char *src, size_t len)
+{
+    struct co_buf *to = buf;
+
+    co_buf_append(to, src, len);
+    return to->err ? -1 : 0;
+}
+
 void
 co_buf_puts(struct co_buf *buf, const char *text)
 {

@@ -25,6 +25,9 @@ void co_buf_clear(struct co_buf *buf);
 uint8_t *co_buf_reserve(struct co_buf *buf, size_t len);
 void co_buf_commit(struct co_buf *buf, size_t len);
 void co_buf_append(struct co_buf *buf, const void *src, size_t len);
+/* The same as a callback: what msgpack's packer writes with; buf is a struct
+ * co_buf. 0, or -1 once the buffer has failed. */
+int co_buf_write(void *buf, const char *src, size_t len);
 void co_buf_puts(struct co_buf *buf, const char *text);
 void co_buf_putc(struct co_buf *buf, char c);
 void co_buf_printf(struct co_buf *buf, const char *fmt, ...) co_printf(2, 3);

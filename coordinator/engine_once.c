@@ -10,8 +10,6 @@
 #include "common/bug.h"
 #include "coordinator/engine_core.h"
 
-enum { ANSWER_WAIT_MS = 60000 };
-
 bool
 engine_is_once(const struct engine *e, uint64_t id)
 {
@@ -21,10 +19,7 @@ engine_is_once(const struct engine *e, uint64_t id)
 int64_t
 engine_once_wait_us(const struct engine *e)
 {
-    uint64_t ms = e->options.total_ms;
-
-    ms = ms ? co_min_u64(ms, ANSWER_WAIT_MS) : ANSWER_WAIT_MS;
-    return (int64_t)ms * 1000;
+    return (int64_t)kind_answer_wait_ms(e->options.total_ms) * 1000;
 }
 
 static bool

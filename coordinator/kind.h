@@ -105,7 +105,17 @@ enum {
     KIND_UNDECIDED_MAX = 65536, /* candidates */
     KIND_SHARDS_MAX = 256,      /* open shards */
     KIND_NOTE_BYTES_MAX = 256 * 1024,
+    KIND_ANSWER_WAIT_MS = 60000,
 };
+
+/* How long the answer of a call that was lost is waited for, as long as a call
+ * may take, at most KIND_ANSWER_WAIT_MS; total_ms 0: nobody knows. */
+static inline uint32_t
+kind_answer_wait_ms(uint32_t total_ms)
+{
+    return total_ms && total_ms < KIND_ANSWER_WAIT_MS ? total_ms
+                                                      : KIND_ANSWER_WAIT_MS;
+}
 
 /* One kind. `kind` is the kind's own state. Times: microseconds, monotonic. */
 struct job_kind {

@@ -149,15 +149,13 @@ written_once(const void *kind, uint64_t task)
 static void
 start(struct written *w, int64_t now_us)
 {
-    uint32_t ms = WRITTEN_SETTLE_MS;
+    const uint32_t ms = w->options.no_late_answers
+                            ? 0
+                            : kind_answer_wait_ms(w->options.total_ms);
 
     w->running = true;
     if (w->options.purse) purse_begin(w->options.purse);
     w->probe_us = now_us;
-    if (w->options.total_ms && w->options.total_ms < ms) {
-        ms = w->options.total_ms;
-    }
-    if (w->options.no_late_answers) ms = 0;
     w->open_due_us = money_open(w->m) ? now_us + (int64_t)ms * 1000 : INT64_MAX;
     rows_sweep(w);
 }

@@ -48,7 +48,9 @@ struct written_options {
     int64_t cap;          /* 1e-12 USD; 0: none */
     struct purse *purse;  /* caps over several jobs; borrowed; NULL: none */
     uint64_t answers_max; /* bytes in memory; 0: 256 MiB */
-    uint32_t total_ms;    /* of a task; 0: unset. See settle time below */
+    /* Of a task; 0: unset. An ask that an earlier life made and nobody names is
+     * given up after kind_answer_wait_ms() of it, if an answer can come. */
+    uint32_t total_ms;
     /* What an earlier life asked cannot be answered any more, as its workers
      * are gone: it is given up at once. */
     bool no_late_answers;
@@ -76,9 +78,6 @@ struct written_options {
 };
 
 enum {
-    /* An ask that an earlier life made and nobody names is given up after
-     * total_ms, at most that many, if an answer can come at all. */
-    WRITTEN_SETTLE_MS = 60000,
     WRITTEN_REFUSED_STREAK = 20, /* refusals without an answer between them */
     WRITTEN_PROBE_US = 30000000, /* after them, one ask each so often */
     /* Rows given up, and none written between them, stop the job: others would

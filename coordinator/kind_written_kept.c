@@ -16,13 +16,6 @@ enum {
     HEAD_BYTES = 6, /* of the record: an array of so many, and its type */
 };
 
-static int
-pack_write(void *data, const char *bytes, size_t len)
-{
-    co_buf_append(data, bytes, len);
-    return 0;
-}
-
 /* -- the record ----------------------------------------------------------- */
 
 /* All memory that the record takes, so that nothing that is put in can fail. */
@@ -98,7 +91,7 @@ put_kept(struct written *w, uint64_t row, const struct talk *t,
     r.ask = t->asks;
     ask_put_result(&r, &packed);
     if (packed.err || !begin(w)) return false;
-    msgpack_packer_init(&pk, &w->kept, pack_write);
+    msgpack_packer_init(&pk, &w->kept, co_buf_write);
     (void)msgpack_pack_bin(&pk, packed.len);
     (void)msgpack_pack_bin_body(&pk, packed.data, packed.len);
     co_assert(!w->kept.err);

@@ -23,13 +23,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int
-pack_write(void *data, const char *bytes, size_t len)
-{
-    co_buf_append(data, bytes, len);
-    return 0;
-}
-
 /* Numbers for each task. */
 static uint32_t
 width_of(uint64_t type)
@@ -54,7 +47,7 @@ put_note(const struct note *note, struct co_buf *out)
     const uint32_t width = width_of(type);
     msgpack_packer pk;
 
-    msgpack_packer_init(&pk, out, pack_write);
+    msgpack_packer_init(&pk, out, co_buf_write);
     if (note->type == NOTE_KEPT) {
         co_buf_append(out, note->letter.data, note->letter.len);
         return;

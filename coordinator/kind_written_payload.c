@@ -15,13 +15,6 @@ enum { KEY_ANSWERS = 5, PROVENANCE_MAX = 2048 };
 /* 9999-12-31T23:59:59Z: what comes from elsewhere has to fit four digits. */
 #define TIME_MAX UINT64_C(253402300799)
 
-static int
-pack_write(void *data, const char *bytes, size_t len)
-{
-    co_buf_append(data, bytes, len);
-    return 0;
-}
-
 static void
 put_bin(msgpack_packer *pk, const void *data, size_t len)
 {
@@ -115,7 +108,7 @@ range_payload(struct written *w, uint64_t task, struct co_buf *body)
     if (body->err) return true; /* the caller looks */
     co_buf_init(&scratch, PROVENANCE_MAX);
     body->data[at]++; /* one pair more in the map, of at most 15 */
-    msgpack_packer_init(&pk, body, pack_write);
+    msgpack_packer_init(&pk, body, co_buf_write);
     (void)msgpack_pack_uint64(&pk, KEY_ANSWERS);
     (void)msgpack_pack_array(&pk, count);
     for (uint32_t i = 0; i < count; i++) {

@@ -8,9 +8,8 @@
 #include <string.h>
 
 enum {
-    PEOPLE = 100,        /* whose prompts are written */
-    TRIES = 200000,      /* to find people who fulfil the conditions */
-    MESSAGE_TOKENS = 16, /* as provider.h bounds them */
+    PEOPLE = 100,   /* whose prompts are written */
+    TRIES = 200000, /* to find people who fulfil the conditions */
     MESSAGES = 2,
     PROVENANCE_BYTES = 150,
     FIRST_MS = 500,
@@ -156,7 +155,7 @@ guess_calls(const struct sizes *z, unsigned g, struct estimate *e)
         uint64_t before = stage ? z->answer[g][stage - 1] : 0;
 
         input += (z->prompt[stage] + before) / guess->token_bytes +
-                 (uint64_t)MESSAGES * MESSAGE_TOKENS;
+                 (uint64_t)MESSAGES * PROVIDER_MESSAGE_TOKENS;
         output += z->answer[g][stage] / guess->token_bytes;
     }
     e->calls[g] = scaled(e->rows * ASK_STAGES, guess->tries, PERCENT);

@@ -48,13 +48,6 @@ static const uint32_t result_required =
 
 /* ---- writing ---- */
 
-static int
-pack_write(void *data, const char *bytes, size_t len)
-{
-    co_buf_append(data, bytes, len);
-    return 0;
-}
-
 static void
 put_u64(msgpack_packer *pk, unsigned key, uint64_t value)
 {
@@ -86,7 +79,7 @@ ask_put_task(const struct ask_task *t, struct co_buf *buf)
     const bool mends = t->wrong != NULL;
     msgpack_packer pk;
 
-    msgpack_packer_init(&pk, buf, pack_write);
+    msgpack_packer_init(&pk, buf, co_buf_write);
     (void)msgpack_pack_map(&pk, 5u + (t->input ? 1u : 0u) + (mends ? 2u : 0u));
     put_u64(&pk, TASK_ROW, t->row);
     put_u64(&pk, TASK_ASK, t->ask);
@@ -141,7 +134,7 @@ ask_put_result(const struct ask_result *r, struct co_buf *buf)
 {
     msgpack_packer pk;
 
-    msgpack_packer_init(&pk, buf, pack_write);
+    msgpack_packer_init(&pk, buf, co_buf_write);
     (void)msgpack_pack_map(&pk, result_members(r));
     put_u64(&pk, RESULT_ROW, r->row);
     put_u64(&pk, RESULT_ASK, r->ask);

@@ -30,7 +30,7 @@ provider_find(const char *name)
 
 /* ---- asks ---- */
 
-enum { MESSAGE_TOKENS = 16, SYSTEM_MAX = 1 << 24 };
+enum { SYSTEM_MAX = 1 << 24 };
 
 static const struct {
     const char *name, *text;
@@ -72,7 +72,7 @@ uint64_t
 provider_input_max(const struct provider *provider,
                    const struct provider_ask *ask)
 {
-    uint64_t n = (uint64_t)MESSAGE_TOKENS * ask->n_messages;
+    uint64_t n = (uint64_t)PROVIDER_MESSAGE_TOKENS * ask->n_messages;
 
     for (uint32_t i = 0; i < ask->n_messages; i++) {
         n += ask->messages[i].len;

@@ -11,6 +11,7 @@ enum {
     PROVIDER_MODEL_BYTES = 128,
     PROVIDER_ERROR_BYTES = 512,
     PROVIDER_HEADERS_MAX = 4,
+    PROVIDER_MESSAGE_TOKENS = 16, /* that an API adds to a message, at most */
 };
 
 enum provider_role { PROVIDER_SYSTEM, PROVIDER_USER, PROVIDER_ASSISTANT };

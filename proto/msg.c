@@ -63,15 +63,6 @@ msg_name(unsigned number)
 
 /* ---- encoding ---------------------------------------------------------- */
 
-static int
-buf_write(void *to, const char *data, size_t len)
-{
-    struct co_buf *buf = to;
-
-    co_buf_append(buf, data, len);
-    return buf->err ? -1 : 0;
-}
-
 static bool
 field_is_empty(const struct field *f, const void *at)
 {
@@ -166,7 +157,7 @@ msg_encode(const struct msg *m, struct co_buf *buf)
             present |= 1U << i;
         }
     }
-    msgpack_packer_init(&pk, buf, buf_write);
+    msgpack_packer_init(&pk, buf, co_buf_write);
     (void)msgpack_pack_map(&pk, 1 + (unsigned)__builtin_popcount(present));
     (void)msgpack_pack_uint8(&pk, 0);
     (void)msgpack_pack_uint32(&pk, (uint32_t)m->type);

@@ -27,13 +27,6 @@ enum key {
 };
 enum { NEEDED_KEYS = (1 << KEY_HASHES) - 2 };
 
-static int
-pack_write(void *buf, const char *data, size_t len)
-{
-    co_buf_append(buf, data, len);
-    return 0;
-}
-
 static void
 pack_uint(msgpack_packer *pk, enum key key, uint64_t value)
 {
@@ -80,7 +73,7 @@ range_encode(const struct range_result *r, struct co_buf *buf)
 {
     msgpack_packer pk;
 
-    msgpack_packer_init(&pk, buf, pack_write);
+    msgpack_packer_init(&pk, buf, co_buf_write);
     (void)msgpack_pack_map(&pk, r->hashes ? KEY_HASHES : KEY_FRAME);
     pack_uint(&pk, KEY_START, r->start);
     pack_uint(&pk, KEY_COUNT, r->count);

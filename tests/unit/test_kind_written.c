@@ -3,7 +3,7 @@
  * uncharged. */
 #include "written_world.h"
 
-#define SETTLE_US ((int64_t)WRITTEN_SETTLE_MS * 1000)
+#define SETTLE_US ((int64_t)KIND_ANSWER_WAIT_MS * 1000)
 
 static void
 a_job_in_order_asks_each_row_twice_and_no_row_too_many(void **state)

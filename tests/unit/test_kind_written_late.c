@@ -2,7 +2,7 @@
  * halved, die or come back, asks that are lost, late, withdrawn or void. */
 #include "written_world.h"
 
-#define SETTLE_US ((int64_t)WRITTEN_SETTLE_MS * 1000)
+#define SETTLE_US ((int64_t)KIND_ANSWER_WAIT_MS * 1000)
 
 /* -- ranges --------------------------------------------------------------- */
 

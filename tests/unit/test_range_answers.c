@@ -58,13 +58,6 @@ tear_down(void **state)
 
 /* ---- answers ---- */
 
-static int
-pack_write(void *buf, const char *data, size_t len)
-{
-    co_buf_append(buf, data, len);
-    return 0;
-}
-
 /* What a model might say of a person of that age: each text says its row and
  * field. Leaves it in f->json. */
 static void
@@ -126,7 +119,7 @@ given_answers(struct fixture *f)
     msgpack_packer pk;
 
     co_buf_clear(&f->answers);
-    msgpack_packer_init(&pk, &f->answers, pack_write);
+    msgpack_packer_init(&pk, &f->answers, co_buf_write);
     (void)msgpack_pack_array(&pk, COUNT);
     for (uint32_t i = 0; i < COUNT; i++) {
         struct person p;
@@ -151,7 +144,7 @@ take_one(struct fixture *f, const char *first, const char *second,
 
     sampler_draw(f->s, START, &p);
     co_buf_clear(&f->answers);
-    msgpack_packer_init(&pk, &f->answers, pack_write);
+    msgpack_packer_init(&pk, &f->answers, co_buf_write);
     (void)msgpack_pack_array(&pk, 1);
     (void)msgpack_pack_array(&pk, 3);
     for (unsigned stage = 0; stage < ASK_STAGES; stage++) {

@@ -58,13 +58,6 @@ append(uint8_t type, const struct co_buf *content)
         CO_OK);
 }
 
-static int
-pack_write(void *data, const char *bytes, size_t len)
-{
-    co_buf_append(data, bytes, len);
-    return 0;
-}
-
 static void
 given_note(const uint64_t *numbers, size_t n)
 {
@@ -72,7 +65,7 @@ given_note(const uint64_t *numbers, size_t n)
     msgpack_packer pk;
 
     co_buf_init(&buf, 4096);
-    msgpack_packer_init(&pk, &buf, pack_write);
+    msgpack_packer_init(&pk, &buf, co_buf_write);
     (void)msgpack_pack_array(&pk, n);
     for (size_t i = 0; i < n; i++) {
         (void)msgpack_pack_uint64(&pk, numbers[i]);
@@ -91,7 +84,7 @@ given_letter_note(uint64_t row)
     msgpack_packer pk;
 
     co_buf_init(&buf, 64);
-    msgpack_packer_init(&pk, &buf, pack_write);
+    msgpack_packer_init(&pk, &buf, co_buf_write);
     (void)msgpack_pack_array(&pk, 3);
     (void)msgpack_pack_uint64(&pk, 4);
     (void)msgpack_pack_uint64(&pk, row);
