@@ -282,6 +282,14 @@ settle_for_us(const struct engine *e, const struct link *l,
     return us + (int64_t)(co_mix64(e->options.job) % SETTLE_SPREAD_US);
 }
 
+/* The broker has named all that it and its workers hold. */
+static void
+link_is_known(struct engine *e, unsigned link, int64_t now_us)
+{
+    republish_doubtful(e, link, now_us);
+    engine_stop_attached(e, link);
+}
+
 void
 engine_on_attached(struct engine *e, unsigned link,
                    const struct msg_attached *attached, int64_t now_us)
@@ -305,7 +313,7 @@ engine_on_attached(struct engine *e, unsigned link,
     l->settle_us = l->settling ? now_us + settle_us : INT64_MAX;
     l->news_us = now_us;
     if (l->comparing) l->hold_us = 0;
-    if (!l->settling) republish_doubtful(e, link, now_us);
+    if (!l->settling) link_is_known(e, link, now_us);
     l->comparing = false;
 }
 
@@ -340,7 +348,7 @@ engine_on_settled(struct engine *e, unsigned link, int64_t now_us)
     if (!l->settling) return;
     l->settling = false;
     l->settle_us = INT64_MAX;
-    republish_doubtful(e, link, now_us);
+    link_is_known(e, link, now_us);
 }
 
 void

@@ -135,6 +135,8 @@ void engine_task_due(struct engine *e, uint32_t i, int64_t now_us);
 /* True: the job stops, and the kind has taken back this task, which was given
  * back unsent: the engine has forgotten it. */
 bool engine_stop_returned(struct engine *e, uint32_t i);
+/* The link is there (again): a stop that it was away at reaches it now. */
+void engine_stop_attached(struct engine *e, unsigned link);
 
 /* -- engine_once.c: tasks that must not be run twice */
 /* Whether a second run costs money. */

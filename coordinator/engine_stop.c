@@ -44,6 +44,12 @@ recall(struct engine *e, unsigned link)
 }
 
 void
+engine_stop_attached(struct engine *e, unsigned link)
+{
+    if (e->stopping && e->links[link].out) recall(e, link);
+}
+
+void
 engine_stop(struct engine *e)
 {
     if (e->stopping || !e->kind->paid) return; /* others are repeated */
@@ -56,6 +62,6 @@ engine_stop(struct engine *e)
         }
     }
     for (unsigned link = 0; link < ENGINE_LINKS_MAX; link++) {
-        if (e->links[link].out) recall(e, link);
+        engine_stop_attached(e, link);
     }
 }

@@ -935,6 +935,60 @@ a_stop_calls_back_what_is_out_and_takes_back_what_was_not_sent(void **state)
     world_end(w);
 }
 
+/* Otherwise the stop would wait for the whole of its patience. */
+static void
+a_link_that_comes_back_during_a_stop_is_told_of_it(void **state)
+{
+    struct world *w = given_calls(2);
+    struct held first, second;
+
+    (void)state;
+    given_broker(w, 2);
+    turns(w);
+    first = worker_has(w);
+    second = worker_has(w);
+    engine_on_link_down(w->e, 0, w->now_us);
+    engine_stop(w->e);
+    broker_reads(w);
+    assert_int_equal(w->recalled, 0);
+    inventory_of(w, first); /* the second was lost with the link */
+    attached(w);
+    check(w);
+    broker_reads(w);
+    assert_int_equal(w->recalled, 1);
+    returned_for(w, first, RETURN_CANCELLED);
+    assert_non_null(strstr(w->calls->said, "unsent0.16 "));
+    assert_null(strstr(w->calls->said, "unsent1.16 "));
+    assert_int_equal(status(w).out, 0);
+    assert_int_equal(second.task >> 8, 1);
+    world_end(w);
+}
+
+static void
+a_broker_that_restarts_during_a_stop_is_told_when_it_knows_its_workers(
+    void **state)
+{
+    struct world *w = given_calls(1);
+    struct msg_attached back = {
+        .job = JOB, .owner = w->owner, .settle_ms = 3000};
+    struct held h;
+
+    (void)state;
+    given_broker(w, 1);
+    turns(w);
+    h = worker_has(w);
+    engine_on_link_down(w->e, 0, w->now_us);
+    engine_stop(w->e);
+    engine_on_attached(w->e, 0, &back, w->now_us);
+    broker_reads(w);
+    assert_int_equal(w->recalled, 0);
+    inventory_of(w, h);
+    engine_on_settled(w->e, 0, w->now_us);
+    broker_reads(w);
+    assert_int_equal(w->recalled, 1);
+    world_end(w);
+}
+
 static void
 a_call_that_may_have_been_sent_is_not_taken_back_by_a_stop(void **state)
 {
@@ -1391,6 +1445,8 @@ main(void)
         T(a_call_in_doubt_that_an_inventory_names_is_out_again),
         T(a_call_that_is_gone_and_turns_up_is_cancelled),
         T(a_stop_calls_back_what_is_out_and_takes_back_what_was_not_sent),
+        T(a_link_that_comes_back_during_a_stop_is_told_of_it),
+        T(a_broker_that_restarts_during_a_stop_is_told_when_it_knows_its_workers),
         T(a_call_that_may_have_been_sent_is_not_taken_back_by_a_stop),
         T(a_task_that_costs_nothing_is_repeated_at_once),
         T(on_a_link_that_stays_away_free_tasks_go_elsewhere_before_calls_are_gone),
