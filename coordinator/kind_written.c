@@ -154,6 +154,7 @@ start(struct written *w, int64_t now_us)
                             : kind_answer_wait_ms(w->options.total_ms);
 
     w->running = true;
+    money_forget(w->m);
     if (w->options.purse) purse_begin(w->options.purse);
     w->probe_us = now_us;
     w->open_due_us = money_open(w->m) ? now_us + (int64_t)ms * 1000 : INT64_MAX;

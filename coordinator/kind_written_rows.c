@@ -444,4 +444,5 @@ rows_give_up_open(struct written *w, int64_t now_us)
         }
     }
     give_up_stray(w);
+    money_forget(w->m);
 }

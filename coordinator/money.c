@@ -83,23 +83,29 @@ find(const struct money *m, uint64_t task)
 }
 
 static bool
-grow(struct money *m)
+resize(struct money *m, uint32_t cap)
 {
     struct entry *old = m->table;
-    const uint32_t cap = m->cap_table;
+    const uint32_t old_cap = m->cap_table;
 
-    if ((m->named + 1) * 4 <= cap) return true;
-    m->table = calloc((size_t)cap * 2, sizeof *m->table);
+    m->table = calloc(cap, sizeof *m->table);
     if (!m->table) {
         m->table = old;
         return false;
     }
-    m->cap_table = cap * 2;
-    for (uint32_t i = 0; i < cap; i++) {
+    m->cap_table = cap;
+    for (uint32_t i = 0; i < old_cap; i++) {
         if (old[i].state) *find(m, old[i].task) = old[i];
     }
     free(old);
     return true;
+}
+
+static bool
+grow(struct money *m)
+{
+    if ((m->named + 1) * 4 <= m->cap_table) return true;
+    return resize(m, m->cap_table * 2);
 }
 
 /* Moves up what stood behind it because its place was taken. */
@@ -220,6 +226,21 @@ unname_oldest(struct money *m)
     }
 }
 
+void
+money_forget(struct money *m)
+{
+    uint32_t cap = m->cap_table, before = 0;
+
+    while (m->named >= MONEY_NAMED_MAX && m->named != before) {
+        before = m->named;
+        unname_oldest(m);
+    }
+    while (cap > CAP_FIRST && (m->named + 1) * 16 <= cap) {
+        cap /= 2;
+    }
+    if (cap < m->cap_table) (void)resize(m, cap); /* else it stays as it is */
+}
+
 static enum co_err
 enter(struct money *m, unsigned phase, uint64_t task, int64_t amount,
       uint32_t day)
@@ -243,7 +264,7 @@ money_reserve(struct money *m, unsigned phase, uint64_t task, int64_t amount)
 
     if (amount < 0 || phase >= MONEY_PHASES) return CO_RANGE;
     if (m->open >= MONEY_OPEN_MAX) return CO_AGAIN;
-    if (m->named >= MONEY_NAMED_MAX) unname_oldest(m);
+    if (m->named >= MONEY_NAMED_MAX) money_forget(m);
     if (!money_fits(m, amount)) return CO_FULL;
     if (!money_is_here(m, amount)) return CO_UNAVAILABLE;
     err = enter(m, phase, task, amount, 0);

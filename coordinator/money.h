@@ -96,6 +96,11 @@ co_must_use enum co_err money_reserve(struct money *m, unsigned phase,
 co_must_use enum co_err money_restore(struct money *m, unsigned phase,
                                       uint64_t task, int64_t amount,
                                       uint32_t day);
+/* Forgets ids as money_reserve() does, and the memory of them, until there are
+ * fewer than MONEY_NAMED_MAX: for the end of a replay. Not in the middle of
+ * one: which calls had been given up when, no journal says, and one that is
+ * forgotten there may have its answer in the next record. */
+void money_forget(struct money *m);
 /* The day that a task's entry is charged to, for the journal; 0: none. */
 uint32_t money_day(const struct money *m, uint64_t task);
 /* Whether the task has an entry (reserved or unknown): a result of it has not

@@ -245,6 +245,59 @@ lost_calls_that_fill_the_table_make_room_for_new_ones(void **state)
     money_free(m);
 }
 
+/* Restores them all as one journal would: asked, and asked again. */
+static struct money *
+given_replay_of_lost_calls(uint32_t n)
+{
+    struct money *m = ledger(0);
+
+    for (uint64_t i = 0; i < n; i++) {
+        assert_int_equal(money_restore(m, 0, i << 8, 1, 0), CO_OK);
+        assert_true(money_lost(m, i << 8));
+    }
+    return m;
+}
+
+static void
+a_replay_ends_with_no_more_ids_than_the_life_before_it(void **state)
+{
+    enum { LOST = 4 * MONEY_NAMED_MAX };
+    const struct money_call late = {.outcome = ASK_ANSWER, .has_usage = true};
+    struct money *m = given_replay_of_lost_calls(LOST);
+
+    (void)state;
+    /* until then all are known: the next record may be an answer */
+    assert_int_equal(money_named(m), LOST);
+    assert_true(money_has(m, 0, NULL));
+    money_forget(m);
+    assert_true(money_named(m) < MONEY_NAMED_MAX);
+    assert_true(money_named(m) > MONEY_NAMED_MAX / 2);
+    assert_int_equal(money_counters(m)->nameless, LOST - money_named(m));
+    assert_int_equal(money_unknown(m), LOST);
+    assert_sums(m, 0, LOST, 0);
+    assert_int_equal(money_settle(m, 0, &late, NULL), CO_NOTFOUND);
+    assert_int_equal(money_settle(m, (uint64_t)(LOST - 1) << 8, &late, NULL),
+                     CO_OK);
+    assert_sums(m, 0, LOST - 1, 0);
+    money_free(m);
+}
+
+static void
+calls_that_are_out_are_never_forgotten(void **state)
+{
+    enum { OUT = 2 * MONEY_NAMED_MAX };
+    struct money *m = ledger(0);
+
+    (void)state;
+    for (uint64_t i = 0; i < OUT; i++) {
+        assert_int_equal(money_restore(m, 0, i << 8, 1, 0), CO_OK);
+    }
+    money_forget(m);
+    assert_int_equal(money_named(m), OUT);
+    assert_sums(m, 0, 0, OUT);
+    money_free(m);
+}
+
 static void
 a_journal_written_under_a_higher_cap_is_counted_all_the_same(void **state)
 {
@@ -391,6 +444,9 @@ main(void)
         cmocka_unit_test(no_sum_is_beyond_what_an_int64_holds),
         cmocka_unit_test(the_worst_case_takes_every_token_at_its_dearest),
         cmocka_unit_test(lost_calls_that_fill_the_table_make_room_for_new_ones),
+        cmocka_unit_test(
+            a_replay_ends_with_no_more_ids_than_the_life_before_it),
+        cmocka_unit_test(calls_that_are_out_are_never_forgotten),
         cmocka_unit_test(
             a_journal_written_under_a_higher_cap_is_counted_all_the_same),
         cmocka_unit_test(any_order_of_events_keeps_the_sums_and_the_cap),
