@@ -22,8 +22,8 @@ enum {
 
 struct try_config {
     struct llm_options llm;
-    const char *system, *schema, *form, *record, *price_input, *price_output,
-        *price_cached;
+    const char *system, *temperature, *schema, *form, *record, *price_input,
+        *price_output, *price_cached;
     bool json;
 };
 
@@ -35,6 +35,9 @@ static const struct co_option table[] = {
     {.name = "system", .letter = 's', .type = CO_OPTION_STRING,
      .offset = FIELD(system), .min = 1, .max = 1 << 20, .placeholder = "TEXT",
      .no_env = true, .help = "what the model is told before the prompt"},
+    {.name = "temperature", .type = CO_OPTION_STRING,
+     .offset = FIELD(temperature), .min = 1, .max = 20, .placeholder = "NUMBER",
+     .no_env = true, .help = "how freely it answers; else as it does by itself"},
     {.name = "schema", .type = CO_OPTION_STRING, .offset = FIELD(schema),
      .min = 1, .max = 3000, .placeholder = "FILE", .no_env = true,
      .help = "JSON Schema that the answer has to match"},
@@ -476,6 +479,10 @@ try_it(struct try_run *run, const char *prompt, struct co_diag *diag)
                                .stream = llm->stream};
     enum co_err err = read_prices(run, diag);
 
+    if (!err && run->cfg->temperature) {
+        err = provider_read_temperature(run->provider, run->cfg->temperature,
+                                        &ask.temperature_milli, diag);
+    }
     if (!err) err = read_schema(run, &ask, diag);
     if (err) return err;
     if (!llm->model) {

@@ -3,7 +3,8 @@
  * spent for nothing. A new row is begun only when the money left covers its
  * worst case and the later stages of those begun before it, for the same
  * reason. Repairs are not counted in: they are few, and what they take is
- * missing at the very end only. */
+ * missing at the very end only. A row whose answers are all in the cache costs
+ * nothing, and is begun also when there is no money left. */
 #include "coordinator/kind_written_core.h"
 
 #include <stdlib.h>
@@ -223,29 +224,51 @@ pull(struct written *w, int64_t now_us)
     }
 }
 
+/* Whether the money reaches for another row. Rows that are begun go first. */
+static bool
+is_affordable(struct written *w)
+{
+    static const struct talk fresh = {.stage = ASK_BACKGROUND};
+    uint64_t input;
+    int64_t worst;
+
+    if (w->is_short || w->is_waiting) return false;
+    if (is_short_for_rows(w) || !ask_bound(w, &fresh, &input, &worst) ||
+        !can_begin(w, worst)) {
+        w->short_at = times_freed(w) + 1;
+        w->is_short = true;
+        return false;
+    }
+    w->is_waiting = !money_is_here(w->m, worst);
+    return !w->is_waiting;
+}
+
+/* Whether it costs nothing, as all its answers are in the cache. A row that was
+ * looked for in vain is not looked for again in each turn. */
+static bool
+is_paid_for(struct written *w, uint64_t row)
+{
+    const uint64_t at = times_freed(w) + 1;
+
+    if (w->unkept == row + 1 && w->unkept_at == at) return false;
+    if (kept_is_whole(w, row)) return true;
+    w->unkept = row + 1;
+    w->unkept_at = at;
+    return false;
+}
+
 /* Why the row may not be begun; TASK: it may. */
 static enum kind_next
 may_begin(struct written *w, uint64_t row)
 {
-    static const struct talk fresh = {.stage = ASK_BACKGROUND};
     const struct personas_progress at = personas_progress(w->p);
-    uint64_t input;
-    int64_t worst;
 
     /* the oldest cell goes on whatever it takes: all else waits for it */
     if (w->bytes >= w->options.answers_max && row / PERSONAS_CELL > at.front) {
         return KIND_NEXT_ANSWERS;
     }
-    if (!ask_bound(w, &fresh, &input, &worst) || !can_begin(w, worst)) {
-        w->short_at = times_freed(w) + 1;
-        w->is_short = true;
-        return KIND_NEXT_MONEY;
-    }
-    if (!money_is_here(w->m, worst)) {
-        w->is_waiting = true;
-        return KIND_NEXT_MONEY;
-    }
-    return KIND_NEXT_TASK;
+    return is_affordable(w) || is_paid_for(w, row) ? KIND_NEXT_TASK
+                                                   : KIND_NEXT_MONEY;
 }
 
 static void
@@ -353,11 +376,7 @@ ask_prepare(struct written *w, int64_t now_us)
     note = note_of(w);
     if (!note) return;
     intend_wanted(w, note, room_of(w), now_us);
-    if (is_short_for_rows(w)) {
-        w->is_short = true;
-    } else if (!w->is_short && !w->is_waiting) {
-        intend_new(w, note, room_of(w), now_us);
-    }
+    intend_new(w, note, room_of(w), now_us);
     if (w->is_short || w->is_waiting) w->held_back = KIND_NEXT_MONEY;
     kept_close(w);
     keep_note(w);

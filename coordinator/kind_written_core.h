@@ -137,7 +137,9 @@ struct written {
     int64_t shared_us; /* since when there is none of it; 0: there is */
     uint64_t short_at; /* no new row did, when money had been freed so often
                         * less 1; 0: one may, as far as is known */
-    enum kind_next held_back; /* why no (further) row was begun */
+    uint64_t unkept, unkept_at; /* a row that the cache has not got whole, and
+                                 * when: as in short_at; both plus 1 */
+    enum kind_next held_back;   /* why no (further) row was begun */
     enum written_over over;
     bool final; /* over, and what is done is written */
 };
@@ -220,6 +222,9 @@ void rows_give_up_open(struct written *w, int64_t now_us);
 /* Takes an answer from the cache for a row that is WANTED, or begins it. False:
  * there is none. Not when the record is full. */
 bool kept_take(struct written *w, uint64_t row, struct talk *t, int64_t now_us);
+/* Whether the cache has all answers of a row that is not begun: it would cost
+ * nothing. Reads them, a few KiB each. */
+bool kept_is_whole(const struct written *w, uint64_t row);
 bool kept_is_full(const struct written *w);
 /* The record goes to the journal; there is room in notes. */
 void kept_close(struct written *w);

@@ -71,25 +71,49 @@ kept_close(struct written *w)
 
 /* -- found ---------------------------------------------------------------- */
 
-/* The answer as this job takes it: of that ask, and paid by somebody else. What
+/* An answer of that stage, paid by somebody else; ret points into found. What
  * kept_commit() would refuse must not get into the record. */
 static bool
+find(const struct written *w, uint64_t row, enum ask_stage stage,
+     const uint8_t *input, uint32_t input_len, struct co_buf *found,
+     struct ask_result *ret)
+{
+    co_buf_init(found, RESULT_BYTES);
+    return w->options.kept(w->options.cache, row, stage, input, input_len,
+                           found) &&
+           ask_get_result(found->data, found->len, ret) &&
+           ret->outcome == ASK_ANSWER && !ret->has_usage && ret->stage == stage;
+}
+
+bool
+kept_is_whole(const struct written *w, uint64_t row)
+{
+    struct co_buf found[ASK_STAGES] = {{.data = NULL}};
+    struct ask_result r = {.answer = NULL};
+    bool whole = w->options.kept != NULL;
+
+    for (unsigned s = 0; s < ASK_STAGES && whole; s++) {
+        whole = find(w, row, (enum ask_stage)s, r.answer, r.answer_len,
+                     &found[s], &r);
+    }
+    for (unsigned s = 0; s < ASK_STAGES; s++) {
+        co_buf_fini(&found[s]);
+    }
+    return whole;
+}
+
+/* The answer as this job takes it. */
+static bool
 put_kept(struct written *w, uint64_t row, const struct talk *t,
-         const struct co_buf *found)
+         struct ask_result *r)
 {
     co_auto(co_buf_fini) struct co_buf packed;
-    struct ask_result r;
     msgpack_packer pk;
 
     co_buf_init(&packed, RESULT_BYTES - 8);
-    if (!ask_get_result(found->data, found->len, &r) ||
-        r.outcome != ASK_ANSWER || r.has_usage ||
-        r.stage != (enum ask_stage)t->stage) {
-        return false;
-    }
-    r.row = row;
-    r.ask = t->asks;
-    ask_put_result(&r, &packed);
+    r->row = row;
+    r->ask = t->asks;
+    ask_put_result(r, &packed);
     if (packed.err || !begin(w)) return false;
     msgpack_packer_init(&pk, &w->kept, co_buf_write);
     (void)msgpack_pack_bin(&pk, packed.len);
@@ -103,15 +127,15 @@ bool
 kept_take(struct written *w, uint64_t row, struct talk *t, int64_t now_us)
 {
     const struct row_before before = rows_before(t);
-    co_auto(co_buf_fini) struct co_buf found;
+    co_auto(co_buf_fini) struct co_buf found = {.data = NULL};
     struct ask_task quotes = {0};
+    struct ask_result r;
 
-    co_buf_init(&found, RESULT_BYTES);
     if (!w->options.kept || t->mend) return false;
     talk_quotes(t, &quotes);
-    if (!w->options.kept(w->options.cache, row, (enum ask_stage)t->stage,
-                         quotes.input, quotes.input_len, &found) ||
-        !put_kept(w, row, t, &found)) {
+    if (!find(w, row, (enum ask_stage)t->stage, quotes.input, quotes.input_len,
+              &found, &r) ||
+        !put_kept(w, row, t, &r)) {
         return false;
     }
     if (t->state == TALK_IDLE) talk_begin(t);

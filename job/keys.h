@@ -42,7 +42,8 @@
     X("answers.max_tokens", "number", "`1200`", "`16` to `32000`", true,       \
       "cuts an answer off")                                                    \
     X("answers.temperature", "number", "`0.8`", "`0` to `2`, or `own`", true,  \
-      "how freely a model writes; `own` sends none, as some models want")      \
+      "how freely a model writes; `own` sends none, as some models want; "     \
+      "kind `anthropic` takes `0` to `1`")                                     \
     X("answers.repairs", "number", "`2`", "`0` to `5`", true,                  \
       "how often a wrong answer is given back to be mended")                   \
     X("answers.fresh", "number", "`1`", "`0` to `5`", true,                    \

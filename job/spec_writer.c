@@ -179,6 +179,27 @@ list_providers(const struct job_spec *spec, struct co_buf *names)
     if (n == 0) co_buf_puts(names, ", or a name that stands in providers:");
 }
 
+/* Each call would be refused, row after row. */
+static enum co_err
+check_temperature(const struct job_spec *spec, const struct co_yaml *root,
+                  struct co_diag *diag)
+{
+    const struct co_yaml *answers = co_yaml_get(root, "answers");
+    const struct co_yaml *node =
+        answers ? co_yaml_get(answers, "temperature") : NULL;
+    struct co_diag why = {""};
+
+    if (!node ||
+        !provider_check_temperature(spec_provider(spec)->kind,
+                                    spec->answers.temperature_milli, &why)) {
+        return CO_OK;
+    }
+    return co_yaml_fail(node, diag, CO_RANGE,
+                        "found %s, but %s; lower it, or say own (nothing is "
+                        "sent)",
+                        co_yaml_found(node).text, why.text);
+}
+
 enum co_err
 spec_check_provider(const struct job_spec *spec, const struct co_yaml *root,
                     struct co_diag *diag)
@@ -206,7 +227,7 @@ spec_check_provider(const struct job_spec *spec, const struct co_yaml *root,
                             "alone",
                             co_yaml_found(node).text);
     }
-    return CO_OK;
+    return check_temperature(spec, root, diag);
 }
 
 /* ---- the writer ---- */
@@ -285,7 +306,8 @@ check_tpm(const struct job_spec *spec, const struct providers_entry *entry,
         spec->file, entry->line, entry->name, entry->limits.tpm, needed);
 }
 
-/* With less than that no call would ever be made. */
+/* With less than that no call would ever be made; rows whose answers are in the
+ * cache are written all the same. */
 static enum co_err
 check_one_row(const struct job_spec *spec, const struct writer *writer,
               struct co_diag *diag)
@@ -294,7 +316,7 @@ check_one_row(const struct job_spec *spec, const struct writer *writer,
     int64_t worst;
     enum co_err err;
 
-    if (spec->budget < 0) return CO_OK;
+    if (spec->budget < 0 || spec->cached) return CO_OK;
     err = writer_row_worst(writer, &worst, diag);
     if (err) {
         return co_fail_prefix(diag, err, "%s:%" PRIu32 ": budget.usd",

@@ -254,6 +254,7 @@ const struct provider provider_anthropic = {
     .key_header = "x-api-key: %s",
     /* What it tells the model about tools: some hundred tokens. */
     .schema_tokens = 1024,
+    .temperature_max = 1000,
     .write = write_body,
     .read = read_answer,
     .event = read_event,

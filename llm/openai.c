@@ -240,6 +240,7 @@ const struct provider provider_openai = {
     .headers = {"Content-Type: application/json", NULL},
     .key_header = "Authorization: Bearer %s",
     .schema_tokens = 64,
+    .temperature_max = 2000,
     .write = write_body,
     .read = read_answer,
     .event = read_event,

@@ -68,6 +68,42 @@ provider_form_find(const char *name, enum provider_form *ret_form)
     return false;
 }
 
+enum co_err
+provider_check_temperature(const struct provider *provider, uint32_t milli,
+                           struct co_diag *diag)
+{
+    const uint32_t max = provider->temperature_max;
+
+    if (milli == PROVIDER_TEMPERATURE_OWN || milli <= max) return CO_OK;
+    return co_fail(diag, CO_RANGE,
+                   "%s takes a temperature from 0 to %u, and refuses %u.%03u",
+                   provider->name, (unsigned)(max / 1000),
+                   (unsigned)(milli / 1000), (unsigned)(milli % 1000));
+}
+
+enum co_err
+provider_read_temperature(const struct provider *provider, const char *text,
+                          uint32_t *ret_milli, struct co_diag *diag)
+{
+    static const char digits[] = "0123456789";
+    const size_t whole = strspn(text, digits);
+    const char *part = text + whole + (text[whole] == '.');
+    uint32_t milli = 0;
+
+    if (whole != 1 || part[strspn(part, digits)] || strlen(part) > 3) {
+        return co_fail(diag, CO_USAGE,
+                       "\"%.40s\" is no temperature: a number with at most 3 "
+                       "decimals, such as 0.7",
+                       text);
+    }
+    milli = (uint32_t)(text[0] - '0');
+    for (unsigned i = 0; i < 3; i++) {
+        milli = 10 * milli + (*part ? (uint32_t)(*part++ - '0') : 0);
+    }
+    *ret_milli = milli;
+    return provider_check_temperature(provider, milli, diag);
+}
+
 uint64_t
 provider_input_max(const struct provider *provider,
                    const struct provider_ask *ask)

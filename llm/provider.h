@@ -98,6 +98,7 @@ struct provider {
     /* Tokens at most that the API adds to a call with a schema, besides those
      * of the schema itself. */
     uint32_t schema_tokens;
+    uint32_t temperature_max; /* thousandths; more is refused */
     /* Appends the request body. */
     void (*write)(const struct provider_ask *ask, struct co_buf *body);
     /* Reads a whole answer of status 200 into answer: FAULT_NONE,
@@ -134,6 +135,15 @@ void provider_answer_clear(struct provider_answer *answer);
 void provider_read_error(const char *body, size_t len,
                          struct provider_answer *answer);
 
+/* CO_RANGE: the API refuses this temperature (thousandths, or
+ * PROVIDER_TEMPERATURE_OWN); diag says what it takes. */
+co_must_use enum co_err
+provider_check_temperature(const struct provider *provider, uint32_t milli,
+                           struct co_diag *diag);
+/* Reads "0.7": at most 3 decimals. CO_USAGE: it is none; CO_RANGE as above. */
+co_must_use enum co_err
+provider_read_temperature(const struct provider *provider, const char *text,
+                          uint32_t *ret_milli, struct co_diag *diag);
 const char *provider_form_name(enum provider_form form);
 const char *provider_form_text(enum provider_form form);
 /* False: there is none of that name. */

@@ -131,6 +131,7 @@ const struct provider provider_replay = {
     .name = "replay",
     .about = "answers recorded in a file",
     .headers = {NULL},
+    .temperature_max = 2000, /* what was recorded, whoever answered */
     .write = write_ask,
     .read = read_record,
     .event = read_event,
@@ -257,6 +258,12 @@ recorded_load(const char *path, struct recorded **ret, struct co_diag *diag)
     if (!replay->records) return co_fail(diag, CO_NOMEM, "out of memory");
     err = index_lines(replay, path, diag);
     if (err) return err;
+    if (replay->count == 0) {
+        return co_fail(diag, CO_INVALID,
+                       "%s has no recorded answers: record some first, with "
+                       "cohort try --record FILE",
+                       path);
+    }
     qsort(replay->records, replay->count, sizeof *replay->records, by_hash);
     *ret = co_take(&replay);
     return CO_OK;

@@ -21,7 +21,8 @@ enum {
 
 struct recorded; /* opaque */
 
-/* CO_NOTFOUND, CO_IO, CO_FULL; CO_INVALID: diag names file and line. */
+/* CO_NOTFOUND, CO_IO, CO_FULL; CO_INVALID: no records, or one that is none:
+ * diag names file and line. */
 co_must_use enum co_err recorded_load(const char *path, struct recorded **ret,
                                       struct co_diag *diag);
 void recorded_free(struct recorded *replay);

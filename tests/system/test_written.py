@@ -188,8 +188,8 @@ class Written(harness.SystemTest):
         folder = self.bench.path("cache", "cohort", "answers")
         self.assertEqual(len(os.listdir(folder)), 1)
         shutil.rmtree(self.bench.path("out"))
-        # At another price: it changes no answer.
-        job = self.job(20, more="cache: own\n")
+        # At another price, which changes no answer; with money for no call.
+        job = self.job(20, budget="0.000001", more="cache: own\n")
         with open(job) as f:
             text = f.read().replace("0.15", "0.16")
         with open(job, "w") as f:

@@ -302,6 +302,37 @@ vectors_that_are_none_are_refused(void **state)
     provider_answer_fini(&a);
 }
 
+static void
+a_temperature_that_an_api_refuses_is_refused_before_it_is_sent(void **state)
+{
+    static const char *const none[] = {"",       ".",  "a",  "-1",
+                                       "0.1234", "10", "1.x"};
+    uint32_t milli = 0;
+
+    (void)state;
+    assert_int_equal(
+        provider_read_temperature(&provider_openai, "1.25", &milli, &diag),
+        CO_OK);
+    assert_int_equal(milli, 1250);
+    assert_int_equal(
+        provider_read_temperature(&provider_anthropic, "1", &milli, &diag),
+        CO_OK);
+    assert_int_equal(milli, 1000);
+    assert_int_equal(
+        provider_read_temperature(&provider_anthropic, "1.001", &milli, &diag),
+        CO_RANGE);
+    assert_string_equal(diag.text, "anthropic takes a temperature from 0 to 1, "
+                                   "and refuses 1.001");
+    assert_int_equal(provider_check_temperature(
+                         &provider_openai, PROVIDER_TEMPERATURE_OWN, &diag),
+                     CO_OK);
+    for (size_t i = 0; i < co_countof(none); i++) {
+        assert_int_equal(
+            provider_read_temperature(&provider_openai, none[i], &milli, &diag),
+            CO_USAGE);
+    }
+}
+
 int
 main(void)
 {
@@ -316,6 +347,8 @@ main(void)
         cmocka_unit_test(a_model_may_refuse_where_a_schema_binds_it),
         cmocka_unit_test(vectors_are_asked_for_and_read),
         cmocka_unit_test(vectors_that_are_none_are_refused),
+        cmocka_unit_test(
+            a_temperature_that_an_api_refuses_is_refused_before_it_is_sent),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

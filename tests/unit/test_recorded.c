@@ -219,6 +219,25 @@ a_broken_file_is_refused_with_its_line(void **state)
     assert_null(replay);
 }
 
+/* A job on it would have each of its calls refused. */
+static void
+a_file_without_records_is_refused_with_what_to_do(void **state)
+{
+    struct fixture *f = *state;
+    struct recorded *replay = NULL;
+
+    for (unsigned lines = 0; lines < 3; lines++) {
+        int fd = open(f->path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+        assert_int_equal(write(fd, "\n\n", lines), lines);
+        assert_int_equal(close(fd), 0);
+        assert_int_equal(recorded_load(f->path, &replay, &diag), CO_INVALID);
+        assert_non_null(strstr(diag.text, "has no recorded answers"));
+        assert_non_null(strstr(diag.text, "cohort try --record"));
+    }
+    assert_null(replay);
+}
+
 int
 main(void)
 {
@@ -233,6 +252,8 @@ main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(a_broken_file_is_refused_with_its_line,
                                         setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            a_file_without_records_is_refused_with_what_to_do, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -591,6 +591,26 @@ a_limit_of_tokens_below_one_call_is_refused(void **state)
 }
 
 static void
+a_temperature_that_the_api_refuses_is_refused_with_its_line(void **state)
+{
+    static const char job[] = HEAD "provider: v\nproviders: {v: {kind: "
+                                   "anthropic, model: m}}\nanswers: "
+                                   "{temperature: %s}\n";
+    char text[256];
+
+    (void)state;
+    (void)snprintf(text, sizeof text, job, "1.5");
+    assert_refused(text, "us.yaml:6: answers.temperature: found \"1.5\", but "
+                         "anthropic takes a temperature from 0 to 1, and "
+                         "refuses 1.500; lower it, or say own (nothing is "
+                         "sent)");
+    (void)snprintf(text, sizeof text, job, "1");
+    spec_free(given(text));
+    (void)snprintf(text, sizeof text, job, "own");
+    spec_free(given(text));
+}
+
+static void
 a_budget_below_one_row_is_refused_with_both_figures(void **state)
 {
     static const char budget[] =
@@ -610,6 +630,12 @@ a_budget_below_one_row_is_refused_with_both_figures(void **state)
     assert_null(spec->writer);
     spec_free(spec);
     (void)snprintf(text, sizeof text, budget, "2");
+    spec = given(text);
+    assert_int_equal(spec_open_writer(spec, dir, &diag), CO_OK);
+    spec_free(spec);
+    /* rows whose answers are in the cache take no money */
+    (void)snprintf(text, sizeof text, budget,
+                   "0.5}\ncache: own\ndedup: {method: none");
     spec = given(text);
     assert_int_equal(spec_open_writer(spec, dir, &diag), CO_OK);
     spec_free(spec);
@@ -828,6 +854,8 @@ main(void)
         cmocka_unit_test(a_writer_is_the_provider_with_prompts_and_price),
         cmocka_unit_test(a_budget_without_a_price_is_refused),
         cmocka_unit_test(a_limit_of_tokens_below_one_call_is_refused),
+        cmocka_unit_test(
+            a_temperature_that_the_api_refuses_is_refused_with_its_line),
         cmocka_unit_test(a_budget_below_one_row_is_refused_with_both_figures),
         cmocka_unit_test(a_budget_without_a_sum_is_refused),
         cmocka_unit_test(wrong_prompts_are_told_with_their_file),

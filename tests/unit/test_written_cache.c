@@ -268,6 +268,50 @@ a_cap_for_a_few_rows_holds_back_none_that_was_paid_for_before(void **state)
     shelf_free(s);
 }
 
+/* The last rows are not in the cache: they end the job. */
+static void
+rows_that_were_paid_for_are_taken_when_there_is_money_for_none(void **state)
+{
+    const int64_t ask = WORLD_INPUT_MAX * 3 + WORLD_OUTPUT_MAX * 10 + 1000;
+    struct shelf *s = shelf_new();
+    struct world f;
+
+    (void)state;
+    fill(s, 100, 15);
+    prepare(&f, 110, 16, s);
+    f.in_order = true;
+    f.options.cap = ask;
+    world_start(&f);
+    assert_int_equal(world_run(&f, 0), KIND_PARTIAL);
+    assert_int_equal(world_ledger(&f).accepted, 100);
+    assert_int_equal(f.asked, 0);
+    world_fini(&f);
+    shelf_free(s);
+}
+
+/* A row of which only the first answer is in the cache would need money. */
+static void
+a_row_that_is_paid_for_in_part_is_not_begun_without_money(void **state)
+{
+    struct shelf *s = shelf_new();
+    struct world f;
+
+    (void)state;
+    fill(s, 20, 17);
+    free(s->v[12][ASK_PERSONAS].content);
+    s->v[12][ASK_PERSONAS].content = NULL;
+    prepare(&f, 20, 18, s);
+    f.in_order = true;
+    f.options.cap = 1;
+    world_start(&f);
+    assert_int_equal(world_run(&f, 0), KIND_PARTIAL);
+    assert_int_equal(world_ledger(&f).accepted, 12);
+    assert_int_equal(written_counters(f.w)->rows_begun, 12);
+    assert_int_equal(f.asked, 0);
+    world_fini(&f);
+    shelf_free(s);
+}
+
 int
 main(void)
 {
@@ -282,6 +326,10 @@ main(void)
         cmocka_unit_test(an_answer_that_says_what_it_cost_is_not_taken),
         cmocka_unit_test(
             a_cap_for_a_few_rows_holds_back_none_that_was_paid_for_before),
+        cmocka_unit_test(
+            rows_that_were_paid_for_are_taken_when_there_is_money_for_none),
+        cmocka_unit_test(
+            a_row_that_is_paid_for_in_part_is_not_begun_without_money),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
