@@ -13,6 +13,12 @@ struct outcome {
     bool valid;      /* accepts only rows that have their answers */
 };
 
+/* That a row was given up for lost calls stands in no record but its letter. It
+ * may be missing (too many at once), or come behind the range's result: then a
+ * replay finds the row waiting, `unfinished`, and does not count the result.
+ * That is as it should be: the range is made once more, which is free, and the
+ * row gets its answer if its calls are answered now. Nobody has seen the range
+ * yet: once its shard is sealed, the record of that says all. */
 static struct outcome
 read_outcome(const struct written *w, const struct range_result *r)
 {
