@@ -17,6 +17,7 @@
 #include "job/budget.h"
 #include "job/spec.h"
 #include "llm/http.h"
+#include "llm/recorded.h"
 #include "llm/secret.h"
 #include "proto/keyring.h"
 
@@ -267,6 +268,21 @@ check_model_keys(const struct run_cli *r, struct co_diag *diag)
         secret_forget(&secret);
     }
     return CO_OK;
+}
+
+/* A worker that cannot record leaves the provider out. */
+static enum co_err
+check_record(const struct run_cli *r, struct co_diag *diag)
+{
+    const struct providers_entry *entry = spec_provider(r->spec);
+    co_auto(co_fs_closep) int fd = -1;
+    enum co_err err;
+
+    if (!entry || !entry->record_file[0]) return CO_OK;
+    err = recorded_open(entry->record_file, &fd, diag);
+    if (!err) return CO_OK;
+    return co_fail_prefix(diag, err, "%s:%u: provider %s: record",
+                          r->spec->file, entry->line, entry->name);
 }
 
 static bool
@@ -558,6 +574,7 @@ cmd_run(int argc, char **argv)
     if (!err && worker_count(&r) > 0) {
         err = open_job_check_replay(r.spec, &diag);
     }
+    if (!err && worker_count(&r) > 0) err = check_record(&r, &diag);
     if (!err && worker_count(&r) > 0) err = check_limits(&r, &diag);
     if (!err) err = resolve_out(&r, &diag);
     if (!err) err = check_caps(&r.cfg, &diag);

@@ -378,7 +378,9 @@ record(const struct try_run *run, const struct provider_ask *ask,
        struct co_diag *diag)
 {
     co_auto(co_buf_fini) struct co_buf asked;
+    co_auto(co_fs_closep) int fd = -1;
     enum fault fault = run->call.fault;
+    enum co_err err;
 
     co_buf_init(&asked, REQUEST_MAX);
     if (!run->cfg->record || run->cfg->llm.embed) return CO_OK;
@@ -387,7 +389,9 @@ record(const struct try_run *run, const struct provider_ask *ask,
     }
     provider_replay.write(ask, &asked);
     if (asked.err) return asked.err;
-    return recorded_record(run->cfg->record, asked.data, asked.len,
+    err = recorded_open(run->cfg->record, &fd, diag);
+    if (err) return err;
+    return recorded_record(fd, asked.data, asked.len, &run->call.of,
                            &run->call.answer, diag);
 }
 

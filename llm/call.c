@@ -135,7 +135,7 @@ call_endpoint_fini(struct call_endpoint *endpoint)
 void
 call_init(struct call *call, size_t answer_max)
 {
-    *call = (struct call){.status = 0};
+    *call = (struct call){.of = {RECORDED_NO_ROW, 0}};
     provider_answer_init(&call->answer, answer_max);
     sse_init(&call->sse, answer_max);
 }
@@ -287,7 +287,8 @@ on_soon(void *self)
     const char *record;
     size_t len;
 
-    if (recorded_find(to->replay, call->body, call->body_len, &record, &len)) {
+    if (recorded_find(to->replay, call->body, call->body_len, &call->of,
+                      &record, &len)) {
         call->fault =
             to->provider->read(record, len, &call->answer, &call->diag);
         if (!call->fault) call->fault = judge(call);
@@ -295,7 +296,7 @@ on_soon(void *self)
         call->fault = FAULT_BAD_REQUEST;
         (void)co_fail(&call->diag, CO_NOTFOUND,
                       "%s has no answer to this request (hash %s): record it "
-                      "with cohort try --record",
+                      "with cohort try --record, or record: FILE of a provider",
                       to->url, recorded_hash(call->body, call->body_len, hash));
     }
     call->on_done(call->self, call);

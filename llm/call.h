@@ -46,8 +46,9 @@ struct call {
     int status;
     struct hints hints;
     int64_t first_byte_us, total_us;
-    struct http_soon soon; /* ends what is played */
-    const void *body;      /* that was asked with; only until it ends */
+    struct recorded_ask of; /* for what is played; call_init: of no job */
+    struct http_soon soon;  /* ends what is played */
+    const void *body;       /* that was asked with; only until it ends */
     size_t body_len;
     void (*on_done)(void *self, struct call *call);
     void *self;

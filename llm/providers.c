@@ -205,13 +205,19 @@ providers_has_rates(const struct providers_entry *entry)
     return entry->limits.rpm > 0 || entry->limits.tpm > 0;
 }
 
-bool
-providers_is_vendor(const struct providers_entry *entry)
+static bool
+are_vendor(const struct providers_entry *entry)
 {
     for (uint32_t i = 0; i < entry->n_endpoints; i++) {
         if (!is_vendor(entry, &entry->endpoints[i])) return false;
     }
     return true;
+}
+
+bool
+providers_is_vendor(const struct providers_entry *entry)
+{
+    return entry->replay_file[0] ? entry->plays_vendor : are_vendor(entry);
 }
 
 /* What an endpoint has to be, all its keys together. */
@@ -418,8 +424,8 @@ read_price(struct providers_entry *entry, const struct co_yaml *map,
 /* ---- one provider ---- */
 
 static const char *const entry_keys[] = {
-    "kind",  "endpoints", "model", "timeouts", "limits",
-    "price", "stream",    "form",  "replay",   NULL,
+    "kind",   "endpoints", "model",  "timeouts", "limits", "price",
+    "stream", "form",      "record", "replay",   NULL,
 };
 
 static enum co_err
@@ -463,14 +469,48 @@ missing(const struct co_yaml *map, const char *key, struct co_diag *diag)
     return co_yaml_fail(map, diag, CO_INVALID, "%s is missing", key);
 }
 
-/* kind, model and what it plays, without which there is no provider. */
+/* A file that answers are played from, or written to; or none. Whoever plays
+ * asks nobody, so that there is nothing to record. */
+static enum co_err
+read_answers(struct providers_entry *entry, const struct co_yaml *map,
+             struct co_diag *diag)
+{
+    const struct co_yaml *replay = co_yaml_get(map, "replay");
+    const struct co_yaml *record = co_yaml_get(map, "record");
+
+    if (!entry->kind->host && !replay) return missing(map, "replay", diag);
+    if (record && replay) {
+        return co_yaml_fail(record, diag, CO_INVALID,
+                            "answers are recorded or played, not both: leave "
+                            "record or replay out");
+    }
+    if (record) {
+        return read_text(record, entry->record_file, sizeof entry->record_file,
+                         diag);
+    }
+    if (!replay) return CO_OK;
+    return read_text(replay, entry->replay_file, sizeof entry->replay_file,
+                     diag);
+}
+
+/* Nobody is called: there is one place without address or key, and no limit. */
+static void
+play_only(struct providers_entry *entry)
+{
+    entry->plays_vendor = are_vendor(entry);
+    memset(entry->endpoints, 0, sizeof entry->endpoints);
+    entry->endpoints[0].weight = 1;
+    entry->n_endpoints = 1;
+    entry->limits = (struct providers_limits){0};
+}
+
+/* kind and model, without which there is no provider. */
 static enum co_err
 read_nature(struct providers_entry *entry, const struct co_yaml *map,
             struct co_diag *diag)
 {
     const struct co_yaml *kind = co_yaml_get(map, "kind");
     const struct co_yaml *model = co_yaml_get(map, "model");
-    const struct co_yaml *replay = co_yaml_get(map, "replay");
     enum co_err err =
         kind ? read_kind(entry, kind, diag) : missing(map, "kind", diag);
 
@@ -479,14 +519,7 @@ read_nature(struct providers_entry *entry, const struct co_yaml *map,
     err = read_text(model, entry->model, sizeof entry->model, diag);
     if (err) return err;
     co_assert(entry->kind);
-    if (!entry->kind->host != !!replay) {
-        return replay ? co_yaml_fail(replay, diag, CO_INVALID,
-                                     "only kind: replay plays a file")
-                      : missing(map, "replay", diag);
-    }
-    if (!replay) return CO_OK;
-    return read_text(replay, entry->replay_file, sizeof entry->replay_file,
-                     diag);
+    return read_answers(entry, map, diag);
 }
 
 /* The vendor's own host, when nothing else is named. */
@@ -530,6 +563,7 @@ read_entry(struct providers_entry *entry, const struct co_yaml *map,
     if (!err && timeouts) err = read_timeouts(timeouts, &entry->timeouts, diag);
     if (!err && limits) err = read_limits(limits, &entry->limits, diag);
     if (!err && price) err = read_price(entry, price, diag);
+    if (!err && entry->replay_file[0]) play_only(entry);
     return err;
 }
 

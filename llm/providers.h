@@ -50,7 +50,11 @@ struct providers_entry {
     bool has_price;     /* the file says all of it */
     bool stream;
     enum provider_form form; /* how its servers are told of a schema */
-    char replay_file[PROVIDERS_URL_BYTES]; /* kind replay: what it plays */
+    char replay_file[PROVIDERS_URL_BYTES]; /* that is played; "": it is called.
+                                            * Then there is one endpoint, with
+                                            * neither address nor key */
+    bool plays_vendor; /* its endpoints would be the vendor's own */
+    char record_file[PROVIDERS_URL_BYTES]; /* that answers go to; "": none */
     uint32_t line;                         /* in the file */
 };
 

@@ -16,6 +16,7 @@
 
 struct record {
     struct co_hash128 hash;
+    struct recorded_ask of;
     size_t at, len;
 };
 
@@ -183,8 +184,9 @@ by_hash(const void *one, const void *other)
 
 /* Is the line whole JSON with a hash? NULL: yes; else what is wrong. */
 static const char *
-check_line(const char *line, size_t len, struct co_hash128 *ret_hash)
+check_line(const char *line, size_t len, struct record *ret)
 {
+    uint64_t ask = 0;
     struct pull_slice key, hash;
     bool has_hash = false;
     struct pull p;
@@ -193,12 +195,17 @@ check_line(const char *line, size_t len, struct co_hash128 *ret_hash)
     if (pull_enter(&p, PULL_OBJECT)) {
         while (pull_key(&p, &key)) {
             if (pull_is(&key, "hash") && pull_text(&p, &hash)) {
-                has_hash = read_hash(&hash, ret_hash);
+                has_hash = read_hash(&hash, &ret->hash);
+            } else if (pull_is(&key, "row")) {
+                (void)pull_u64(&p, &ret->of.row);
+            } else if (pull_is(&key, "ask")) {
+                (void)pull_u64(&p, &ask);
             } else {
                 pull_skip(&p);
             }
         }
     }
+    ret->of.ask = (uint32_t)co_min_u64(ask, UINT32_MAX);
     if (!pull_end(&p)) return p.wrong ? p.wrong : "it ends too early";
     return has_hash ? NULL : "it has no \"hash\" of 32 hex digits";
 }
@@ -219,7 +226,8 @@ index_lines(struct recorded *replay, const char *path, struct co_diag *diag)
         if (stop > line) {
             record->at = (size_t)(line - start);
             record->len = (size_t)(stop - line);
-            wrong = check_line(line, record->len, &record->hash);
+            record->of.row = RECORDED_NO_ROW;
+            wrong = check_line(line, record->len, record);
             if (wrong) {
                 return co_fail(diag, CO_INVALID,
                                "%s:%zu: no recorded answer: %s", path, number,
@@ -284,28 +292,54 @@ recorded_count(const struct recorded *replay)
     return replay->count;
 }
 
-bool
-recorded_find(const struct recorded *replay, const void *body, size_t len,
-              const char **ret_record, size_t *ret_len)
+/* Where records of that hash end. */
+static size_t
+end_of(const struct recorded *replay, const struct co_hash128 *hash)
 {
-    struct co_hash128 hash = co_hash128(body, len, 0);
     size_t low = 0, high = replay->count;
 
-    /* The first that is greater; the last that is not stands before it. */
     while (low < high) {
         size_t middle = low + (high - low) / 2;
 
-        if (compare(&replay->records[middle].hash, &hash) <= 0) {
+        if (compare(&replay->records[middle].hash, hash) <= 0) {
             low = middle + 1;
         } else {
             high = middle;
         }
     }
-    if (low == 0 || compare(&replay->records[low - 1].hash, &hash) != 0) {
-        return false;
+    return low;
+}
+
+/* Whether a is the better answer to `of` than b, which stands behind it. */
+static bool
+is_better(const struct record *a, const struct record *b,
+          const struct recorded_ask *of)
+{
+    const bool mine = a->of.row == of->row, due = a->of.ask >= of->ask;
+
+    if (!mine || of->row == RECORDED_NO_ROW) return false;
+    if (b->of.row != of->row) return true;
+    if (b->of.ask < of->ask) return due || a->of.ask > b->of.ask;
+    return due && a->of.ask < b->of.ask;
+}
+
+bool
+recorded_find(const struct recorded *replay, const void *body, size_t len,
+              const struct recorded_ask *of, const char **ret_record,
+              size_t *ret_len)
+{
+    struct co_hash128 hash = co_hash128(body, len, 0);
+    size_t at = end_of(replay, &hash);
+    const struct record *best = NULL, *r;
+
+    for (; at > 0; at--) {
+        r = &replay->records[at - 1];
+        if (compare(&r->hash, &hash) != 0) break;
+        if (!best || is_better(r, best, of)) best = r;
     }
-    *ret_record = (const char *)replay->file.data + replay->records[low - 1].at;
-    *ret_len = replay->records[low - 1].len;
+    if (!best) return false;
+    *ret_record = (const char *)replay->file.data + best->at;
+    *ret_len = best->len;
     return true;
 }
 
@@ -327,7 +361,7 @@ put_usage(struct co_json *json, const struct provider_answer *answer)
 }
 
 static void
-put_record(const void *request, size_t len,
+put_record(const void *request, size_t len, const struct recorded_ask *of,
            const struct provider_answer *answer, struct co_buf *line)
 {
     char hash[RECORDED_HASH_BYTES];
@@ -348,37 +382,42 @@ put_record(const void *request, size_t len,
                      : answer->is_filtered ? "filter"
                                            : "stop");
     put_usage(&json, answer);
+    if (of->row != RECORDED_NO_ROW) {
+        co_json_put_u64(&json, "row", of->row);
+        co_json_put_u64(&json, "ask", of->ask);
+    }
     co_json_end(&json);
     (void)co_json_finish(&json); /* line->err keeps it */
     co_buf_putc(line, '\n');
 }
 
-static enum co_err
-append(const char *path, const struct co_buf *line, struct co_diag *diag)
+enum co_err
+recorded_open(const char *path, int *ret_fd, struct co_diag *diag)
 {
-    co_auto(co_fs_closep) int fd =
-        open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    ssize_t n;
+    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 
     if (fd < 0) {
         return co_fail(diag, co_err_from_errno(errno),
                        "cannot record to %s: %s", path, strerror(errno));
     }
-    errno = ENOSPC; /* what part of a line that was written means */
-    n = write(fd, line->data, line->len);
-    if (n == (ssize_t)line->len) return CO_OK;
-    return co_fail(diag, co_err_from_errno(errno), "cannot record to %s: %s",
-                   path, strerror(errno));
+    *ret_fd = fd;
+    return CO_OK;
 }
 
 enum co_err
-recorded_record(const char *path, const void *body, size_t len,
+recorded_record(int fd, const void *body, size_t len,
+                const struct recorded_ask *of,
                 const struct provider_answer *answer, struct co_diag *diag)
 {
     co_auto(co_buf_fini) struct co_buf line;
+    ssize_t n;
 
     co_buf_init(&line, RECORDED_RECORD_MAX);
-    put_record(body, len, answer, &line);
+    put_record(body, len, of, answer, &line);
     if (line.err) return co_fail(diag, line.err, "too long an answer");
-    return append(path, &line, diag);
+    errno = ENOSPC; /* what part of a line that was written means */
+    n = write(fd, line.data, line.len);
+    if (n == (ssize_t)line.len) return CO_OK;
+    return co_fail(diag, co_err_from_errno(errno),
+                   "an answer cannot be recorded: %s", strerror(errno));
 }

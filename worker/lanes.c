@@ -3,6 +3,8 @@
  * another. */
 #include "worker/lanes.h"
 
+#include "common/fs.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -63,11 +65,12 @@ open_endpoints(struct lane *lane, struct co_diag *why)
 
         err = load_key(from, &lane->secrets[i], why);
         if (err) return err;
-        err = call_endpoint_init(&lane->endpoints[i], e->kind,
+        err = call_endpoint_init(&lane->endpoints[i], lane->speaks,
                                  address_of(e, from), &lane->secrets[i],
                                  from->key_in_clear, why);
     }
-    return err;
+    if (err || !e->record_file[0]) return err;
+    return recorded_open(e->record_file, &lane->record_fd, why);
 }
 
 static void
@@ -79,6 +82,7 @@ close_endpoints(struct lane *lane)
     }
     free(lane->endpoints);
     free(lane->secrets);
+    co_fs_closep(&lane->record_fd);
 }
 
 /* http.c sees to the descriptors of one provider; they add up. A limit below
@@ -149,8 +153,12 @@ lane_open(struct lanes *lanes, const struct providers_entry *entry,
     struct co_diag why = {""};
     enum co_err err;
 
-    *lane = (struct lane){
-        .entry = entry, .in_flight = in_flight, .service = UINT32_MAX};
+    *lane = (struct lane){.entry = entry,
+                          .speaks = entry->replay_file[0] ? &provider_replay
+                                                          : entry->kind,
+                          .record_fd = -1,
+                          .in_flight = in_flight,
+                          .service = UINT32_MAX};
     TAILQ_INIT(&lane->waits);
     LIST_INIT(&lane->orphans);
     err = open_endpoints(lane, &why);

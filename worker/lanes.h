@@ -36,6 +36,9 @@ struct lane_orphan {
 /* One provider, for the service that calls it. */
 struct lane {
     const struct providers_entry *entry;
+    const struct provider *speaks; /* entry->kind; or provider_replay, where
+                                    * its answers are played */
+    int record_fd; /* where answers are recorded; -1: nowhere (any more) */
     struct call_endpoint *endpoints; /* entry->n_endpoints of them */
     struct secret *secrets;          /* of each; empty: it has none */
     struct http *http;

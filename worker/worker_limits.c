@@ -99,6 +99,7 @@ add_endpoint(struct worker_limits *w, const struct providers_entry *entry,
     enum co_err err;
 
     if (!url[0]) url = entry->kind->host;
+    if (entry->replay_file[0]) url = entry->replay_file;
     err = endpoint_id(url, key, &id, diag);
     if (err) return err;
     *e = (struct endpoint){

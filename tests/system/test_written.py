@@ -14,6 +14,7 @@ import zlib
 from fractions import Fraction
 
 import harness
+import paid
 from harness import wait_for
 
 KEY = "sk-nobody-may-see-this-4711"
@@ -107,22 +108,27 @@ class Written(harness.SystemTest):
         self.addCleanup(self.model.server.shutdown)
         self.addCleanup(self.model.open.set)
 
-    def job(self, rows, budget="5", in_flight=16, more="", **endpoint):
+    def job(self, rows, budget="5", in_flight=16, more="", provider=None, **endpoint):
         endpoint["url"] = f"http://127.0.0.1:{self.model.port}/v1"
-        provider = {
+        entry = {
             "kind": "openai",
             "model": "tiny",
             "endpoints": [endpoint],
             "limits": {"in_flight": in_flight},
             "price": {"input_usd_per_mtok": 0.15, "output_usd_per_mtok": 0.6},
+            **(provider or {}),
         }
         path = self.bench.job(rows)
         with open(path, "a") as f:
-            f.write("provider: main\nproviders: %s\n" % json.dumps({"main": provider}))
+            f.write("provider: main\nproviders: %s\n" % json.dumps({"main": entry}))
             if budget:
                 f.write("budget: {usd: %s}\n" % budget)
             f.write(more)
         return path
+
+    def bytes(self):
+        """The rows, but for when they were made."""
+        return [paid.OF_THE_RUN.sub("", line) for line in harness.Corpus(self.bench.path("out")).lines()]
 
     def rows(self):
         return [json.loads(line) for line in harness.Corpus(self.bench.path("out")).lines()]
@@ -215,6 +221,49 @@ class Written(harness.SystemTest):
         code, out, err = self.bench.cohort("run", self.job(3), seconds=60)
         self.assertEqual(code, 0, out + err)
         self.assertGreater(self.model.calls(), calls)
+
+    def test_a_run_that_was_recorded_is_played_without_its_endpoint(self):
+        self.model.spoils = 5  # mended, and asked afresh
+        self.model.hopeless = 9
+        answers = self.bench.path("answers.jsonl")
+        answer = "answers: {repairs: 1, fresh: 1}\n"
+        job = self.job(20, key_env="RECORD_TEST_KEY", more=answer, provider={"record": answers})
+        os.environ["RECORD_TEST_KEY"] = KEY
+        self.addCleanup(os.environ.pop, "RECORD_TEST_KEY", None)
+        code, out, err = self.bench.cohort("run", "--workers", "2", job, seconds=60)
+        self.assertEqual(code, 0, out + err)
+        with open(answers) as f:
+            text = f.read()
+        self.assertEqual(len(text.splitlines()), self.model.calls())
+        self.assertNotIn(KEY, text)
+        self.assertEqual(os.stat(answers).st_mode & 0o777, 0o600)
+        first, money = self.bytes(), self.money()
+        self.assertGreater(harness.run_json(self.bench.path("out"))["ledger"]["dead"], 0)
+        # The same job, played: neither endpoint nor key.
+        os.environ.pop("RECORD_TEST_KEY")
+        calls = self.model.calls()
+        shutil.rmtree(self.bench.path("out"))
+        job = self.job(20, key_env="RECORD_TEST_KEY", more=answer, provider={"replay": answers})
+        code, out, err = self.bench.cohort("run", "--workers", "2", job, seconds=60)
+        self.assertEqual(code, 0, out + err)
+        self.assertEqual(self.model.calls(), calls, "the endpoint was called")
+        self.assertEqual(self.bytes(), first)
+        self.assertEqual(self.money(), money)
+        # With kind replay it is another recipe of the same texts.
+        shutil.rmtree(self.bench.path("out"))
+        job = self.bench.job(20)
+        with open(job, "a") as f:
+            f.write("provider: main\nproviders: {main: {kind: replay, model: tiny, replay: %s}}\n" % answers + answer)
+        code, out, err = self.bench.cohort("run", job, seconds=60)
+        self.assertEqual(code, 0, out + err)
+        self.assertEqual([row["persona"] for row in self.rows()], [json.loads(row)["persona"] for row in first])
+
+    def test_what_cannot_be_recorded_is_said_before_the_run(self):
+        job = self.job(2, provider={"record": self.bench.path("no", "such.jsonl")})
+        code, out, err = self.bench.cohort("run", job)
+        self.assertEqual(code, 1, out + err)
+        self.assertRegex(err, r"job\.yaml:\d+: provider main: record: cannot record to .*such\.jsonl: No such file")
+        self.assertEqual(self.model.calls(), 0)
 
     def test_a_budget_is_never_passed_and_a_higher_one_goes_on(self):
         # The most that a call can cost is far above what it does cost.

@@ -188,14 +188,48 @@ mistakes_are_told_with_line_and_key(void **state)
     assert_refused("providers:\n  a: {kind: openai, modle: m}",
                    "j.yaml:2: providers.a.modle: unknown key, did you mean "
                    "model?; allowed here: kind, endpoints, model, timeouts, "
-                   "limits, price, stream, form or replay");
+                   "limits, price, stream, form, record or replay");
     assert_refused("providers:\n  a: {kind: replay, model: m, replay: f, "
                    "endpoints: [{url: \"http://h\"}]}",
                    "j.yaml:2: providers.a.endpoints: kind: replay sends "
                    "nothing: it has no endpoints");
-    assert_refused("providers:\n  a: {kind: openai, model: m, replay: f}",
-                   "j.yaml:2: providers.a.replay: only kind: replay plays a "
-                   "file");
+    assert_refused("providers:\n  a: {kind: replay, model: m}",
+                   "j.yaml:2: providers.a: replay is missing");
+    assert_refused("providers:\n  a: {kind: openai, model: m, replay: f, "
+                   "record: g}",
+                   "j.yaml:2: providers.a.record: answers are recorded or "
+                   "played, not both: leave record or replay out");
+}
+
+/* The job stays what it was when it was recorded: its API and price. */
+static void
+any_api_may_be_played_and_then_nobody_is_called(void **state)
+{
+    struct providers *p = given(
+        "providers:\n"
+        "  a: {kind: openai, model: m, replay: f, limits: {rpm: 5}, endpoints: "
+        "[{url: \"http://h:1\"}, {url: \"https://h\", key_env: KEY}]}\n"
+        "  b: {kind: anthropic, model: m, replay: f}\n"
+        "  c: {kind: openai, model: m, record: g}\n");
+    const struct providers_entry *a = providers_find(p, "a");
+    const struct providers_entry *b = providers_find(p, "b");
+    const struct providers_entry *c = providers_find(p, "c");
+
+    (void)state;
+    if (!a || !b || !c) abort();
+    assert_string_equal(a->kind->name, "openai");
+    assert_string_equal(a->replay_file, "f");
+    assert_int_equal(a->n_endpoints, 1);
+    assert_string_equal(a->endpoints[0].url, "");
+    assert_string_equal(a->endpoints[0].key_env, "");
+    assert_false(providers_has_rates(a));
+    assert_false(providers_is_vendor(a));
+    assert_string_equal(b->endpoints[0].key_env, "");
+    assert_true(providers_is_vendor(b)); /* its price is the vendor's */
+    assert_string_equal(c->record_file, "g");
+    assert_string_equal(c->replay_file, "");
+    assert_string_equal(c->endpoints[0].key_env, "OPENAI_API_KEY");
+    free(p);
 }
 
 #define ONE(rest) "providers:\n  a:\n    kind: openai\n    model: m\n    " rest
@@ -353,6 +387,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(everything_that_can_be_said_is_read),
+        cmocka_unit_test(any_api_may_be_played_and_then_nobody_is_called),
         cmocka_unit_test(what_is_left_out_has_its_default),
         cmocka_unit_test(a_price_of_calls_alone_has_free_tokens),
         cmocka_unit_test(mistakes_are_told_with_line_and_key),

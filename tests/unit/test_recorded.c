@@ -69,9 +69,11 @@ teardown(void **state)
 }
 
 static void
-record(struct fixture *f, const struct provider_ask *ask, const char *text)
+record_of(struct fixture *f, const struct provider_ask *ask, const char *text,
+          const struct recorded_ask *of)
 {
     struct provider_answer a;
+    int fd = -1;
 
     provider_answer_init(&a, 1000);
     co_buf_puts(&a.text, text);
@@ -84,9 +86,17 @@ record(struct fixture *f, const struct provider_ask *ask, const char *text)
     a.is_filtered = strcmp(text, "filtered") == 0;
     co_buf_clear(&f->body);
     provider_replay.write(ask, &f->body);
+    assert_int_equal(recorded_open(f->path, &fd, &diag), CO_OK);
     assert_int_equal(
-        recorded_record(f->path, f->body.data, f->body.len, &a, &diag), CO_OK);
+        recorded_record(fd, f->body.data, f->body.len, of, &a, &diag), CO_OK);
+    assert_int_equal(close(fd), 0);
     provider_answer_fini(&a);
+}
+
+static void
+record(struct fixture *f, const struct provider_ask *ask, const char *text)
+{
+    record_of(f, ask, text, &(struct recorded_ask){RECORDED_NO_ROW, 0});
 }
 
 static void
@@ -179,6 +189,39 @@ the_last_record_of_the_same_counts(void **state)
     assert_string_equal(co_buf_text(&f->call.answer.text), "other");
 }
 
+static const char *
+played(struct fixture *f, const struct provider_ask *ask, uint64_t row,
+       uint32_t number)
+{
+    f->call.of = (struct recorded_ask){row, number};
+    assert_int_equal(play(f, ask), FAULT_NONE);
+    return co_buf_text(&f->call.answer.text);
+}
+
+/* A fresh try asks what the first one asked, and so do rows that are alike:
+ * each gets its own answer, so that the rows of a replay are those of the run.
+ */
+static void
+each_question_of_a_job_gets_its_own_answer(void **state)
+{
+    struct fixture *f = *state;
+    struct provider_ask ask = ask_of("m");
+
+    record_of(f, &ask, "5: first", &(struct recorded_ask){5, 0});
+    record_of(f, &ask, "7: first", &(struct recorded_ask){7, 1});
+    record_of(f, &ask, "5: fresh", &(struct recorded_ask){5, 3});
+    record_of(f, &ask, "7: fresh", &(struct recorded_ask){7, 4});
+    open_file(f);
+    assert_string_equal(played(f, &ask, 5, 0), "5: first");
+    assert_string_equal(played(f, &ask, 5, 3), "5: fresh");
+    /* its first call was lost when it was recorded */
+    assert_string_equal(played(f, &ask, 7, 0), "7: first");
+    assert_string_equal(played(f, &ask, 7, 3), "7: fresh");
+    assert_string_equal(played(f, &ask, 7, 9), "7: fresh");
+    assert_string_equal(played(f, &ask, 6, 0), "7: fresh");
+    assert_string_equal(played(f, &ask, RECORDED_NO_ROW, 0), "7: fresh");
+}
+
 static void
 what_was_never_asked_is_refused(void **state)
 {
@@ -248,6 +291,8 @@ main(void)
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(the_last_record_of_the_same_counts,
                                         setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            each_question_of_a_job_gets_its_own_answer, setup, teardown),
         cmocka_unit_test_setup_teardown(what_was_never_asked_is_refused, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_broken_file_is_refused_with_its_line,

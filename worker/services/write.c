@@ -35,6 +35,7 @@ ask_free(struct write_ask *a)
 {
     call_fini(&a->call);
     co_buf_fini(&a->body);
+    co_buf_fini(&a->asked);
     free(a);
 }
 
@@ -264,6 +265,7 @@ begin_ask(struct service_run *run, int64_t now_us)
     if (!ask_get_task(run->task.payload, run->task.payload_bytes, &a->task)) {
         return service_fail(run, CO_PROTOCOL, "payload is not an ask");
     }
+    a->call.of = (struct recorded_ask){a->task.row, a->task.ask};
     err = make_request(a, lane->endpoints[0].is_vendor, &diag);
     return err ? no_request(a, err, &diag) : try_to_send(a, now_us);
 }

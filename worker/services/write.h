@@ -17,6 +17,7 @@ struct write_ask {
     enum write_phase phase;
     uint32_t age;        /* of the person, for what is asked of whom */
     struct co_buf body;  /* of the request */
+    struct co_buf asked; /* as it is recorded; empty where nothing is */
     bool body_is_vendor; /* in the dialect of the vendor's own host */
     uint64_t tokens_max; /* input and output */
     uint32_t endpoint;   /* that it was sent to */

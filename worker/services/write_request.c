@@ -161,8 +161,11 @@ write_body(struct write_ask *a, const struct writer *writer,
     a->tokens_max = input_max + ask.max_tokens;
     a->body_is_vendor = is_vendor;
     co_buf_clear(&a->body);
-    kind->write(&ask, &a->body);
-    return a->body.err;
+    a->lane->speaks->write(&ask, &a->body);
+    if (a->lane->record_fd < 0) return a->body.err;
+    co_buf_clear(&a->asked);
+    provider_replay.write(&ask, &a->asked);
+    return a->body.err ? a->body.err : a->asked.err;
 }
 
 enum co_err
@@ -174,7 +177,10 @@ write_request(struct write_ask *a, const struct recipe_use *use, bool is_vendor,
 
     if (err) return err;
     texts_init(&t);
-    if (a->body.limit == 0) co_buf_init(&a->body, BODY_MAX);
+    if (a->body.limit == 0) {
+        co_buf_init(&a->body, BODY_MAX);
+        co_buf_init(&a->asked, BODY_MAX);
+    }
     err = render(a, use, &t);
     (void)co_buf_text(&t.schema); /* ends it */
     if (!err) err = write_body(a, use->writer, &t, is_vendor, diag);

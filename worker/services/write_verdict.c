@@ -7,6 +7,7 @@
 #include "worker/services/write.h"
 
 #include "common/clock.h"
+#include "common/fs.h"
 #include "llm/shape.h"
 
 #include <string.h>
@@ -273,12 +274,30 @@ log_fault(const struct write_ask *a)
            c->status, c->sent, (unsigned long long)more);
 }
 
+/* A disk that does not take it is no reason to lose an answer. */
+static void
+record(struct write_ask *a)
+{
+    struct lane *lane = a->lane;
+    struct co_diag why = {""};
+
+    if (!recorded_record(lane->record_fd, a->asked.data, a->asked.len,
+                         &a->call.of, &a->call.answer, &why)) {
+        return;
+    }
+    co_log(CO_LOG_ERROR, "provider.record_failed",
+           "provider=%s why=%s: nothing more is recorded by this process",
+           lane->entry->name, co_log_quote(why.text).text);
+    co_fs_closep(&lane->record_fd);
+}
+
 enum service_step
 write_verdict(struct write_ask *a)
 {
     enum meaning meaning = meaning_of(&a->call);
 
     clean(a);
+    if (a->lane->record_fd >= 0 && meaning <= MEANS_FILTERED) record(a);
     if (meaning >= MEANS_AGAIN) log_fault(a);
     switch (meaning) {
     case MEANS_ANSWER:
