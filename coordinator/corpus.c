@@ -117,6 +117,7 @@ corpus_make_written(struct corpus *c, struct co_diag *diag)
         corpus_writer_options(c->opt.writer, c->opt.sampler, &options, diag);
 
     if (err) return err;
+    if (c->opt.shares) options.shares = *c->opt.shares;
     err = written_new(&options, &c->written);
     return err ? co_fail(diag, err, "cannot set up the asking of models: %s",
                          co_err_text(err))

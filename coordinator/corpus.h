@@ -27,6 +27,7 @@ struct corpus_options {
     bool dedup;
     const struct writer *writer; /* of the texts; NULL: the built-in one */
     int64_t budget;              /* of it, 1e-12 USD; -1: none */
+    const struct shares *shares; /* of the budget; NULL: it is one pot */
     struct cache *cache;         /* of answers; borrowed; NULL: none */
     struct purse *purse; /* of caps over several jobs; borrowed; or NULL */
     const struct estimate *estimate; /* told beside the bill; or NULL */

@@ -52,13 +52,17 @@ is_countable(const struct written *w)
     return true;
 }
 
-/* The worst case of all stages but the first, asked once. */
+/* The worst case of a row whose stages are asked once: the first, the others.
+ */
 static bool
-worst_later(const struct written *w, int64_t *ret_sum)
+worst_row(struct written *w)
 {
+    static const struct talk fresh = {.stage = ASK_BACKGROUND};
     uint8_t longest = 0;
     int64_t sum = 0;
+    uint64_t bytes;
 
+    if (!ask_bound(w, &fresh, &bytes, &w->first)) return false;
     for (unsigned s = 1; s < ASK_STAGES; s++) {
         struct talk t = {.stage = (uint8_t)s};
         uint64_t input;
@@ -68,7 +72,7 @@ worst_later(const struct written *w, int64_t *ret_sum)
         if (!ask_bound(w, &t, &input, &worst)) return false;
         if (__builtin_add_overflow(sum, worst, &sum)) return false;
     }
-    *ret_sum = sum;
+    w->later = sum;
     return true;
 }
 
@@ -84,10 +88,11 @@ written_new(const struct written_options *options, struct written **ret_written)
     if (!w) return CO_NOMEM;
     w->options = checked;
     w->p = checked.personas;
-    if (!is_countable(w) || !worst_later(w, &w->later)) return CO_INVALID;
+    if (!is_countable(w) || !worst_row(w)) return CO_INVALID;
     err = money_new(checked.cap, &w->m);
     if (err) return err;
     money_share(w->m, checked.purse);
+    if (checked.shares.is_set) money_phases(w->m, &checked.shares);
     personas_remakes(w->p);
     *ret_written = co_take(&w);
     return CO_OK;

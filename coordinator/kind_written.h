@@ -46,6 +46,7 @@ struct written_options {
     struct price price; /* input and output unknown: the job can have no cap */
     int64_t call_price;
     int64_t cap;          /* 1e-12 USD; 0: none */
+    struct shares shares; /* of the cap; unset: it is one pot */
     struct purse *purse;  /* caps over several jobs; borrowed; NULL: none */
     uint64_t answers_max; /* bytes in memory; 0: 256 MiB */
     /* Of a task; 0: unset. An ask that an earlier life made and nobody names is

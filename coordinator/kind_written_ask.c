@@ -15,6 +15,7 @@ enum {
      * so there are only some more than there are calls out. */
     BATCH_MIN = 16,
     BATCH_PART = 4,
+    FORESEE_ROWS = 20, /* that say what a row takes */
 };
 
 /* -- bounds --------------------------------------------------------------- */
@@ -80,15 +81,6 @@ ask_is_unpriced(const struct written *w)
            purse_free(w->options.purse) != INT64_MAX;
 }
 
-static bool
-can_begin(const struct written *w, int64_t first)
-{
-    int64_t sum;
-
-    return !__builtin_mul_overflow(w->later, w->early + 1, &sum) &&
-           !__builtin_add_overflow(sum, first, &sum) && money_fits(w->m, sum);
-}
-
 /* Nothing that is under way can free money. */
 static bool
 is_idle(const struct written *w)
@@ -97,10 +89,67 @@ is_idle(const struct written *w)
            !w->releases.n;
 }
 
+/* Whether an ask of the first phase fits beside the later ones of all rows that
+ * are early then. */
+static bool
+leaves_later(const struct written *w, int64_t worst, uint64_t early)
+{
+    int64_t more[ASK_STAGES] = {worst};
+
+    _Static_assert(ASK_STAGES == 2, "w->later is of the last stage");
+    return !__builtin_mul_overflow(w->later, early, &more[ASK_STAGES - 1]) &&
+           money_fits_phases(w->m, more);
+}
+
+/* Where phases have shares, what mends an early row must not eat what rows that
+ * were begun need to end: the reserve is for all. When all of them wait for
+ * that, one goes on. */
+static bool
+may_go_on(const struct written *w, const struct talk *t, int64_t worst)
+{
+    if (!w->options.shares.is_set || t->state == TALK_IDLE) return true;
+    return t->stage + 1 == ASK_STAGES ||
+           leaves_later(w, worst, is_idle(w) ? 1 : w->early);
+}
+
+/* What the first phase will need yet, by what its rows took: so many more rows,
+ * a quarter above, and room to reserve one. Nothing when no row is to be begun;
+ * all that it has while too little is known. */
+static void
+foresee(struct written *w)
+{
+    const struct money_phase p = money_phase(w->m, ASK_BACKGROUND);
+    const uint64_t rows = personas_progress(w->p).rows, at = ask_expected(w);
+    const uint64_t left = rows > at ? rows - at : 0;
+    const uint64_t known =
+        w->n.rows_begun > w->early ? w->n.rows_begun - w->early : 0;
+    __int128 need;
+
+    if (!w->options.shares.is_set) return;
+    if (!left && !w->early) {
+        money_need(w->m, ASK_BACKGROUND, 0);
+        return;
+    }
+    need = known < FORESEE_ROWS
+               ? INT64_MAX
+               : (__int128)p.sums.settled * left / known * 5 / 4 + w->first;
+    money_need(w->m, ASK_BACKGROUND,
+               need > INT64_MAX ? INT64_MAX : (int64_t)need);
+}
+
 bool
 ask_is_spent(const struct written *w)
 {
     return w->is_short && !w->is_waiting && is_idle(w);
+}
+
+const char *
+ask_short_phase(const struct written *w)
+{
+    const bool is_phases =
+        w->options.shares.is_set && w->short_phase < MONEY_PHASES;
+
+    return is_phases ? shares_phase_name(w->short_phase) : NULL;
 }
 
 bool
@@ -131,9 +180,11 @@ intend(struct written *w, struct note *note, uint64_t row, struct talk *t,
     enum co_err err;
 
     if (kept_take(w, row, t, now_us)) return true;
-    err = ask_bound(w, t, &input, &worst)
-              ? money_reserve(w->m, t->stage, task, worst)
-              : CO_RANGE;
+    err = !ask_bound(w, t, &input, &worst) ? CO_RANGE
+          : !may_go_on(w, t, worst)
+              ? CO_FULL
+              : money_reserve(w->m, t->stage, task, worst);
+    if (err == CO_FULL) w->short_phase = money_short_phase(w->m);
     if (err) {
         w->held_back = err == CO_NOMEM ? KIND_NEXT_MEMORY : KIND_NEXT_ALL_OUT;
         w->is_waiting |= err == CO_UNAVAILABLE;
@@ -234,7 +285,8 @@ is_affordable(struct written *w)
 
     if (w->is_short || w->is_waiting) return false;
     if (is_short_for_rows(w) || !ask_bound(w, &fresh, &input, &worst) ||
-        !can_begin(w, worst)) {
+        !leaves_later(w, worst, w->early + 1)) {
+        if (!is_short_for_rows(w)) w->short_phase = money_short_phase(w->m);
         w->short_at = times_freed(w) + 1;
         w->is_short = true;
         return false;
@@ -366,6 +418,7 @@ ask_prepare(struct written *w, int64_t now_us)
 
     w->held_back = KIND_NEXT_ALL_OUT;
     w->is_short = w->is_waiting = false;
+    foresee(w);
     pull(w, now_us);
     if (w->over || !has_room(w)) return;
     if (ask_is_unpriced(w)) {

@@ -131,12 +131,14 @@ struct written {
     char refusal[ASK_ERROR_MAX + ASK_TEXT_MAX];
     uint32_t hopeless; /* rows given up in this life since one was written */
     char hopeless_why[320];
-    int64_t later;     /* worst case of a row's stages after the first */
-    bool is_short;     /* an ask did not fit the money left, last time */
-    bool is_waiting;   /* it did, and waits for money that all jobs share */
-    int64_t shared_us; /* since when there is none of it; 0: there is */
-    uint64_t short_at; /* no new row did, when money had been freed so often
-                        * less 1; 0: one may, as far as is known */
+    int64_t first;        /* worst case of a row's first ask */
+    int64_t later;        /* the same of the stages after it */
+    bool is_short;        /* an ask did not fit the money left, last time */
+    bool is_waiting;      /* it did, and waits for money that all jobs share */
+    int64_t shared_us;    /* since when there is none of it; 0: there is */
+    unsigned short_phase; /* is_short: whose money it was; MONEY_PHASES: all */
+    uint64_t short_at;    /* no new row did, when money had been freed so often
+                           * less 1; 0: one may, as far as is known */
     uint64_t unkept, unkept_at; /* a row that the cache has not got whole, and
                                  * when: as in short_at; both plus 1 */
     enum kind_next held_back;   /* why no (further) row was begun */
@@ -263,6 +265,8 @@ void ask_prepare(struct written *w, int64_t now_us);
 uint64_t ask_expected(const struct written *w);
 /* Nothing can be asked any more for want of money, and nothing is out. */
 bool ask_is_spent(const struct written *w);
+/* Whose money does not reach, for a person; NULL: that of the whole job. */
+const char *ask_short_phase(const struct written *w);
 /* The same for want of money that all jobs share, of all days; since when is
  * kept. A cap of a day is waited for. */
 bool ask_is_shared_out(struct written *w, int64_t now_us);

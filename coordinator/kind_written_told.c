@@ -5,10 +5,22 @@
 /* So many refusals without an answer between them are no accident. */
 enum { REFUSED_SAID = 3 };
 
+#define SHORT_TEXT(phase)                                                      \
+    "the share of phase " phase " and the reserve cover no further row; with " \
+    "a higher budget.usd or other budget.phases the same command goes on"
+static const char *const short_texts[] = {
+    [ASK_BACKGROUND] = SHORT_TEXT("background"),
+    [ASK_PERSONAS] = SHORT_TEXT("personas"),
+};
+_Static_assert(co_countof(short_texts) == MONEY_PHASES, "one a phase");
+
 /* Why nothing new is asked, in a person's words; NULL: it is. */
 static const char *
 stop_of(const struct written *w)
 {
+    if (w->over == WRITTEN_SPENT && ask_short_phase(w)) {
+        return short_texts[w->short_phase];
+    }
     if (w->over == WRITTEN_SPENT) {
         return "the money left covers no further row; with a higher "
                "budget.usd the same command goes on";

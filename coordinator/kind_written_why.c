@@ -95,6 +95,32 @@ why_unknown(const struct money *m, struct co_buf *out)
 }
 
 static void
+why_phases(const struct money *m, struct co_buf *out)
+{
+    char charged[PRICE_TEXT_BYTES], share[PRICE_TEXT_BYTES];
+    int64_t reserve, taken = money_taken(m, &reserve);
+
+    for (unsigned i = 0; i < MONEY_PHASES; i++) {
+        const struct money_phase p = money_phase(m, i);
+
+        if (p.share < 0) return;
+        co_buf_printf(
+            out, "money: phase %s has %s USD of its share of %s",
+            shares_phase_name(i),
+            price_text(p.sums.settled + p.sums.unknown + p.sums.reserved,
+                       charged),
+            price_text(p.share, share));
+        if (p.limit != p.share) {
+            co_buf_printf(out, ", %s with what flowed",
+                          price_text(p.limit, share));
+        }
+        co_buf_puts(out, "\n");
+    }
+    co_buf_printf(out, "money: %s USD of the reserve of %s are taken\n",
+                  price_text(taken, charged), price_text(reserve, share));
+}
+
+static void
 why_money(const struct written *w, struct co_buf *out)
 {
     const struct money_sums s = money_sums(w->m);
@@ -119,6 +145,7 @@ why_money(const struct written *w, struct co_buf *out)
         co_buf_printf(out, ", of at most %s", price_text(money_cap(w->m), cap));
     }
     co_buf_puts(out, "\n");
+    why_phases(w->m, out);
     if (w->options.purse && purse_why(w->options.purse) > PURSE_WHY_OPEN) {
         co_buf_printf(out, "money: %s\n",
                       purse_why_text(purse_why(w->options.purse)));
@@ -163,7 +190,14 @@ why_asks(const struct written *w, int64_t now_us, struct co_buf *out)
 static void
 why_stopped(const struct written *w, int64_t now_us, struct co_buf *out)
 {
-    if (w->over == WRITTEN_SPENT) {
+    if (w->over == WRITTEN_SPENT && ask_short_phase(w)) {
+        co_buf_printf(out,
+                      "stopped: the share of phase %s and the reserve do not "
+                      "cover another call. Raise budget.usd, or give the phase "
+                      "more of it, and run the job again: it goes on where it "
+                      "stopped\n",
+                      ask_short_phase(w));
+    } else if (w->over == WRITTEN_SPENT) {
         co_buf_puts(out, "stopped: the money left does not cover another "
                          "call. Raise the job's budget and run it again: it "
                          "goes on where it stopped\n");

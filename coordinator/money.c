@@ -25,7 +25,12 @@ struct money {
     struct purse *purse; /* borrowed; NULL: no caps over several jobs */
     int64_t inherited;   /* most that a journal brought at once */
     int64_t excess;      /* of all overruns */
-    struct money_sums all, phase[MONEY_PHASES];
+    struct money_sums all;
+    struct money_phase phase[MONEY_PHASES];
+    struct shares shares;
+    int64_t need[MONEY_PHASES];
+    int64_t inherited_taken; /* most of the reserve that a journal brought */
+    unsigned short_phase;
     struct money_counters n;
     struct entry *table;
     uint32_t cap_table, open, named; /* named: entries, open ones included */
@@ -136,6 +141,7 @@ money_new(int64_t cap, struct money **ret_money)
     m = calloc(1, sizeof *m);
     if (!m) return CO_NOMEM;
     m->cap = cap ? cap : INT64_MAX;
+    m->short_phase = MONEY_PHASES;
     m->cap_table = CAP_FIRST;
     m->table = calloc(CAP_FIRST, sizeof *m->table);
     if (!m->table) return CO_NOMEM;
@@ -166,6 +172,66 @@ charged(const struct money *m)
     return m->all.settled + m->all.unknown + m->all.reserved;
 }
 
+/* What phases have charged, with `more` of each; NULL: without. */
+static void
+use_of(const struct money *m, const int64_t *more, int64_t ret[MONEY_PHASES])
+{
+    for (unsigned i = 0; i < MONEY_PHASES; i++) {
+        const struct money_sums *s = &m->phase[i].sums;
+
+        ret[i] = s->settled + s->unknown + s->reserved + (more ? more[i] : 0);
+    }
+}
+
+void
+money_phases(struct money *m, const struct shares *shares)
+{
+    co_assert(m->named == 0);
+    m->shares = *shares;
+    for (unsigned i = 0; i < MONEY_PHASES; i++) {
+        m->need[i] = INT64_MAX;
+    }
+}
+
+void
+money_need(struct money *m, unsigned phase, int64_t amount)
+{
+    m->need[phase] = amount;
+}
+
+/* Phases' money reaches for that much more, which fits under the cap; moves it
+ * about. */
+static bool
+reaches(struct money *m, const int64_t more[MONEY_PHASES])
+{
+    int64_t used[MONEY_PHASES];
+
+    m->short_phase = MONEY_PHASES;
+    if (!m->shares.is_set) return true;
+    use_of(m, more, used);
+    return shares_use(&m->shares, used, m->need, &m->short_phase);
+}
+
+bool
+money_fits_phases(struct money *m, const int64_t more[MONEY_PHASES])
+{
+    int64_t sum = 0;
+
+    for (unsigned i = 0; i < MONEY_PHASES; i++) {
+        if (more[i] < 0 || __builtin_add_overflow(sum, more[i], &sum)) {
+            return false;
+        }
+    }
+    m->short_phase = MONEY_PHASES;
+    return money_fits(m, sum) && reaches(m, more);
+}
+
+unsigned
+money_short_phase(const struct money *m)
+{
+    return m->short_phase;
+}
+
 bool
 money_fits(const struct money *m, int64_t amount)
 {
@@ -189,9 +255,9 @@ add(struct money *m, unsigned phase, struct money_sums by)
     m->all.settled += by.settled;
     m->all.unknown += by.unknown;
     m->all.reserved += by.reserved;
-    m->phase[phase].settled += by.settled;
-    m->phase[phase].unknown += by.unknown;
-    m->phase[phase].reserved += by.reserved;
+    m->phase[phase].sums.settled += by.settled;
+    m->phase[phase].sums.unknown += by.unknown;
+    m->phase[phase].sums.reserved += by.reserved;
 }
 
 /* The first ids, up to an eighth of the way from the lowest unknown one to the
@@ -260,16 +326,35 @@ enter(struct money *m, unsigned phase, uint64_t task, int64_t amount,
 enum co_err
 money_reserve(struct money *m, unsigned phase, uint64_t task, int64_t amount)
 {
+    int64_t more[MONEY_PHASES] = {0};
     enum co_err err;
 
     if (amount < 0 || phase >= MONEY_PHASES) return CO_RANGE;
+    more[phase] = amount;
+    m->short_phase = MONEY_PHASES;
     if (m->open >= MONEY_OPEN_MAX) return CO_AGAIN;
     if (m->named >= MONEY_NAMED_MAX) money_forget(m);
     if (!money_fits(m, amount)) return CO_FULL;
+    if (!reaches(m, more)) return CO_FULL;
     if (!money_is_here(m, amount)) return CO_UNAVAILABLE;
     err = enter(m, phase, task, amount, 0);
     if (!err && m->purse) find(m, task)->day = purse_take(m->purse, amount);
     return err;
+}
+
+/* What a journal brings was reserved: whatever it took then, it has. The phases
+ * are told what they need only when it is at its end. */
+static void
+inherit(struct money *m)
+{
+    int64_t used[MONEY_PHASES], taken;
+
+    if (charged(m) > m->inherited) m->inherited = charged(m);
+    if (!m->shares.is_set) return;
+    use_of(m, NULL, used);
+    shares_must(&m->shares, used);
+    taken = shares_taken(&m->shares, used);
+    if (taken > m->inherited_taken) m->inherited_taken = taken;
 }
 
 enum co_err
@@ -285,7 +370,7 @@ money_restore(struct money *m, unsigned phase, uint64_t task, int64_t amount,
     }
     err = enter(m, phase, task, amount, day);
     if (!err && m->purse) purse_replay_take(m->purse, day, amount);
-    if (!err && charged(m) > m->inherited) m->inherited = charged(m);
+    if (!err) inherit(m);
     return err;
 }
 
@@ -342,9 +427,12 @@ cost_of(struct money *m, const struct money_call *call, int64_t worst)
 }
 
 static void
-count_call(struct money *m, const struct money_call *call)
+count_call(struct money *m, unsigned phase, const struct money_call *call)
 {
+    struct money_phase *p = &m->phase[phase];
+
     m->n.calls++;
+    p->calls++;
     if ((unsigned)call->outcome < ASK_OUTCOMES) {
         m->n.outcomes[call->outcome]++;
     }
@@ -352,6 +440,9 @@ count_call(struct money *m, const struct money_call *call)
     m->n.input_tokens += call->input;
     m->n.cached_tokens += co_min_u64(call->cached, call->input);
     m->n.output_tokens += call->output;
+    p->input_tokens += call->input;
+    p->cached_tokens += co_min_u64(call->cached, call->input);
+    p->output_tokens += call->output;
 }
 
 /* What was charged cannot grow beyond what an int64 holds: then it stands
@@ -384,7 +475,7 @@ money_settle(struct money *m, uint64_t task, const struct money_call *call,
     int64_t cost = 0;
 
     if (!e.state) return CO_NOTFOUND;
-    count_call(m, call);
+    count_call(m, e.phase, call);
     if (e.state == ENTRY_RESERVED || !CO_BUG(late_settled_twice)) {
         uncharge(m, &e);
     }
@@ -470,6 +561,27 @@ money_counters(const struct money *m)
     return &m->n;
 }
 
+struct money_phase
+money_phase(const struct money *m, unsigned phase)
+{
+    struct money_phase p = m->phase[phase];
+
+    p.share = m->shares.is_set ? m->shares.share[phase] : -1;
+    p.limit = m->shares.is_set ? shares_limit(&m->shares, phase) : -1;
+    return p;
+}
+
+int64_t
+money_taken(const struct money *m, int64_t *ret_reserve)
+{
+    int64_t used[MONEY_PHASES];
+
+    *ret_reserve = m->shares.is_set ? m->shares.reserve : 0;
+    if (!m->shares.is_set) return 0;
+    use_of(m, NULL, used);
+    return shares_taken(&m->shares, used);
+}
+
 uint32_t
 money_open(const struct money *m)
 {
@@ -506,6 +618,25 @@ money_next(const struct money *m, bool unknown, uint32_t *cursor,
     return false;
 }
 
+/* Phases charge what they may, and their shares are the cap. */
+static const char *
+check_phases(const struct money *m)
+{
+    int64_t reserve, taken = money_taken(m, &reserve), sum = reserve, allowed;
+
+    if (!m->shares.is_set) return NULL;
+    for (unsigned i = 0; i < MONEY_PHASES; i++) {
+        sum += shares_limit(&m->shares, i);
+        if (shares_limit(&m->shares, i) < 0) return "a phase owes another";
+    }
+    if (sum != m->cap) return "the shares of the phases are not the cap";
+    allowed = reserve > m->inherited_taken ? reserve : m->inherited_taken;
+    if (taken > allowed && taken - allowed > m->excess) {
+        return "the phases take more than the reserve";
+    }
+    return NULL;
+}
+
 const char *
 money_check(const struct money *m)
 {
@@ -514,9 +645,9 @@ money_check(const struct money *m)
     uint32_t open = 0, named = 0;
 
     for (unsigned i = 0; i < MONEY_PHASES; i++) {
-        parts.settled += m->phase[i].settled;
-        parts.unknown += m->phase[i].unknown;
-        parts.reserved += m->phase[i].reserved;
+        parts.settled += m->phase[i].sums.settled;
+        parts.unknown += m->phase[i].sums.unknown;
+        parts.reserved += m->phase[i].sums.reserved;
     }
     for (uint32_t i = 0; i < m->cap_table; i++) {
         const struct entry *e = &m->table[i];
@@ -540,7 +671,7 @@ money_check(const struct money *m)
     if (charged(m) > allowed && charged(m) - allowed > m->excess) {
         return "more money is charged than the cap allows";
     }
-    return NULL;
+    return check_phases(m);
 }
 
 static void
@@ -557,7 +688,6 @@ put_sums(const struct money_sums *s, struct co_buf *out)
 void
 money_json(const struct money *m, struct co_buf *out)
 {
-    static const char *const phases[MONEY_PHASES] = {"background", "personas"};
     char text[PRICE_TEXT_BYTES];
 
     co_buf_puts(out, "{\"cap_usd\":");
@@ -577,8 +707,21 @@ money_json(const struct money *m, struct co_buf *out)
     }
     co_buf_puts(out, "},\"stages\":{");
     for (unsigned i = 0; i < MONEY_PHASES; i++) {
-        co_buf_printf(out, "%s\"%s\":{", i ? "," : "", phases[i]);
-        put_sums(&m->phase[i], out);
+        const struct money_phase p = money_phase(m, i);
+
+        co_buf_printf(out, "%s\"%s\":{", i ? "," : "", shares_phase_name(i));
+        put_sums(&p.sums, out);
+        if (p.share >= 0) {
+            co_buf_printf(out, ",\"share_usd\":\"%s\"",
+                          price_text(p.share, text));
+            co_buf_printf(out, ",\"limit_usd\":\"%s\"",
+                          price_text(p.limit, text));
+        }
+        co_buf_printf(
+            out,
+            ",\"calls\":%" PRIu64 ",\"input_tokens\":%" PRIu64
+            ",\"cached_tokens\":%" PRIu64 ",\"output_tokens\":%" PRIu64,
+            p.calls, p.input_tokens, p.cached_tokens, p.output_tokens);
         co_buf_puts(out, "}");
     }
     co_buf_puts(out, "}}");

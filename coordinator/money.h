@@ -11,18 +11,21 @@
  * but for two things that are counted: a call that cost more than its worst
  * case (charged in full, the job stops), and what a journal brings that was
  * written under a higher cap.
+ * Where phases have shares of the cap (money_phases), what phases charge beyond
+ * their limits is at most the reserve, with the same two exceptions.
  * Where caps over several jobs hold (money_share), each reservation is taken
  * from the purse, too, and stays charged to the day that it was taken on.
  * Pure: no I/O, no clock. Not thread-safe. */
 #pragma once
 #include "coordinator/purse.h"
+#include "job/shares.h"
 #include "llm/ask.h"
 #include "llm/price.h"
 
 enum {
-    MONEY_PHASES = ASK_STAGES, /* calls of a stage are one phase */
-    MONEY_OPEN_MAX = 65536,    /* calls reserved at a time */
-    MONEY_NAMED_MAX = 131072,  /* those, and the unknown ones with their ids */
+    MONEY_PHASES = SHARES_PHASES, /* calls of a stage are one phase */
+    MONEY_OPEN_MAX = 65536,       /* calls reserved at a time */
+    MONEY_NAMED_MAX = 131072, /* those, and the unknown ones with their ids */
 };
 
 struct money; /* opaque */
@@ -53,6 +56,13 @@ struct money_counters {
     uint64_t outcomes[ASK_OUTCOMES];
 };
 
+/* The same of one phase, as far as people ask for it. */
+struct money_phase {
+    struct money_sums sums;
+    uint64_t calls, input_tokens, cached_tokens, output_tokens;
+    int64_t share, limit; /* shares.h; -1: it has none */
+};
+
 /* What a call turned out to be. */
 struct money_call {
     enum ask_outcome outcome;
@@ -78,12 +88,25 @@ CO_DEFINE_FREEP(struct money, money_free)
  * none. Before anything is reserved or restored. */
 void money_share(struct money *m, struct purse *purse);
 
+/* Phases have shares of the cap from now on. Before anything is reserved or
+ * restored. */
+void money_phases(struct money *m, const struct shares *shares);
+/* What a phase is held to need beyond what it has charged, and leaves to no
+ * other; all of its share until it is told so. */
+void money_need(struct money *m, unsigned phase, int64_t amount);
+
 /* Whether amount more fits under the cap. */
 bool money_fits(const struct money *m, int64_t amount);
+/* Whether that much more of each phase fits under the cap, and its phase's
+ * money does reach. */
+bool money_fits_phases(struct money *m, const int64_t more[MONEY_PHASES]);
+/* The phase whose money did not reach when the last of these questions, or of
+ * the reservations below, was answered no; MONEY_PHASES: it was the cap. */
+unsigned money_short_phase(const struct money *m);
 /* Whether the purse has so much, now; if not, it is told to get it. */
 bool money_is_here(const struct money *m, int64_t amount);
 /* Reserves amount for a task that has no entry yet.
- * CO_FULL    does not fit under the cap
+ * CO_FULL    does not fit under the cap, or its phase's money does not reach
  * CO_UNAVAILABLE  the purse has less, now
  * CO_AGAIN   too many calls are open
  * CO_EXISTS  it has an entry
@@ -130,6 +153,10 @@ bool money_release(struct money *m, uint64_t task);
 int64_t money_cap(const struct money *m);
 struct money_sums money_sums(const struct money *m);
 const struct money_counters *money_counters(const struct money *m);
+struct money_phase money_phase(const struct money *m, unsigned phase);
+/* Of the reserve, what phases have now; *ret_reserve: all of it, 0: there is
+ * none. */
+int64_t money_taken(const struct money *m, int64_t *ret_reserve);
 /* Calls that are reserved, and unknown ones that may still answer. */
 uint32_t money_open(const struct money *m);
 uint32_t money_named(const struct money *m);

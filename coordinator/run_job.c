@@ -383,6 +383,7 @@ run_work(struct run *r, uint32_t number, struct co_diag *diag)
         .dedup = spec_dedups(r->p.spec),
         .writer = r->p.spec->writer,
         .budget = r->p.spec->budget,
+        .shares = &r->p.spec->shares,
         .purse = &r->purse,
         .call_total_ms = call_total_ms(r->p.spec),
         .no_late_answers = !r->cfg.late_answers,

@@ -48,9 +48,19 @@
       "how often a wrong answer is given back to be mended")                   \
     X("answers.fresh", "number", "`1`", "`0` to `5`", true,                    \
       "how often it is asked anew after that; then the row is dead")           \
-    X("budget", "map", "none", "`usd`", false, "see its keys")                 \
+    X("budget", "map", "none", "`usd`, `reserve`, `phases`", false,            \
+      "see its keys")                                                          \
     X("budget.usd", "number", "none", "up to `9000000`, 12 decimals", false,   \
       "no more is spent; a higher one goes on")                                \
+    X("budget.reserve", "share", "`0`", "USD, or a percent of `usd`: `10%`",   \
+      false, "comes off first; phases that run short take from it")            \
+    X("budget.phases", "map", "none", "`background`, `personas`", false,       \
+      "cuts the rest; without it the budget is one pot")                       \
+    X("budget.phases.background", "share", "none",                             \
+      "USD, or a percent of `usd` less the reserve: `40%`", false,             \
+      "what the first call of a row may cost, of all rows")                    \
+    X("budget.phases.personas", "share", "none", "as the one above", false,    \
+      "the same of the second")                                                \
     X("cache", "text", "`off`", "`off`, `own`", false,                         \
       "`own` takes answers that an earlier job of this machine paid for")      \
     X("dedup", "map", "see its keys", "`method`, `memory`", true,              \

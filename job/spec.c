@@ -278,6 +278,10 @@ static const struct {
     {"answers.fresh", spec_read_fresh},
     {"budget", NULL},
     {"budget.usd", spec_read_budget},
+    {"budget.reserve", spec_read_reserve},
+    {"budget.phases", NULL},
+    {"budget.phases.background", spec_read_share},
+    {"budget.phases.personas", spec_read_share},
     {"cache", spec_read_cache},
     {"dedup", NULL},
     {"dedup.method", read_method},
@@ -292,7 +296,7 @@ static const struct {
 
 /* Reads the keys of one map, then of the maps inside it. */
 static enum co_err
-// NOLINTNEXTLINE(misc-no-recursion): readers has two levels
+// NOLINTNEXTLINE(misc-no-recursion): readers has three levels
 read_map(struct job_spec *spec, const char *prefix, const struct co_yaml *map,
          struct co_diag *diag)
 {
@@ -353,7 +357,7 @@ spec_of_tree(const struct co_yaml *root, struct job_spec **ret_spec,
     spec_default_writer(spec);
     err = read_map(spec, "", root, diag);
     if (!err) err = check_required(root, diag);
-    if (!err) err = spec_check_budget(root, diag);
+    if (!err) err = spec_check_budget(spec, root, diag);
     if (!err) err = spec_check_provider(spec, root, diag);
     if (err) return err;
     if (!spec->dir[0]) {

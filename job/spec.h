@@ -4,6 +4,7 @@
 #pragma once
 #include "job/manifest.h"
 #include "job/mix.h"
+#include "job/shares.h"
 #include "job/where.h"
 #include "job/words.h"
 #include "job/writer.h"
@@ -67,7 +68,9 @@ struct job_spec {
     } answers;      /* as in struct writer */
     int64_t budget; /* in 1e-12 USD; -1: none */
     uint32_t budget_line;
-    bool cached;           /* cache: own */
+    struct shares_wish shares_wish; /* budget.reserve, budget.phases */
+    struct shares shares;           /* of the budget, as they say */
+    bool cached;                    /* cache: own */
     struct writer *writer; /* by spec_open_writer; NULL: the built-in one */
     char price_date[PRICES_DATE_BYTES]; /* of the table that the price is of;
                                          * "": the file's own */

@@ -11,11 +11,20 @@ typedef enum co_err spec_reader(struct job_spec *spec,
 /* spec_writer.c: who writes the texts, how, and for how much. */
 spec_reader spec_read_provider, spec_read_providers, spec_read_prompts;
 spec_reader spec_read_max_tokens, spec_read_temperature, spec_read_repairs;
-spec_reader spec_read_fresh, spec_read_budget, spec_read_cache;
+spec_reader spec_read_fresh, spec_read_cache;
 void spec_default_writer(struct job_spec *spec);
-/* A budget that is there says how much: half of one is not none. */
-co_must_use enum co_err spec_check_budget(const struct co_yaml *root,
+/* spec_budget.c: how much it may cost. */
+spec_reader spec_read_budget, spec_read_reserve, spec_read_share;
+/* A budget that is there says how much: half of one is not none. Cuts it into
+ * the shares of its phases. */
+co_must_use enum co_err spec_check_budget(struct job_spec *spec,
+                                          const struct co_yaml *root,
                                           struct co_diag *diag);
+/* Before a call is made, its worst case is set aside: that of a row has to be
+ * there. */
+co_must_use enum co_err spec_check_one_row(const struct job_spec *spec,
+                                           const struct writer *writer,
+                                           struct co_diag *diag);
 /* All keys are read: the provider is there, and has texts to write. */
 co_must_use enum co_err spec_check_provider(const struct job_spec *spec,
                                             const struct co_yaml *root,

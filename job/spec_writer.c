@@ -9,11 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { USD_DECIMALS = 12 };
-
-/* As exact as 64 bits hold, with room above for what is out. */
-#define BUDGET_MAX (UINT64_C(9000000) * 1000000000000)
-
 static const struct spec_answers answers_default = {
     .max_tokens = 1200,
     .temperature_milli = 800,
@@ -113,38 +108,6 @@ spec_read_fresh(struct job_spec *spec, const struct co_yaml *node,
                 struct co_diag *diag)
 {
     return read_u32(node, 0, WRITER_FRESH_MAX, &spec->answers.fresh, diag);
-}
-
-enum co_err
-spec_read_budget(struct job_spec *spec, const struct co_yaml *node,
-                 struct co_diag *diag)
-{
-    uint64_t value = 0;
-    enum co_err err =
-        co_yaml_fixed(node, USD_DECIMALS, BUDGET_MAX, &value, diag);
-
-    if (err) return err;
-    if (value == 0) {
-        return co_yaml_fail(node, diag, CO_RANGE,
-                            "found %s: no call could be made; allowed is more "
-                            "than 0, to 9000000",
-                            co_yaml_found(node).text);
-    }
-    spec->budget = (int64_t)value;
-    spec->budget_line = node->line;
-    return CO_OK;
-}
-
-enum co_err
-spec_check_budget(const struct co_yaml *root, struct co_diag *diag)
-{
-    const struct co_yaml *budget = co_yaml_get(root, "budget");
-
-    if (!budget || co_yaml_get(budget, "usd")) return CO_OK;
-    return co_yaml_fail(budget, diag, CO_INVALID,
-                        "usd is missing: a budget says what calls may cost at "
-                        "most, such as {usd: 5.00}; leave budget out for a job "
-                        "without a limit");
 }
 
 enum co_err
@@ -306,33 +269,6 @@ check_tpm(const struct job_spec *spec, const struct providers_entry *entry,
         spec->file, entry->line, entry->name, entry->limits.tpm, needed);
 }
 
-/* With less than that no call would ever be made; rows whose answers are in the
- * cache are written all the same. */
-static enum co_err
-check_one_row(const struct job_spec *spec, const struct writer *writer,
-              struct co_diag *diag)
-{
-    char budget[PRICE_TEXT_BYTES], row[PRICE_TEXT_BYTES];
-    int64_t worst;
-    enum co_err err;
-
-    if (spec->budget < 0 || spec->cached) return CO_OK;
-    err = writer_row_worst(writer, &worst, diag);
-    if (err) {
-        return co_fail_prefix(diag, err, "%s:%" PRIu32 ": budget.usd",
-                              spec->file, spec->budget_line);
-    }
-    if (worst <= spec->budget) return CO_OK;
-    return co_fail(
-        diag, CO_INVALID,
-        "%s:%" PRIu32 ": budget.usd: %s USD covers not even one row, which may "
-        "cost up to %s USD (that much is set aside before it is asked for, "
-        "what it does not take is given back). Raise the budget, or lower "
-        "answers.max_tokens",
-        spec->file, spec->budget_line, price_text(spec->budget, budget),
-        price_text(worst, row));
-}
-
 enum co_err
 spec_open_writer(struct job_spec *spec, const char *data_dir,
                  struct co_diag *diag)
@@ -357,7 +293,7 @@ spec_open_writer(struct job_spec *spec, const char *data_dir,
     if (!err) err = check_budget(spec, writer, diag);
     if (!err) err = open_prompts(spec, data_dir, writer, diag);
     if (!err) err = check_tpm(spec, entry, writer, diag);
-    if (!err) err = check_one_row(spec, writer, diag);
+    if (!err) err = spec_check_one_row(spec, writer, diag);
     if (err) return err;
     writer_free(spec->writer);
     spec->writer = co_take(&writer);

@@ -94,6 +94,30 @@ writer_ask_max(const struct writer *writer, uint64_t *ret_tokens,
     return CO_OK;
 }
 
+static enum co_err
+refuse_worst(const struct writer *writer, struct co_diag *diag)
+{
+    return co_fail(diag, CO_RANGE,
+                   "a row of model \"%s\" may cost more than can be counted; "
+                   "see its price",
+                   writer->model);
+}
+
+enum co_err
+writer_stage_worst(const struct writer *writer, enum ask_stage stage,
+                   int64_t *ret_worst, struct co_diag *diag)
+{
+    struct writer_bound b;
+    enum co_err err = writer_bound(writer, stage, &b, diag);
+
+    if (err) return err;
+    if (stage != ASK_BACKGROUND) b.input += ASK_ANSWER_MAX;
+    return price_worst(&writer->price, writer->call_price, b.input,
+                       writer->max_tokens[stage], ret_worst)
+               ? CO_OK
+               : refuse_worst(writer, diag);
+}
+
 enum co_err
 writer_row_worst(const struct writer *writer, int64_t *ret_worst,
                  struct co_diag *diag)
@@ -101,20 +125,13 @@ writer_row_worst(const struct writer *writer, int64_t *ret_worst,
     int64_t sum = 0;
 
     for (unsigned i = 0; i < ASK_STAGES; i++) {
-        const enum ask_stage stage = (enum ask_stage)i;
-        struct writer_bound b;
         int64_t worst;
-        enum co_err err = writer_bound(writer, stage, &b, diag);
+        enum co_err err =
+            writer_stage_worst(writer, (enum ask_stage)i, &worst, diag);
 
         if (err) return err;
-        if (stage != ASK_BACKGROUND) b.input += ASK_ANSWER_MAX;
-        if (!price_worst(&writer->price, writer->call_price, b.input,
-                         writer->max_tokens[stage], &worst) ||
-            __builtin_add_overflow(sum, worst, &sum)) {
-            return co_fail(diag, CO_RANGE,
-                           "a row of model \"%s\" may cost more than can be "
-                           "counted; see its price",
-                           writer->model);
+        if (__builtin_add_overflow(sum, worst, &sum)) {
+            return refuse_worst(writer, diag);
         }
     }
     *ret_worst = sum;

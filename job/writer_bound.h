@@ -19,6 +19,12 @@ co_must_use enum co_err writer_bound(const struct writer *writer,
 co_must_use enum co_err writer_ask_max(const struct writer *writer,
                                        uint64_t *ret_tokens,
                                        struct co_diag *diag);
+/* 1e-12 USD of one ask of the stage that mends nothing, with the longest answer
+ * before it, in the worst case. As below. */
+co_must_use enum co_err writer_stage_worst(const struct writer *writer,
+                                           enum ask_stage stage,
+                                           int64_t *ret_worst,
+                                           struct co_diag *diag);
 /* 1e-12 USD of a row whose asks are all answered well at once, in the worst
  * case: a budget has to cover that for any call to be made. Errors as above;
  * CO_RANGE: beyond what can be counted, or a price is not known. */

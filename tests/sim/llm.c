@@ -47,6 +47,23 @@ choose_endpoint(struct sim *s, struct workload *w)
     e->revoked = sim_chance(s, 200) ? (unsigned)sim_below(s, 200) : 0;
 }
 
+/* Some budgets are cut by phase, at any place. Not drawn from the seed's
+ * numbers, so that all else is as it was. */
+static void
+choose_shares(const struct sim *s, struct workload *w)
+{
+    const uint64_t r = co_mix64(s->options.seed + 64);
+    const int64_t first = (int64_t)(r >> 8) % (SHARES_WHOLE + 1);
+    const struct shares_wish wish = {
+        .is_set = true,
+        .reserve = {(int64_t)(r >> 40) % (SHARES_WHOLE / 3), true},
+        .phases = {{first, true}, {SHARES_WHOLE - first, true}}};
+    int64_t sum;
+
+    if (!w->cap || r % 3) return;
+    co_assert(!shares_split(&wish, w->cap, &w->shares, &sum));
+}
+
 /* None, more than enough, or for a part of the job only. */
 static void
 choose_money(struct sim *s, struct workload *w)
@@ -103,6 +120,7 @@ workload_make_written(struct sim *s, struct workload *w)
     w->answers_max = w->rows <= 120 && sim_chance(s, 300) ? 4096 : 0;
     choose_endpoint(s, w);
     choose_money(s, w);
+    choose_shares(s, w);
 }
 
 bool

@@ -140,6 +140,7 @@ make_written(struct owner_node *o)
                                       .price = w->price,
                                       .call_price = w->call_price,
                                       .cap = w->cap,
+                                      .shares = w->shares,
                                       .answers_max = w->answers_max,
                                       .accepts = workload_accepts,
                                       .accepts_self = w};

@@ -31,8 +31,8 @@ struct said_row {
 };
 
 struct view {
-    struct said_row *rows; /* ITEMS_MAX */
-    int64_t settled, open;
+    struct said_row *rows;        /* ITEMS_MAX */
+    int64_t settled, open, first; /* first: both, of the first phase */
     bool overrun;
 };
 
@@ -161,6 +161,22 @@ fact_of(struct sim *s, uint64_t task)
     return &p->facts[task >> 8][ask_of(task)];
 }
 
+/* The first phase has its share and the reserve, and no more. */
+static void
+check_first(struct sim *s, bool overrun, int64_t first)
+{
+    const struct shares *shares = &s->job->work->shares;
+
+    if (shares->is_set && !overrun &&
+        first > shares->share[0] + shares->reserve) {
+        sim_fail(s, "G5",
+                 "%lld is of the first phase, its share is %lld and "
+                 "the reserve %lld",
+                 (long long)first, (long long)shares->share[0],
+                 (long long)shares->reserve);
+    }
+}
+
 /* In no prefix of the journal there is more than the cap. */
 static void
 check_cap(struct sim *s, const struct view *v)
@@ -172,6 +188,14 @@ check_cap(struct sim *s, const struct view *v)
         sim_fail(s, "G5", "%lld is committed to, the cap is %lld", all,
                  (long long)cap);
     }
+    check_first(s, v->overrun, v->first);
+}
+
+/* What is committed to changes by that much. */
+static void
+view_charge(struct view *v, const struct said *said, int64_t by)
+{
+    if (said->stage == ASK_BACKGROUND) v->first += by;
 }
 
 static void
@@ -188,6 +212,7 @@ view_intent(struct sim *s, struct view *v, uint64_t task, uint64_t stage,
     *said = (struct said){
         .stage = (uint8_t)stage, .intended = true, .worst = (int64_t)worst};
     v->open += said->worst;
+    view_charge(v, said, said->worst);
     check_cap(s, v);
 }
 
@@ -200,6 +225,7 @@ view_release(struct sim *s, struct view *v, uint64_t task)
     if (!said->intended || said->released || said->settled) return;
     said->released = true;
     v->open -= said->worst;
+    view_charge(v, said, -said->worst);
 }
 
 static int64_t
@@ -251,6 +277,7 @@ view_result(struct sim *s, struct view *v, uint64_t task, const uint8_t *data,
         said->charged = cost_of(s->job->work, &r, said->worst);
         v->open -= said->worst;
         v->settled += said->charged;
+        view_charge(v, said, said->charged - said->worst);
         if (said->charged > said->worst) view_overrun(s, v, task);
     }
     view_answer(&v->rows[task >> 8], &r);
@@ -550,6 +577,14 @@ paid_on_replay(struct sim *s)
     forget_pending(s->job->paid);
 }
 
+static int64_t
+charged_by(const struct written *w, unsigned phase)
+{
+    const struct money_sums m = money_phase(written_money(w), phase).sums;
+
+    return m.settled + m.unknown + m.reserved;
+}
+
 void
 paid_check(struct sim *s, const struct written *w)
 {
@@ -571,6 +606,7 @@ paid_check(struct sim *s, const struct written *w)
         sim_fail(s, "G5", "%lld is charged, the cap is %lld", (long long)all,
                  (long long)cap);
     }
+    check_first(s, p->told.overrun, charged_by(w, ASK_BACKGROUND));
     if (p->billed > all + p->excess && s->job->work->price.input >= 0) {
         sim_fail(s, "G5", "the endpoint bills %lld, %lld is charged",
                  (long long)p->billed, (long long)all);
@@ -619,7 +655,7 @@ check_partial(struct sim *s, const struct written *w)
 {
     const struct workload *work = s->job->work;
     const struct money_sums m = money_sums(written_money(w));
-    const int64_t left = work->cap - m.settled - m.unknown - m.reserved;
+    int64_t left = work->cap - m.settled - m.unknown - m.reserved;
     int64_t dearest = 0;
 
     s->result.faults.money_spent++;
@@ -633,6 +669,12 @@ check_partial(struct sim *s, const struct written *w)
                                   ASK_WRONG_MAX + ASK_ERROR_MAX,
                               work->stages[i].output_max, &worst));
         dearest += worst;
+    }
+    for (unsigned i = 0; work->shares.is_set && i < ASK_STAGES; i++) {
+        const int64_t of_phase =
+            work->shares.share[i] + work->shares.reserve - charged_by(w, i);
+
+        left = of_phase < left ? of_phase : left;
     }
     if (!work->cap || left > dearest) {
         sim_fail(s, "G5", "the job ends with %lld left of %lld",

@@ -5,7 +5,9 @@
  *     is on disk, and nothing is published whose stage has a committed answer.
  * G5  settled + unknown + reserved is at most the cap, in the owner's ledger
  *     and for every prefix of the journal; settled is what committed outcomes
- *     cost; what the endpoint bills is always covered.
+ *     cost; what the endpoint bills is always covered. Where the cap is cut by
+ *     phase the first charges at most its share and the reserve; the last may
+ *     have what the first leaves, and so has no bound but the cap.
  *
  * Two views of the same: `told`, from what the owner's kind was told as
  * committed, and what a reader of its own makes of the journal's bytes. A new

@@ -49,6 +49,7 @@ struct workload {
     struct talk_rules rules;
     struct price price;
     int64_t call_price, cap;
+    struct shares shares; /* of the cap */
     uint64_t answers_max;
 };
 

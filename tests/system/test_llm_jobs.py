@@ -202,6 +202,40 @@ class LlmJobs(harness.SystemTest):
         paid.check(self, folder, self.bill, "5")
         self.assertEqual(fake.stats()["billed_again_after_good"], 0)
 
+    def test_a_phase_that_runs_short_takes_the_reserve_then_stops_by_name_and_a_larger_share_goes_on(self):
+        self.fleet(workers=0)
+        fake = self.endpoint("--fail", "violate:0.05")
+        cut = "0.5, reserve: 2%%, phases: {background: %d%%, personas: %d%%}"
+        job = paid.job(self.bench, fake, 100, budget=cut % (4, 96))
+        self.start_workers(1, job)
+        self.own(job, code=3)
+        folder = self.bench.path("out")
+        state = harness.run_json(folder)
+        self.assertIn("the share of phase background and the reserve cover no further row", state["text"])
+        self.assertEqual((state["service"], state["provider"]), ("persona.write", "main"))
+        paid.check(self, folder, self.bill, "0.5")
+        phases = state["money"]["phases"]
+        first, second = phases["background"], phases["personas"]
+        self.assertEqual((first["share_usd"], second["share_usd"]), ("0.0196", "0.4704"))
+        self.assertGreater(paid.units(first["settled_usd"]), paid.units("0.0196"), "nothing of the reserve was taken")
+        self.assertLessEqual(paid.units(first["settled_usd"]), paid.units("0.0296"))
+        self.own(paid.job(self.bench, fake, 100, budget=cut % (40, 60)))
+        self.check_corpus(folder, 100)
+        paid.check(self, folder, self.bill, "0.5")
+        self.assertEqual(fake.stats()["billed_again_after_good"], 0)
+        # What it comes to, by phase and altogether, is the bill.
+        money = self.money()
+        self.assertEqual(money["settled_usd"], fake.stats()["cost_usd"])
+        for key in ("settled_usd", "calls", "input_tokens", "output_tokens"):
+            of = paid.units if key.endswith("usd") else int
+            self.assertEqual(sum(of(p[key]) for p in money["phases"].values()), of(money[key]), key)
+        rows = [json.loads(line) for line in harness.Corpus(folder).lines()]
+        self.assertEqual(money["words"], sum(map(words, rows)) if money["written"] == 100 else money["words"])
+        self.assertEqual(paid.units(money["kiloword_usd"]), paid.units(money["settled_usd"]) * 1000 // money["words"])
+        self.assertEqual(paid.units(money["point_usd"]), paid.units(money["settled_usd"]) * 10000 // money["quality_ppm"])
+        with open(self.bench.path("out", "README.md")) as f:
+            self.assertIn("a row, %s for 1,000 words" % money["kiloword_usd"], f.read())
+
     # -- going on ------------------------------------------------------------
 
     def test_money_that_ends_and_rows_asked_for_later_change_no_row_and_no_call(self):

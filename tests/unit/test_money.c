@@ -406,6 +406,83 @@ any_order_of_events_keeps_the_sums_and_the_cap(void **state)
     }
 }
 
+static const struct shares shares = {
+    .is_set = true, .reserve = 200, .share = {600, 1200}};
+
+static void
+a_phase_is_told_that_its_money_does_not_reach(void **state)
+{
+    struct money *m = ledger(2000);
+    const int64_t both[MONEY_PHASES] = {700, 1200}, more[] = {701, 1200},
+                  whole[] = {801, 1200};
+    struct money_phase p;
+    int64_t reserve;
+
+    (void)state;
+    money_phases(m, &shares);
+    assert_true(money_fits_phases(m, both));
+    assert_true(money_fits_phases(m, more)); /* 101 of the reserve */
+    assert_false(money_fits_phases(m, whole));
+    assert_int_equal(money_short_phase(m), MONEY_PHASES); /* it is the cap */
+    assert_int_equal(money_reserve(m, 0, 1, 800), CO_OK);
+    assert_int_equal(money_taken(m, &reserve), 200);
+    assert_int_equal(reserve, 200);
+    assert_int_equal(money_reserve(m, 0, 2, 1), CO_FULL);
+    assert_int_equal(money_short_phase(m), 0);
+    assert_int_equal(money_reserve(m, 1, 3, 1200), CO_OK);
+    assert_sums(m, 0, 0, 2000);
+    p = money_phase(m, 1);
+    assert_int_equal(p.share, 1200);
+    assert_int_equal(p.sums.reserved, 1200);
+    money_free(m);
+}
+
+/* As above, and no phase has more than its share, what flowed, and the reserve.
+ * A replay in the same order comes to the same, or is inherited. */
+static void
+any_order_of_events_keeps_the_shares_of_the_phases(void **state)
+{
+    uint64_t refused = 0;
+
+    (void)state;
+    for (uint64_t seed = 0; seed < 200; seed++) {
+        struct money *m = ledger(2000), *again = ledger(2000);
+
+        money_phases(m, &shares);
+        money_phases(again, &shares);
+        for (uint64_t step = 0; step < 400; step++) {
+            const uint64_t r = co_mix64(seed << 32 | step), i = r / 256 % CALLS;
+            const struct money_call call = call_of((int64_t)(r >> 20) % 20);
+            const int64_t amount = 20 + (int64_t)(r >> 40) % 100;
+            bool full;
+
+            money_need(m, 0, (int64_t)(r >> 50) % 400);
+            switch (r % 4) {
+            case 0:
+                (void)money_settle(m, i, &call, NULL);
+                (void)money_settle(again, i, &call, NULL);
+                break;
+            case 1:
+                (void)money_lost(m, i);
+                (void)money_lost(again, i);
+                break;
+            default:
+                full = money_reserve(m, i % 2, i, amount);
+                refused += full && money_short_phase(m) < MONEY_PHASES;
+                if (full) break;
+                assert_int_equal(money_restore(again, i % 2, i, amount, 0),
+                                 CO_OK);
+            }
+            if (money_check(m)) fail_msg("%s", money_check(m));
+            if (money_check(again)) fail_msg("replay: %s", money_check(again));
+        }
+        assert_int_equal(money_sums(m).unknown, money_sums(again).unknown);
+        money_free(m);
+        money_free(again);
+    }
+    assert_true(refused > 1000);
+}
+
 static void
 the_summary_has_exact_decimals_as_texts(void **state)
 {
@@ -450,6 +527,8 @@ main(void)
         cmocka_unit_test(
             a_journal_written_under_a_higher_cap_is_counted_all_the_same),
         cmocka_unit_test(any_order_of_events_keeps_the_sums_and_the_cap),
+        cmocka_unit_test(a_phase_is_told_that_its_money_does_not_reach),
+        cmocka_unit_test(any_order_of_events_keeps_the_shares_of_the_phases),
         cmocka_unit_test(the_summary_has_exact_decimals_as_texts),
     };
 

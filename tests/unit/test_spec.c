@@ -464,7 +464,8 @@ answers_and_the_budget_are_read_exactly(void **state)
                    "us.yaml:8: budget: found \"5\"; allowed is a map (key: "
                    "value)");
     assert_refused(WRITTEN "budget: {eur: 5}\n",
-                   "us.yaml:8: budget.eur: unknown key; allowed here: usd");
+                   "us.yaml:8: budget.eur: unknown key; allowed here: usd, "
+                   "reserve or phases");
 }
 
 /* A folder with the two files, and a table of prices as the program's. */
@@ -655,6 +656,83 @@ a_budget_without_a_sum_is_refused(void **state)
 }
 
 static void
+a_budget_is_cut_by_phase(void **state)
+{
+    struct job_spec *spec =
+        given(HEAD "budget: {usd: 5, reserve: 10%, phases: {background: "
+                   "33.3333%, personas: 66.6667%}}\n");
+
+    (void)state;
+    assert_true(spec->shares.is_set);
+    assert_true(spec->shares.reserve == 500000000000);
+    assert_true(spec->shares.share[0] == 1499998500000);
+    assert_true(spec->shares.share[1] == 3000001500000);
+    spec_free(spec);
+    spec = given(HEAD "budget:\n  usd: 5\n  reserve: 0.5\n  phases:\n    "
+                      "background: 1.5\n    personas: 3\n");
+    assert_true(spec->shares.share[1] == 3000000000000);
+    spec_free(spec);
+    spec = given(HEAD "budget: {usd: 5}\n");
+    assert_false(spec->shares.is_set);
+    spec_free(spec);
+    assert_refused(HEAD "budget: {usd: 5, reserve: 1}\n",
+                   "us.yaml:4: budget.reserve: is what phases take from that "
+                   "run short, and there are no budget.phases; give them, such "
+                   "as {background: 40%, personas: 60%}");
+    assert_refused(HEAD "budget: {usd: 5, phases: {background: 40%}}\n",
+                   "us.yaml:4: budget.phases: personas is missing: each phase "
+                   "has a share");
+    assert_refused(HEAD "budget: {usd: 5, phases: {background: 40%, personas: "
+                        "3}}\n",
+                   "us.yaml:4: budget.phases: USD and percents; allowed is one "
+                   "of them");
+    assert_refused(HEAD "budget: {usd: 5, phases: {background: 40%, personas: "
+                        "50.5%}}\n",
+                   "us.yaml:4: budget.phases: the percents are 90.5000 "
+                   "together; allowed is 100");
+    assert_refused(HEAD "budget: {usd: 5, reserve: 10%, phases: {background: "
+                        "2, personas: 3}}\n",
+                   "us.yaml:4: budget.phases: the phases have 5 USD together; "
+                   "allowed is 4.5, what usd has beside the reserve");
+    assert_refused(HEAD "budget: {usd: 5, reserve: 6, phases: {background: "
+                        "40%, personas: 60%}}\n",
+                   "us.yaml:4: budget.reserve: found \"6\", more than "
+                   "budget.usd");
+    assert_refused(HEAD "budget: {usd: 5, reserve: 101%, phases: {background: "
+                        "40%, personas: 60%}}\n",
+                   "us.yaml:4: budget.reserve: found \"101%\"; allowed is "
+                   "USD, such as 0.50, or a percent with at most 4 decimals, "
+                   "such as 40%");
+}
+
+static void
+a_share_below_one_row_is_refused_with_its_phase(void **state)
+{
+    static const char budget[] =
+        HEAD "provider: v\nproviders: {v: {kind: openai, model: m, price: "
+             "{call_usd: 1}}}\nbudget: {usd: 4, reserve: %s, phases: "
+             "{background: 10%%, personas: 90%%}}\n";
+    char dir[64], text[256];
+    struct job_spec *spec;
+
+    (void)state;
+    given_data_dir(dir, BACKGROUND);
+    (void)snprintf(text, sizeof text, budget, "0.5");
+    spec = given(text);
+    assert_int_equal(spec_open_writer(spec, dir, &diag), CO_INVALID);
+    assert_non_null(
+        strstr(diag.text, "us.yaml:6: budget.phases.background: 0.35 USD, with "
+                          "the reserve of 0.5, covers not even one row, whose "
+                          "call may cost up to 1 USD ("));
+    spec_free(spec);
+    (void)snprintf(text, sizeof text, budget, "0.75");
+    spec = given(text);
+    assert_int_equal(spec_open_writer(spec, dir, &diag), CO_OK);
+    spec_free(spec);
+    assert_int_equal(co_fs_remove_tree(dir, &diag), CO_OK);
+}
+
+static void
 wrong_prompts_are_told_with_their_file(void **state)
 {
     char dir[64], text[512];
@@ -809,6 +887,12 @@ the_schema_agrees_with_the_parser(void **state)
     assert_properties(json_object_get(at, "answers"), names);
     job_keys_under("budget", names);
     assert_properties(json_object_get(at, "budget"), names);
+    job_keys_under("budget.phases", names);
+    assert_properties(
+        json_object_get(
+            json_object_get(json_object_get(at, "budget"), "properties"),
+            "phases"),
+        names);
     assert_providers(schema);
     job_keys_under("population", names);
     at = json_object_get(at, "population");
@@ -858,6 +942,8 @@ main(void)
             a_temperature_that_the_api_refuses_is_refused_with_its_line),
         cmocka_unit_test(a_budget_below_one_row_is_refused_with_both_figures),
         cmocka_unit_test(a_budget_without_a_sum_is_refused),
+        cmocka_unit_test(a_budget_is_cut_by_phase),
+        cmocka_unit_test(a_share_below_one_row_is_refused_with_its_phase),
         cmocka_unit_test(wrong_prompts_are_told_with_their_file),
         cmocka_unit_test(the_document_has_every_key_as_it_is),
         cmocka_unit_test(the_schema_agrees_with_the_parser),
