@@ -113,6 +113,7 @@ put_one(const struct job_state *s, struct co_buf *out)
         co_buf_puts(out, "  money   ");
         money_line_say(&s->money, true, out);
         say_end_line(out, begin);
+        money_line_say_phases(&s->money, "          ", out);
     }
     if (s->why[0]) say_line(out, "  why     %s", s->why);
     say_line(out, "  folder  %s", s->out);

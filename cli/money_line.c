@@ -5,33 +5,6 @@
 #include "cli/status_line.h"
 #include "llm/price.h"
 
-/* The names of the amounts: in JSON, in Redis. */
-static const struct {
-    const char *json, *redis;
-    size_t offset;
-} amounts[] = {
-    {"cap_usd", "budget_usd", offsetof(struct money_line, cap)},
-    {"settled_usd", "settled_usd", offsetof(struct money_line, settled)},
-    {"unknown_usd", "unknown_usd", offsetof(struct money_line, unknown)},
-    {"reserved_usd", "reserved_usd", offsetof(struct money_line, reserved)},
-    {"row_usd", "row_usd", offsetof(struct money_line, row)},
-};
-
-static const struct {
-    const char *json, *redis;
-    size_t offset;
-} counts[] = {
-    {"calls", "calls", offsetof(struct money_line, calls)},
-    {"cached_calls", "calls_cached", offsetof(struct money_line, cached)},
-    {"lost", "calls_lost", offsetof(struct money_line, lost)},
-    {"input_tokens", "input_tokens", offsetof(struct money_line, input_tokens)},
-    {"cached_tokens", "cached_tokens",
-     offsetof(struct money_line, cached_tokens)},
-    {"output_tokens", "output_tokens",
-     offsetof(struct money_line, output_tokens)},
-    {"written", "rows_written", offsetof(struct money_line, written)},
-};
-
 static int64_t
 usd_of(const char *text)
 {
@@ -40,41 +13,57 @@ usd_of(const char *text)
     return text && !price_usd_parse(text, &amount) ? amount : -1;
 }
 
-static int64_t *
-amount_at(struct money_line *m, size_t i)
+static int64_t
+usd_at(const json_t *object, const char *name)
 {
-    return (int64_t *)(void *)((char *)m + amounts[i].offset);
+    return usd_of(json_string_value(json_object_get(object, name)));
 }
 
-static uint64_t *
-count_at(struct money_line *m, size_t i)
+static struct money_phase_fields
+phase_of_json(const json_t *phase)
 {
-    return (uint64_t *)(void *)((char *)m + counts[i].offset);
+    return (struct money_phase_fields){
+#define X(member, name) .member = usd_at(phase, name),
+        MONEY_PHASE_AMOUNT_LIST(X)
+#undef X
+#define X(member, name) .member = status_line_u64(phase, name),
+            MONEY_PHASE_COUNT_LIST(X)
+#undef X
+    };
 }
 
 void
 money_line_of_json(const json_t *money, struct money_line *ret)
 {
-    *ret = (struct money_line){.is_there = json_is_object(money)};
-    for (size_t i = 0; i < co_countof(amounts); i++) {
-        *amount_at(ret, i) =
-            usd_of(json_string_value(json_object_get(money, amounts[i].json)));
-    }
-    for (size_t i = 0; i < co_countof(counts); i++) {
-        *count_at(ret, i) = status_line_u64(money, counts[i].json);
+    const json_t *phases = json_object_get(money, "phases");
+
+    *ret = (struct money_line){.is_there = json_is_object(money),
+                               .has_phases = json_is_object(phases),
+#define X(member, name, redis) .member = usd_at(money, name),
+                               MONEY_AMOUNT_LIST(X)
+#undef X
+#define X(member, name, redis, always) .member = status_line_u64(money, name),
+                                   MONEY_COUNT_LIST(X)
+#undef X
+    };
+    for (unsigned i = 0; i < SHARES_PHASES; i++) {
+        ret->phases[i] =
+            phase_of_json(json_object_get(phases, shares_phase_name(i)));
     }
 }
 
 void
 money_line_of_redis(const struct co_redis_reply *hash, struct money_line *ret)
 {
-    *ret = (struct money_line){.is_there = co_redis_field(hash, "calls")[0]};
-    for (size_t i = 0; i < co_countof(amounts); i++) {
-        *amount_at(ret, i) = usd_of(co_redis_field(hash, amounts[i].redis));
-    }
-    for (size_t i = 0; i < co_countof(counts); i++) {
-        *count_at(ret, i) = co_redis_field_u64(hash, counts[i].redis);
-    }
+    *ret = (struct money_line){.is_there = co_redis_field(hash, "calls")[0],
+#define X(member, name, redis) .member = usd_of(co_redis_field(hash, redis)),
+                               MONEY_AMOUNT_LIST(X)
+#undef X
+#define X(member, name, redis, always)                                         \
+    .member = co_redis_field_u64(hash, redis),
+                                   MONEY_COUNT_LIST(X)
+#undef X
+    };
 }
 
 /* Settled and unknown: both are gone, as far as anybody knows. */
@@ -97,11 +86,18 @@ say_spent(const struct money_line *m, struct co_buf *out)
     }
 }
 
-void
-money_line_say(const struct money_line *m, bool in_full, struct co_buf *out)
+static void
+say_each(int64_t amount, const char *what, struct co_buf *out)
 {
     char text[PRICE_TEXT_BYTES];
 
+    if (amount < 0) return;
+    co_buf_printf(out, ", %s %s", price_text(amount, text), what);
+}
+
+void
+money_line_say(const struct money_line *m, bool in_full, struct co_buf *out)
+{
     say_spent(m, out);
     if (!in_full) {
         co_buf_puts(out, ", ");
@@ -109,7 +105,9 @@ money_line_say(const struct money_line *m, bool in_full, struct co_buf *out)
         co_buf_puts(out, " calls");
         return;
     }
-    if (m->row >= 0) co_buf_printf(out, ", %s a row", price_text(m->row, text));
+    say_each(m->row, "a row", out);
+    say_each(m->kiloword, "for 1,000 words", out);
+    say_each(m->point, "for a percent of quality", out);
     co_buf_puts(out, "; ");
     say_count(out, m->calls);
     co_buf_puts(out, " calls, tokens: ");
@@ -119,10 +117,10 @@ money_line_say(const struct money_line *m, bool in_full, struct co_buf *out)
     co_buf_puts(out, " of them cached), ");
     say_count(out, m->output_tokens);
     co_buf_puts(out, " out");
-    if (m->cached) {
+    if (m->cached_calls) {
         co_buf_puts(out, "; ");
-        say_count(out, m->cached);
-        co_buf_puts(out, m->cached == 1 ? " answer" : " answers");
+        say_count(out, m->cached_calls);
+        co_buf_puts(out, m->cached_calls == 1 ? " answer" : " answers");
         co_buf_puts(out, " from the cache");
     }
     if (!m->lost) return;
@@ -132,23 +130,35 @@ money_line_say(const struct money_line *m, bool in_full, struct co_buf *out)
 }
 
 void
-money_line_put(const struct money_line *m, struct co_json *json)
+money_line_say_phases(const struct money_line *m, const char *indent,
+                      struct co_buf *out)
 {
-    struct money_line copy = *m;
     char text[PRICE_TEXT_BYTES];
 
-    if (!m->is_there) return;
-    co_json_key(json, "money");
-    co_json_object(json);
-    for (size_t i = 0; i < co_countof(amounts); i++) {
-        int64_t amount = *amount_at(&copy, i);
+    for (unsigned i = 0; m->has_phases && i < SHARES_PHASES; i++) {
+        const struct money_phase_fields *p = &m->phases[i];
+        int64_t spent;
 
-        if (amount < 0) continue;
-        co_json_put_text(json, amounts[i].json, price_text(amount, text));
+        co_buf_printf(out, "%s%-11s ", indent, shares_phase_name(i));
+        if (p->settled >= 0 && p->unknown >= 0 &&
+            !__builtin_add_overflow(p->settled, p->unknown, &spent)) {
+            co_buf_puts(out, price_text(spent, text));
+            if (p->share >= 0) {
+                co_buf_printf(out, " of %s", price_text(p->share, text));
+            }
+            co_buf_puts(out, " USD, ");
+        }
+        say_count(out, p->calls);
+        co_buf_puts(out, " calls, tokens: ");
+        say_count(out, p->input_tokens);
+        co_buf_puts(out, " in, ");
+        say_count(out, p->output_tokens);
+        co_buf_puts(out, " out\n");
     }
-    for (size_t i = 0; i < co_countof(counts); i++) {
-        if (count_at(&copy, i) == &copy.cached && !copy.cached) continue;
-        co_json_put_u64(json, counts[i].json, *count_at(&copy, i));
-    }
-    co_json_end(json);
+}
+
+void
+money_line_put(const struct money_line *m, struct co_json *json)
+{
+    if (m->is_there) money_fields_put(&m->fields, json);
 }

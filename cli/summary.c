@@ -67,6 +67,7 @@ put_money(const struct status_line *line, struct co_buf *buf)
     co_buf_puts(buf, "  money   ");
     money_line_say(&line->money, true, buf);
     co_buf_putc(buf, '\n');
+    money_line_say_phases(&line->money, "          ", buf);
 }
 
 void

@@ -134,9 +134,48 @@ level_of(const struct corpus_facts *f)
     return level;
 }
 
+/* "background 0.01 USD, personas 0.02 USD" */
+static void
+say_phases(const struct kind_money *m, struct co_buf *out)
+{
+    char text[PRICE_TEXT_BYTES];
+
+    co_buf_puts(out, " (");
+    for (unsigned i = 0; i < SHARES_PHASES; i++) {
+        co_buf_printf(
+            out, "%s%s %s", i ? ", " : "", shares_phase_name(i),
+            price_text(m->phases[i].settled + m->phases[i].unknown, text));
+    }
+    co_buf_putc(out, ')');
+}
+
+/* What rows, words and quality came to. */
+static void
+say_each(const struct kind_money *money, uint64_t accepted, struct co_buf *out)
+{
+    const struct kind_money m = ledger_told(money, accepted);
+    char text[PRICE_TEXT_BYTES];
+
+    if (m.row < 0) return;
+    co_buf_printf(out, ". That is %s USD a row", price_text(m.row, text));
+    if (m.kiloword >= 0) {
+        co_buf_printf(out, ", %s for 1,000 words",
+                      price_text(m.kiloword, text));
+    }
+    if (m.point >= 0) {
+        co_buf_printf(out, ", %s for each percent of quality",
+                      price_text(m.point, text));
+        co_buf_printf(out,
+                      " (%llu.%02llu percent of the rows asked for to the end "
+                      "passed)",
+                      (unsigned long long)m.quality_ppm / 10000,
+                      (unsigned long long)m.quality_ppm / 100 % 100);
+    }
+}
+
 /* What it cost, and what was thought before; nothing where nothing did. */
 static void
-say_bill(const struct corpus_facts *f, struct co_buf *out)
+say_bill(const struct corpus_facts *f, uint64_t accepted, struct co_buf *out)
 {
     const struct kind_money *m = f->money;
     const struct estimate *e = f->estimate;
@@ -153,6 +192,8 @@ say_bill(const struct corpus_facts *f, struct co_buf *out)
             co_buf_printf(out, ", and perhaps %s for lost calls",
                           price_text(m->unknown, text));
         }
+        if (m->has_phases) say_phases(m, out);
+        say_each(m, accepted, out);
     }
     if (m->cached_calls) {
         co_buf_printf(out, ", besides %llu answers from the cache",
@@ -190,7 +231,7 @@ write_card(const struct outcome *o, struct co_diag *diag)
     struct co_buf buf;
 
     co_buf_init(&bill, BILL_BYTES_MAX);
-    say_bill(f, &bill);
+    say_bill(f, o->ledger.accepted, &bill);
     card.bill = co_buf_text(&bill);
     co_buf_init(&buf, REPORT_BYTES_MAX);
     dataset_card_write(&card, &buf);

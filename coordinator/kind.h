@@ -11,6 +11,7 @@
  *   unwanted                                      no longer needed */
 #pragma once
 #include "common/buf.h"
+#include "job/money_fields.h"
 #include "proto/msg.h"
 
 /* Where a committed result lies. */
@@ -42,18 +43,11 @@ kind_ledger_holds(const struct kind_ledger *l)
            l->accepted <= l->requested && l->duplicates <= l->rejected;
 }
 
-/* What a job that pays for its calls has spent, in 1e-12 USD. */
+/* What a job that pays for its calls has spent: job/money_fields.h. The kind
+ * leaves row, kiloword and point to ledger_told(). */
 struct kind_money {
-    bool has_price;        /* else nobody knows: the sums are 0 */
-    int64_t cap;           /* -1: none */
-    int64_t settled;       /* of calls whose cost is known */
-    int64_t unknown;       /* of calls that were lost: their worst case */
-    int64_t reserved;      /* of calls that are out: their worst case */
-    uint64_t calls;        /* whose outcome is known */
-    uint64_t cached_calls; /* not made: an answer was in the cache */
-    uint64_t lost;         /* that nobody knows the outcome of */
-    uint64_t input_tokens, cached_tokens, output_tokens;
-    uint64_t written; /* rows with all their answers, accepted or not yet */
+    bool has_price; /* else nobody knows: the amounts but the cap are 0 */
+    MONEY_FIELDS
     const char *stop; /* why nothing new is asked, for a person; NULL: it is.
                        * Good until the kind is called again */
     bool refused;     /* the endpoint refuses all; it is tried now and then */

@@ -294,6 +294,31 @@ count_hopeless(struct written *w, const struct talk *t)
                                  : talk_end_text((enum talk_end)t->end));
 }
 
+/* Texts of an answer, which is canonical JSON: what stands between spaces in
+ * strings that are no names of members. */
+static uint64_t
+count_words(const uint8_t *json, size_t len)
+{
+    uint64_t words = 0, here = 0;
+    bool inside = false, space = true;
+
+    for (size_t i = 0; i < len; i++) {
+        if (!inside) {
+            inside = json[i] == '"';
+            here = 0;
+            space = true;
+        } else if (json[i] == '"') {
+            inside = false;
+            if (i + 1 == len || json[i + 1] != ':') words += here;
+        } else {
+            here += space && json[i] != ' ';
+            space = json[i] == ' ';
+            if (json[i] == '\\') i++;
+        }
+    }
+    return words;
+}
+
 static void
 count_ends(struct written *w, const struct talk *t, struct row_before before)
 {
@@ -301,6 +326,9 @@ count_ends(struct written *w, const struct talk *t, struct row_before before)
     w->n.rows_begun += before.state == TALK_IDLE;
     w->n.rows_done += t->state == TALK_DONE;
     w->n.rows_dead += t->state == TALK_DEAD;
+    for (unsigned s = 0; t->state == TALK_DONE && s < ASK_STAGES; s++) {
+        w->n.words += count_words(t->answers[s].data, t->answers[s].len);
+    }
     count_hopeless(w, t);
 }
 

@@ -50,6 +50,35 @@ is_refused(const struct written *w)
             n->calls == n->outcomes[ASK_REFUSED] + n->outcomes[ASK_UNKNOWN]);
 }
 
+/* In parts in a million: of the rows that a model was asked for to the end,
+ * those that the job's gates let through: not given up, and no duplicate. */
+static uint64_t
+quality_of(const struct written *w)
+{
+    const uint64_t ended = w->n.rows_done + w->n.rows_dead;
+    struct kind_ledger l;
+
+    if (!ended) return 0;
+    personas_kind.ledger(w->p, &l);
+    if (l.duplicates >= w->n.rows_done) return 0;
+    return (w->n.rows_done - l.duplicates) * 1000000 / ended;
+}
+
+static struct money_phase_fields
+told_phase(const struct written *w, unsigned i)
+{
+    const struct money_phase p = money_phase(w->m, i);
+
+    return (struct money_phase_fields){.share = p.share,
+                                       .settled = p.sums.settled,
+                                       .unknown = p.sums.unknown,
+                                       .reserved = p.sums.reserved,
+                                       .calls = p.calls,
+                                       .input_tokens = p.input_tokens,
+                                       .cached_tokens = p.cached_tokens,
+                                       .output_tokens = p.output_tokens};
+}
+
 void
 written_told(const void *kind, struct kind_money *ret_money)
 {
@@ -71,9 +100,15 @@ written_told(const void *kind, struct kind_money *ret_money)
         .cached_tokens = n->cached_tokens,
         .output_tokens = n->output_tokens,
         .written = w->n.rows_done,
+        .words = w->n.words,
+        .quality_ppm = quality_of(w),
+        .has_phases = true,
         .stop = stop_of(w),
         .refused = is_refused(w),
     };
+    for (unsigned i = 0; i < MONEY_PHASES; i++) {
+        ret_money->phases[i] = told_phase(w, i);
+    }
 }
 
 /* An intent without an outcome would be waited for in the next life, and cost

@@ -1,8 +1,6 @@
 /* ledger.c - see ledger.h. */
 #include "coordinator/ledger.h"
 
-#include "llm/price.h"
-
 void
 ledger_put(struct co_json *json, const struct kind_ledger *ledger)
 {
@@ -16,44 +14,40 @@ ledger_put(struct co_json *json, const struct kind_ledger *ledger)
     co_json_put_u64(json, "duplicates", ledger->duplicates);
 }
 
-int64_t
-ledger_row_cost(const struct kind_money *money, uint64_t accepted)
+/* Spent for each of n units of so many; -1: there is none, or too few for what
+ * an int64 holds. */
+static int64_t
+per(__int128 spent, uint64_t n, uint64_t units)
 {
-    uint64_t spent = (uint64_t)money->settled + (uint64_t)money->unknown;
+    const __int128 each = n ? spent * units / n : -1;
 
-    if (!money->has_price || accepted == 0) return -1;
-    return (int64_t)(spent / accepted);
+    return each > INT64_MAX ? -1 : (int64_t)each;
 }
 
-static void
-put_usd(struct co_json *json, const char *key, int64_t amount)
+struct kind_money
+ledger_told(const struct kind_money *money, uint64_t accepted)
 {
-    char text[PRICE_TEXT_BYTES];
+    const __int128 spent = (__int128)money->settled + money->unknown;
+    struct kind_money m = *money;
 
-    if (amount >= 0) co_json_put_text(json, key, price_text(amount, text));
+    m.row = per(spent, accepted, 1);
+    m.kiloword = per(spent, m.words, 1000);
+    m.point = per(spent, m.quality_ppm, 10000);
+    if (m.has_price) return m;
+    m.settled = m.unknown = m.reserved = m.row = m.kiloword = m.point = -1;
+    for (unsigned i = 0; i < SHARES_PHASES; i++) {
+        struct money_phase_fields *p = &m.phases[i];
+
+        p->settled = p->unknown = p->reserved = -1;
+    }
+    return m;
 }
 
 void
 ledger_put_money(struct co_json *json, const struct kind_money *money,
                  uint64_t accepted)
 {
-    co_json_key(json, "money");
-    co_json_object(json);
-    put_usd(json, "cap_usd", money->cap);
-    if (money->has_price) {
-        put_usd(json, "settled_usd", money->settled);
-        put_usd(json, "unknown_usd", money->unknown);
-        put_usd(json, "reserved_usd", money->reserved);
-        put_usd(json, "row_usd", ledger_row_cost(money, accepted));
-    }
-    co_json_put_u64(json, "calls", money->calls);
-    if (money->cached_calls) {
-        co_json_put_u64(json, "cached_calls", money->cached_calls);
-    }
-    co_json_put_u64(json, "lost", money->lost);
-    co_json_put_u64(json, "input_tokens", money->input_tokens);
-    co_json_put_u64(json, "cached_tokens", money->cached_tokens);
-    co_json_put_u64(json, "output_tokens", money->output_tokens);
-    co_json_put_u64(json, "written", money->written);
-    co_json_end(json);
+    const struct kind_money m = ledger_told(money, accepted);
+
+    money_fields_put(&m.fields, json);
 }

@@ -11,5 +11,7 @@ void ledger_put(struct co_json *json, const struct kind_ledger *ledger);
  * tokens. accepted: rows, to say what one costs. */
 void ledger_put_money(struct co_json *json, const struct kind_money *money,
                       uint64_t accepted);
-/* What an accepted row costs, in 1e-12 USD, rounded down; -1: not known. */
-int64_t ledger_row_cost(const struct kind_money *money, uint64_t accepted);
+/* The same money with what it comes to for a row, 1,000 words and a percent of
+ * quality, rounded down; without a price its amounts are -1. */
+struct kind_money ledger_told(const struct kind_money *money,
+                              uint64_t accepted);

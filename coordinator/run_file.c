@@ -5,9 +5,11 @@
 #include "common/fs.h"
 #include "coordinator/ledger.h"
 
+#include <pwd.h>
+#include <stdio.h>
 #include <unistd.h>
 
-enum { RUN_FILE_BYTES_MAX = 1 << 16 };
+enum { RUN_FILE_BYTES_MAX = 1 << 16, PASSWD_BYTES = 4096 };
 
 void
 run_file_init(struct run_file *f, const char *dir, uint64_t job,
@@ -24,6 +26,28 @@ void
 run_file_recipe(struct run_file *f, uint64_t recipe_hash)
 {
     f->recipe = recipe_hash;
+}
+
+/* A user without a name is told by number. */
+static void
+name_user(char user[64])
+{
+    char room[PASSWD_BYTES];
+    struct passwd entry, *found = NULL;
+
+    if (getpwuid_r(geteuid(), &entry, room, sizeof room, &found) || !found) {
+        (void)snprintf(user, 64, "%u", (unsigned)geteuid());
+        return;
+    }
+    (void)snprintf(user, 64, "%s", entry.pw_name);
+}
+
+void
+run_file_payee(struct run_file *f, const char *service, const char *provider)
+{
+    f->service = service;
+    f->provider = provider;
+    name_user(f->user);
 }
 
 void
@@ -68,6 +92,12 @@ run_file_write(struct run_file *f, const char *state, const char *text,
         co_json_object(&json);
         ledger_put(&json, &f->ledger);
         co_json_end(&json);
+    }
+    if (f->service) {
+        co_json_put_text(&json, "service", f->service);
+        co_json_put_text(&json, "provider",
+                         f->provider && *f->provider ? f->provider : "builtin");
+        co_json_put_text(&json, "user", f->user);
     }
     if (f->has_money) {
         ledger_put_money(&json, &f->money, f->ledger.accepted);

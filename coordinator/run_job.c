@@ -437,6 +437,8 @@ run_all(struct run *r, struct co_diag *diag)
     run_file_init(&r->file_state, r->folder.dir, r->folder.identity.job,
                   r->p.spec->name, r->p.spec->rows);
     run_file_recipe(&r->file_state, r->p.recipe_hash);
+    run_file_payee(&r->file_state, spec_service(r->p.spec),
+                   r->p.spec->provider);
     run_file_redis(&r->file_state, r->cfg.redis, r->cfg.name_space);
     if (run_file_begin(&r->file_state, diag)) return -1;
     return run_work(r, number, diag);

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 enum {
-    ARGS_MAX = 96,
+    ARGS_MAX = 128,
     TEXT_BYTES = 32, /* of a number, or of USD */
     OWNER_LEASE_MS = 6000,
     OWNER_TIMEOUT_MS = 1000,
@@ -130,22 +130,17 @@ put_usd(struct watch_redis *r, const char *field, int64_t amount)
 }
 
 static void
-put_money(struct watch_redis *r, const struct kind_money *m, uint64_t accepted)
+put_money(struct watch_redis *r, const struct kind_money *money,
+          uint64_t accepted)
 {
-    put_usd(r, "budget_usd", m->cap);
-    if (m->has_price) {
-        put_usd(r, "settled_usd", m->settled);
-        put_usd(r, "unknown_usd", m->unknown);
-        put_usd(r, "reserved_usd", m->reserved);
-        put_usd(r, "row_usd", ledger_row_cost(m, accepted));
-    }
-    put_u64(r, "calls", m->calls);
-    put_u64(r, "calls_cached", m->cached_calls);
-    put_u64(r, "calls_lost", m->lost);
-    put_u64(r, "input_tokens", m->input_tokens);
-    put_u64(r, "cached_tokens", m->cached_tokens);
-    put_u64(r, "output_tokens", m->output_tokens);
-    put_u64(r, "rows_written", m->written);
+    const struct kind_money m = ledger_told(money, accepted);
+
+#define X(member, json, field) put_usd(r, field, m.member);
+    MONEY_AMOUNT_LIST(X)
+#undef X
+#define X(member, json, field, always) put_u64(r, field, m.member);
+    MONEY_COUNT_LIST(X)
+#undef X
 }
 
 static void
