@@ -1,6 +1,7 @@
 /* cmd_top.c - `cohort top`: a namespace as it lives, from Redis alone. On a
  * terminal a picture that is drawn anew each second and answers keys; else one
  * picture as plain text. */
+#include "cli/fleet_limits.h"
 #include "cli/say.h"
 #include "cli/source.h"
 #include "cli/terminal.h"
@@ -49,9 +50,11 @@ static const struct co_option table[] = {
 static const struct co_options_spec options_spec = {
     .program = PROGRAM,
     .usage = "[OPTIONS]",
-    .about = "Shows jobs, queues, workers and brokers as they are now. Keys:\n"
-             "q quit, Tab pane, j/k move, s sort, r reverse, p pause, ? help.\n"
-             "Without a terminal it prints one picture and ends.",
+    .about =
+        "Shows jobs, queues, workers, brokers, endpoints of models and what\n"
+        "calls of them cost, as they are now. Keys:\n"
+        "q quit, Tab pane, j/k move, s sort, r reverse, p pause, ? help.\n"
+        "Without a terminal it prints one picture and ends.",
     .version = CO_PROGRAM " " COHORT_VERSION,
     .table = table,
     .count = co_countof(table),
@@ -72,6 +75,7 @@ snapshot(struct source *source)
         err =
             fleet_state_read(source->client, source->name_space, &state, &diag);
     }
+    if (!err) err = fleet_limits_read(source->client, state, &diag);
     if (!err) {
         const struct top_scene scene = {.state = state,
                                         .source = source->shown,

@@ -122,6 +122,7 @@ static void
 print_request(const struct try_run *run, struct co_buf *out)
 {
     char line[128];
+    size_t begin;
 
     co_buf_printf(out, "request  %s %s\n",
                   run->endpoint.replay ? "played from" : "POST",
@@ -137,9 +138,10 @@ print_request(const struct try_run *run, struct co_buf *out)
         co_buf_printf(out, "         %s[from %s, not shown]\n", line,
                       run->key_from);
     }
+    begin = out->len; /* a prompt may come from anywhere, too */
     co_buf_puts(out, "         ");
     co_buf_append(out, run->body.data, run->body.len);
-    co_buf_putc(out, '\n');
+    say_end_line(out, begin);
 }
 
 static void

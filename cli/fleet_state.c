@@ -84,9 +84,14 @@ struct field {
     N(retried)                                                                 \
     T(settled_usd)                                                             \
     T(unknown_usd)                                                             \
+    T(reserved_usd)                                                            \
     T(budget_usd)                                                              \
+    T(row_usd)                                                                 \
+    T(usd_per_min)                                                             \
     T(calls)                                                                   \
     N(calls_lost)                                                              \
+    N(calls_cached)                                                            \
+    N(rows_written)                                                            \
     N(lost) N(failed) N(salvaged) N(duplicate) N(updated_at) N(moved_at)
 
 #define T(f) {#f, offsetof(struct OF, f), sizeof(((struct OF *)0)->f)},
@@ -470,6 +475,38 @@ read_queues(struct asking *a, struct co_redis_client *client,
     return err;
 }
 
+static void
+take_money(const struct fleet_job *j, struct fleet_money *m)
+{
+#define COPY(to, from) (void)snprintf(m->to, sizeof m->to, "%s", j->from)
+    COPY(id, id);
+    COPY(name, name);
+    COPY(settled, settled_usd);
+    COPY(unknown, unknown_usd);
+    COPY(reserved, reserved_usd);
+    COPY(cap, budget_usd);
+    COPY(minute, usd_per_min);
+    COPY(row, row_usd);
+#undef COPY
+    m->calls = strtoull(j->calls, NULL, 10);
+    m->cached = j->calls_cached;
+    m->lost = j->calls_lost;
+    m->written = j->rows_written;
+}
+
+static enum co_err
+list_money(struct fleet_state *s)
+{
+    s->money.v = calloc(s->jobs.n + 1, sizeof *s->money.v);
+    if (!s->money.v) return CO_NOMEM;
+    for (size_t i = 0; i < s->jobs.n; i++) {
+        if (!s->jobs.v[i].calls[0]) continue;
+        take_money(&s->jobs.v[i], &s->money.v[s->money.n++]);
+    }
+    s->money.all = s->money.n;
+    return CO_OK;
+}
+
 /* What follows from the rest. */
 static void
 derive(struct fleet_state *s)
@@ -544,6 +581,7 @@ fleet_state_read(struct co_redis_client *client, const char *name_space,
     if (!err) err = read_lists(a, client, s, diag);
     if (!err) err = read_hashes(a, client, s, diag);
     if (!err) err = read_queues(a, client, s, diag);
+    if (!err && list_money(s)) err = co_fail(diag, CO_NOMEM, "out of memory");
     free(a);
     if (err) return err;
     derive(s);
@@ -560,6 +598,8 @@ fleet_state_free(struct fleet_state *s)
     free(s->coordinators.v);
     free(s->queues.v);
     free(s->jobs.v);
+    free(s->money.v);
+    free(s->endpoints.v);
     free(s);
 }
 

@@ -58,12 +58,32 @@ struct fleet_job {
     uint64_t pending, rows_per_s, eta_s, tasks_out, tasks_ready;
     uint64_t retried, lost, failed, salvaged, duplicate;
     /* Of jobs that pay for calls; "": they do not, or nobody knows. */
-    char settled_usd[32], unknown_usd[32], budget_usd[32], calls[24];
-    uint64_t calls_lost;
+    char settled_usd[32], unknown_usd[32], reserved_usd[32], budget_usd[32];
+    char row_usd[32], usd_per_min[32], calls[24];
+    uint64_t calls_lost, calls_cached, rows_written;
     uint64_t updated_at, moved_at; /* ms since 1970, by its coordinator */
     uint64_t begun_at;             /* score in `jobs` */
     uint64_t permille;             /* of the rows asked for, rounded down */
     bool lease;                    /* owner:job:ID stands */
+};
+
+/* Of a job that pays for calls. USD: exact decimals, "" not known, of the cap:
+ * none. */
+struct fleet_money {
+    char id[20], name[130];
+    char settled[32], unknown[32], reserved[32], cap[32], minute[32], row[32];
+    uint64_t calls, cached, lost, written;
+};
+
+/* Of a model; shared by all fleets that call it. */
+struct fleet_endpoint {
+    char id[20], provider[34], url[200];
+    char state[24]; /* closed, open 20 s, half-open, waits 5 s, rate used, full
+                     */
+    uint64_t held, ceiling;
+    uint64_t requests, rpm, tokens, tpm; /* limits: FLEET_NO_RATE: none */
+    uint64_t latency_us, calls, refusals, errors, workers;
+    bool shut; /* no call may start */
 };
 
 /* A list, and how many there are in all. */
@@ -80,7 +100,9 @@ struct fleet_state {
     FLEET_LIST(fleet_broker) brokers;
     FLEET_LIST(fleet_coordinator) coordinators;
     FLEET_LIST(fleet_queue) queues;
-    FLEET_LIST(fleet_job) jobs; /* newest first */
+    FLEET_LIST(fleet_job) jobs;    /* newest first */
+    FLEET_LIST(fleet_money) money; /* of those that pay, in the same order */
+    FLEET_LIST(fleet_endpoint) endpoints; /* fleet_limits.h fills it */
 };
 
 /* CO_DENIED: a command is not permitted, diag names it; else as of

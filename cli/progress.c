@@ -5,6 +5,7 @@
 #include "cli/progress.h"
 
 #include "cli/say.h"
+#include "common/utf8.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -18,9 +19,12 @@ enum {
     WIDTH_DEFAULT = 80,
     BAR_MIN = 8,
     BAR_MAX = 40,
+    REASON_MIN = 24, /* columns: less of it says nothing */
     PARTS_MAX = 8,
     PART_SIZE = 200,
 };
+
+static const char waiting[] = "waiting: ";
 
 /* ---- pure ---- */
 
@@ -81,7 +85,7 @@ make_parts(const struct status_line *line, bool stalled, struct parts *parts)
     }
     part_end(parts, &buf);
     if (stalled && line->why[0]) {
-        co_buf_printf(&buf, "waiting: %s", line->why);
+        co_buf_printf(&buf, "%s%s", waiting, line->why);
         part_end(parts, &buf);
     } else {
         say_count(&buf, line->rows_per_s);
@@ -113,6 +117,21 @@ put_bar(unsigned per_mille, size_t width, struct co_buf *out)
     co_buf_puts(out, "] ");
 }
 
+/* What it waits for is worth more than the rest of the line: cut, it still says
+ * which endpoint. */
+static void
+cut_reason(struct parts *parts, size_t room)
+{
+    char *text = parts->text[1];
+
+    if (parts->count < 2 || strncmp(text, waiting, strlen(waiting)) != 0 ||
+        strlen(text) <= room || room < REASON_MIN) {
+        return;
+    }
+    room = co_utf8_cut((const uint8_t *)text, strlen(text), room - 3);
+    (void)snprintf(text + room, PART_SIZE - room, "...");
+}
+
 void
 progress_line(const struct status_line *line, unsigned width, bool stalled,
               struct co_buf *out)
@@ -126,6 +145,9 @@ progress_line(const struct status_line *line, unsigned width, bool stalled,
     (void)snprintf(percent, sizeof percent, "%3u %%", share(line) / 10);
     used = strlen(percent);
     if (used > room) return;
+    if (used + 4 + strlen(parts.text[0]) <= room) {
+        cut_reason(&parts, room - used - 4 - strlen(parts.text[0]));
+    }
     while (n < parts.count && used + 2 + strlen(parts.text[n]) <= room) {
         used += 2 + strlen(parts.text[n++]);
     }

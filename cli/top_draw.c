@@ -177,6 +177,19 @@ fit(const struct top_table *t, unsigned width, bool shown[COLUMNS_MAX])
     return width > used ? (unsigned)co_min_u64(width - used, NAME_MAX) : 1;
 }
 
+/* Decimals beyond the column are left out: what is spent is never shown as
+ * more than it is. */
+static void
+usd(const void *row, const struct top_column *c, char text[288])
+{
+    const char *amount = (const char *)row + c->offset;
+    size_t len = strlen(amount), point = strcspn(amount, ".");
+
+    if (len > c->width && point < len) len = co_max_u64(point, c->width);
+    if (len && amount[len - 1] == '.') len--;
+    (void)snprintf(text, 288, "%.*s", len ? (int)len : 1, len ? amount : "-");
+}
+
 static void
 format(const void *row, const struct top_column *c, char text[288])
 {
@@ -208,6 +221,18 @@ format(const void *row, const struct top_column *c, char text[288])
     case TOP_BYTES:
         say_bytes(&buf, n);
         break;
+    case TOP_LATENCY:
+        if (!n) {
+            co_buf_putc(&buf, '-');
+        } else if (n < 10000000) {
+            co_buf_printf(&buf, "%" PRIu64 " ms", (n + 500) / 1000);
+        } else {
+            say_duration(&buf, n / 1000);
+        }
+        break;
+    case TOP_USD:
+        usd(row, c, text);
+        return;
     case TOP_SPAN:
         if (n) say_duration(&buf, n);
         if (!n) co_buf_putc(&buf, '-');
@@ -331,18 +356,21 @@ static void
 share(const struct top_view *v, const struct fleet_state *s, unsigned lines,
       size_t rows[TOP_PANES])
 {
+    bool hidden[TOP_PANES];
     size_t want[TOP_PANES], all;
     unsigned half = lines / 2;
 
     for (unsigned p = 0; p < TOP_PANES; p++) {
         (void)top_rows(s, (enum top_pane)p, &want[p], &all);
+        hidden[p] =
+            want[p] == 0 && p != v->focus && top_table((enum top_pane)p)->hides;
         if (want[p] == 0) want[p] = 1;
         rows[p] = 0;
     }
     for (unsigned i = 0; i <= TOP_PANES; i++) {
         unsigned p = i ? i - 1 : v->focus;
 
-        if (rows[p] || lines < OVERHEAD + 1) continue;
+        if (rows[p] || hidden[p] || lines < OVERHEAD + 1) continue;
         rows[p] =
             i ? 1
               : co_clamp_u64(half, OVERHEAD + 1, want[p] + OVERHEAD) - OVERHEAD;
@@ -407,7 +435,8 @@ draw_keys(struct drawing *d)
 
 static const char *const help_lines[] = {
     "q, ^C               quit",
-    "Tab, 1 2 3 4        next pane; jobs, queues, workers, brokers",
+    "Tab, 1 to 6         next pane; jobs, queues, workers, brokers, endpoints,",
+    "                    money",
     "j k, arrows         next, previous row;  PgUp PgDn, g G: by pages, ends",
     "s S (also > <)      sort by the next, the previous column;  r: reverse",
     "p                   pause and go on;  space: read now",
@@ -415,7 +444,10 @@ static const char *const help_lines[] = {
     "The line at the bottom tells of the selected row; for a job, what it",
     "waits for. ROOM: tasks that workers would hold at once, those that run",
     "included. WISHED: workers, by the scaler. BACKLOG: to be published again.",
-    "Times are UTC.",
+    "PLACES: calls in flight that workers may have at an endpoint, OF so many",
+    "that it takes now. REFUSED: calls that were too many for it. UNKNOWN: "
+    "worst",
+    "case of calls without a known end; it counts as spent. Times are UTC.",
     "",
     "any key goes back",
 };

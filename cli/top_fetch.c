@@ -1,6 +1,7 @@
 /* top_fetch.c - see top_fetch.h. */
 #include "cli/top_fetch.h"
 
+#include "cli/fleet_limits.h"
 #include "common/mailbox.h"
 
 #include <pthread.h>
@@ -68,9 +69,11 @@ read_once(struct top_fetch *f)
         err = fleet_state_read(f->source.client, f->source.name_space,
                                &news->state, &diag);
     }
+    if (!err) err = fleet_limits_read(f->source.client, news->state, &diag);
     if (err) {
         (void)snprintf(news->why, sizeof news->why, "%.390s", diag.text);
         source_close(&f->source);
+        fleet_state_free(co_take(&news->state)); /* one whole, or none */
     }
     return news;
 }

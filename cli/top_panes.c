@@ -1,6 +1,7 @@
 /* top_panes.c - the tables of top_view.h: columns, rows, what stands out. */
 #include "cli/top_view.h"
 #include "cli/why.h"
+#include "llm/price.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -69,21 +70,58 @@ static const struct top_column broker_columns[] = {
 };
 #undef OF
 
-#define TABLE(name, columns, type, id, none)                                   \
+#define OF fleet_endpoint
+static const struct top_column endpoint_columns[] = {
+    {"ENDPOINT", TOP_TEXT, AT(url), 0, 0},
+    {"PROVIDER", TOP_TEXT, AT(provider), 10, 6},
+    {"BREAKER", TOP_TEXT, AT(state), 10, 1},
+    {"PLACES", TOP_COUNT, AT(held), 6, 2},
+    {"OF", TOP_COUNT, AT(ceiling), 6, 3},
+    {"REQ/MIN", TOP_COUNT, AT(requests), 7, 4},
+    {"OF", TOP_RATE, AT(rpm), 7, 7},
+    {"TOKENS/MIN", TOP_COUNT, AT(tokens), 10, 8},
+    {"OF", TOP_RATE, AT(tpm), 8, 10},
+    {"LATENCY", TOP_LATENCY, AT(latency_us), 8, 5},
+    {"CALLS", TOP_COUNT, AT(calls), 9, 11},
+    {"REFUSED", TOP_COUNT, AT(refusals), 7, 9},
+    {"ERRORS", TOP_COUNT, AT(errors), 6, 9},
+};
+#undef OF
+#define OF fleet_money
+static const struct top_column money_columns[] = {
+    {"MONEY", TOP_TEXT, AT(name), 0, 0},
+    {"SETTLED", TOP_USD, AT(settled), 11, 1},
+    {"UNKNOWN", TOP_USD, AT(unknown), 10, 4},
+    {"RESERVED", TOP_USD, AT(reserved), 10, 5},
+    {"CAP", TOP_USD, AT(cap), 10, 2},
+    {"USD/MIN", TOP_USD, AT(minute), 10, 3},
+    {"USD/ROW", TOP_USD, AT(row), 10, 6},
+    {"CALLS", TOP_COUNT, AT(calls), 10, 7},
+    {"CACHED", TOP_COUNT, AT(cached), 8, 9},
+    {"LOST", TOP_COUNT, AT(lost), 6, 8},
+    {"WRITTEN", TOP_COUNT, AT(written), 10, 10},
+};
+#undef OF
+
+#define TABLE(name, columns, type, id, none, hides)                            \
     {                                                                          \
         name, columns, co_countof(columns), sizeof(struct type),               \
-            offsetof(struct type, id), none                                    \
+            offsetof(struct type, id), none, hides                             \
     }
 
 static const struct top_table tables[TOP_PANES] = {
     [TOP_JOBS] = TABLE("Jobs", job_columns, fleet_job, id,
-                       "no jobs: `" CO_PROGRAM " run FILE` starts one"),
+                       "no jobs: `" CO_PROGRAM " run FILE` starts one", false),
     [TOP_QUEUES] = TABLE("Queues", queue_columns, fleet_queue, service,
-                         "no job or worker names a service"),
+                         "no job or worker names a service", false),
     [TOP_WORKERS] = TABLE("Workers", worker_columns, fleet_worker, id,
-                          "no worker is alive"),
+                          "no worker is alive", false),
     [TOP_BROKERS] = TABLE("Brokers", broker_columns, fleet_broker, id,
-                          "no broker is alive"),
+                          "no broker is alive", false),
+    [TOP_ENDPOINTS] = TABLE("Endpoints", endpoint_columns, fleet_endpoint, id,
+                            "no worker calls an endpoint of a model", true),
+    [TOP_MONEY] = TABLE("Money (USD)", money_columns, fleet_money, id,
+                        "no job pays for calls", true),
 };
 
 const struct top_table *
@@ -108,6 +146,8 @@ top_rows(const struct fleet_state *s, enum top_pane pane, size_t *ret_n,
         ROWS(TOP_QUEUES, queues);
         ROWS(TOP_WORKERS, workers);
         ROWS(TOP_BROKERS, brokers);
+        ROWS(TOP_ENDPOINTS, endpoints);
+        ROWS(TOP_MONEY, money);
     case TOP_PANES:
         break;
     }
@@ -118,8 +158,15 @@ top_rows(const struct fleet_state *s, enum top_pane pane, size_t *ret_n,
 uint64_t
 top_number(const void *row, const struct top_column *c)
 {
+    const char *text = (const char *)row + c->offset;
+    int64_t amount;
     uint64_t n;
 
+    if (c->kind == TOP_USD) {
+        return text[0] && !price_usd_parse(text, &amount) && amount > 0
+                   ? (uint64_t)amount
+                   : 0;
+    }
     memcpy(&n, (const char *)row + c->offset, sizeof n);
     if (c->kind == TOP_RATE && n == FLEET_NO_RATE) n = 0;
     /* The one field in seconds. */
@@ -175,6 +222,39 @@ worker_style(const struct fleet_worker *w, const struct top_column *c)
     return strcmp(w->state, "ready") == 0 ? PEN_DIM : PEN_PLAIN;
 }
 
+static enum pen_style
+endpoint_style(const struct fleet_endpoint *e, const struct top_column *c)
+{
+    if (strcmp(c->title, "BREAKER") == 0) {
+        if (e->shut) return strncmp(e->state, "waits", 5) ? PEN_BAD : PEN_WARN;
+        return strcmp(e->state, "closed") == 0 ? PEN_PLAIN : PEN_WARN;
+    }
+    if (strcmp(c->title, "REFUSED") == 0 && e->refusals) return PEN_WARN;
+    if (strcmp(c->title, "ERRORS") == 0 && e->errors) return PEN_WARN;
+    return PEN_PLAIN;
+}
+
+/* Whether less than a tenth of the cap is left. */
+static bool
+is_nearly_spent(const struct fleet_money *m)
+{
+    int64_t settled, unknown, cap, spent;
+
+    return m->cap[0] && !price_usd_parse(m->cap, &cap) &&
+           !price_usd_parse(m->settled, &settled) &&
+           !price_usd_parse(m->unknown, &unknown) &&
+           !__builtin_add_overflow(settled, unknown, &spent) &&
+           spent >= cap - cap / 10;
+}
+
+static enum pen_style
+money_style(const struct fleet_money *m, const struct top_column *c)
+{
+    if (strcmp(c->title, "SETTLED") == 0 && is_nearly_spent(m)) return PEN_WARN;
+    if (strcmp(c->title, "LOST") == 0 && m->lost) return PEN_WARN;
+    return PEN_PLAIN;
+}
+
 enum pen_style
 top_cell_style(const struct fleet_state *s, enum top_pane pane, const void *row,
                const struct top_column *c)
@@ -193,6 +273,10 @@ top_cell_style(const struct fleet_state *s, enum top_pane pane, const void *row,
             return PEN_WARN;
         }
         break;
+    case TOP_ENDPOINTS:
+        return endpoint_style(row, c);
+    case TOP_MONEY:
+        return money_style(row, c);
     case TOP_PANES:
         break;
     }
@@ -217,6 +301,17 @@ job_detail(const struct fleet_state *s, const struct fleet_job *j,
     if (f && f->level == WHY_PROBLEM) co_buf_printf(out, " - %s", f->act);
 }
 
+static void
+money_detail(const struct fleet_money *m, struct co_buf *out)
+{
+    co_buf_printf(out, "%s: %s settled", m->name,
+                  m->settled[0] ? m->settled : "price unknown");
+    if (m->unknown[0]) co_buf_printf(out, ", %s unknown", m->unknown);
+    if (m->reserved[0]) co_buf_printf(out, ", %s reserved", m->reserved);
+    if (m->cap[0]) co_buf_printf(out, ", of at most %s", m->cap);
+    co_buf_puts(out, " USD");
+}
+
 void
 top_detail(const struct fleet_state *s, enum top_pane pane, const void *row,
            struct co_buf *out)
@@ -224,6 +319,7 @@ top_detail(const struct fleet_state *s, enum top_pane pane, const void *row,
     const struct fleet_queue *q = row;
     const struct fleet_worker *w = row;
     const struct fleet_broker *b = row;
+    const struct fleet_endpoint *e = row;
 
     switch (pane) {
     case TOP_JOBS:
@@ -257,6 +353,17 @@ top_detail(const struct fleet_state *s, enum top_pane pane, const void *row,
                       " jobs known",
                       b->id, b->pid, b->host, b->version, b->workers_dead,
                       b->malformed, b->jobs);
+        break;
+    case TOP_ENDPOINTS:
+        co_buf_printf(out,
+                      "%s (%s): id %s, %s; %" PRIu64
+                      " worker%s share%s %" PRIu64 " places",
+                      e->provider, e->url, e->id, e->state, e->workers,
+                      e->workers == 1 ? "" : "s", e->workers == 1 ? "s" : "",
+                      e->ceiling);
+        break;
+    case TOP_MONEY:
+        money_detail(row, out);
         break;
     case TOP_PANES:
         break;

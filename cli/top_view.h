@@ -1,7 +1,8 @@
-/* top_view.h - what `cohort top` shows and how keys change that: four panes
- * (jobs, queues, workers, brokers), each a table whose columns are described
- * in top_panes.c. Pure: a reading of Redis and keys in, lines out. One
- * thread. */
+/* top_view.h - what `cohort top` shows and how keys change that: six panes
+ * (jobs, queues, workers, brokers, endpoints, money), each a table whose
+ * columns are described in top_panes.c. The last two show up where there is a
+ * row for them, or when they are asked for. Pure: a reading of Redis and keys
+ * in, lines out. One thread. */
 #pragma once
 #include "cli/fleet_state.h"
 #include "cli/pen.h"
@@ -11,6 +12,8 @@ enum top_pane {
     TOP_QUEUES,
     TOP_WORKERS,
     TOP_BROKERS,
+    TOP_ENDPOINTS,
+    TOP_MONEY,
     TOP_PANES,
 };
 
@@ -75,7 +78,9 @@ enum top_cell {
     TOP_BYTES,
     TOP_PERMILLE, /* shown in percent */
     TOP_PERCENT,
-    TOP_SPAN, /* ms, as a duration; 0 is "-" */
+    TOP_SPAN,    /* ms, as a duration; 0 is "-" */
+    TOP_LATENCY, /* us, in ms or s; 0 is "-" */
+    TOP_USD,     /* text: an exact decimal, cut to its column; "" is "-" */
 };
 
 struct top_column {
@@ -93,6 +98,7 @@ struct top_table {
     size_t row_bytes;
     size_t id_offset;
     const char *none; /* instead of rows */
+    bool hides;       /* without rows, unless it is in focus */
 };
 
 const struct top_table *top_table(enum top_pane pane);

@@ -38,7 +38,8 @@ enum {
       "-worker --broker ENDPOINT --redis URL --providers FILE`")               \
     X(NO_CALLS, "calls_wait", NOTE,                                            \
       "nothing if it passes: limits, a Retry-After or an open circuit "        \
-      "breaker hold calls back; the workers' logs say which")                  \
+      "breaker hold calls back, as is said beside this; if nothing is, the "   \
+      "workers' logs say why")                                                 \
     X(DRAINING, "draining", PROBLEM, "start others: these take no new work")   \
     X(UNLIKE, "workers_unlike", PROBLEM,                                       \
       "they need the coordinator's release and model, and its broker: look "   \
@@ -70,6 +71,18 @@ enum {
     X(SHARED_CAP, "shared_budget", PROBLEM,                                    \
       "raise the cap of the namespace (`" CO_PROGRAM                           \
       " budget set --total USD`); the same command goes on")                   \
+    X(CAP_WAIT, "budget_wait", NOTE,                                           \
+      "nothing: it passes within seconds; if not, `" CO_PROGRAM                \
+      " budget show` says what the caps wait for")                             \
+    X(CAP_DAY, "budget_day", PROBLEM,                                          \
+      "nothing: it goes on with the next day (UTC); or raise the cap "         \
+      "(`" CO_PROGRAM " budget set --day USD`)")                               \
+    X(CAP_LEDGER, "budget_ledger", PROBLEM,                                    \
+      "`" CO_PROGRAM " budget show` says what is wrong with the ledger, "      \
+      "docs/operations.md (Budgets over jobs) what to do")                     \
+    X(NO_PRICE, "no_price", PROBLEM,                                           \
+      "set `price:` of the provider in the job file; the same command goes "   \
+      "on")                                                                    \
     X(ENDPOINT, "endpoint_refuses", PROBLEM,                                   \
       "mend what it names (key, model, address, money there) on the workers "  \
       "or in the job file; calls go on by themselves")                         \
@@ -342,6 +355,11 @@ static const struct {
     {"intent", F_RUNS, NULL},
     {"answers", F_ANSWERS, NULL},
     {"money", F_MONEY, NULL},
+    {"cap_wait", F_CAP_WAIT, NULL},
+    {"cap_day", F_CAP_DAY, NULL},
+    {"cap_total", F_SHARED_CAP, NULL},
+    {"cap_ledger", F_CAP_LEDGER, NULL},
+    {"no_price", F_NO_PRICE, NULL},
     {"refused", F_ENDPOINT, NULL},
     {"doubt", F_DOUBT, NULL},
 };
@@ -501,69 +519,75 @@ why_of_job(const struct fleet_state *s, const struct fleet_job *j,
 /* Workers ask models for this service only. */
 static const char asking[] = "persona.write";
 
-/* Seconds until then, at least 1. */
-static uint64_t
-seconds_left(uint64_t until_us, uint64_t now_us)
+/* "80 of 100 requests", of the kinds that have a limit. */
+static void
+rate_text(const struct endpoint_state *e, char *text, size_t size)
 {
-    return until_us > now_us ? (until_us - now_us + 999999) / 1000000 : 1;
-}
+    char requests[64] = "", tokens[64] = "";
 
-/* A fleet that uses all it may charges 86 % of a limit in a minute: the rest
- * is the margin that keeps every window within it. */
-static bool
-is_used_up(uint64_t used, uint64_t limit)
-{
-    return limit > 0 && used >= limit * 4 / 5;
+    if (e->rpm) {
+        (void)snprintf(requests, sizeof requests,
+                       "%" PRIu64 " of %" PRIu64 " requests", e->requests_60s,
+                       e->rpm);
+    }
+    if (e->tpm) {
+        (void)snprintf(tokens, sizeof tokens,
+                       "%" PRIu64 " of %" PRIu64 " tokens", e->tokens_60s,
+                       e->tpm);
+    }
+    (void)snprintf(text, size, "%s%s%s", requests,
+                   e->rpm && e->tpm ? " and " : "", tokens);
 }
 
 static void
-why_endpoint(const struct limits_state_endpoint *e, uint64_t now_us,
-             struct why *w)
+why_endpoint(const struct endpoint_state *e, uint64_t now_us, struct why *w)
 {
-    if (e->breaker != 0) {
-        say(w, F_ENDPOINT_OPEN,
-            "%s (%s) failed, call after call; one call tries it again "
-            "%s%" PRIu64 "%s",
-            e->provider, e->url, e->breaker == 1 ? "in " : "now, of ",
-            e->breaker == 1 ? seconds_left(e->open_until, now_us) : e->workers,
-            e->breaker == 1 ? " s" : " workers");
-    } else if (e->hold_until > now_us) {
-        say(w, F_ENDPOINT_WAITS, "%s (%s) asked to wait: %" PRIu64 " s more",
-            e->provider, e->url, seconds_left(e->hold_until, now_us));
-    } else if (is_used_up(e->requests_60s, e->rpm) ||
-               is_used_up(e->tokens_60s, e->tpm)) {
-        say(w, F_ENDPOINT_RATE,
-            "%s (%s): %" PRIu64 " of %" PRIu64 " requests and %" PRIu64
-            " of %" PRIu64 " tokens in the last minute (0: no limit)",
-            e->provider, e->url, e->requests_60s, e->rpm, e->tokens_60s,
-            e->tpm);
-    } else if (e->ceiling > 0 && e->held >= e->ceiling) {
-        say(w, F_ENDPOINT_FULL,
-            "%s (%s) takes at most %" PRIu64 " calls at once; %" PRIu64
-            " worker%s share%s them",
-            e->provider, e->url, e->ceiling, e->workers, s_of(e->workers),
-            e->workers == 1 ? "s" : "");
-    }
-}
+    const uint64_t open_s = endpoint_state_seconds(e->open_until, now_us);
+    char rates[140];
 
-static bool
-is_shut(const struct limits_state_endpoint *e, uint64_t now_us)
-{
-    return e->breaker != 0 || e->hold_until > now_us;
+    switch (endpoint_state_hold(e, now_us)) {
+    case ENDPOINT_OPEN:
+        say(w, F_ENDPOINT_OPEN,
+            "%s (%s) failed, call after call; one call tries it again in "
+            "%" PRIu64 " s",
+            e->provider, e->url, open_s);
+        break;
+    case ENDPOINT_HALF:
+        say(w, F_ENDPOINT_OPEN,
+            "%s (%s) failed, call after call; one call tries it again now, of "
+            "%" PRIu64 " worker%s",
+            e->provider, e->url, e->workers, s_of(e->workers));
+        break;
+    case ENDPOINT_WAITS:
+        say(w, F_ENDPOINT_WAITS, "%s (%s) asked to wait: %" PRIu64 " s more",
+            e->provider, e->url, endpoint_state_seconds(e->hold_until, now_us));
+        break;
+    case ENDPOINT_RATE:
+        rate_text(e, rates, sizeof rates);
+        say(w, F_ENDPOINT_RATE,
+            "%s (%s): %s of a minute are used; a part stays free, so that no "
+            "window of 60 s has more",
+            e->provider, e->url, rates);
+        break;
+    case ENDPOINT_FULL:
+        say(w, F_ENDPOINT_FULL,
+            "%s (%s) takes at most %" PRIu64 " call%s at once; %" PRIu64
+            " worker%s share%s them",
+            e->provider, e->url, e->ceiling, s_of(e->ceiling), e->workers,
+            s_of(e->workers), e->workers == 1 ? "s" : "");
+        break;
+    case ENDPOINT_FREE:
+        break;
+    }
 }
 
 /* Whether no endpoint of its provider may be called. */
 static bool
 all_shut(const struct limits_state *s, const char *provider)
 {
-    size_t shut = 0;
+    char text[ENDPOINT_STATE_TEXT];
 
-    for (size_t i = 0; i < s->n; i++) {
-        if (strcmp(s->v[i].provider, provider) != 0) continue;
-        if (!is_shut(&s->v[i], s->now_us)) return false;
-        shut++;
-    }
-    return shut > 0;
+    return endpoint_state_shut_text(s->v, s->n, provider, s->now_us, text);
 }
 
 /* What was said from `from` on goes to the front. */

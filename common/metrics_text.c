@@ -59,6 +59,14 @@ co_metrics_sample(struct co_buf *out, const char *name,
 }
 
 void
+co_metrics_decimal(struct co_buf *out, const char *name,
+                   const char *const *labels, const char *value)
+{
+    begin(out, name, labels);
+    co_buf_printf(out, " %s\n", value);
+}
+
+void
 co_metrics_milli(struct co_buf *out, const char *name,
                  const char *const *labels, uint64_t value)
 {

@@ -14,6 +14,9 @@ void co_metrics_family(struct co_buf *out, const char *name,
  * escaped. NULL: no labels. */
 void co_metrics_sample(struct co_buf *out, const char *name,
                        const char *const *labels, uint64_t value);
+/* The same with a number that stands there as text: an exact decimal. */
+void co_metrics_decimal(struct co_buf *out, const char *name,
+                        const char *const *labels, const char *value);
 /* value / 1000, exactly: seconds from milliseconds. */
 void co_metrics_milli(struct co_buf *out, const char *name,
                       const char *const *labels, uint64_t value);

@@ -12,6 +12,7 @@
 #pragma once
 #include "common/buf.h"
 #include "job/money_fields.h"
+#include "llm/ask.h"
 #include "proto/msg.h"
 
 /* Where a committed result lies. */
@@ -48,6 +49,19 @@ kind_ledger_holds(const struct kind_ledger *l)
 struct kind_money {
     bool has_price; /* else nobody knows: the amounts but the cap are 0 */
     MONEY_FIELDS
+    /* Of calls with a result, by how they ended. */
+    uint64_t outcomes[ASK_OUTCOMES];
+    uint64_t mended, afresh; /* further asks of a row: quoting what was wrong
+                              * with an answer, and without that */
+    uint64_t gone;           /* calls that were given up as lost, in all, */
+    uint64_t salvaged;       /* and of these: settled by a late answer */
+    uint64_t surplus;        /* answers that nobody needed any more */
+    uint64_t unbilled;       /* calls whose usage the endpoint did not say */
+    uint64_t overruns;       /* that cost more than they could */
+    uint64_t rows_dead;
+    /* Why money that caps over several jobs leave is not here now, for a
+     * person and as a word (docs/redis-keys.md); NULL: it holds nothing up. */
+    const char *hold, *hold_code;
     const char *stop; /* why nothing new is asked, for a person; NULL: it is.
                        * Good until the kind is called again */
     bool refused;     /* the endpoint refuses all; it is tried now and then */

@@ -2,6 +2,8 @@
  * does with intents when the job is stopped. */
 #include "coordinator/kind_written_core.h"
 
+#include <string.h>
+
 /* So many refusals without an answer between them are no accident. */
 enum { REFUSED_SAID = 3 };
 
@@ -79,6 +81,66 @@ told_phase(const struct written *w, unsigned i)
                                        .output_tokens = p.output_tokens};
 }
 
+/* What there is to do about it differs. */
+static const char *
+hold_code(enum purse_why why)
+{
+    switch (why) {
+    case PURSE_WHY_DAY:
+        return "cap_day";
+    case PURSE_WHY_TOTAL:
+        return "cap_total";
+    case PURSE_WHY_ELSEWHERE:
+    case PURSE_WHY_NO_LEDGER:
+    case PURSE_WHY_UNSURE:
+    case PURSE_WHY_CLOSED:
+        return "cap_ledger";
+    case PURSE_WHY_OFF:
+    case PURSE_WHY_OPEN:
+    case PURSE_WHY_UNASKED:
+    case PURSE_WHY_ASKED:
+    case PURSE_WHY_STALE:
+    case PURSE_WHY_COUNT:
+        break;
+    }
+    return "cap_wait";
+}
+
+static void
+tell_hold(const struct written *w, struct kind_money *m)
+{
+    enum purse_why why;
+
+    if (w->over || !w->options.purse) return;
+    why = purse_why(w->options.purse);
+    if (ask_is_unpriced(w) && why != PURSE_WHY_UNASKED) {
+        m->hold = "caps over several jobs hold, and under them nothing can be "
+                  "spent without a price";
+        m->hold_code = "no_price";
+        return;
+    }
+    if (why <= PURSE_WHY_OPEN) return;
+    if (!w->is_waiting && !ask_is_unpriced(w)) return;
+    m->hold = purse_why_text(why);
+    m->hold_code = hold_code(why);
+}
+
+static void
+tell_calls(const struct written *w, struct kind_money *m)
+{
+    const struct money_counters *n = money_counters(w->m);
+
+    memcpy(m->outcomes, n->outcomes, sizeof m->outcomes);
+    m->mended = w->n.mended;
+    m->afresh = w->n.afresh;
+    m->gone = n->lost;
+    m->salvaged = n->salvaged;
+    m->surplus = w->n.surplus;
+    m->unbilled = n->unbilled;
+    m->overruns = n->overruns;
+    m->rows_dead = w->n.rows_dead;
+}
+
 void
 written_told(const void *kind, struct kind_money *ret_money)
 {
@@ -109,6 +171,8 @@ written_told(const void *kind, struct kind_money *ret_money)
     for (unsigned i = 0; i < MONEY_PHASES; i++) {
         ret_money->phases[i] = told_phase(w, i);
     }
+    tell_calls(w, ret_money);
+    tell_hold(w, ret_money);
 }
 
 /* An intent without an outcome would be waited for in the next life, and cost

@@ -7,6 +7,7 @@
 #include "coordinator/ledger.h"
 #include "coordinator/purse_redis.h"
 #include "coordinator/scale.h"
+#include "coordinator/spend_rate.h"
 #include "coordinator/watch_metrics.h"
 #include "coordinator/watch_redis.h"
 
@@ -44,6 +45,7 @@ struct watch {
         uint64_t accepted;
     } sample[RATE_SAMPLES];
     unsigned samples; /* taken in all */
+    struct spend_rate spend;
     bool stalled;     /* and told so */
     uint64_t moved;   /* candidates drawn and decided, when it last changed */
     int64_t moved_ms; /* wall clock */
@@ -232,18 +234,72 @@ watch_why(const struct engine_status *status, struct watch_numbers *n,
         of_kind ? kind_next_text(status->kind) : engine_why_text(status->why);
 }
 
-/* What money stops, or an endpoint that refuses everything, is the better
- * reason: the kind's own is only that it publishes nothing. So are calls that
- * workers gave back, which only limits and endpoints make them do. True: it
- * explains a stall as well. */
+/* All endpoints of the job's provider are shut: which one opens first, and
+ * when. */
 static bool
-watch_money(const struct kind_money *m, const struct engine_status *status,
-            struct watch_numbers *n)
+watch_shut(const struct watch *w, char text[ENDPOINT_STATE_TEXT])
+{
+    const char *provider = w->opt.service ? strchr(w->opt.service, '@') : NULL;
+    const struct endpoint_state *v;
+    uint64_t now_us;
+    size_t n;
+
+    if (!provider) return false;
+    v = watch_redis_endpoints(w->redis, &n, &now_us);
+    return endpoint_state_shut_text(v, n, provider + 1, now_us, text);
+}
+
+/* Whether it may be calls that hold it up: some are out or wait, and nothing
+ * else does. */
+static bool
+watch_awaits_calls(const struct engine_status *status)
+{
+    const bool any = status->out || status->waiting || status->ready;
+    const bool of_kind =
+        status->kind == KIND_NEXT_ALL_OUT ||
+        status->kind == KIND_NEXT_UNDECIDED ||
+        status->kind == KIND_NEXT_SHARDS || status->kind == KIND_NEXT_LATER ||
+        status->kind == KIND_NEXT_ANSWERS || status->kind == KIND_NEXT_MONEY;
+
+    return any && (status->why == ENGINE_WHY_RETRY ||
+                   status->why == ENGINE_WHY_NO_CREDIT ||
+                   status->why == ENGINE_WHY_WINDOW ||
+                   status->why == ENGINE_WHY_TABLE ||
+                   (status->why == ENGINE_WHY_KIND && of_kind));
+}
+
+/* Money that caps over several jobs leave is not here yet. */
+static bool
+watch_hold(const struct kind_money *m, const struct engine_status *status,
+           struct watch_numbers *n)
+{
+    if (!m->hold || status->why != ENGINE_WHY_KIND ||
+        (status->kind != KIND_NEXT_MONEY && status->kind != KIND_NEXT_LATER)) {
+        return false;
+    }
+    n->why = m->hold;
+    n->why_code = m->hold_code;
+    return true;
+}
+
+/* What money stops, or an endpoint that refuses everything, is the better
+ * reason: the kind's own is only that it publishes nothing. So are endpoints
+ * of which none may be called, and calls that workers gave back, which only
+ * limits and endpoints make them do. True: it explains a stall as well. */
+static bool
+watch_money(const struct watch *w, const struct kind_money *m,
+            const struct engine_status *status, struct watch_numbers *n,
+            char shut[ENDPOINT_STATE_TEXT])
 {
     if (m->stop) {
         n->why = m->stop;
         if (m->refused) n->why_code = "refused";
         return m->refused;
+    }
+    if (watch_hold(m, status, n)) return true;
+    if (watch_awaits_calls(status) && watch_shut(w, shut)) {
+        n->why = shut;
+        return true;
     }
     if (status->waiting <= status->doubted) return false;
     if (status->why != ENGINE_WHY_KIND && status->why != ENGINE_WHY_RETRY) {
@@ -322,10 +378,11 @@ watch_progress(struct watch *w, int64_t now_us)
         .limit = scaler_limit_name(SCALER_LIMIT_NONE),
         .state = w->name,
         .owner = w->owner,
+        .usd_per_min = -1,
         .why = w->said[0] ? w->said : "the job is over",
         .why_code = "done"};
     char code[WHY_CODE_BYTES];
-    char why[200];
+    char why[200], shut[ENDPOINT_STATE_TEXT];
     struct kind_money money = {.stop = NULL};
     uint64_t rows;
     struct co_json json;
@@ -333,6 +390,9 @@ watch_progress(struct watch *w, int64_t now_us)
     if (w->kind->money) {
         w->kind->money(w->state, &money);
         numbers.money = &money;
+        numbers.usd_per_min = spend_rate_take(
+            &w->spend, money.has_price ? money.settled + money.unknown : -1,
+            now_us);
     }
     if (w->engine) {
         struct engine_status status;
@@ -340,7 +400,9 @@ watch_progress(struct watch *w, int64_t now_us)
 
         engine_status(w->engine, &status);
         watch_why(&status, &numbers, code);
-        if (numbers.money) explained = watch_money(&money, &status, &numbers);
+        if (numbers.money) {
+            explained = watch_money(w, &money, &status, &numbers, shut);
+        }
         numbers.stalled_ms = (uint64_t)status.stalled_us / 1000;
         numbers.why =
             stall_why(w, &status, numbers.why, explained, why, sizeof why);

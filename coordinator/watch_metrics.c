@@ -6,6 +6,7 @@
 #include "common/metrics.h"
 #include "common/metrics_text.h"
 #include "common/redis.h"
+#include "coordinator/watch_metrics_llm.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -149,12 +150,19 @@ watch_metrics_job(struct watch_metrics *m, const struct watch_numbers *n,
                   const struct engine_counters *counters,
                   struct watch_redis *redis, int64_t now_ms)
 {
+    const struct endpoint_state *endpoints;
+    size_t n_endpoints;
+    uint64_t redis_us;
+
     if (!co_metrics_due(m->http, now_ms) && m->state == n->state) return;
     m->state = n->state;
     co_buf_clear(&m->text);
     co_metrics_process(&m->text, CO_PROGRAM "-coordinator", COHORT_VERSION);
     put_state(m, n, &m->text);
     put_numbers(m, n, counters, &m->text);
+    watch_metrics_money(m->job, n->money, &m->text);
+    endpoints = watch_redis_endpoints(redis, &n_endpoints, &redis_us);
+    watch_metrics_endpoints(endpoints, n_endpoints, redis_us, &m->text);
     put_redis(redis, &m->text);
     co_metrics_publish(m->http, &m->text, now_ms);
 }

@@ -7,6 +7,7 @@
 #include "common/log.h"
 #include "common/redis_log.h"
 #include "coordinator/ledger.h"
+#include "coordinator/watch_endpoints.h"
 #include "llm/price.h"
 
 #include <stdio.h>
@@ -31,8 +32,9 @@ struct watch_redis {
     char self[64];          /* of this coordinator: host-pid */
     char host[40];
     char events_max[TEXT_BYTES];
-    int64_t told_ms;                 /* wall clock: when this was made */
-    const struct dead_file *letters; /* borrowed; NULL: not known yet */
+    int64_t told_ms;                   /* wall clock: when this was made */
+    const struct dead_file *letters;   /* borrowed; NULL: not known yet */
+    struct watch_endpoints *endpoints; /* NULL: it asks no model */
     int64_t series_us; /* when the next line of the series is due */
     /* The command under construction. */
     const char *argv[ARGS_MAX];
@@ -61,7 +63,8 @@ watch_redis_new(const struct watch_options *options,
     (void)snprintf(r->self, sizeof r->self, "%s-%d", r->host, (int)getpid());
     (void)snprintf(r->events_max, sizeof r->events_max, "%d",
                    (int)CO_KEY_EVENTS_MAX);
-    err = co_redis_start(&redis, &r->redis, diag);
+    err = watch_endpoints_new(options->service, &r->endpoints, diag);
+    if (!err) err = co_redis_start(&redis, &r->redis, diag);
     if (err) return err;
     *ret_redis = co_take(&r);
     return CO_OK;
@@ -130,10 +133,9 @@ put_usd(struct watch_redis *r, const char *field, int64_t amount)
 }
 
 static void
-put_money(struct watch_redis *r, const struct kind_money *money,
-          uint64_t accepted)
+put_money(struct watch_redis *r, const struct watch_numbers *n)
 {
-    const struct kind_money m = ledger_told(money, accepted);
+    const struct kind_money m = ledger_told(n->money, n->ledger.accepted);
 
 #define X(member, json, field) put_usd(r, field, m.member);
     MONEY_AMOUNT_LIST(X)
@@ -141,6 +143,7 @@ put_money(struct watch_redis *r, const struct kind_money *money,
 #define X(member, json, field, always) put_u64(r, field, m.member);
     MONEY_COUNT_LIST(X)
 #undef X
+    if (m.has_price) put_usd(r, "usd_per_min", n->usd_per_min);
 }
 
 static void
@@ -176,7 +179,7 @@ write_job(struct watch_redis *r, const struct watch_numbers *n,
     put_u64(r, "failed", c->failed);
     put_u64(r, "salvaged", c->salvaged);
     put_u64(r, "duplicate", c->duplicate);
-    if (n->money) put_money(r, n->money, l->accepted);
+    if (n->money) put_money(r, n);
     put_u64(r, "moved_at", (uint64_t)n->moved_ms);
     put_u64(r, "updated_at", (uint64_t)co_clock_wall_ms());
     finish(r);
@@ -363,6 +366,7 @@ static void
 on_up(struct watch_redis *r, const struct co_redis_item *item)
 {
     write_letters(r); /* it may be another one, or empty */
+    if (r->endpoints) watch_endpoints_up(r->endpoints);
     co_log(CO_LOG_INFO, "redis.up", "version=%s changed=%d", item->version,
            item->run_id_changed);
 }
@@ -374,12 +378,27 @@ watch_redis_poll(struct watch_redis *r)
 
     while ((item = co_redis_poll(r->redis))) {
         if (item->kind == CO_REDIS_UP) on_up(r, item);
+        if (item->kind == CO_REDIS_REPLY && r->endpoints) {
+            watch_endpoints_take(r->endpoints, r->redis, item, co_clock_us());
+        }
         if (item->kind == CO_REDIS_DOWN) {
             co_log(CO_LOG_WARN, "redis.down", "why=%s",
                    co_log_quote(item->why).text);
         }
         co_redis_item_free(item);
     }
+    if (r->endpoints)
+        watch_endpoints_turn(r->endpoints, r->redis, co_clock_us());
+}
+
+const struct endpoint_state *
+watch_redis_endpoints(const struct watch_redis *r, size_t *ret_n,
+                      uint64_t *ret_now_us)
+{
+    *ret_n = 0;
+    *ret_now_us = 0;
+    if (!r || !r->endpoints) return NULL;
+    return watch_endpoints_list(r->endpoints, co_clock_us(), ret_n, ret_now_us);
 }
 
 int
@@ -411,6 +430,7 @@ watch_redis_free(struct watch_redis *r)
         co_redis_stop(r->redis, STOP_TIMEOUT_MS);
         co_redis_free(r->redis);
     }
+    watch_endpoints_free(r->endpoints);
     free(r);
 }
 

@@ -5,6 +5,7 @@
 #pragma once
 #include "coordinator/watch.h"
 #include "job/dead_file.h"
+#include "llm/endpoint_state.h"
 
 struct watch_redis; /* opaque */
 
@@ -19,6 +20,7 @@ struct watch_numbers {
     int64_t moved_ms;     /* wall clock: when the ledger last changed */
     struct kind_ledger ledger;
     const struct kind_money *money; /* NULL: the job pays for nothing */
+    int64_t usd_per_min;            /* 1e-12 USD; -1: not known */
     uint64_t rate;                  /* rows a second */
     uint64_t eta_s;
     uint32_t out, ready; /* tasks with brokers and workers; to be published */
@@ -47,6 +49,12 @@ void watch_redis_letters(struct watch_redis *r,
                          const struct dead_file *letters);
 void watch_redis_letter(struct watch_redis *r,
                         const struct dead_letter *letter);
+/* What the job's workers share about the endpoints of its provider, at most a
+ * second old; none without Redis, and when it is away. *ret_now_us: the time
+ * of Redis. Good until the next poll. */
+const struct endpoint_state *watch_redis_endpoints(const struct watch_redis *r,
+                                                   size_t *ret_n,
+                                                   uint64_t *ret_now_us);
 /* How the connection does; all zeros for NULL. */
 struct co_redis_counters;
 void watch_redis_counters(struct watch_redis *r, struct co_redis_counters *ret);

@@ -47,7 +47,8 @@ struct limiter_endpoint {
     int64_t hold_report_us; /* 0: nothing new */
     int64_t limited_us;     /* begin of the last one refused; -1: none */
     int64_t successes, failures, tail;
-    int64_t probe; /* enum limiter_probe */
+    int64_t ended, refusals, errors, took_us; /* since the last exchange */
+    int64_t probe;                            /* enum limiter_probe */
     int64_t probe_us;
     bool probing; /* the probe is in flight */
 

@@ -53,6 +53,11 @@ enum {
     X(successes, "calls that ended well since the last exchange")              \
     X(failures, "calls that failed since, as far as they tell anything")       \
     X(tail, "of them after the last that ended well")                          \
+    X(ended, "calls that ended since, in whatever way; for people, as the "    \
+             "next three")                                                     \
+    X(refusals, "of them: refused for being too many")                         \
+    X(errors, "of them: failed")                                               \
+    X(took_us, "how long the successes took, together")                        \
     X(probe, "enum limiter_probe")                                             \
     X(bye, "1: the worker ends and gives back all it has")                     \
     X(epoch, "of the settlements that follow")

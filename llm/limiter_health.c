@@ -121,6 +121,7 @@ take_success(struct limiter_endpoint *e, const struct limiter_call *call,
              int64_t total_us, int64_t now_us)
 {
     e->successes++;
+    e->took_us += total_us;
     e->tail = 0;
     e->pause_us = 0;
     take_latency(e, call, total_us, now_us);
@@ -176,6 +177,9 @@ limiter_health_take(struct limiter_endpoint *e, const struct limiter_call *call,
 {
     enum verdict verdict = (enum verdict)verdicts[fault];
 
+    e->ended++;
+    e->refusals += verdict == LIMITED || verdict == LOADED;
+    e->errors += verdict == BAD;
     if (call->probe) end_probe(e, verdict, now_us);
     take_wait(e, wait_of(verdict, hints), now_us);
     if (verdict == GOOD) {

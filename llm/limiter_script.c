@@ -3,7 +3,8 @@
  * tested. Numbers are doubles in both: all but the charges of silent workers
  * are whole, and far below 2^53.
  *
- * What is for the eyes of others stands in fields of its own
+ * What is only told to people (calls, refusals, errors, latency) the model
+ * leaves out. What is for the eyes of others stands in fields of its own
  * (docs/redis-keys.md); the charges of 66 seconds are one packed field, which
  * is a fifth of the time that 132 fields take. A member is a field w:ID:
  * "HEARD SHARE HELD NEED". */
@@ -23,7 +24,8 @@ const char limiter_script[] =
     "local fields = {'epoch', 'at', 'scan', 'slot', 'born', 'hold_until',\n"
     "  'ceiling', 'best', 'grown', 'dropped', 'breaker', 'failures',\n"
     "  'open_until', 'probe_until', 'workers', 'shares', 'held', 'active',\n"
-    "  'starved', 'silent', 'claims'}\n"
+    "  'starved', 'silent', 'claims', 'calls', 'refusals', 'errors',\n"
+    "  'latency_us'}\n"
     "local t = redis.call('time')\n"
     "local now = t[1] * 1000000 + t[2]\n"
     "local got = redis.call('hmget', key, 'run', 'prober', 'ring', 'w:' .. id,\n"
@@ -205,6 +207,15 @@ const char limiter_script[] =
     "  if S.ceiling >= most then S.grown = 0 end\n"
     "end\n"
     "S.ceiling = min(S.ceiling, most)\n"
+    /* for people: nothing is decided by it, and the model has none of it */
+    "S.calls = S.calls + A.ended\n"
+    "S.refusals = S.refusals + A.refusals\n"
+    "S.errors = S.errors + A.errors\n"
+    "if A.successes > 0 then\n"
+    "  local part = S.latency_us > 0 and min(A.successes / 16, 1) or 1\n"
+    "  S.latency_us = floor(S.latency_us +\n"
+    "    (A.took_us / A.successes - S.latency_us) * part)\n"
+    "end\n"
     /* the breaker: 0 closed, 1 open, 2 half-open */
     "local was, probing = S.breaker, false\n"
     "local function open(till)\n"

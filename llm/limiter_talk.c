@@ -121,7 +121,11 @@ tell_health(struct limiter_endpoint *e, int64_t now_us, struct limiter_ask *ask)
     ask->successes = e->successes;
     tell_failures(e, ask);
     ask->probe = e->probe;
-    e->successes = 0;
+    ask->ended = e->ended;
+    ask->refusals = e->refusals;
+    ask->errors = e->errors;
+    ask->took_us = e->took_us;
+    e->successes = e->ended = e->refusals = e->errors = e->took_us = 0;
     e->said_hold_us = e->hold_report_us;
     e->said_limited_us = e->limited_us;
     e->said_probe = e->probe;

@@ -310,6 +310,43 @@ the_script_as_it_ships_leases_and_leaves_what_the_page_names(void **state)
         3600);
 }
 
+static uint64_t
+field(struct fixture *f, const char *name)
+{
+    const struct co_redis_reply *r =
+        redis_fixture_call(&f->redis, "HGET", "limit:e", name, NULL);
+
+    assert_int_equal(r->type, CO_REDIS_TEXT);
+    return strtoull(r->text, NULL, 10);
+}
+
+static void
+how_calls_went_is_added_up_for_people(void **state)
+{
+    struct fixture *f = *state;
+    struct limiter_ask ask = usual_ask();
+    struct limiter_told told;
+
+    run_script(f, "1", &ask, true, &told);
+    assert_int_equal(field(f, "latency_us"), 0);
+    ask.successes = 4;
+    ask.took_us = 400000;
+    ask.ended = 7;
+    ask.refusals = 2;
+    ask.errors = 1;
+    run_script(f, "1", &ask, true, &told);
+    assert_int_equal(field(f, "latency_us"), 100000);
+    ask.took_us = 1200000; /* 300 ms each: a quarter of the way */
+    run_script(f, "2", &ask, true, &told);
+    assert_int_equal(field(f, "latency_us"), 150000);
+    ask.successes = ask.took_us = 0; /* none says nothing about it */
+    run_script(f, "2", &ask, true, &told);
+    assert_int_equal(field(f, "latency_us"), 150000);
+    assert_int_equal(field(f, "calls"), 21);
+    assert_int_equal(field(f, "refusals"), 6);
+    assert_int_equal(field(f, "errors"), 3);
+}
+
 int
 main(void)
 {
@@ -318,6 +355,7 @@ main(void)
         TEST(the_script_answers_as_its_model_whatever_is_asked),
         TEST(a_redis_with_another_run_id_starts_empty),
         TEST(one_probe_for_the_whole_fleet),
+        TEST(how_calls_went_is_added_up_for_people),
         TEST(the_script_as_it_ships_leases_and_leaves_what_the_page_names),
 #undef TEST
     };

@@ -100,6 +100,16 @@ a_run_that_does_not_move_says_why(void **state)
     assert_null(strstr(shown(100, true), "rows/s"));
 }
 
+static void
+a_reason_that_is_too_long_is_cut_not_left_out(void **state)
+{
+    (void)state;
+    assert_string_equal(
+        shown(58, true),
+        " 63 %  6,300 of 10,000 rows  waiting: no broker is att...");
+    assert_string_equal(shown(50, true), " 63 %  6,300 of 10,000 rows");
+}
+
 #define MONEY                                                                  \
     "\"money\":{\"cap_usd\":\"5\",\"settled_usd\":\"1.25\",\"unknown_usd\":"   \
     "\"0.000001\",\"reserved_usd\":\"0\",\"row_usd\":\"0.0125\",\"calls\":"    \
@@ -363,6 +373,7 @@ main(void)
         cmocka_unit_test(a_narrow_terminal_loses_the_least_worthy_first),
         cmocka_unit_test(no_terminal_obeys_what_an_endpoint_said),
         cmocka_unit_test(a_run_that_does_not_move_says_why),
+        cmocka_unit_test(a_reason_that_is_too_long_is_cut_not_left_out),
         cmocka_unit_test(a_paid_run_says_what_it_spent),
         cmocka_unit_test(a_price_that_nobody_knows_is_said),
         cmocka_unit_test(a_plain_line_says_the_same),

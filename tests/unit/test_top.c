@@ -179,6 +179,69 @@ a_service_shows_how_many_workers_are_wished_and_why(void **state)
 }
 
 static void
+endpoints_and_money_are_there_once_there_are_some(void **state)
+{
+    struct fixture *f = *state;
+    struct fleet_endpoint endpoints[2] = {
+        {.id = "e1",
+         .provider = "main",
+         .url = "http://gpu:8000/v1",
+         .state = "open 20 s",
+         .shut = true,
+         .held = 7,
+         .ceiling = 64,
+         .requests = 80,
+         .rpm = 100,
+         .tokens = 1234,
+         .tpm = FLEET_NO_RATE,
+         .latency_us = 312400,
+         .calls = 5000,
+         .refusals = 12,
+         .errors = 3},
+        {.id = "e2", .provider = "main", .url = "http://b\033[2J:1/v1"}};
+    struct fleet_money money[2] = {{.id = "j1",
+                                    .name = "us-adults",
+                                    .settled = "4.600000123456",
+                                    .unknown = "0.1",
+                                    .reserved = "0.02",
+                                    .cap = "5",
+                                    .minute = "0.25",
+                                    .calls = 204},
+                                   {.id = "j2",
+                                    .name = "dear",
+                                    .settled = "12.5",
+                                    .unknown = "9223372",
+                                    .cap = "9000000"}};
+
+    f->scene.width = 160;
+    f->s.workers.n = 1;
+    draw(f);
+    assert_int_equal(line_with(f, "5 Endpoints"), -1);
+    assert_int_equal(line_with(f, "6 Money"), -1);
+    (void)key(f, '5'); /* asked for, they say that there are none */
+    assert_true(line_with(f, "> 5 Endpoints") >= 0);
+    assert_true(line_with(f, "no worker calls an endpoint") >= 0);
+    f->s.endpoints.v = endpoints;
+    f->s.endpoints.n = f->s.endpoints.all = 2;
+    f->s.money.v = money;
+    f->s.money.n = f->s.money.all = 2;
+    draw(f);
+    assert_true(line_with(f, "http://gpu:8000/v1") >= 0);
+    assert_true(line_with(f, "main        open 20 s        7      64       80  "
+                             "    100       1,234         -    312 ms") >= 0);
+    assert_true(line_with(f, "http://b?[2J:1/v1") >= 0);
+    assert_true(line_with(f, "6 Money") >= 0);
+    assert_true(line_with(f, "4.600000123         0.1        0.02           5  "
+                             "      0.25           -         204") >= 0);
+    (void)key(f, '6');
+    (void)key(f, 's');
+    (void)key(f, 's'); /* SETTLED: by number, not by letter */
+    assert_true(line_with(f, "dear") < line_with(f, "4.600000123  "));
+    assert_true(line_with(f, "dear: 12.5 settled, 9223372 unknown, of at most "
+                             "9000000 USD") >= 0);
+}
+
+static void
 what_names_say_cannot_reach_the_terminal(void **state)
 {
     struct fixture *f = *state;
@@ -380,6 +443,7 @@ main(void)
         TEST(a_picture_fits_whatever_the_size),
         TEST(every_pane_is_there_and_the_one_in_focus_gets_the_room),
         TEST(a_service_shows_how_many_workers_are_wished_and_why),
+        TEST(endpoints_and_money_are_there_once_there_are_some),
         TEST(what_names_say_cannot_reach_the_terminal),
         TEST(the_selection_stays_on_its_row_when_rows_move),
         TEST(keys_act_and_others_do_nothing),

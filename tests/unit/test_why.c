@@ -140,6 +140,16 @@ a_paid_job_says_what_its_money_does(void **state)
                         "3 calls without a known end, perhaps 0.5 USD");
     set_code(f, "refused");
     assert_first(f, "endpoint_refuses", WHY_PROBLEM);
+    set_code(f, "cap_wait");
+    assert_first(f, "budget_wait", WHY_NOTE);
+    set_code(f, "cap_day");
+    assert_first(f, "budget_day", WHY_PROBLEM);
+    set_code(f, "cap_total");
+    assert_first(f, "shared_budget", WHY_PROBLEM);
+    set_code(f, "cap_ledger");
+    assert_first(f, "budget_ledger", WHY_PROBLEM);
+    set_code(f, "no_price");
+    assert_first(f, "no_price", WHY_PROBLEM);
     set_code(f, "doubt");
     assert_first(f, "doubt", WHY_NOTE);
     set_code(f, "answers");
@@ -311,7 +321,7 @@ static void
 endpoints_that_hold_back_are_named_for_jobs_that_ask_models(void **state)
 {
     static const struct {
-        struct limits_state_endpoint e;
+        struct endpoint_state e;
         const char *code;
     } cases[] = {
         {{.breaker = 1, .open_until = 9000000}, "endpoint_open"},
@@ -319,6 +329,7 @@ endpoints_that_hold_back_are_named_for_jobs_that_ask_models(void **state)
         {{.hold_until = 9000000}, "endpoint_waits"},
         {{.rpm = 100, .requests_60s = 80}, "endpoint_rate"},
         {{.tpm = 100, .tokens_60s = 93}, "endpoint_rate"},
+        {{.rpm = 9, .tpm = 100, .tokens_60s = 93}, "endpoint_rate"},
         {{.ceiling = 4, .held = 4}, "endpoint_full"},
         {{.rpm = 100, .requests_60s = 79, .ceiling = 4, .held = 3}, NULL},
     };
@@ -333,11 +344,37 @@ endpoints_that_hold_back_are_named_for_jobs_that_ask_models(void **state)
         why_of_limits(&limits, j, &f->why);
         assert_int_equal(f->why.n, cases[i].code ? 1 : 0);
         if (f->why.n) assert_string_equal(f->why.v[0].code, cases[i].code);
+        if (f->why.n) assert_true(f->why.v[0].act[0] != '\0');
         (void)snprintf(j->service, sizeof j->service, "persona.compose");
         f->why.n = 0;
         why_of_limits(&limits, j, &f->why);
         assert_int_equal(f->why.n, 0);
     }
+}
+
+static void
+a_rate_that_is_used_up_is_told_in_the_limits_that_there_are(void **state)
+{
+    struct fixture *f = *state;
+    struct limits_state limits = {
+        .now_us = 1000000,
+        .n = 1,
+        .v[0] = {.provider = "main", .url = "http://h/v1", .tpm = 100}};
+
+    (void)snprintf(f->jobs[0].service, sizeof f->jobs[0].service,
+                   "persona.write@main");
+    limits.v[0].tokens_60s = 93;
+    f->why.n = 0;
+    why_of_limits(&limits, &f->jobs[0], &f->why);
+    assert_string_equal(f->why.v[0].text,
+                        "main (http://h/v1): 93 of 100 tokens of a minute are "
+                        "used; a part stays free, so that no window of 60 s "
+                        "has more");
+    limits.v[0].rpm = 9;
+    f->why.n = 0;
+    why_of_limits(&limits, &f->jobs[0], &f->why);
+    assert_non_null(
+        strstr(f->why.v[0].text, "0 of 9 requests and 93 of 100 tokens"));
 }
 
 /* What the job itself says. */
@@ -407,6 +444,7 @@ main(void)
         TEST(an_owner_without_lease_and_hash_is_silent),
         TEST(how_it_ended_is_told_by_the_message),
         TEST(endpoints_that_hold_back_are_named_for_jobs_that_ask_models),
+        TEST(a_rate_that_is_used_up_is_told_in_the_limits_that_there_are),
         TEST(an_endpoint_that_is_shut_comes_before_what_follows_from_it),
         TEST(a_run_whose_redis_is_away_goes_on),
     };

@@ -110,6 +110,17 @@ orders_losses_and_crashes_leave_the_purse_as_the_ledger(void **state)
     free(s);
 }
 
+/* What the job says that it waits for, as a word; "": nothing. */
+static const char *
+hold_of(const struct shared *s)
+{
+    struct kind_money told;
+
+    written_kind.money(s->f.w, &told);
+    assert_int_equal(told.hold == NULL, told.hold_code == NULL);
+    return told.hold_code ? told.hold_code : "";
+}
+
 static void
 a_cap_that_all_jobs_have_spent_is_waited_for_and_not_the_end(void **state)
 {
@@ -119,9 +130,12 @@ a_cap_that_all_jobs_have_spent_is_waited_for_and_not_the_end(void **state)
     (void)state;
     assert_non_null(s);
     given(s, 40, 3, 30);
+    step(s);
+    assert_string_equal(hold_of(s), "cap_wait"); /* 2 s at least */
     for (unsigned i = 0; i < 3000; i++) {
         step(s);
     }
+    assert_string_equal(hold_of(s), "cap_day");
     assert_int_equal(written_kind.done(s->f.w), KIND_RUNNING);
     assert_int_equal(s->f.next, KIND_NEXT_MONEY);
     assert_true(world_ledger(&s->f).accepted < 40);
@@ -130,6 +144,12 @@ a_cap_that_all_jobs_have_spent_is_waited_for_and_not_the_end(void **state)
     assert_non_null(strstr(co_buf_text(&why), "the cap of the day is reached"));
     co_buf_fini(&why);
 
+    s->m.l.state = PURSE_LEDGER_CLOSED;
+    for (unsigned i = 0; i < 300; i++) {
+        step(s);
+    }
+    assert_string_equal(hold_of(s), "cap_ledger");
+    s->m.l.state = PURSE_LEDGER_OPEN;
     s->m.l.cap_day = 1000000;
     for (unsigned i = 0; written_kind.done(s->f.w) == KIND_RUNNING; i++) {
         step(s);
@@ -146,15 +166,19 @@ a_cap_of_all_days_that_is_spent_ends_the_job_in_part(void **state)
     struct shared *s = calloc(1, sizeof *s);
     struct kind_money told;
     struct co_buf why;
+    bool held = false;
 
     (void)state;
     assert_non_null(s);
     given(s, 40, 3, 1000000);
     s->m.l.cap_total = 30;
     for (unsigned i = 0; written_kind.done(s->f.w) == KIND_RUNNING; i++) {
+        held |= strcmp(hold_of(s), "cap_total") == 0;
         step(s);
         if (i > 100000) fail_msg("the job does not end");
     }
+    assert_true(held);
+    assert_string_equal(hold_of(s), ""); /* it is over: that is `stop` */
     assert_int_equal(written_kind.done(s->f.w), KIND_PARTIAL);
     assert_true(world_ledger(&s->f).accepted < 40);
     assert_true(s->f.asked > 0);
@@ -184,6 +208,7 @@ without_a_price_nothing_is_asked_under_caps(void **state)
         step(s);
     }
     assert_int_equal(s->f.asked, 0);
+    assert_string_equal(hold_of(s), "no_price");
     assert_int_equal(s->f.next, KIND_NEXT_MONEY);
     world_fini(&s->f);
     free(s);
