@@ -7,6 +7,7 @@
 #include "cli/conduct.h"
 #include "cli/open_job.h"
 #include "cli/registry.h"
+#include "cli/run_mark.h"
 #include "cli/say.h"
 #include "cli/summary.h"
 #include "common/clock.h"
@@ -523,6 +524,27 @@ tell(struct run_cli *r, const struct conduct *c, int exit_code)
     return exit_code;
 }
 
+/* A coordinator that was killed left "running" in run.json. That this cannot be
+ * mended (the disk is full, another run has begun there) changes nothing about
+ * how it ended, and `cohort status` sees that nobody runs it. */
+static void
+mark_ended(const struct run_cli *r, const struct conduct *c)
+{
+    enum co_err err;
+
+    if (!r->registered || !fleet_coordinator(r->fleet)->last_exit.signal) {
+        return;
+    }
+    err = run_mark_ended(r->out, c->kill_asked ? "stopped" : "failed",
+                         c->kill_asked
+                             ? "stopped at once: what was under way was not "
+                               "waited for; the same command goes on"
+                             : "the coordinator was killed; the same command "
+                               "goes on",
+                         &c->last, NULL);
+    (void)err;
+}
+
 static int
 run_fleet(struct run_cli *r, struct co_diag *diag)
 {
@@ -542,6 +564,7 @@ run_fleet(struct run_cli *r, struct co_diag *diag)
     conduct.fleet = r->fleet;
     r->began_ms = co_clock_ms();
     exit_code = conduct_run(&conduct);
+    mark_ended(r, &conduct);
     if (conduct.restarted) {
         conduct.last.elapsed_ms = (uint64_t)(co_clock_ms() - r->began_ms);
     }

@@ -112,6 +112,23 @@ class Command(harness.SystemTest):
         self.nothing_left()
         self.check_journal(self.bench.path("out"))
 
+    def test_told_to_stop_twice_it_ends_at_once_and_says_so_everywhere(self):
+        proc = self.begin(self.bench.job(LONG, shard_rows=2500))
+        coordinator = harness.run_json(self.bench.path("out"))["pid"]
+        os.kill(coordinator, signal.SIGSTOP)  # it cannot end by itself before the second
+        proc.kill(signal.SIGINT)
+        harness.wait_for("the first to be heard", lambda: "stopping" in proc.log(), alive=[proc])
+        proc.ends_within(0.5)  # signals that come together are one ^C
+        proc.kill(signal.SIGINT)
+        self.assertEqual(proc.wait(30), 3, proc.log())
+        self.nothing_left()
+        run = harness.run_json(self.bench.path("out"))
+        self.assertEqual((run["state"], run["pid"]), ("stopped", coordinator))
+        self.assertTrue(run["text"].startswith("stopped at once"), run)
+        self.assertGreaterEqual(run["ended_ms"], run["started_ms"])
+        self.assertEqual(run["ledger"]["requested"], LONG)
+        self.check_journal(self.bench.path("out"))
+
     def test_killed_it_leaves_nothing_alive_and_the_same_command_goes_on(self):
         for _ in range(2):
             proc = self.begin()
