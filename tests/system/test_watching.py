@@ -16,6 +16,7 @@ import unittest
 import urllib.error
 import urllib.request
 
+import fake_llm
 import harness
 
 PREFIX = "cohort:{default}:"
@@ -441,6 +442,41 @@ class Watching(harness.SystemTest):
         self.assertEqual(named - served, set())
         proc.kill(signal.SIGTERM)
         self.assertEqual(proc.wait(), 3)
+
+    def test_an_endpoint_that_is_down_is_named_wherever_somebody_looks(self):
+        fake = fake_llm.Fake(self, "--script", "status=500")
+        job = self.bench.job(40)
+        fake_llm.provide(job, [fake], limits={"in_flight": 8})
+        with open(job, "a") as f:
+            f.write("budget: {usd: 5}\n")
+        self.fleet(workers=0, redis=True)
+        self.bench.worker("--providers", job)
+        there = f"127.0.0.1:{free_port()}"
+        proc = self.bench.coordinator(job, "--metrics", there)
+        host = fake.url.split("/")[2]
+
+        def shut():
+            try:
+                return re.search(r'(?m)^cohort_endpoint_open\{.*\} 1$', self.scrape(there))
+            except (urllib.error.URLError, OSError):
+                return None
+
+        # What `cohort run` shows while nothing moves.
+        harness.wait_for("the endpoint's name", lambda: re.search(
+            re.escape(f"main ({host}) is open-circuit, next probe in ") + r"[0-9]+ s", proc.why()), 30, [proc])
+        harness.wait_for("the metric", shut, 30, [proc])
+        text = self.scrape(there)
+        self.promtool("check", "metrics", text=text)
+        self.assertRegex(text, rf'cohort_endpoint_errors_total\{{provider="main",url="{fake.url}",endpoint="[0-9a-f]{{16}}"\}} [1-9]')
+        self.assertRegex(text, r'(?m)^cohort_job_budget_usd\{job_id="[0-9a-f]{16}"\} 5$')
+        unknown = int(re.search(r'cohort_job_calls_total\{.*outcome="unknown"\} (\d+)', text).group(1))
+        self.assertGreater(unknown, 0)
+        code, out, err = self.bench.cohort("top", "--once", *self.bench.redis_args())
+        self.assertEqual(code, 0, err)
+        self.assertRegex(out, rf"5 Endpoints  1\n.*\n{fake.url} +main +(open [0-9]+ s|half-open) ")
+        self.assertRegex(out, r"6 Money \(USD\)  1\n.*\n\S+ +0 +0\.\d+ +\S+ +5 ")
+        proc.kill(signal.SIGTERM)
+        self.assertEqual(proc.wait(90), 3)
 
     def test_metrics_have_limits_and_refuse_what_they_do_not_know(self):
         broker = self.bench.broker("--metrics", "127.0.0.1:0")
