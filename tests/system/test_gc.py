@@ -267,9 +267,16 @@ class Gc(harness.SystemTest):
         self.bench.redis()
         self.bench.broker()
         self.bench.worker()
-        # The event that a worker came is the last key that is new.
+        # The event that a worker came, and the queues it serves, are the last
+        # keys that are new.
         kinds = {"broker", "brokers", "worker", "workers", "events"}
-        harness.wait_for("heartbeats and events", lambda: kinds <= {key.split(":")[2] for key in self.keys("default")})
+        queues = {"queue:noop", "queue:slow", "queue:persona.corpus", "queue:persona.compose"}
+
+        def all_told():
+            names = [key.split(":", 2)[2] for key in self.keys("default")]
+            return kinds <= {name.split(":")[0] for name in names} and queues <= set(names)
+
+        harness.wait_for("heartbeats, events and queues", all_told)
         said = self.both("--redis", self.redis_url(), "--namespaces-age", "1m", "--unfinished")
         self.assertIn("removed 0 things", said)
 
