@@ -43,7 +43,7 @@ put(const char *text, size_t len)
     while (len > 0) {
         ssize_t n = write(STDOUT_FILENO, text, len);
 
-        // NOLINTNEXTLINE(bugprone-signal-handler,cert-sig30-c): errno is safe
+        // NOLINTNEXTLINE(bugprone-signal-handler): errno is safe
         if (n < 0 && errno == EINTR) continue;
         if (n <= 0) return;
         text += n;

@@ -264,7 +264,7 @@ disk_power_loss(struct sim *s)
 /* ---- the journal's start, and other things outside ---- */
 
 /* The linker's --wrap makes the names. */
-// NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp)
+// NOLINTBEGIN(bugprone-reserved-identifier)
 // NOLINTBEGIN(readability-identifier-naming)
 enum co_err __real_journal_start(const char *dir, uint64_t job, uint32_t owner,
                                  const struct adoption *older,
@@ -315,7 +315,7 @@ __wrap_co_log(int level, const char *event, const char *fmt, ...)
     if (sim_now && level <= 2) sim_trace(sim_now, "log: %s", event);
 }
 // NOLINTEND(readability-identifier-naming)
-// NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp)
+// NOLINTEND(bugprone-reserved-identifier)
 
 /* ---- shards' place ---- */
 

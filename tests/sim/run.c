@@ -25,7 +25,7 @@ static char trace_lines[SIM_TRACE_LINES][SIM_TRACE_BYTES];
 static uint64_t trace_count;
 
 /* The linker's --wrap makes the name. */
-// NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp)
+// NOLINTBEGIN(bugprone-reserved-identifier)
 // NOLINTBEGIN(readability-identifier-naming)
 _Noreturn void __wrap_co_assert_failed(const char *cond, const char *file,
                                        int line, const char *func);
@@ -41,7 +41,7 @@ __wrap_co_assert_failed(const char *cond, const char *file, int line,
     longjmp(on_assert, 1);
 }
 // NOLINTEND(readability-identifier-naming)
-// NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp)
+// NOLINTEND(bugprone-reserved-identifier)
 
 /* ---- the end ---- */
 

@@ -656,7 +656,7 @@ creat64(const char *path, mode_t mode)
 
 /* What _FORTIFY_SOURCE makes of open without a mode. */
 /* The names are glibc's. */
-// NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp)
+// NOLINTBEGIN(bugprone-reserved-identifier)
 // NOLINTBEGIN(readability-identifier-naming)
 EXPORT int __open_2(const char *path, int flags);
 EXPORT int __open64_2(const char *path, int flags);
@@ -687,7 +687,7 @@ __openat64_2(int dir, const char *path, int flags)
     return openat64(dir, path, flags, 0);
 }
 // NOLINTEND(readability-identifier-naming)
-// NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp)
+// NOLINTEND(bugprone-reserved-identifier)
 
 /* Renames between folders count as one of the new folder. */
 static void
