@@ -445,9 +445,8 @@ static const char *const help_lines[] = {
     "waits for. ROOM: tasks that workers would hold at once, those that run",
     "included. WISHED: workers, by the scaler. BACKLOG: to be published again.",
     "PLACES: calls in flight that workers may have at an endpoint, OF so many",
-    "that it takes now. REFUSED: calls that were too many for it. UNKNOWN: "
-    "worst",
-    "case of calls without a known end; it counts as spent. Times are UTC.",
+    "that it takes now. REFUSED: calls that were too many for it. UNKNOWN:",
+    "worst case of calls without a known end: it counts as spent. Times: UTC.",
     "",
     "any key goes back",
 };
