@@ -119,12 +119,12 @@ run_pilot(const struct plan *p, struct co_diag *diag)
 
 /* What is gone: lost calls count as their worst case. -1: not known. */
 static int64_t
-spent(const struct money_line *m)
+spent(int64_t settled, int64_t unknown)
 {
     int64_t sum;
 
-    if (m->settled < 0 || m->unknown < 0) return -1;
-    return __builtin_add_overflow(m->settled, m->unknown, &sum) ? -1 : sum;
+    if (settled < 0 || unknown < 0) return -1;
+    return __builtin_add_overflow(settled, unknown, &sum) ? -1 : sum;
 }
 
 /* What rows of this very recipe took, if the folder says. */
@@ -144,11 +144,17 @@ take_history(struct plan *p)
     }
     p->wish.history = (struct estimate_history){
         .rows = state.accepted,
-        .calls = m->calls,
-        .input_tokens = m->input_tokens,
-        .output_tokens = m->output_tokens,
-        .cost = spent(m),
+        .all = {m->calls, m->input_tokens, m->output_tokens,
+                spent(m->settled, m->unknown)},
+        .has_phases = m->has_phases,
     };
+    for (unsigned i = 0; i < SHARES_PHASES; i++) {
+        const struct money_phase_fields *phase = &m->phases[i];
+
+        p->wish.history.phases[i] = (struct estimate_took){
+            phase->calls, phase->input_tokens, phase->output_tokens,
+            spent(phase->settled, phase->unknown)};
+    }
 }
 
 static void
@@ -201,11 +207,50 @@ say_usd(struct co_buf *out, uint64_t amount)
                   dot ? (int)(dot - text) + 1 + SHOWN_DECIMALS : 30, text);
 }
 
+/* Rows that the budget is enough for, UINT64_MAX: all; and the phase that runs
+ * short then, SHARES_PHASES: none of them. */
+static uint64_t
+budget_rows(const struct plan *p, unsigned *ret_phase)
+{
+    const struct shares *shares = &p->job.spec->shares;
+
+    *ret_phase = SHARES_PHASES;
+    if (!shares->is_set) {
+        return estimate_affordable(&p->e, p->job.spec->budget);
+    }
+    return estimate_affordable_shares(&p->e, shares, ret_phase);
+}
+
+/* "    background  4.1234 (2.5 to 9.9), its share is 1.8" */
+static void
+put_phase(const struct plan *p, unsigned i, struct co_buf *out)
+{
+    const int64_t *cost = p->e.phases[i].cost;
+    const struct shares *shares = &p->job.spec->shares;
+
+    if (cost[ESTIMATE_MID] < 0) return;
+    co_buf_printf(out, "    %-11s ", shares_phase_name(i));
+    say_usd(out, (uint64_t)cost[ESTIMATE_MID]);
+    if (cost[ESTIMATE_LOW] != cost[ESTIMATE_HIGH]) {
+        co_buf_puts(out, " (");
+        say_usd(out, (uint64_t)cost[ESTIMATE_LOW]);
+        co_buf_puts(out, " to ");
+        say_usd(out, (uint64_t)cost[ESTIMATE_HIGH]);
+        co_buf_putc(out, ')');
+    }
+    if (shares->is_set) {
+        co_buf_puts(out, ", of a share of ");
+        say_usd(out, (uint64_t)shares->share[i]);
+    }
+    co_buf_putc(out, '\n');
+}
+
 static void
 put_money(const struct plan *p, struct co_buf *out)
 {
     const int64_t budget = p->job.spec->budget;
     uint64_t usd[ESTIMATES], rows;
+    unsigned phase;
 
     if (p->e.cost[ESTIMATE_MID] < 0) {
         co_buf_puts(out, writer_has_price(p->job.spec->writer)
@@ -219,17 +264,28 @@ put_money(const struct plan *p, struct co_buf *out)
         usd[g] = (uint64_t)p->e.cost[g];
     }
     put_amount(out, "USD", usd, say_usd);
+    for (unsigned i = 0; i < SHARES_PHASES; i++) {
+        put_phase(p, i, out);
+    }
     if (budget < 0) return;
-    rows = estimate_affordable(&p->e, budget);
+    rows = budget_rows(p, &phase);
     co_buf_puts(out, "  budget      ");
     say_usd(out, (uint64_t)budget);
+    if (p->job.spec->shares.is_set) {
+        co_buf_puts(out, ", a reserve of ");
+        say_usd(out, (uint64_t)p->job.spec->shares.reserve);
+    }
     if (rows == UINT64_MAX) {
         co_buf_puts(out, " USD: enough\n");
         return;
     }
     co_buf_puts(out, " USD: enough for about ");
     say_count(out, rows);
-    co_buf_puts(out, " rows\n");
+    co_buf_puts(out, " rows");
+    if (phase < SHARES_PHASES) {
+        co_buf_printf(out, "; %s runs short", shares_phase_name(phase));
+    }
+    co_buf_putc(out, '\n');
 }
 
 static void
@@ -342,10 +398,40 @@ json_amount(struct co_json *json, const char *name, const uint64_t v[ESTIMATES])
 }
 
 static void
+put_budget(const struct plan *p, struct co_json *json)
+{
+    const struct job_spec *spec = p->job.spec;
+    char text[PRICE_TEXT_BYTES];
+    unsigned phase;
+    uint64_t rows;
+
+    if (spec->budget < 0) return;
+    rows = budget_rows(p, &phase);
+    co_json_key(json, "budget");
+    co_json_object(json);
+    co_json_put_text(json, "usd", price_text(spec->budget, text));
+    if (spec->shares.is_set) {
+        co_json_put_text(json, "reserve_usd",
+                         price_text(spec->shares.reserve, text));
+        co_json_key(json, "phases");
+        co_json_object(json);
+        for (unsigned i = 0; i < SHARES_PHASES; i++) {
+            co_json_put_text(json, shares_phase_name(i),
+                             price_text(spec->shares.share[i], text));
+        }
+        co_json_end(json);
+    }
+    co_json_put_u64(json, "rows", co_min_u64(rows, p->e.rows));
+    if (phase < SHARES_PHASES) {
+        co_json_put_text(json, "short", shares_phase_name(phase));
+    }
+    co_json_end(json);
+}
+
+static void
 put_json(const struct plan *p, struct co_buf *out)
 {
     enum estimate_bound bound = p->e.bound;
-    char text[PRICE_TEXT_BYTES];
     struct co_json json;
 
     co_json_init(&json, out);
@@ -354,17 +440,8 @@ put_json(const struct plan *p, struct co_buf *out)
     co_json_put_u64(&json, "rows", p->e.rows);
     co_json_put_text(&json, "from", p->e.measured ? "rows" : "prompts");
     co_json_put_u64(&json, "measured_rows", p->wish.history.rows);
-    json_amount(&json, "calls", p->e.calls);
-    json_amount(&json, "input_tokens", p->e.input);
-    json_amount(&json, "output_tokens", p->e.output);
-    if (p->e.cost[ESTIMATE_MID] >= 0) {
-        co_json_key(&json, "usd");
-        co_json_array(&json);
-        for (unsigned g = 0; g < ESTIMATES; g++) {
-            co_json_text(&json, price_text(p->e.cost[g], text));
-        }
-        co_json_end(&json);
-    }
+    estimate_put_figures(&p->e, &json);
+    put_budget(p, &json);
     json_amount(&json, "ms", p->e.ms);
     json_amount(&json, "bytes", p->e.bytes);
     co_json_put_text(&json, "bound", estimate_bound_name(bound));

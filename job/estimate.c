@@ -149,18 +149,25 @@ static void
 guess_calls(const struct sizes *z, unsigned g, struct estimate *e)
 {
     const struct guess *guess = &guesses[g];
-    uint64_t input = 0, output = 0;
+    uint64_t all_input = 0, all_output = 0;
 
     for (unsigned stage = 0; stage < ASK_STAGES; stage++) {
-        uint64_t before = stage ? z->answer[g][stage - 1] : 0;
+        const uint64_t before = stage ? z->answer[g][stage - 1] : 0;
+        const uint64_t input =
+            (z->prompt[stage] + before) / guess->token_bytes +
+            (uint64_t)MESSAGES * PROVIDER_MESSAGE_TOKENS;
+        const uint64_t output = z->answer[g][stage] / guess->token_bytes;
+        struct estimate_phase *p = &e->phases[stage];
 
-        input += (z->prompt[stage] + before) / guess->token_bytes +
-                 (uint64_t)MESSAGES * PROVIDER_MESSAGE_TOKENS;
-        output += z->answer[g][stage] / guess->token_bytes;
+        p->calls[g] = scaled(e->rows, guess->tries, PERCENT);
+        p->input[g] = scaled(e->rows * input, guess->tries, PERCENT);
+        p->output[g] = scaled(e->rows * output, guess->tries, PERCENT);
+        all_input += input;
+        all_output += output;
     }
     e->calls[g] = scaled(e->rows * ASK_STAGES, guess->tries, PERCENT);
-    e->input[g] = scaled(e->rows * input, guess->tries, PERCENT);
-    e->output[g] = scaled(e->rows * output, guess->tries, PERCENT);
+    e->input[g] = scaled(e->rows * all_input, guess->tries, PERCENT);
+    e->output[g] = scaled(e->rows * all_output, guess->tries, PERCENT);
 }
 
 /* A share of n, which has an error of 100/sqrt(n) percent, at least 2. */
@@ -178,50 +185,83 @@ spread(uint64_t total, uint64_t rows, const struct estimate_history *h,
     ret[ESTIMATE_HIGH] = scaled(ret[ESTIMATE_MID], PERCENT + percent, PERCENT);
 }
 
-/* False: no price, or more than can be counted. */
-static bool
-price_of(const struct writer *writer, const struct estimate *e, unsigned g,
-         int64_t *ret)
+/* -1: no price, or more than can be counted. */
+static int64_t
+price_of(const struct writer *writer, uint64_t calls, uint64_t input,
+         uint64_t output)
 {
-    int64_t tokens, calls;
+    int64_t tokens, made, sum;
 
     if (!writer_has_price(writer) ||
-        !price_cost(&writer->price, e->input[g], 0, e->output[g], &tokens) ||
-        __builtin_mul_overflow(writer->call_price, (int64_t)e->calls[g],
-                               &calls)) {
-        return false;
+        !price_cost(&writer->price, input, 0, output, &tokens) ||
+        __builtin_mul_overflow(writer->call_price, (int64_t)calls, &made) ||
+        __builtin_add_overflow(tokens, made, &sum)) {
+        return -1;
     }
-    return !__builtin_add_overflow(tokens, calls, ret);
+    return sum;
 }
 
 /* A guess without its highest figure is none. */
 static void
-price_it(const struct writer *writer, struct estimate *e)
+all_or_none(int64_t cost[ESTIMATES])
 {
     bool known = true;
 
     for (unsigned g = 0; g < ESTIMATES; g++) {
-        known = known && price_of(writer, e, g, &e->cost[g]);
+        known = known && cost[g] >= 0;
     }
     for (unsigned g = 0; !known && g < ESTIMATES; g++) {
-        e->cost[g] = -1;
+        cost[g] = -1;
+    }
+}
+
+static void
+price_it(const struct writer *writer, struct estimate *e)
+{
+    for (unsigned g = 0; g < ESTIMATES; g++) {
+        e->cost[g] = price_of(writer, e->calls[g], e->input[g], e->output[g]);
+        for (unsigned i = 0; i < ASK_STAGES; i++) {
+            struct estimate_phase *p = &e->phases[i];
+
+            p->cost[g] =
+                price_of(writer, p->calls[g], p->input[g], p->output[g]);
+        }
+    }
+    all_or_none(e->cost);
+    for (unsigned i = 0; i < ASK_STAGES; i++) {
+        all_or_none(e->phases[i].cost);
     }
 }
 
 /* What was paid knows of cached tokens, which the prices above do not. */
 static void
-take_history(const struct estimate_history *h, struct estimate *e)
+take_cost(const struct estimate_history *h, const struct estimate_took *took,
+          uint64_t rows, int64_t ret[ESTIMATES])
 {
     uint64_t cost[ESTIMATES];
 
-    e->measured = true;
-    spread(h->calls, e->rows, h, e->calls);
-    spread(h->input_tokens, e->rows, h, e->input);
-    spread(h->output_tokens, e->rows, h, e->output);
-    if (h->cost < 0) return;
-    spread((uint64_t)h->cost, e->rows, h, cost);
+    if (took->cost < 0) return;
+    spread((uint64_t)took->cost, rows, h, cost);
     for (unsigned g = 0; g < ESTIMATES; g++) {
-        e->cost[g] = (int64_t)cost[g];
+        ret[g] = (int64_t)cost[g];
+    }
+}
+
+static void
+take_history(const struct estimate_history *h, struct estimate *e)
+{
+    e->measured = true;
+    spread(h->all.calls, e->rows, h, e->calls);
+    spread(h->all.input_tokens, e->rows, h, e->input);
+    spread(h->all.output_tokens, e->rows, h, e->output);
+    take_cost(h, &h->all, e->rows, e->cost);
+    for (unsigned i = 0; h->has_phases && i < ASK_STAGES; i++) {
+        struct estimate_phase *p = &e->phases[i];
+
+        spread(h->phases[i].calls, e->rows, h, p->calls);
+        spread(h->phases[i].input_tokens, e->rows, h, p->input);
+        spread(h->phases[i].output_tokens, e->rows, h, p->output);
+        take_cost(h, &h->phases[i], e->rows, p->cost);
     }
 }
 
@@ -331,38 +371,6 @@ estimate_affordable(const struct estimate *e, int64_t budget)
 {
     if (budget < 0 || e->cost[ESTIMATE_MID] <= budget) return UINT64_MAX;
     return scaled(e->rows, (uint64_t)budget, (uint64_t)e->cost[ESTIMATE_MID]);
-}
-
-static void
-put_amounts(struct co_json *json, const char *name, const uint64_t v[ESTIMATES])
-{
-    co_json_key(json, name);
-    co_json_array(json);
-    for (unsigned g = 0; g < ESTIMATES; g++) {
-        co_json_u64(json, v[g]);
-    }
-    co_json_end(json);
-}
-
-void
-estimate_put(const struct estimate *e, struct co_json *json)
-{
-    char text[PRICE_TEXT_BYTES];
-
-    co_json_key(json, "estimate");
-    co_json_object(json);
-    put_amounts(json, "calls", e->calls);
-    put_amounts(json, "input_tokens", e->input);
-    put_amounts(json, "output_tokens", e->output);
-    if (e->cost[ESTIMATE_MID] >= 0) {
-        co_json_key(json, "usd");
-        co_json_array(json);
-        for (unsigned g = 0; g < ESTIMATES; g++) {
-            co_json_text(json, price_text(e->cost[g], text));
-        }
-        co_json_end(json);
-    }
-    co_json_end(json);
 }
 
 static const struct {

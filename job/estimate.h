@@ -33,8 +33,11 @@ enum estimate_bound {
 /* What rows of the same job really took. */
 struct estimate_history {
     uint64_t rows; /* 0: there is none */
-    uint64_t calls, input_tokens, output_tokens;
-    int64_t cost; /* 1e-12 USD; -1: not known */
+    struct estimate_took {
+        uint64_t calls, input_tokens, output_tokens;
+        int64_t cost; /* 1e-12 USD; -1: not known */
+    } all, phases[ASK_STAGES];
+    bool has_phases;
 };
 
 struct estimate_wish {
@@ -49,6 +52,10 @@ struct estimate {
     bool measured; /* from history */
     uint64_t calls[ESTIMATES], input[ESTIMATES], output[ESTIMATES];
     int64_t cost[ESTIMATES]; /* all -1: not known, or beyond an int64 */
+    struct estimate_phase {  /* the same by phase */
+        uint64_t calls[ESTIMATES], input[ESTIMATES], output[ESTIMATES];
+        int64_t cost[ESTIMATES];
+    } phases[ASK_STAGES];
     uint64_t ms[ESTIMATES], bytes[ESTIMATES];
     enum estimate_bound bound;
     uint64_t call_ms[ESTIMATES]; /* how long a call takes */
@@ -66,8 +73,14 @@ uint64_t estimate_workers(const struct estimate *e, const struct job_spec *spec,
                           uint64_t deadline_ms, enum estimate_bound *ret_bound);
 /* Rows that a budget is enough for, in the middle; UINT64_MAX: all. */
 uint64_t estimate_affordable(const struct estimate *e, int64_t budget);
-/* Puts "estimate": {calls, input_tokens, output_tokens, usd: [low, middle,
- * high] each} into the open object. */
+/* The same when it is cut by phase: what the first leaves flows, the reserve is
+ * taken. *ret_short: the phase that stops it; SHARES_PHASES: none. */
+uint64_t estimate_affordable_shares(const struct estimate *e,
+                                    const struct shares *shares,
+                                    unsigned *ret_short);
+/* Puts calls, input_tokens, output_tokens, usd, each [low, middle, high], and
+ * the same in "phases", into the open object; and all of it as "estimate". */
+void estimate_put_figures(const struct estimate *e, struct co_json *json);
 void estimate_put(const struct estimate *e, struct co_json *json);
 const char *estimate_bound_name(enum estimate_bound bound);
 const char *estimate_bound_text(enum estimate_bound bound);

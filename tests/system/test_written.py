@@ -151,7 +151,7 @@ class Written(harness.SystemTest):
         self.assertEqual(usd(money["settled_usd"]), self.model.cost)
         self.assertEqual((money["unknown_usd"], money["reserved_usd"], money["lost"]), ("0", "0", 0))
         self.assertEqual(money["calls"], self.model.calls())
-        self.assertIn(f"  money   {money['settled_usd']} of 5 USD, {money['row_usd']} a row; ", out)
+        self.assertIn(f"  money   {money['settled_usd']} of 5 USD, {money['row_usd']} a row, {money['kiloword_usd']} for 1,000 words", out)
         with open(self.bench.path("out", "report.json")) as f:
             report = json.load(f)
         self.assertEqual(report["money"], money)

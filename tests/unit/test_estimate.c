@@ -189,16 +189,51 @@ a_budget_is_enough_for_its_share_of_the_rows(void **state)
     assert_in_range(estimate_affordable(&f->e, cost / 2), 499, 500);
 }
 
+/* All of what a phase costs, and half of the other: half of the rows. */
+static void
+shares_pay_for_the_rows_of_the_phase_that_is_short(void **state)
+{
+    struct fixture *f = *state;
+    struct shares s = {.is_set = true};
+    unsigned short_phase;
+    int64_t first, second;
+
+    estimate(f, JOB("1000") "stream: true}\n");
+    first = f->e.phases[0].cost[ESTIMATE_MID];
+    second = f->e.phases[1].cost[ESTIMATE_MID];
+    assert_true(first > 0 && second > 0);
+    /* the phases are the job, but for what is rounded */
+    assert_true(f->e.cost[ESTIMATE_MID] - first - second < 10000000);
+    s.share[0] = first;
+    s.share[1] = second;
+    assert_true(estimate_affordable_shares(&f->e, &s, &short_phase) ==
+                UINT64_MAX);
+    assert_int_equal(short_phase, SHARES_PHASES);
+    s.share[0] = first / 2;
+    assert_in_range(estimate_affordable_shares(&f->e, &s, &short_phase), 498,
+                    500);
+    assert_int_equal(short_phase, 0);
+    s.reserve = first / 4;
+    assert_in_range(estimate_affordable_shares(&f->e, &s, &short_phase), 748,
+                    750);
+    /* what the first leaves is the second's */
+    s = (struct shares){.is_set = true, .share = {first + second / 2, 0}};
+    assert_int_equal(
+        estimate_affordable_shares(&f->e, &s, &short_phase),
+        (uint64_t)((__int128)s.share[0] * 1000 / (first + second)));
+    assert_int_equal(short_phase, 1);
+}
+
 static void
 what_rows_took_is_believed(void **state)
 {
     struct fixture *f = *state;
 
-    f->wish.history = (struct estimate_history){.rows = 100,
-                                                .calls = 240,
-                                                .input_tokens = 1000,
-                                                .output_tokens = 500,
-                                                .cost = 7000};
+    f->wish.history = (struct estimate_history){
+        .rows = 100,
+        .all = {240, 1000, 500, 7000},
+        .phases = {{130, 400, 300, 3000}, {110, 600, 200, 4000}},
+        .has_phases = true};
     estimate(f, JOB("1000") "stream: true}\n");
     assert_true(f->e.measured);
     assert_int_equal(f->e.calls[ESTIMATE_MID], 2400);
@@ -206,6 +241,8 @@ what_rows_took_is_believed(void **state)
     assert_int_equal(f->e.calls[ESTIMATE_HIGH], 2640);
     assert_int_equal(f->e.output[ESTIMATE_MID], 5000);
     assert_true(f->e.cost[ESTIMATE_MID] == 70000); /* cached ones and all */
+    assert_int_equal(f->e.phases[0].calls[ESTIMATE_MID], 1300);
+    assert_true(f->e.phases[1].cost[ESTIMATE_MID] == 40000);
 }
 
 static void
@@ -247,6 +284,7 @@ main(void)
         TEST(the_tightest_limit_is_what_binds),
         TEST(a_deadline_needs_as_many_workers_as_it_is_short),
         TEST(a_budget_is_enough_for_its_share_of_the_rows),
+        TEST(shares_pay_for_the_rows_of_the_phase_that_is_short),
         TEST(what_rows_took_is_believed),
         TEST(
             a_cost_is_not_known_when_only_its_highest_figure_is_beyond_counting),
