@@ -160,7 +160,9 @@ class Written(harness.SystemTest):
         with open(self.bench.path("out", "README.md")) as f:
             card = f.read()
         self.assertIn("by the language model `tiny`", card)
-        self.assertIn(f"{money['settled_usd']} USD. Estimated before: ", card)
+        self.assertIn(f": {money['settled_usd']} USD (background {money['phases']['background']['settled_usd']}, personas ", card)
+        self.assertIn(f"That is {money['row_usd']} USD a row, ", card)
+        self.assertIn(" passed). Estimated before: ", card)
         self.assertNotIn("no language model wrote them", card)
         # What it took is what a plan of more rows goes by.
         code, out, err = self.bench.cohort("plan", self.job(2000), "--json")
