@@ -323,6 +323,11 @@ put_text(const struct plan *p, struct co_buf *out)
 
         co_buf_printf(out, ", written by %s (%s %s)\n", writer->provider,
                       writer->kind, writer->model);
+        if (p->job.spec->writers) {
+            co_buf_puts(out, "  arms        ");
+            writers_say(p->job.spec->writers, out);
+            co_buf_puts(out, " (fallbacks are not counted)\n");
+        }
         put_amount(out, "calls", e->calls, say_count);
         put_amount(out, "tokens in", e->input, say_count);
         put_amount(out, "tokens out", e->output, say_count);

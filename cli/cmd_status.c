@@ -115,6 +115,7 @@ put_one(const struct job_state *s, struct co_buf *out)
         say_end_line(out, begin);
         money_line_say_phases(&s->money, "          ", out);
     }
+    arm_lines_say(&s->arms, out);
     if (s->why[0]) say_line(out, "  why     %s", s->why);
     say_line(out, "  folder  %s", s->out);
     if (s->live && s->redis[0]) {

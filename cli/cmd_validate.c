@@ -55,6 +55,10 @@ say_writer(const struct job_spec *spec, struct co_buf *out)
     co_buf_puts(out, "; ");
     writer_say_answers(writer, out);
     co_buf_putc(out, '\n');
+    if (!spec->writers) return;
+    co_buf_puts(out, "  arms and fallbacks: ");
+    writers_say(spec->writers, out);
+    co_buf_putc(out, '\n');
 }
 
 static void

@@ -60,6 +60,7 @@ take_run_file(const json_t *o, struct job_state *s)
     s->pid = json_integer_value(json_object_get(o, "pid"));
     take_ledger(json_object_get(o, "ledger"), s);
     money_line_of_json(json_object_get(o, "money"), &s->money);
+    arm_lines_of_json(json_object_get(o, "arms"), &s->arms);
 }
 
 /* Ended, or dead and only not yet waited for: in a container without an init

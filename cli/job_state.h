@@ -1,6 +1,7 @@
 /* job_state.h - how a job stands, from wherever that can be learnt: its Redis
  * while it lives, run.json in its folder otherwise. Reads only. One thread. */
 #pragma once
+#include "cli/arm_lines.h"
 #include "cli/money_line.h"
 #include "common/redis.h"
 
@@ -20,7 +21,8 @@ struct job_state {
     uint64_t requested, drawn, accepted, rejected, dead, surplus, pending;
     uint64_t rows_per_s, eta_s;
     struct money_line money;
-    int64_t pid; /* of the coordinator; 0 unknown */
+    struct arm_lines arms; /* once it has ended */
+    int64_t pid;           /* of the coordinator; 0 unknown */
 };
 
 /* From dir/run.json, then from the Redis named there if it answers.

@@ -95,6 +95,21 @@ say_each(int64_t amount, const char *what, struct co_buf *out)
     co_buf_printf(out, ", %s %s", price_text(amount, text), what);
 }
 
+/* The built-in writer never steps in without a word. */
+static void
+say_fallbacks(const struct money_line *m, struct co_buf *out)
+{
+    if (!m->degraded) return;
+    co_buf_puts(out, "; ");
+    say_count(out, m->degraded);
+    co_buf_puts(out, m->degraded == 1 ? " row" : " rows");
+    co_buf_puts(out, " by fallbacks");
+    if (!m->built) return;
+    co_buf_puts(out, ", ");
+    say_count(out, m->built);
+    co_buf_puts(out, " of them built in");
+}
+
 void
 money_line_say(const struct money_line *m, bool in_full, struct co_buf *out)
 {
@@ -103,6 +118,7 @@ money_line_say(const struct money_line *m, bool in_full, struct co_buf *out)
         co_buf_puts(out, ", ");
         say_count(out, m->calls);
         co_buf_puts(out, " calls");
+        say_fallbacks(m, out);
         return;
     }
     say_each(m->row, "a row", out);
@@ -123,6 +139,7 @@ money_line_say(const struct money_line *m, bool in_full, struct co_buf *out)
         co_buf_puts(out, m->cached_calls == 1 ? " answer" : " answers");
         co_buf_puts(out, " from the cache");
     }
+    say_fallbacks(m, out);
     if (!m->lost) return;
     co_buf_puts(out, "; ");
     say_count(out, m->lost);

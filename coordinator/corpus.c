@@ -93,10 +93,39 @@ corpus_make_kind(struct corpus *c, struct co_diag *diag)
                : CO_OK;
 }
 
+static void
+corpus_notice(void *self, const char *text)
+{
+    const struct corpus *c = self;
+
+    co_log(CO_LOG_WARN, "provider.fallback", "job=%016llx text=%s",
+           (unsigned long long)c->opt.job, co_log_quote(text).text);
+}
+
+/* Where there are several writers, all of them. */
+static enum co_err
+corpus_bound_writers(struct corpus *c, struct written_writer *by,
+                     struct written_options *options, struct co_diag *diag)
+{
+    const struct writers *all = c->opt.writers;
+    enum co_err err = CO_OK;
+
+    if (!all) return CO_OK;
+    for (uint32_t i = 0; i < all->n && !err; i++) {
+        err = corpus_writer_bound(all->v[i], &by[i], diag);
+    }
+    options->writers = by;
+    options->table = all;
+    options->notice = corpus_notice;
+    options->notice_self = c;
+    return err;
+}
+
 /* A model writes the texts: the written kind stands in front. */
 static enum co_err
 corpus_make_written(struct corpus *c, struct co_diag *diag)
 {
+    struct written_writer by[WRITERS_MAX];
     struct written_options options = {
         .personas = c->personas,
         .service = c->opt.service,
@@ -116,6 +145,7 @@ corpus_make_written(struct corpus *c, struct co_diag *diag)
     enum co_err err =
         corpus_writer_options(c->opt.writer, c->opt.sampler, &options, diag);
 
+    if (!err) err = corpus_bound_writers(c, by, &options, diag);
     if (err) return err;
     if (c->opt.shares) options.shares = *c->opt.shares;
     err = written_new(&options, &c->written);
@@ -558,6 +588,7 @@ corpus_finish(void *self, struct co_diag *diag)
     if (c->hosted.kind->money) {
         c->hosted.kind->money(c->hosted.state, &money);
         facts.money = &money;
+        facts.written = c->written;
         facts.estimate = c->opt.estimate;
     }
     err = corpus_write_manifest(&facts, diag);

@@ -9,6 +9,7 @@
 
 struct corpus;   /* opaque */
 struct writer;   /* job/writer.h */
+struct writers;  /* job/writers.h */
 struct estimate; /* job/estimate.h */
 
 struct corpus_options {
@@ -26,6 +27,7 @@ struct corpus_options {
     const struct sampler *sampler; /* for the audit's targets */
     bool dedup;
     const struct writer *writer; /* of the texts; NULL: the built-in one */
+    const struct writers *writers; /* it and others; NULL: it alone */
     int64_t budget;              /* of it, 1e-12 USD; -1: none */
     const struct shares *shares; /* of the budget; NULL: it is one pot */
     struct cache *cache;         /* of answers; borrowed; NULL: none */

@@ -5,6 +5,7 @@
 #include "audit/audit.h"
 #include "common/json.h"
 #include "coordinator/kind_personas.h"
+#include "coordinator/kind_written.h"
 #include "population/sampler.h"
 
 struct corpus_facts {
@@ -15,6 +16,7 @@ struct corpus_facts {
     const struct personas *personas;
     const struct sampler *sampler;
     const struct kind_money *money;  /* NULL: nothing was paid for */
+    const struct written *written;   /* the same */
     const struct estimate *estimate; /* made before the run, or NULL */
 };
 

@@ -8,7 +8,7 @@
 #include "job/recipe.h"
 #include "rows/dataset_card.h"
 
-enum { REPORT_BYTES_MAX = 1 << 24, BILL_BYTES_MAX = 1024 };
+enum { REPORT_BYTES_MAX = 1 << 24, BILL_BYTES_MAX = 64 * 1024 };
 
 /* What both files are made from. */
 struct outcome {
@@ -92,6 +92,18 @@ put_dedup(struct co_json *json, const struct personas *p)
     co_json_end(json);
 }
 
+/* Who wrote the rows of which arm, where there is more than one answer. */
+static void
+put_arms(struct co_json *json, const struct written *written)
+{
+    co_auto(co_buf_fini) struct co_buf arms;
+
+    co_buf_init(&arms, BILL_BYTES_MAX);
+    if (!written_arms(written, &arms)) return;
+    co_json_key(json, "arms");
+    co_json_raw(json, (const char *)arms.data, arms.len);
+}
+
 static enum co_err
 write_report(const struct outcome *o, struct co_diag *diag)
 {
@@ -109,6 +121,7 @@ write_report(const struct outcome *o, struct co_diag *diag)
     if (o->facts->money) {
         ledger_put_money(&json, o->facts->money, o->ledger.accepted);
     }
+    if (o->facts->written) put_arms(&json, o->facts->written);
     if (o->facts->estimate) estimate_put(o->facts->estimate, &json);
     put_dedup(&json, o->facts->personas);
     audit_report(&o->figures, audit_joints(o->audit), &json);
@@ -208,6 +221,24 @@ say_bill(const struct corpus_facts *f, uint64_t accepted, struct co_buf *out)
     co_buf_puts(out, ".\n\n");
 }
 
+static void
+say_arms(const struct corpus_facts *f, struct co_buf *out)
+{
+    const struct written_counters *n;
+
+    if (!f->written) return;
+    n = written_counters(f->written);
+    if (n->degraded) {
+        co_buf_printf(out,
+                      "A fallback wrote %llu rows, in a part at least; %llu of "
+                      "them are the built-in writer's. `provenance.provider` "
+                      "says which.\n\n",
+                      (unsigned long long)n->degraded,
+                      (unsigned long long)n->built);
+    }
+    written_arms_table(f->written, out);
+}
+
 static enum co_err
 write_card(const struct outcome *o, struct co_diag *diag)
 {
@@ -232,6 +263,7 @@ write_card(const struct outcome *o, struct co_diag *diag)
 
     co_buf_init(&bill, BILL_BYTES_MAX);
     say_bill(f, o->ledger.accepted, &bill);
+    say_arms(f, &bill);
     card.bill = co_buf_text(&bill);
     co_buf_init(&buf, REPORT_BYTES_MAX);
     dataset_card_write(&card, &buf);

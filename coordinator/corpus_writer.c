@@ -3,6 +3,8 @@
 
 #include "job/writer_bound.h"
 
+#include <string.h>
+
 static enum co_err
 bound_stage(const struct writer *writer, enum ask_stage stage,
             struct written_stage *ret, struct co_diag *diag)
@@ -33,19 +35,34 @@ accepts(void *self, uint64_t row)
 }
 
 enum co_err
+corpus_writer_bound(const struct writer *writer, struct written_writer *ret,
+                    struct co_diag *diag)
+{
+    *ret = (struct written_writer){.provider = writer->provider,
+                                   .price = writer->price,
+                                   .call_price = writer->call_price};
+    for (unsigned i = 0; i < ASK_STAGES; i++) {
+        enum co_err err =
+            bound_stage(writer, (enum ask_stage)i, &ret->stages[i], diag);
+
+        if (err) return err;
+    }
+    return CO_OK;
+}
+
+enum co_err
 corpus_writer_options(const struct writer *writer,
                       const struct sampler *sampler,
                       struct written_options *options, struct co_diag *diag)
 {
-    for (unsigned i = 0; i < ASK_STAGES; i++) {
-        enum co_err err =
-            bound_stage(writer, (enum ask_stage)i, &options->stages[i], diag);
+    struct written_writer first;
+    enum co_err err = corpus_writer_bound(writer, &first, diag);
 
-        if (err) return err;
-    }
+    if (err) return err;
+    memcpy(options->stages, first.stages, sizeof options->stages);
     options->rules = (struct talk_rules){writer->repairs, writer->fresh};
-    options->price = writer->price;
-    options->call_price = writer->call_price;
+    options->price = first.price;
+    options->call_price = first.call_price;
     options->accepts = accepts;
     options->accepts_self = (void *)(uintptr_t)sampler;
     return CO_OK;

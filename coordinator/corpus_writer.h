@@ -13,3 +13,8 @@ co_must_use enum co_err corpus_writer_options(const struct writer *writer,
                                               const struct sampler *sampler,
                                               struct written_options *options,
                                               struct co_diag *diag);
+/* What it has to know of one of several writers, which is borrowed. As above.
+ */
+co_must_use enum co_err corpus_writer_bound(const struct writer *writer,
+                                            struct written_writer *ret,
+                                            struct co_diag *diag);

@@ -138,6 +138,18 @@ bool engine_stop_returned(struct engine *e, uint32_t i);
 /* The link is there (again): a stop that it was away at reaches it now. */
 void engine_stop_attached(struct engine *e, unsigned link);
 
+/* -- engine_lanes.c: jobs with several providers */
+/* The provider in whose lane the task goes. */
+const char *engine_provider(const struct engine *e, uint64_t id);
+/* Whether the job's credit is of all providers of its service. */
+bool engine_has_lanes(const struct engine *e);
+/* Calls back what the kind wants back. */
+void engine_recall(struct engine *e);
+/* True: the kind has taken back this task, which was given back unrun: the
+ * engine has forgotten it. */
+bool engine_lanes_returned(struct engine *e, uint32_t i,
+                           const struct msg_returned *r, int64_t now_us);
+
 /* -- engine_once.c: tasks that must not be run twice */
 /* Whether a second run costs money. */
 bool engine_is_once(const struct engine *e, uint64_t id);

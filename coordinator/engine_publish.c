@@ -5,6 +5,8 @@
 #include "common/bug.h"
 #include "coordinator/engine_core.h"
 
+#include <string.h>
+
 enum { ALONE_OUT_MAX = 8 }; /* suspects out at once: each stops a worker */
 
 /* A batch being made for one link. */
@@ -12,6 +14,7 @@ struct batch {
     unsigned link;
     uint32_t n;
     bool alone;
+    const char *provider;        /* of all its tasks; NULL: none is in it yet */
     bool same_attempt, same_len; /* one value stands for all */
     uint64_t ids[BATCH_MAX];
     uint32_t attempts[BATCH_MAX];
@@ -52,7 +55,7 @@ send_batch(struct engine *e, struct batch *b)
     m.tasks.stall_ms = o->stall_ms;
     m.tasks.cost = o->cost;
     m.tasks.alone = b->alone;
-    m.tasks.provider = msg_text(o->provider);
+    m.tasks.provider = msg_text(b->provider);
     outbox_push(e->out, ENGINE_SIDE_BROKER, b->link, &m, body);
     e->links[b->link].published += b->n;
     e->n.published += b->n;
@@ -67,10 +70,21 @@ batch_start(struct batch *b, unsigned link, bool alone)
     b->link = link;
     b->n = 0;
     b->alone = alone;
+    b->provider = NULL;
     b->same_attempt = b->same_len = true;
 }
 
 enum added { ADDED, ADDED_NOT_WANTED, ADDED_NO_ROOM };
+
+/* A message is for one lane. */
+static bool
+is_of_lane(const struct engine *e, struct batch *b, uint32_t i)
+{
+    const char *provider = engine_provider(e, e->tasks.v[i].id);
+
+    if (!b->provider) b->provider = provider;
+    return b->provider == provider || strcmp(b->provider, provider) == 0;
+}
 
 /* Puts a READY task into the batch. */
 static enum added
@@ -143,6 +157,7 @@ publish_batch(struct engine *e, struct batch *b, unsigned link, uint32_t most,
         uint32_t i = next_task(e, now_us);
 
         if (i == TASK_NONE) break;
+        if (!is_of_lane(e, b, i)) break; /* the next message begins with it */
         added = batch_add(e, b, i);
     }
     if (added == ADDED_NO_ROOM && !b->n) e->why = ENGINE_WHY_NOMEM;
@@ -220,6 +235,7 @@ publish_alone(struct engine *e, struct batch *b, int64_t now_us)
         }
         e->alone_link = link;
         batch_start(b, link, true);
+        (void)is_of_lane(e, b, e->tasks.ready[true].first);
         e->tasks.v[e->tasks.ready[true].first].sent_us = now_us;
         if (batch_add(e, b, e->tasks.ready[true].first) == ADDED_NO_ROOM) {
             return;
@@ -332,6 +348,7 @@ engine_publish(struct engine *e, int64_t now_us)
 
     engine_flush_acks(e);
     withdraw(e, &b);
+    engine_recall(e);
     if (e->stale) {
         e->why = ENGINE_WHY_STALE;
         return;

@@ -284,7 +284,8 @@ engine_on_returned(struct engine *e, unsigned link,
         }
         e->n.returned++;
         /* it waited too long at a broker: let another one have it */
-        if (returned->reason == RETURN_LIMIT && !returned->worker) {
+        if (returned->reason == RETURN_LIMIT && !returned->worker &&
+            !engine_has_lanes(e)) { /* other lanes may move */
             e->links[link].hold_us = now_us + WAITED_OUT_HOLD_US;
         }
         add16(&e->tasks.v[i].returned);
@@ -296,6 +297,7 @@ engine_on_returned(struct engine *e, unsigned link,
             engine_stop_returned(e, i)) {
             continue;
         }
+        if (engine_lanes_returned(e, i, returned, now_us)) continue;
         engine_again(e, i, now_us,
                      return_due_us(&e->tasks.v[i], returned, now_us));
     }

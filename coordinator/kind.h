@@ -103,6 +103,13 @@ enum kind_gone {
     KIND_GONE_FAILED, /* its worker says so */
 };
 
+/* How a task that was out came back, unrun. */
+struct kind_return {
+    uint32_t reason; /* enum return_reason */
+    uint32_t not_before_ms;
+    bool waited; /* no worker had it: it waited too long at its broker */
+};
+
 enum kind_state {
     KIND_RUNNING,
     KIND_DONE,    /* everything asked for is there, and sealed */
@@ -132,6 +139,9 @@ struct job_kind {
 
     /* Service that runs the tasks, e.g. "persona.compose". */
     const char *(*service)(const void *kind);
+    /* Provider of a task that is given out, in whose lane it goes; good as long
+     * as the kind. NULL, or NULL returned: that of the engine's options. */
+    const char *(*provider)(const void *kind, uint64_t task);
     /* Gives out the next task and marks it as out. *ret_due_us (RATE, LATER):
      * when to ask again. */
     enum kind_next (*next)(void *kind, int64_t now_us, uint64_t *ret_task,
@@ -196,12 +206,24 @@ struct job_kind {
     /* After stopping(): this task was given out, and surely nobody ran it: as
      * if it had not been. True: the engine forgets it. NULL: it stays. */
     bool (*unsent)(void *kind, uint64_t task);
+    /* For tasks that must not be run twice: one came back that surely was not
+     * run. True: the engine forgets it, next() gives out another one in its
+     * place. False: it is published again. NULL: all are. */
+    bool (*returned)(void *kind, uint64_t task, const struct kind_return *how,
+                     int64_t now_us);
+    /* A task that was given out, and is wanted back if nobody has begun it: it
+     * is called back, and comes to returned(), or else its result. False: none
+     * (left). NULL: none is. */
+    bool (*recall)(void *kind, uint64_t *ret_task);
     /* A task that was out and is not needed any more; false: none (left). */
     bool (*unwanted)(void *kind, uint64_t *ret_task);
     enum kind_state (*done)(const void *kind);
     void (*ledger)(const void *kind, struct kind_ledger *ret_ledger);
     /* What was spent. NULL: the job pays for nothing. */
     void (*money)(const void *kind, struct kind_money *ret_money);
+    /* Appends a JSON array: what each writer did for each arm of the job. False:
+     * there is but one. NULL: the same. */
+    bool (*arms)(const void *kind, struct co_buf *out);
     /* Appends one JSON object about the job, without a newline. */
     void (*summary)(const void *kind, struct co_buf *out);
     /* Appends lines for a person: why the job is not further. */

@@ -24,6 +24,7 @@ options_check(struct written_options *o)
     if ((o->cap || (o->purse && o->purse->capped)) && !priced) {
         return CO_INVALID;
     }
+    if (!o->writers != !o->table) return CO_INVALID;
     if (!priced) o->price.input = o->price.output = -1;
     if (!o->answers_max) o->answers_max = ANSWERS_MAX_DEFAULT;
     for (unsigned s = 0; s < ASK_STAGES; s++) {
@@ -35,12 +36,12 @@ options_check(struct written_options *o)
 /* Whether the dearest ask of each stage, one that mends the longest answer, can
  * be counted: an ask that cannot would be waited for without end. */
 static bool
-is_countable(const struct written *w)
+is_countable(const struct written *w, uint8_t writer)
 {
     uint8_t longest = 0;
 
     for (unsigned s = 0; s < ASK_STAGES; s++) {
-        struct talk t = {.stage = (uint8_t)s, .mend = true};
+        struct talk t = {.stage = (uint8_t)s, .writer = writer, .mend = true};
         uint64_t input;
         int64_t worst;
 
@@ -55,16 +56,17 @@ is_countable(const struct written *w)
 /* The worst case of a row whose stages are asked once: the first, the others.
  */
 static bool
-worst_row(struct written *w)
+worst_row(const struct written *w, uint8_t writer, int64_t *ret_first,
+          int64_t *ret_later)
 {
-    static const struct talk fresh = {.stage = ASK_BACKGROUND};
+    const struct talk fresh = {.stage = ASK_BACKGROUND, .writer = writer};
     uint8_t longest = 0;
     int64_t sum = 0;
     uint64_t bytes;
 
-    if (!ask_bound(w, &fresh, &bytes, &w->first)) return false;
+    if (!ask_bound(w, &fresh, &bytes, ret_first)) return false;
     for (unsigned s = 1; s < ASK_STAGES; s++) {
-        struct talk t = {.stage = (uint8_t)s};
+        struct talk t = {.stage = (uint8_t)s, .writer = writer};
         uint64_t input;
         int64_t worst;
 
@@ -72,7 +74,24 @@ worst_row(struct written *w)
         if (!ask_bound(w, &t, &input, &worst)) return false;
         if (__builtin_add_overflow(sum, worst, &sum)) return false;
     }
-    w->later = sum;
+    *ret_later = sum;
+    return true;
+}
+
+/* Of the dearest of all writers: nobody knows who will write a row. */
+static bool
+find_worst(struct written *w)
+{
+    for (uint32_t i = 0; i < w->n_writers; i++) {
+        int64_t first = 0, later = 0;
+
+        if (!is_countable(w, (uint8_t)i) ||
+            !worst_row(w, (uint8_t)i, &first, &later)) {
+            return false;
+        }
+        if (first > w->first) w->first = first;
+        if (later > w->later) w->later = later;
+    }
     return true;
 }
 
@@ -88,7 +107,9 @@ written_new(const struct written_options *options, struct written **ret_written)
     if (!w) return CO_NOMEM;
     w->options = checked;
     w->p = checked.personas;
-    if (!is_countable(w) || !worst_row(w)) return CO_INVALID;
+    err = writers_start(w);
+    if (err) return err;
+    if (!find_worst(w)) return CO_INVALID;
     err = money_new(checked.cap, &w->m);
     if (err) return err;
     money_share(w->m, checked.purse);
@@ -107,6 +128,7 @@ written_free(struct written *w)
         free(w->notes[i]);
     }
     free(w->blank);
+    free(w->built);
     letter_free(w);
     kept_free(w);
     for (uint32_t i = 0; i < w->n_taken; i++) {
@@ -171,6 +193,7 @@ tick(struct written *w, int64_t now_us)
 {
     const uint64_t front = personas_progress(w->p).front;
 
+    w->now_us = now_us;
     if (!w->running) start(w, now_us);
     if (w->open_due_us <= now_us) {
         w->open_due_us = INT64_MAX;
@@ -264,6 +287,7 @@ due_us(const struct written *w, int64_t now_us)
     int64_t due = w->open_due_us;
 
     if (w->waits.n && w->waits.v[0].due_us < due) due = w->waits.v[0].due_us;
+    if (!w->over && w->away_us < due) due = w->away_us;
     if (w->shared_us && !w->over && w->shared_us + WRITTEN_SHARED_US < due) {
         due = w->shared_us + WRITTEN_SHARED_US;
     }
@@ -319,6 +343,7 @@ const struct job_kind written_kind = {
     .name = "written personas",
     .paid = true,
     .service = written_service,
+    .provider = written_provider,
     .next = written_next,
     .payload = written_payload,
     .adopt = written_adopt,
@@ -334,10 +359,13 @@ const struct job_kind written_kind = {
     .replay_note = written_replay_note,
     .stopping = written_stopping,
     .unsent = written_unsent,
+    .returned = written_returned,
+    .recall = written_recall,
     .unwanted = written_unwanted,
     .done = written_done,
     .ledger = written_ledger,
     .money = written_told,
+    .arms = written_arms,
     .summary = written_summary,
     .why = written_why,
     .check = written_check,

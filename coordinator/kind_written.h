@@ -21,6 +21,7 @@
 #include "coordinator/kind_personas.h"
 #include "coordinator/money.h"
 #include "coordinator/talk.h"
+#include "job/writers.h"
 
 struct written; /* opaque */
 
@@ -38,6 +39,14 @@ struct written_stage {
     uint32_t error_times;
 };
 
+/* What is known of one who writes. */
+struct written_writer {
+    const char *provider; /* borrowed */
+    struct written_stage stages[ASK_STAGES];
+    struct price price;
+    int64_t call_price;
+};
+
 struct written_options {
     struct personas *personas; /* borrowed; nobody else is its engine's kind */
     const char *service;       /* borrowed, e.g. "persona.write" */
@@ -45,6 +54,15 @@ struct written_options {
     struct talk_rules rules;
     struct price price; /* input and output unknown: the job can have no cap */
     int64_t call_price;
+    /* The stages and prices above are those of writer 0. Where there are more,
+     * or fallbacks: all of them by number, that one included (borrowed for the
+     * call), and whose rows they write (for life). NULL: it alone. */
+    const struct written_writer *writers;
+    const struct writers *table;
+    /* Something that a person should hear of, in words: a provider is away, and
+     * who writes for it. NULL: nobody listens. */
+    void (*notice)(void *self, const char *text);
+    void *notice_self;
     int64_t cap;          /* 1e-12 USD; 0: none */
     struct shares shares; /* of the cap; unset: it is one pot */
     struct purse *purse;  /* caps over several jobs; borrowed; NULL: none */
@@ -121,12 +139,33 @@ CO_DEFINE_FREEP(struct written, written_free)
     X(duplicates, "results of asks that are settled")                          \
     X(no_memory, "times that memory was short")                                \
     X(untold, "rows given up without a letter: too many at once")              \
-    X(pauses, "times that asking stopped, as all was refused")
+    X(pauses, "times that asking stopped, as all was refused")                 \
+    X(aways, "times that a provider with a fallback was found away")           \
+    X(moved, "asks that went to another writer than the row's last one")       \
+    X(degraded, "rows that a fallback wrote, in a part at least")              \
+    X(built, "of these: by the built-in writer")
 
 struct written_counters {
 #define X(name, text) uint64_t name;
     WRITTEN_COUNTER_LIST(X)
 #undef X
 };
+/* What one writer did for the rows of one arm. Counted since the job began,
+ * replays included. */
+struct written_tally {
+    uint64_t rows;     /* written; a row is that of its last stage's writer */
+    uint64_t accepted; /* of these, in ranges that counted */
+    uint64_t degraded; /* of rows: not by their arm's first writer alone */
+    uint64_t dead;     /* given up while it wrote */
+    uint64_t calls;    /* with an outcome */
+    uint64_t wrong;    /* of these: answers that were not what was asked for */
+    uint64_t input, output; /* tokens */
+    int64_t cost;           /* settled, 1e-12 USD */
+};
+/* Appends a JSON array of arms, each with its writers; nothing where there is
+ * but one writer. False: that. */
+bool written_arms(const void *kind, struct co_buf *out);
+/* The same as a table of Markdown. */
+void written_arms_table(const struct written *w, struct co_buf *out);
 const struct written_counters *written_counters(const struct written *w);
 const struct money *written_money(const struct written *w);

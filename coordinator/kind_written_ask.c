@@ -24,7 +24,8 @@ bool
 ask_bound(const struct written *w, const struct talk *t, uint64_t *ret_input,
           int64_t *ret_worst)
 {
-    const struct written_stage *s = &w->options.stages[t->stage];
+    const struct written_writer *by = &w->writers[t->writer];
+    const struct written_stage *s = &by->stages[t->stage];
     struct ask_task quotes = {0};
     uint64_t input = s->input_max;
 
@@ -36,9 +37,9 @@ ask_bound(const struct written *w, const struct talk *t, uint64_t *ret_input,
     }
     *ret_input = input;
     *ret_worst = 0;
-    if (w->options.price.input < 0) return true; /* and there is no cap */
-    return money_worst(&w->options.price, w->options.call_price, input,
-                       s->output_max, ret_worst);
+    if (by->price.input < 0) return true; /* and there is no cap */
+    return money_worst(&by->price, by->call_price, input, s->output_max,
+                       ret_worst);
 }
 
 uint64_t
@@ -52,7 +53,8 @@ ask_expected(const struct written *w)
 bool
 ask_is_paused(const struct written *w)
 {
-    return w->streak >= WRITTEN_REFUSED_STREAK;
+    /* who has a fallback is not asked any more long before */
+    return !w->chained && w->streak >= WRITTEN_REFUSED_STREAK;
 }
 
 /* -- money ---------------------------------------------------------------- */
@@ -77,7 +79,7 @@ is_short_for_rows(const struct written *w)
 bool
 ask_is_unpriced(const struct written *w)
 {
-    return w->options.price.input < 0 && w->options.purse &&
+    return !w->priced && w->options.purse &&
            purse_free(w->options.purse) != INT64_MAX;
 }
 
@@ -175,12 +177,21 @@ intend(struct written *w, struct note *note, uint64_t row, struct talk *t,
 {
     const struct row_before before = rows_before(t);
     const uint64_t task = written_task(row, t->asks);
+    const uint8_t writer = writers_pick(w, row, t, now_us);
+    struct talk as_asked = *t; /* its texts are borrowed */
     uint64_t input;
     int64_t worst;
     enum co_err err;
 
     if (kept_take(w, row, t, now_us)) return true;
-    err = !ask_bound(w, t, &input, &worst) ? CO_RANGE
+    if (writer == WRITER_BUILTIN) return built_intend(w, row, t, now_us);
+    if (writer == WRITER_NONE) {
+        w->held_back = KIND_NEXT_LATER;
+        return false;
+    }
+    as_asked.mend &= as_asked.writer == writer; /* see talk_move() */
+    as_asked.writer = writer;
+    err = !ask_bound(w, &as_asked, &input, &worst) ? CO_RANGE
           : !may_go_on(w, t, worst)
               ? CO_FULL
               : money_reserve(w->m, t->stage, task, worst);
@@ -193,10 +204,14 @@ intend(struct written *w, struct note *note, uint64_t row, struct talk *t,
         return false;
     }
     if (t->state == TALK_IDLE) talk_begin(t);
+    w->n.moved += t->asks && t->writer != writer;
+    talk_move(t, writer);
+    money_tag(w->m, task, writer);
+    writers_asked(w, task, writer, now_us);
     w->n.mended += t->mend;
     w->n.afresh += !t->mend && t->wrong.data;
     note->v[note->n++] =
-        (struct intent){task, worst, money_day(w->m, task), t->stage};
+        (struct intent){task, worst, money_day(w->m, task), t->stage, writer};
     (void)talk_intend(t);
     rows_changed(w, row, t, before, now_us);
     return true;
@@ -229,7 +244,7 @@ intend_wanted(struct written *w, struct note *note, uint32_t room,
     for (uint32_t left = w->wanted.n; left && note->n < room; left--) {
         struct talk *t;
 
-        if (kept_is_full(w)) return;
+        if (kept_is_full(w) || built_is_full(w)) return;
         (void)fifo_get(&w->wanted, &row);
         t = rows_talk(w, row);
         if (!t || t->state != TALK_WANTED || !is_held(w, row)) continue;
@@ -277,14 +292,13 @@ pull(struct written *w, int64_t now_us)
 
 /* Whether the money reaches for another row. Rows that are begun go first. */
 static bool
-is_affordable(struct written *w)
+is_affordable(struct written *w, const struct talk *fresh)
 {
-    static const struct talk fresh = {.stage = ASK_BACKGROUND};
     uint64_t input;
     int64_t worst;
 
     if (w->is_short || w->is_waiting) return false;
-    if (is_short_for_rows(w) || !ask_bound(w, &fresh, &input, &worst) ||
+    if (is_short_for_rows(w) || !ask_bound(w, fresh, &input, &worst) ||
         !leaves_later(w, worst, w->early + 1)) {
         if (!is_short_for_rows(w)) w->short_phase = money_short_phase(w->m);
         w->short_at = times_freed(w) + 1;
@@ -311,22 +325,26 @@ is_paid_for(struct written *w, uint64_t row)
 
 /* Why the row may not be begun; TASK: it may. */
 static enum kind_next
-may_begin(struct written *w, uint64_t row)
+may_begin(struct written *w, uint64_t row, int64_t now_us)
 {
+    struct talk fresh = {.stage = ASK_BACKGROUND};
     const struct personas_progress at = personas_progress(w->p);
 
     /* the oldest cell goes on whatever it takes: all else waits for it */
     if (w->bytes >= w->options.answers_max && row / PERSONAS_CELL > at.front) {
         return KIND_NEXT_ANSWERS;
     }
-    return is_affordable(w) || is_paid_for(w, row) ? KIND_NEXT_TASK
-                                                   : KIND_NEXT_MONEY;
+    fresh.writer = writers_pick(w, row, &fresh, now_us);
+    if (fresh.writer == WRITER_NONE) return KIND_NEXT_LATER;
+    if (fresh.writer == WRITER_BUILTIN) return KIND_NEXT_TASK; /* for nothing */
+    return is_affordable(w, &fresh) || is_paid_for(w, row) ? KIND_NEXT_TASK
+                                                           : KIND_NEXT_MONEY;
 }
 
 static void
 intend_new(struct written *w, struct note *note, uint32_t room, int64_t now_us)
 {
-    while (note->n < room && !kept_is_full(w)) {
+    while (note->n < room && !kept_is_full(w) && !built_is_full(w)) {
         struct block *b;
         struct talk *t;
         uint64_t row;
@@ -337,7 +355,7 @@ intend_new(struct written *w, struct note *note, uint32_t room, int64_t now_us)
         }
         if (!next_row(w, &row)) pull(w, now_us);
         if (!next_row(w, &row)) return;
-        w->held_back = may_begin(w, row);
+        w->held_back = may_begin(w, row, now_us);
         if (w->held_back != KIND_NEXT_TASK) return;
         b = rows_block(w, row / PERSONAS_CELL);
         if (!b) {
@@ -384,11 +402,12 @@ keep_note(struct written *w)
     w->blank = NULL;
 }
 
-/* For a record of intents, and one of answers from the cache. */
+/* For a record of intents, and one of answers from the cache or of rows for the
+ * built-in writer. */
 static bool
 has_room(const struct written *w)
 {
-    return w->n_notes + 1u + (w->options.kept != NULL) <= NOTES_MAX;
+    return w->n_notes + 1u + (w->options.kept || w->chained) <= NOTES_MAX;
 }
 
 /* Were they left to ask_prepare(), every new row's first stage that is
@@ -400,7 +419,7 @@ ask_go_on(struct written *w, int64_t now_us)
 
     if (!w->ready.n || !w->wanted.n || w->over) return;
     if (ask_is_unpriced(w) || ask_is_paused(w)) return;
-    if (w->options.kept && !has_room(w)) return;
+    if ((w->options.kept || w->chained) && !has_room(w)) return;
     if (w->n_notes > w->n_written) last = w->notes[w->n_notes - 1];
     if (last && last->type == NOTE_INTENTS) { /* of this very turn */
         intend_wanted(w, last, WRITTEN_NOTE_MAX, now_us);
@@ -409,6 +428,7 @@ ask_go_on(struct written *w, int64_t now_us)
         keep_note(w);
     }
     kept_close(w);
+    built_close(w);
 }
 
 void
@@ -419,6 +439,7 @@ ask_prepare(struct written *w, int64_t now_us)
     w->held_back = KIND_NEXT_ALL_OUT;
     w->is_short = w->is_waiting = false;
     foresee(w);
+    w->away_us = INT64_MAX;
     pull(w, now_us);
     if (w->over || !has_room(w)) return;
     if (ask_is_unpriced(w)) {
@@ -432,5 +453,6 @@ ask_prepare(struct written *w, int64_t now_us)
     intend_new(w, note, room_of(w), now_us);
     if (w->is_short || w->is_waiting) w->held_back = KIND_NEXT_MONEY;
     kept_close(w);
+    built_close(w);
     keep_note(w);
 }

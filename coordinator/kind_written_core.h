@@ -5,8 +5,11 @@
  * kind_written_take.c: results of asks. kind_written_range.c: those of ranges.
  * kind_written_kept.c: answers of earlier jobs.
  * kind_written_note.c: records. kind_written_letter.c: rows given up.
+ * kind_written_writers.c: which writer is asked; kind_written_arms.c: what each
+ * of them did.
  * kind_written_payload.c: payloads. kind_written_why.c: questions. */
 #pragma once
+#include "coordinator/chain.h"
 #include "coordinator/kind_personas_asked.h"
 #include "coordinator/kind_written.h"
 #include "job/purse_note.h"
@@ -32,6 +35,7 @@ struct intent {
     int64_t amount;
     uint32_t day; /* that the purse charges it to; 0: none */
     uint8_t stage;
+    uint8_t writer;
 };
 
 enum note_type {
@@ -39,7 +43,9 @@ enum note_type {
     NOTE_RELEASES = 2,
     NOTE_DATED = 3, /* intents, each with its day */
     NOTE_LETTER = 4,
-    NOTE_KEPT = 5, /* answers from the cache; letter holds the record */
+    NOTE_KEPT = 5,   /* answers from the cache; letter holds the record */
+    NOTE_BY = 20,    /* intents, each with its day and its writer */
+    NOTE_BUILT = 21, /* rows that the built-in writer writes, with stages */
     NOTE_PURSE = PURSE_NOTE_TAG, /* the purse's own; v is empty */
 };
 
@@ -52,6 +58,9 @@ struct note {
 };
 
 enum { NOTES_MAX = 4 };
+
+/* Beside the numbers of writers. */
+enum { WRITER_BUILTIN = WRITERS_MAX, WRITER_NONE = 0xff };
 
 /* Rows or tasks, first in first out. What it says may have changed since: who
  * takes one out looks at its talk. */
@@ -106,6 +115,7 @@ struct written {
     struct fifo ready;     /* the same: a first ask */
     struct fifo releases;  /* tasks whose money a record is to free */
     struct fifo withdrawn; /* tasks that are out and not needed */
+    struct fifo recalls;   /* tasks that are out, for a provider that is away */
     struct waits waits;
     struct letter {
         uint64_t row;
@@ -115,11 +125,24 @@ struct written {
     struct note *notes[NOTES_MAX]; /* oldest first */
     uint32_t n_notes, n_written;   /* written: handed to the journal */
     struct note *blank;            /* for the next intents, empty; NULL: none */
-    struct note *kept_note;        /* with answers found; not in notes yet */
-    struct co_buf kept;            /* its record */
+    struct note *built;     /* rows for the built-in writer; not in notes yet */
+    struct note *kept_note; /* with answers found; not in notes yet */
+    struct co_buf kept;     /* its record */
     uint32_t n_kept;
     struct taken **taken; /* oldest first */
     uint32_t n_taken, cap_taken;
+
+    struct written_writer writers[WRITERS_MAX];
+    uint32_t n_writers;
+    uint8_t chain_of[WRITERS_MAX]; /* first writer of the same provider */
+    struct chain chains[WRITERS_MAX];
+    uint64_t arm_seed;
+    bool chained; /* an arm has a fallback */
+    bool priced;  /* all writers are */
+    int64_t
+        away_us;    /* a row waits for a provider until then; INT64_MAX: none */
+    int64_t now_us; /* of the last turn or event */
+    struct written_tally tallies[WRITERS_ARMS_MAX][WRITERS_MAX + 1];
 
     bool rescan;         /* a row could not be lined up: look at all */
     bool running;        /* the replay is over */
@@ -270,6 +293,50 @@ const char *ask_short_phase(const struct written *w);
 /* The same for want of money that all jobs share, of all days; since when is
  * kept. A cap of a day is waited for. */
 bool ask_is_shared_out(struct written *w, int64_t now_us);
+
+/* -- writers */
+/* CO_INVALID: there are none such. */
+enum co_err writers_start(struct written *w);
+/* Of a row that is WANTED (or new): the number of who is asked next,
+ * WRITER_BUILTIN, or WRITER_NONE: all are away, until away_us. */
+uint8_t writers_pick(struct written *w, uint64_t row, const struct talk *t,
+                     int64_t now_us);
+/* An intent was made for the talk's writer. */
+void writers_asked(struct written *w, uint64_t task, uint8_t writer,
+                   int64_t now_us);
+/* An ask of that writer has this outcome. own: a refusal is its row's own. */
+void writers_on_result(struct written *w, uint64_t task, uint8_t writer,
+                       const struct ask_result *r, bool own, int64_t now_us);
+/* Whether the ask is to be taken back: its writer is away. */
+bool writers_is_away(const struct written *w, uint64_t row,
+                     const struct talk *t, uint64_t task);
+/* The arm of a row; its number, and NULL where there is but one writer. */
+const struct writers_arm *writers_arm_of(const struct written *w, uint64_t row,
+                                         uint32_t *ret_arm);
+/* Gives a row that is WANTED or new to the built-in writer, with the next
+ * record. False: no memory, or no room in it. */
+bool built_intend(struct written *w, uint64_t row, struct talk *t,
+                  int64_t now_us);
+bool built_is_full(const struct written *w);
+/* The record goes to the journal; there is room in notes. */
+void built_close(struct written *w);
+/* It is committed. */
+void built_commit(struct written *w, uint64_t row, uint8_t stage,
+                  int64_t now_us);
+const char *written_provider(const void *kind, uint64_t task);
+bool written_returned(void *kind, uint64_t task, const struct kind_return *how,
+                      int64_t now_us);
+bool written_recall(void *kind, uint64_t *ret_task);
+
+/* -- arms */
+/* A call is settled. */
+void arms_call(struct written *w, uint64_t row, uint8_t writer,
+               const struct ask_result *r, int64_t charged);
+/* A row is written, or given up. */
+void arms_end(struct written *w, uint64_t row, const struct talk *t);
+/* It is in a range that counts. */
+void arms_accept(struct written *w, uint64_t row, const struct talk *t);
+void arms_why(const struct written *w, int64_t now_us, struct co_buf *out);
 
 /* -- the functions of written_kind */
 enum kind_take written_take(void *kind, uint64_t task, const uint8_t *data,

@@ -10,11 +10,14 @@
  *   [4, row, letter]  a row was given up; a bin: a JSON object for people
  *   [5, result, result, ...]  answers from the cache, taken in place of asks;
  *        each a bin: a result as in llm/ask.h, without a usage
- * Besides those of the purse, which begin with 'P' (job/purse_note.h).
- * The stage stands in it because a late answer may have moved the row on
- * before the record was committed; such an intent is void, and only its money
- * counts. Versions that know more kinds of records begin them with another
- * number. */
+ *   [20, task, stage, worst, day, writer, ...]  as 3 (day 0: none), and each
+ * for a writer of the recipe (job/writers.h); those of 1 and 3 are for 0 [21,
+ * row, stage, ...]  the built-in writer writes these rows, if they are in that
+ * stage still Besides those of the purse, which begin with 'P'
+ * (job/purse_note.h). The stage stands in it because a late answer may have
+ * moved the row on before the record was committed; such an intent is void, and
+ * only its money counts. Versions that know more kinds of records begin them
+ * with another number. */
 #include "common/bug.h"
 #include "coordinator/kind_written_core.h"
 #include "proto/walk.h"
@@ -27,23 +30,30 @@
 static uint32_t
 width_of(uint64_t type)
 {
+    if (type == NOTE_BY) return 5;
+    if (type == NOTE_BUILT) return 2;
     if (type == NOTE_DATED) return 4;
     return type == NOTE_INTENTS ? 3 : 1;
 }
 
-static bool
-is_dated(const struct note *note)
+/* The least that tells all of it: folders with one writer stay readable for
+ * older versions. */
+static uint8_t
+type_of(const struct note *note)
 {
+    uint8_t type = note->type;
+
     for (uint32_t i = 0; note->type == NOTE_INTENTS && i < note->n; i++) {
-        if (note->v[i].day) return true;
+        if (note->v[i].writer) return NOTE_BY;
+        if (note->v[i].day) type = NOTE_DATED;
     }
-    return false;
+    return type;
 }
 
 static void
 put_note(const struct note *note, struct co_buf *out)
 {
-    const uint8_t type = is_dated(note) ? NOTE_DATED : note->type;
+    const uint8_t type = type_of(note);
     const uint32_t width = width_of(type);
     msgpack_packer pk;
 
@@ -64,8 +74,8 @@ put_note(const struct note *note, struct co_buf *out)
     (void)msgpack_pack_uint64(&pk, type);
     for (uint32_t i = 0; i < note->n; i++) {
         const uint64_t numbers[] = {note->v[i].task, note->v[i].stage,
-                                    (uint64_t)note->v[i].amount,
-                                    note->v[i].day};
+                                    (uint64_t)note->v[i].amount, note->v[i].day,
+                                    note->v[i].writer};
 
         for (uint32_t k = 0; k < width; k++) {
             (void)msgpack_pack_uint64(&pk, numbers[k]);
@@ -201,6 +211,8 @@ written_noted(void *kind, int64_t now_us)
     for (uint32_t i = 0; i < note->n; i++) {
         if (note->type == NOTE_INTENTS) {
             intended(w, &note->v[i], now_us);
+        } else if (note->type == NOTE_BUILT) {
+            built_commit(w, note->v[i].task, note->v[i].stage, now_us);
         } else {
             release(w, note->v[i].task);
         }
@@ -218,7 +230,7 @@ written_noted(void *kind, int64_t now_us)
 /* An ask of a row that had others: what became of the one before is not
  * known, unless it is settled. */
 static void
-restore_row(struct written *w, uint64_t task, uint8_t stage)
+restore_row(struct written *w, uint64_t task, uint8_t stage, uint8_t writer)
 {
     const uint64_t row = task >> 8;
     struct row_before before;
@@ -235,18 +247,21 @@ restore_row(struct written *w, uint64_t task, uint8_t stage)
     if (t->asks) (void)money_lost(w->m, written_task(row, t->asks - 1u));
     before = rows_before(t);
     talk_restore(t, written_ask(task), (enum ask_stage)stage);
+    if (talk_is_live(t) && t->stage == stage) talk_move(t, writer);
     rows_changed(w, row, t, before, 0);
 }
 
 static void
-restore_intent(struct written *w, struct walk *in, bool dated)
+restore_intent(struct written *w, struct walk *in, uint64_t type)
 {
     const uint64_t task = walk_u64(in), stage = walk_u64(in),
-                   worst = walk_u64(in), day = dated ? walk_u64(in) : 0;
+                   worst = walk_u64(in),
+                   day = type == NOTE_INTENTS ? 0 : walk_u64(in),
+                   writer = type == NOTE_BY ? walk_u64(in) : 0;
 
     if (in->bad || day > UINT32_MAX || !written_is_ask(task) ||
         written_ask(task) >= ASK_MAX || stage >= ASK_STAGES ||
-        worst > INT64_MAX) {
+        worst > INT64_MAX || writer >= w->n_writers) {
         in->bad = true;
         return;
     }
@@ -254,7 +269,8 @@ restore_intent(struct written *w, struct walk *in, bool dated)
     switch (money_restore(w->m, (unsigned)stage, task, (int64_t)worst,
                           (uint32_t)day)) {
     case CO_OK:
-        restore_row(w, task, (uint8_t)stage);
+        money_tag(w->m, task, (uint8_t)writer);
+        restore_row(w, task, (uint8_t)stage, (uint8_t)writer);
         break;
     case CO_NOMEM:
         w->n.no_memory++;
@@ -277,6 +293,7 @@ restore_release(struct written *w, uint64_t task)
 
     if (t && !talk_is_present(t, written_ask(task)) &&
         money_is_unknown(w->m, task) &&
+        money_tag_of(w->m, task) == t->writer && /* else it began anew */
         money_phase_of(w->m, task) == t->stage) {
         talk_restore_unsent(t);
     }
@@ -304,6 +321,34 @@ restore_letter(struct written *w, struct walk *in)
     return true;
 }
 
+static void
+restore_built(struct written *w, struct walk *in)
+{
+    const uint64_t row = walk_u64(in), stage = walk_u64(in);
+    const struct talk *t;
+
+    if (in->bad || stage >= ASK_STAGES) {
+        in->bad = true;
+        return;
+    }
+    if (!personas_may_publish(w->p, row / PERSONAS_CELL)) return;
+    if (!rows_block(w, row / PERSONAS_CELL)) {
+        w->n.no_memory++;
+        in->bad = true; /* the row would be asked, and be another one */
+        return;
+    }
+    t = rows_talk(w, row);
+    if (t->asks) (void)money_lost(w->m, written_task(row, t->asks - 1u));
+    built_commit(w, row, (uint8_t)stage, 0);
+}
+
+static bool
+is_of_tasks(uint64_t type)
+{
+    return (type >= NOTE_INTENTS && type <= NOTE_DATED) || type == NOTE_BY ||
+           type == NOTE_BUILT;
+}
+
 static bool
 replay_tasks(struct written *w, struct walk *in)
 {
@@ -317,13 +362,15 @@ replay_tasks(struct written *w, struct walk *in)
     if (!in->bad && type == NOTE_KEPT) {
         return kept_commit(w, in, n - 1, true, 0);
     }
-    if (in->bad || type < NOTE_INTENTS || type > NOTE_DATED) return false;
+    if (in->bad || !is_of_tasks(type)) return false;
     if ((n - 1) % width) return false;
     for (uint32_t i = 1; i < n && !in->bad; i += width) {
         if (type == NOTE_RELEASES) {
             restore_release(w, walk_u64(in));
+        } else if (type == NOTE_BUILT) {
+            restore_built(w, in);
         } else {
-            restore_intent(w, in, type == NOTE_DATED);
+            restore_intent(w, in, type);
         }
     }
     return walk_done(in);

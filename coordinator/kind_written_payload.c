@@ -2,7 +2,8 @@
  * with the answers of its rows (docs/protocol.md).
  * A range's payload is that of the personas kind with one pair more, 5: an
  * array with an element for each candidate: nil, or an array of three bins:
- * both answers and what the row says of them. */
+ * both answers and what the row says of them; or of the last alone, where the
+ * built-in writer is to write the row. */
 #include "common/json.h"
 #include "coordinator/kind_written_core.h"
 
@@ -36,9 +37,25 @@ put_time(struct co_json *json, uint64_t seconds)
     co_json_put_text(json, "generated_at", text);
 }
 
+/* Rows of jobs with one writer do not repeat what the job says. */
+static void
+put_server(const struct written *w, uint64_t row, const struct talk *t,
+           struct co_json *json)
+{
+    const struct writers_arm *arm = writers_arm_of(w, row, NULL);
+
+    if (!arm) return;
+    co_json_put_text(json, "provider",
+                     t->built ? "builtin" : w->writers[t->served].provider);
+    if (arm->name[0]) co_json_put_text(json, "arm", arm->name);
+    if (!t->degraded || w->options.table->fallback_ok) return;
+    co_json_key(json, "degraded");
+    co_json_bool(json, true);
+}
+
 /* The members of an object, without its braces. */
 static void
-put_provenance(const struct written *w, const struct talk *t,
+put_provenance(const struct written *w, uint64_t row, const struct talk *t,
                msgpack_packer *pk, struct co_buf *scratch)
 {
     char text[PRICE_TEXT_BYTES];
@@ -47,17 +64,20 @@ put_provenance(const struct written *w, const struct talk *t,
     co_buf_clear(scratch);
     co_json_init(&json, scratch);
     co_json_object(&json);
-    co_json_key(&json, "model");
-    co_json_bytes(&json, t->model.data, t->model.len);
+    if (!t->built) {
+        co_json_key(&json, "model");
+        co_json_bytes(&json, t->model.data, t->model.len);
+    }
+    put_server(w, row, t, &json);
     co_json_put_u64(&json, "input_tokens", t->input);
     co_json_put_u64(&json, "output_tokens", t->output);
     co_json_key(&json, "cost_usd");
-    if (w->options.price.input < 0) {
+    if (!w->priced) {
         co_json_null(&json);
     } else {
         co_json_text(&json, price_text(t->cost, text));
     }
-    put_time(&json, t->time);
+    if (!t->built) put_time(&json, t->time);
     co_json_end(&json);
     if (co_json_finish(&json)) return;
     put_bin(pk, scratch->data + 1, scratch->len - 2);
@@ -73,11 +93,11 @@ put_row(const struct written *w, uint64_t row, msgpack_packer *pk,
         (void)msgpack_pack_nil(pk);
         return;
     }
-    (void)msgpack_pack_array(pk, ASK_STAGES + 1);
-    for (unsigned s = 0; s < ASK_STAGES; s++) {
+    (void)msgpack_pack_array(pk, t->built ? 1 : ASK_STAGES + 1);
+    for (unsigned s = 0; s < ASK_STAGES && !t->built; s++) {
         put_bin(pk, t->answers[s].data, t->answers[s].len);
     }
-    put_provenance(w, t, pk, scratch);
+    put_provenance(w, row, t, pk, scratch);
 }
 
 /* An earlier life gave the range out, and since then a row of it was asked
@@ -134,13 +154,15 @@ ask_payload(struct written *w, uint64_t task, struct co_buf *body)
     if (!t || t->state != TALK_OUT || !talk_is_present(t, ask.ask)) {
         return false;
     }
-    if (w->over || !money_has(w->m, task, &reserved) ||
+    if (w->over || writers_is_away(w, row, t, task) ||
+        !money_has(w->m, task, &reserved) ||
         !ask_bound(w, t, &ask.input_max, &worst) || worst > reserved) {
         rows_unsent(w, row, t);
         return false;
     }
     talk_quotes(t, &ask);
-    ask.output_max = w->options.stages[t->stage].output_max;
+    ask.output_max = w->writers[t->writer].stages[t->stage].output_max;
+    ask.writer = t->writer;
     ask_put_task(&ask, body);
     return true;
 }

@@ -63,6 +63,21 @@ is_enough(const struct written *w, const struct outcome *o,
            at.rows;
 }
 
+/* The rows of a range that counts. */
+static void
+count_accepted(struct written *w, const uint8_t *data, uint32_t len)
+{
+    struct range_result r;
+
+    if (!w->options.table || range_decode(data, len, &r) != CO_OK) return;
+    for (uint32_t i = 0; i < r.count; i++) {
+        const struct talk *t = rows_talk(w, r.start + i);
+
+        if (t && r.bitmap[i / 8] >> i % 8 & 1) arms_accept(w, r.start + i, t);
+    }
+    range_result_fini(&r);
+}
+
 enum kind_take
 range_take(struct written *w, uint64_t task, const uint8_t *data, uint32_t len)
 {
@@ -92,6 +107,7 @@ range_take(struct written *w, uint64_t task, const uint8_t *data, uint32_t len)
     }
     verdict = personas_kind.take(w->p, task, data, len);
     if (verdict != KIND_ACCEPTED) return verdict;
+    count_accepted(w, data, len);
     personas_mark(w->p, task, o.gave_up, o.unasked,
                   o.unasked || o.unfinished || o.late_done);
     if (h) h->out = true; /* of an earlier life: need not be given out */

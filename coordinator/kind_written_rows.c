@@ -103,6 +103,7 @@ rows_free(struct written *w)
     free(w->ready.v);
     free(w->releases.v);
     free(w->withdrawn.v);
+    free(w->recalls.v);
     free(w->waits.v);
 }
 
@@ -320,7 +321,8 @@ count_words(const uint8_t *json, size_t len)
 }
 
 static void
-count_ends(struct written *w, const struct talk *t, struct row_before before)
+count_ends(struct written *w, uint64_t row, const struct talk *t,
+           struct row_before before)
 {
     if (before.state == t->state) return;
     w->n.rows_begun += before.state == TALK_IDLE;
@@ -329,6 +331,7 @@ count_ends(struct written *w, const struct talk *t, struct row_before before)
     for (unsigned s = 0; t->state == TALK_DONE && s < ASK_STAGES; s++) {
         w->n.words += count_words(t->answers[s].data, t->answers[s].len);
     }
+    arms_end(w, row, t);
     count_hopeless(w, t);
 }
 
@@ -352,7 +355,7 @@ rows_changed(struct written *w, uint64_t row, struct talk *t,
     struct hold *h = rows_hold(w, row);
 
     w->bytes += talk_bytes(t) - before.bytes;
-    count_ends(w, t, before);
+    count_ends(w, row, t, before);
     if (h) {
         h->live = (uint16_t)(h->live + live - was_live);
         h->done = (uint16_t)(h->done + done - was_done);

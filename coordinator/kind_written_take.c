@@ -103,8 +103,10 @@ ask_take(struct written *w, uint64_t task, const uint8_t *data, uint32_t len)
 
 /* Settles the call; what was charged. */
 static int64_t
-settle(struct written *w, uint64_t task, const struct ask_result *r)
+settle(struct written *w, uint64_t task, uint8_t writer,
+       const struct ask_result *r)
 {
+    const struct written_writer *by = &w->writers[writer];
     struct money_call call = {.outcome = r->outcome,
                               .has_usage = r->has_usage,
                               .input = r->input,
@@ -113,10 +115,9 @@ settle(struct written *w, uint64_t task, const struct ask_result *r)
     int64_t charged = 0, worst = 0;
 
     (void)money_has(w->m, task, &worst);
-    if (w->options.price.input < 0) {
+    if (by->price.input < 0) {
         call.cost = 0; /* not known, and no cap is on it */
-    } else if (!money_cost(&w->options.price, w->options.call_price, &call,
-                           &call.cost)) {
+    } else if (!money_cost(&by->price, by->call_price, &call, &call.cost)) {
         call.cost = INT64_MAX; /* beyond what can be counted: an overrun */
     }
     if (money_settle(w->m, task, &call, &charged) == CO_RANGE && !w->over) {
@@ -163,9 +164,10 @@ count_refusals(struct written *w, const struct ask_result *r)
 
 /* Moves the row on. */
 static void
-commit(struct written *w, const struct ask_result *r, int64_t charged, bool own,
-       int64_t now_us)
+commit(struct written *w, const struct ask_result *r, uint8_t writer,
+       int64_t charged, bool own, int64_t now_us)
 {
+    const struct writers_arm *arm = writers_arm_of(w, r->row, NULL);
     struct talk *t = rows_talk(w, r->row);
     const bool answer = r->outcome == ASK_ANSWER;
     struct row_before before;
@@ -183,6 +185,10 @@ commit(struct written *w, const struct ask_result *r, int64_t charged, bool own,
     before = rows_before(t);
     step = talk_commit(t, &w->options.rules, r, charged, own, now_us);
     w->n.surplus += answer && step == TALK_SAME;
+    if (step == TALK_NEXT || step == TALK_COMPLETE) {
+        t->served = writer;
+        t->degraded |= arm && writer != arm->chain[0];
+    }
     rows_changed(w, r->row, t, before, now_us);
 }
 
@@ -191,13 +197,19 @@ ask_place(struct written *w, uint64_t task, int64_t now_us)
 {
     struct taken *entry = taken_get(w, task);
     struct ask_result r;
+    int64_t charged;
+    uint8_t writer;
     bool read;
 
     if (!entry) return;
     read = ask_get_result(entry->data, entry->len, &r);
     co_assert(read); /* as in take() */
     kept_offer(w, &r);
-    commit(w, &r, settle(w, task, &r), count_refusals(w, &r), now_us);
+    writer = money_tag_of(w->m, task);
+    charged = settle(w, task, writer, &r);
+    arms_call(w, r.row, writer, &r, charged);
+    writers_on_result(w, task, writer, &r, is_rows_own(w, &r), now_us);
+    commit(w, &r, writer, charged, count_refusals(w, &r), now_us);
     free(entry);
 }
 

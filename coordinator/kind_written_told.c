@@ -149,8 +149,7 @@ written_told(const void *kind, struct kind_money *ret_money)
     const struct money_sums sums = money_sums(w->m);
 
     *ret_money = (struct kind_money){
-        .has_price =
-            w->options.price.input >= 0 && w->options.price.output >= 0,
+        .has_price = w->priced,
         .cap = money_cap(w->m) > 0 ? money_cap(w->m) : -1,
         .settled = sums.settled,
         .unknown = sums.unknown,
@@ -164,6 +163,8 @@ written_told(const void *kind, struct kind_money *ret_money)
         .written = w->n.rows_done,
         .words = w->n.words,
         .quality_ppm = quality_of(w),
+        .degraded = w->n.degraded,
+        .built = w->n.built,
         .has_phases = true,
         .stop = stop_of(w),
         .refused = is_refused(w),

@@ -67,6 +67,10 @@ written_summary(const void *kind, struct co_buf *out)
     money_json(w->m, out);
     co_buf_puts(out, ",\"talk\":");
     put_talk(w, out);
+    if (w->options.table) {
+        co_buf_puts(out, ",\"arms\":");
+        (void)written_arms(w, out);
+    }
     co_buf_puts(out, "}");
 }
 
@@ -127,7 +131,7 @@ why_money(const struct written *w, struct co_buf *out)
     char settled[PRICE_TEXT_BYTES], unknown[PRICE_TEXT_BYTES],
         reserved[PRICE_TEXT_BYTES], cap[PRICE_TEXT_BYTES];
 
-    if (w->options.price.input < 0) {
+    if (!w->priced) {
         co_buf_puts(out, "money: the price of the model is not known\n");
         if (ask_is_unpriced(w)) {
             co_buf_puts(out, "money: caps over several jobs hold, and are "
@@ -234,6 +238,7 @@ written_why(const void *kind, int64_t now_us, struct co_buf *out)
     why_stopped(w, now_us, out);
     why_money(w, out);
     why_asks(w, now_us, out);
+    arms_why(w, now_us, out);
     co_buf_printf(out,
                   "answers: %" PRIu64
                   " bytes in memory, new rows up to %" PRIu64 "\n",

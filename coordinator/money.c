@@ -18,6 +18,7 @@ struct entry {
     int64_t amount;
     uint32_t day; /* of the purse; 0: none */
     uint8_t state, phase;
+    uint8_t tag; /* the caller's */
 };
 
 struct money {
@@ -316,7 +317,7 @@ enter(struct money *m, unsigned phase, uint64_t task, int64_t amount,
     if (e->state) return CO_EXISTS;
     if (!grow(m)) return CO_NOMEM;
     *find(m, task) =
-        (struct entry){task, amount, day, ENTRY_RESERVED, (uint8_t)phase};
+        (struct entry){task, amount, day, ENTRY_RESERVED, (uint8_t)phase, 0};
     m->open++;
     m->named++;
     add(m, phase, (struct money_sums){.reserved = amount});
@@ -388,6 +389,20 @@ money_has(const struct money *m, uint64_t task, int64_t *ret_amount)
     if (!e->state) return false;
     if (ret_amount) *ret_amount = e->amount;
     return true;
+}
+
+void
+money_tag(struct money *m, uint64_t task, uint8_t tag)
+{
+    struct entry *e = find(m, task);
+
+    if (e->state) e->tag = tag;
+}
+
+uint8_t
+money_tag_of(const struct money *m, uint64_t task)
+{
+    return find(m, task)->tag;
 }
 
 bool

@@ -129,6 +129,10 @@ uint32_t money_day(const struct money *m, uint64_t task);
 /* Whether the task has an entry (reserved or unknown): a result of it has not
  * been counted yet. *ret_amount (may be NULL): its worst case. */
 bool money_has(const struct money *m, uint64_t task, int64_t *ret_amount);
+/* A number of the caller's own that goes with the task's entry, if there is
+ * one; 0 at first. */
+void money_tag(struct money *m, uint64_t task, uint8_t tag);
+uint8_t money_tag_of(const struct money *m, uint64_t task);
 bool money_is_unknown(const struct money *m, uint64_t task);
 /* The phase that its entry is of; MONEY_PHASES: it has none. */
 unsigned money_phase_of(const struct money *m, uint64_t task);

@@ -65,6 +65,15 @@ run_file_ledger(struct run_file *f, const struct job_kind *kind,
     f->has_ledger = true;
     f->has_money = kind->money != NULL;
     if (kind->money) kind->money(state, &f->money);
+    co_buf_fini(&f->arms);
+    co_buf_init(&f->arms, RUN_FILE_BYTES_MAX / 2);
+    if (kind->arms) (void)kind->arms(state, &f->arms);
+}
+
+void
+run_file_fini(struct run_file *f)
+{
+    co_buf_fini(&f->arms);
 }
 
 static enum co_err
@@ -101,6 +110,10 @@ run_file_write(struct run_file *f, const char *state, const char *text,
     }
     if (f->has_money) {
         ledger_put_money(&json, &f->money, f->ledger.accepted);
+    }
+    if (f->arms.len && !f->arms.err) {
+        co_json_key(&json, "arms");
+        co_json_raw(&json, (const char *)f->arms.data, f->arms.len);
     }
     co_json_put_u64(&json, "started_ms", (uint64_t)f->started_ms);
     if (ended_ms) {

@@ -13,6 +13,7 @@ struct run_file {
     struct kind_ledger ledger;
     bool has_money; /* the job pays for its calls */
     struct kind_money money;
+    struct co_buf arms; /* JSON of who did what; empty: nothing to tell */
 };
 
 /* Texts are borrowed. */
@@ -28,6 +29,7 @@ void run_file_redis(struct run_file *f, const char *redis,
                     const char *name_space);
 void run_file_ledger(struct run_file *f, const struct job_kind *kind,
                      const void *state);
+void run_file_fini(struct run_file *f);
 co_must_use enum co_err run_file_begin(struct run_file *f,
                                        struct co_diag *diag);
 co_must_use enum co_err run_file_end(struct run_file *f, const char *state,

@@ -10,6 +10,7 @@
 #include "common/redis.h"
 #include "common/signals.h"
 #include "coordinator/cache.h"
+#include "coordinator/chain.h"
 #include "coordinator/config.h"
 #include "coordinator/corpus.h"
 #include "coordinator/kind_personas.h"
@@ -159,6 +160,7 @@ run_watch(struct run *r, struct co_diag *diag)
         .folder = r->folder.dir};
 
     if (r->p.spec) { /* else only to tell that the job file is bad */
+        /* of several lanes it is the first's workers that tell of the rest */
         const char *provider = r->p.spec->provider;
 
         options.job_name = r->p.spec->name;
@@ -170,6 +172,16 @@ run_watch(struct run *r, struct co_diag *diag)
     }
 
     return watch_new(&options, &r->watch, diag);
+}
+
+/* A job with fallbacks wants to hear of asks that no worker takes. */
+static uint32_t
+task_wait_ms(const struct run *r)
+{
+    if (r->cfg.task_wait_ms || !r->p.spec->writers) {
+        return (uint32_t)r->cfg.task_wait_ms;
+    }
+    return CHAIN_WAIT_MS;
 }
 
 static enum owner_end
@@ -187,12 +199,13 @@ run_own(struct run *r, struct corpus *corpus, uint32_t number,
         .recipe = r->p.recipe_hash,
         .fingerprint = population_fingerprint(r->cfg.data, r->p.prose),
         .priority = (uint32_t)r->p.spec->priority,
-        .provider = r->p.spec->provider,
+        /* credit of all its lanes, where there are several */
+        .provider = r->p.spec->writers ? "" : r->p.spec->provider,
         /* A range is work enough for one message; calls are small. */
         .batch = r->p.spec->writer ? 0 : 1,
         .segment_bytes = r->cfg.segment_bytes,
         .letters = &r->letters,
-        .wait_ms = (uint32_t)r->cfg.task_wait_ms,
+        .wait_ms = task_wait_ms(r),
         .run_ms = (uint32_t)r->cfg.task_run_ms,
         .total_ms = (uint32_t)r->cfg.task_total_ms,
         .stall_ms = (uint32_t)r->cfg.task_stall_ms,
@@ -275,8 +288,13 @@ static uint32_t
 call_total_ms(const struct job_spec *spec)
 {
     const struct providers_entry *entry = spec_provider(spec);
+    uint64_t most_ms = entry ? entry->timeouts.total_ms : 0;
 
-    return entry ? (uint32_t)entry->timeouts.total_ms : 0;
+    for (uint32_t i = 0; spec->writers && i < spec->writers->n; i++) {
+        entry = providers_find(spec->providers, spec->writers->v[i]->provider);
+        if (entry) most_ms = co_max_u64(most_ms, entry->timeouts.total_ms);
+    }
+    return (uint32_t)most_ms;
 }
 
 /* What the job was thought to take; NULL where nothing is paid for. */
@@ -382,6 +400,7 @@ run_work(struct run *r, uint32_t number, struct co_diag *diag)
         .sampler = r->p.sampler,
         .dedup = spec_dedups(r->p.spec),
         .writer = r->p.spec->writer,
+        .writers = r->p.spec->writers,
         .budget = r->p.spec->budget,
         .shares = &r->p.spec->shares,
         .purse = &r->purse,
@@ -447,6 +466,7 @@ run_all(struct run *r, struct co_diag *diag)
 static void
 run_fini(struct run *r)
 {
+    run_file_fini(&r->file_state);
     watch_free(r->watch);
     purse_redis_free(r->purse_redis);
     letters_close(&r->letters);

@@ -117,6 +117,7 @@ talk_intend(struct talk *t)
 {
     co_assert(t->state == TALK_WANTED && t->asks < ASK_MAX);
     set_state(t, CO_BUG(intent_not_awaited) ? TALK_READY : TALK_INTENT);
+    t->sticks = true;
     return t->asks++;
 }
 
@@ -125,6 +126,34 @@ talk_keep(struct talk *t)
 {
     (void)talk_intend(t);
     set_state(t, TALK_KEPT);
+}
+
+void
+talk_move(struct talk *t, uint8_t writer)
+{
+    if (t->writer == writer) return;
+    t->writer = writer;
+    drop(&t->wrong);
+    drop(&t->error);
+    t->mend = false;
+    t->repairs = t->lost = t->refused = 0;
+}
+
+void
+talk_build(struct talk *t)
+{
+    co_assert(t->state == TALK_WANTED);
+    set_state(t, TALK_KEPT);
+}
+
+bool
+talk_built(struct talk *t, enum ask_stage stage)
+{
+    if (!talk_is_live(t) || t->stage != stage) return false;
+    talk_forget(t);
+    t->built = t->degraded = true;
+    set_state(t, TALK_DONE);
+    return true;
 }
 
 bool
@@ -142,7 +171,9 @@ talk_restore(struct talk *t, uint32_t ask, enum ask_stage stage)
     if (ask < t->asks) return;
     if (talk_is_live(t) && t->state == TALK_OPEN) t->lost++;
     t->asks = (uint8_t)(ask + 1);
-    if (talk_is_live(t) && t->stage == stage) set_state(t, TALK_OPEN);
+    if (!talk_is_live(t) || t->stage != stage) return;
+    set_state(t, TALK_OPEN);
+    t->sticks = true;
 }
 
 void
@@ -207,7 +238,7 @@ answered(struct talk *t, const struct ask_result *r)
     }
     drop(&t->wrong);
     drop(&t->error);
-    t->mend = false;
+    t->mend = t->sticks = false;
     t->repairs = t->fresh = t->lost = t->refused = 0;
     if (t->stage + 1 < ASK_STAGES) {
         t->stage++;

@@ -9,6 +9,7 @@
  *       be mended, or afresh) or DEAD; unknown or refused: WANTED or DEAD
  *   OPEN: a journal says it was asked, and not what became of it
  *   WANTED --an answer is in the cache--> KEPT --committed--> ...
+ *   WANTED --nobody else can write it--> KEPT --committed--> DONE (built in)
  *
  * Outcomes count in the order in which they are committed, so that a replay of
  * the journal comes to the same row. An older ask's late answer is taken while
@@ -35,7 +36,7 @@ enum {
     X(OUT, "asked")                                                            \
     X(OPEN, "asked in an earlier life of the job")                             \
     X(TAKEN, "the answer is on its way to the disk")                           \
-    X(KEPT, "an answer from the cache is on its way to the disk")              \
+    X(KEPT, "a text that needs no call is on its way to the disk")             \
     X(DONE, "answered")                                                        \
     X(DEAD, "given up")
 
@@ -82,8 +83,13 @@ struct talk {
     uint8_t fresh;   /* of this stage */
     uint8_t lost, refused;
     uint8_t end;    /* enum talk_end */
-    bool away;      /* WANTED: the last ask may come back (it was lost) */
-    int64_t due_us; /* WANTED: not before */
+    uint8_t writer; /* of the present ask; the recipe's number (writers.h) */
+    uint8_t served; /* that of the last stage's answer */
+    bool sticks;   /* an ask of this stage was made: it stays with its writer */
+    bool degraded; /* another than its arm's first writer answered */
+    bool built;    /* DONE: the built-in writer's, without answers */
+    bool away;     /* WANTED: the last ask may come back (it was lost) */
+    int64_t due_us;                 /* WANTED: not before */
     uint64_t input, cached, output; /* tokens of its calls so far */
     int64_t cost;                   /* of these, settled */
     uint64_t time;                  /* of the last stage's answer */
@@ -123,6 +129,15 @@ uint32_t talk_intend(struct talk *t);
 /* WANTED -> KEPT: an answer that was paid for before is taken for the next ask,
  * and its ordinal with it. */
 void talk_keep(struct talk *t);
+/* WANTED: the next ask is that writer's. If it is another one the conversation
+ * about the stage begins anew: it is not asked to mend what it did not write.
+ */
+void talk_move(struct talk *t, uint8_t writer);
+/* WANTED -> KEPT: the built-in writer is to write the row. */
+void talk_build(struct talk *t);
+/* KEPT -> DONE: that is committed. False: it has been answered since; stage is
+ * the one that it was in then. Also in a replay, of any live talk. */
+bool talk_built(struct talk *t, enum ask_stage stage);
 /* INTENT -> READY: the intent with this ordinal is committed. False: it is not
  * the present ask any more. */
 bool talk_intended(struct talk *t, uint32_t ask);

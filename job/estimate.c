@@ -318,9 +318,9 @@ time_it(const struct job_spec *spec, const struct estimate_wish *wish,
     }
 }
 
-enum co_err
-estimate_make(const struct job_spec *spec, const struct sampler *s,
-              const struct estimate_wish *wish, struct estimate *ret)
+static enum co_err
+make_one(const struct job_spec *spec, const struct sampler *s,
+         const struct estimate_wish *wish, struct estimate *ret)
 {
     struct estimate e = {
         .rows = spec->rows, .calls_models = spec->writer != NULL, .cost = {0}};
@@ -344,6 +344,85 @@ estimate_make(const struct job_spec *spec, const struct sampler *s,
     time_it(spec, wish, &e);
     *ret = e;
     return CO_OK;
+}
+
+/* --- arms ----------------------------------------------------------------- */
+
+/* The share of an arm as a job of its own, by its first writer: what a fallback
+ * will be needed for nobody knows. Its texts are borrowed. */
+static void
+part_of(const struct job_spec *spec, uint32_t arm, struct job_spec *ret)
+{
+    const struct writers *all = spec->writers;
+
+    *ret = *spec;
+    ret->rows = scaled(spec->rows, all->arms[arm].share, PERCENT);
+    ret->writer = all->v[all->arms[arm].chain[0]];
+    ret->writers = NULL;
+    memcpy(ret->provider, ret->writer->provider, sizeof ret->provider);
+}
+
+static uint64_t
+sum_of(uint64_t a, uint64_t b)
+{
+    return a > INT64_MAX - b ? INT64_MAX : a + b;
+}
+
+/* Arms of one provider share its limits, so that their times add up; those of
+ * others run beside it. */
+static void
+add_arm(const struct estimate *part, bool same_provider, struct estimate *e)
+{
+    for (unsigned g = 0; g < ESTIMATES; g++) {
+        uint64_t ms = same_provider ? sum_of(e->ms[g], part->ms[g])
+                                    : co_max_u64(e->ms[g], part->ms[g]);
+
+        if (g == ESTIMATE_MID && part->ms[g] >= e->ms[g]) {
+            e->bound = part->bound;
+        }
+        e->ms[g] = ms;
+        e->calls[g] = sum_of(e->calls[g], part->calls[g]);
+        e->input[g] = sum_of(e->input[g], part->input[g]);
+        e->output[g] = sum_of(e->output[g], part->output[g]);
+        e->bytes[g] = sum_of(e->bytes[g], part->bytes[g]);
+        e->call_ms[g] = co_max_u64(e->call_ms[g], part->call_ms[g]);
+        if (e->cost[g] < 0 || part->cost[g] < 0 ||
+            __builtin_add_overflow(e->cost[g], part->cost[g], &e->cost[g])) {
+            e->cost[g] = -1;
+        }
+    }
+}
+
+static enum co_err
+make_arms(const struct job_spec *spec, const struct sampler *s,
+          const struct estimate_wish *wish, struct estimate *ret)
+{
+    struct estimate_wish unmeasured = *wish;
+    struct estimate sum = {.rows = spec->rows, .calls_models = true};
+
+    unmeasured.history.rows = 0;
+    for (uint32_t i = 0; i < spec->writers->n_arms; i++) {
+        struct job_spec part;
+        struct estimate e;
+        enum co_err err;
+
+        part_of(spec, i, &part);
+        err = make_one(&part, s, &unmeasured, &e);
+        if (err) return err;
+        add_arm(&e, strcmp(part.provider, spec->provider) == 0, &sum);
+    }
+    if (wish->history.rows) take_history(&wish->history, &sum);
+    *ret = sum;
+    return CO_OK;
+}
+
+enum co_err
+estimate_make(const struct job_spec *spec, const struct sampler *s,
+              const struct estimate_wish *wish, struct estimate *ret)
+{
+    return spec->writers && spec->writers->n_arms > 1
+               ? make_arms(spec, s, wish, ret)
+               : make_one(spec, s, wish, ret);
 }
 
 uint64_t

@@ -37,6 +37,12 @@
       "keys](providers.md))")                                                  \
     X("prompts", "text", "those of Cohort", "a folder", true,                  \
       "what models are asked; the texts stand in the recipe")                  \
+    X("arms", "list", "none", "2 to 8 of `{name, share, provider, prompts}`",  \
+      true,                                                                    \
+      "shares of the rows in percent, each with a writer of its own; "         \
+      "to compare them")                                                       \
+    X("fallback_ok", "truth", "`false`", "`true`, `false`", true,              \
+      "rows that a fallback wrote are not marked `degraded`")                  \
     X("answers", "map", "see its keys",                                        \
       "`max_tokens`, `temperature`, `repairs`, `fresh`", true, "see its keys") \
     X("answers.max_tokens", "number", "`1200`", "`16` to `32000`", true,       \

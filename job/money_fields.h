@@ -26,7 +26,9 @@
     X(output_tokens, "output_tokens", "output_tokens", true)                   \
     X(written, "written", "rows_written", true) /* with all answers */         \
     X(words, "words", "words_written", false)   /* of these rows */            \
-    X(quality_ppm, "quality_ppm", "quality_ppm", false)
+    X(quality_ppm, "quality_ppm", "quality_ppm", false)                        \
+    X(degraded, "degraded", "rows_degraded", false) /* by a fallback */        \
+    X(built, "built_in", "rows_built_in", false)    /* of these */
 
 /* Of a phase; JSON only, under "phases". X(member, in JSON) */
 #define MONEY_PHASE_AMOUNT_LIST(X)                                             \

@@ -24,6 +24,7 @@ recipe_of_spec(const struct job_spec *spec, uint32_t generator,
         .mix = spec->mix,
         .words = spec->words,
         .writer = spec->writer,
+        .writers = spec->writers,
     };
 
     /* Else another recipe would go under this job's name. */
@@ -103,6 +104,10 @@ recipe_write(const struct recipe *recipe, struct co_buf *buf)
         co_json_key(&json, "writer");
         writer_write(recipe->writer, &json);
     }
+    if (recipe->writer && recipe->writers) {
+        co_json_key(&json, "writers");
+        writers_write(recipe->writers, &json);
+    }
     co_json_end(&json);
     if (!buf->err && buf->len - before > RECIPE_BYTES_MAX) buf->err = CO_FULL;
     return co_json_finish(&json);
@@ -122,6 +127,8 @@ recipe_fini(struct recipe *recipe)
     user_tables_fini(&recipe->tables);
     phrase_set_free(recipe->words);
     recipe->words = NULL;
+    writers_free(recipe->writers);
+    recipe->writers = NULL;
     writer_free(recipe->writer);
     recipe->writer = NULL;
 }
@@ -217,9 +224,13 @@ read_writer(const json_t *root, struct recipe *recipe, struct co_diag *diag)
 {
     const char *name = json_string_value(json_object_get(root, "provider"));
     const json_t *writer = json_object_get(root, "writer");
+    const json_t *writers = json_object_get(root, "writers");
+    enum co_err err;
 
     if (!name || strcmp(name, builtin) == 0) return CO_OK;
-    return writer_from_json(writer, name, &recipe->writer, diag);
+    err = writer_from_json(writer, name, &recipe->writer, diag);
+    if (err || !writers) return err;
+    return writers_from_json(writers, recipe->writer, &recipe->writers, diag);
 }
 
 static enum co_err
@@ -429,6 +440,38 @@ diff_writers(const struct writer *folder, const struct writer *job,
     }
 }
 
+/* Who else writes, for which rows. Differences between writers of the same
+ * name are told by the hash of all of them. */
+static void
+diff_tables(const struct recipe *folder, const struct recipe *job,
+            struct co_buf *buf)
+{
+    co_auto(co_buf_fini) struct co_buf x;
+    co_auto(co_buf_fini) struct co_buf y;
+    struct co_json json;
+    char a[CO_HEX16_SIZE], b[CO_HEX16_SIZE];
+    uint64_t before, now;
+    size_t len = buf->len;
+
+    co_buf_init(&x, RECIPE_BYTES_MAX);
+    co_buf_init(&y, RECIPE_BYTES_MAX);
+    if (folder->writers) writers_say(folder->writers, &x);
+    if (!folder->writers) co_buf_puts(&x, "none");
+    if (job->writers) writers_say(job->writers, &y);
+    if (!job->writers) co_buf_puts(&y, "none");
+    differ_json(buf, "arms and fallbacks", &x, &y);
+    if (buf->len > len || !folder->writers || !job->writers) return;
+    co_json_init(&json, &x);
+    writers_write(folder->writers, &json);
+    co_json_init(&json, &y);
+    writers_write(job->writers, &json);
+    before = recipe_hash(x.data, x.len);
+    now = recipe_hash(y.data, y.len);
+    if (before == now) return;
+    differ(buf, "models, prices, answers or prompts of arms and fallbacks",
+           co_hex16(before, a), co_hex16(now, b));
+}
+
 static const char *
 phases_text(unsigned phases)
 {
@@ -460,6 +503,7 @@ recipe_diff(const struct recipe *folder, const struct recipe *job,
     }
     if (folder->writer && job->writer) {
         diff_writers(folder->writer, job->writer, buf);
+        diff_tables(folder, job, buf);
     }
     if (folder->hash_bits != job->hash_bits) {
         (void)snprintf(a, sizeof a, "%u", folder->hash_bits);

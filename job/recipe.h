@@ -28,6 +28,7 @@ struct recipe {
     struct user_tables tables; /* of the user's folder */
     struct phrase_set *words;  /* of the user's phrases; NULL: none */
     struct writer *writer;     /* NULL: the built-in one, and no key */
+    struct writers *writers;   /* NULL: that one alone, and no key */
 };
 
 /* The recipe of a spec that passed spec_check and spec_open_writer. Where, mix,

@@ -271,6 +271,8 @@ static const struct {
     {"provider", spec_read_provider},
     {"providers", spec_read_providers},
     {"prompts", spec_read_prompts},
+    {"arms", spec_read_arms},
+    {"fallback_ok", spec_read_fallback_ok},
     {"answers", NULL},
     {"answers.max_tokens", spec_read_max_tokens},
     {"answers.temperature", spec_read_temperature},
@@ -359,6 +361,7 @@ spec_of_tree(const struct co_yaml *root, struct job_spec **ret_spec,
     if (!err) err = check_required(root, diag);
     if (!err) err = spec_check_budget(spec, root, diag);
     if (!err) err = spec_check_provider(spec, root, diag);
+    if (!err) err = spec_check_arms(spec, root, diag);
     if (err) return err;
     if (!spec->dir[0]) {
         (void)snprintf(spec->dir, sizeof spec->dir, "out/%s", spec->name);
@@ -394,6 +397,7 @@ spec_free(struct job_spec *spec)
     mix_fini(&spec->mix);
     manifest_free(spec->manifest);
     phrase_set_free(spec->words);
+    writers_free(spec->writers);
     writer_free(spec->writer);
     free(spec->providers);
     free(spec->file);

@@ -7,7 +7,7 @@
 #include "job/shares.h"
 #include "job/where.h"
 #include "job/words.h"
-#include "job/writer.h"
+#include "job/writers.h"
 #include "llm/prices.h"
 
 enum { SPEC_GRID = 250 }; /* candidates a range task; divides shard_rows */
@@ -72,6 +72,20 @@ struct job_spec {
     struct shares shares;           /* of the budget, as they say */
     bool cached;                    /* cache: own */
     struct writer *writer; /* by spec_open_writer; NULL: the built-in one */
+    /* arms: shares of the rows; none: all are one. The first one's provider and
+     * prompts are the job's. */
+    struct spec_arm {
+        char name[WRITERS_NAME_BYTES];
+        uint32_t share;
+        char provider[PROVIDERS_NAME_BYTES]; /* "": the job's */
+        char prompts[1025];                  /* "": the job's */
+        uint32_t line;
+    } arms[WRITERS_ARMS_MAX];
+    uint32_t n_arms, arms_line;
+    bool fallback_ok;
+    uint32_t fallback_ok_line;
+    struct writers *writers; /* by spec_open_writer; NULL: no arms, and the
+                              * provider has no fallback */
     char price_date[PRICES_DATE_BYTES]; /* of the table that the price is of;
                                          * "": the file's own */
 };

@@ -12,6 +12,23 @@ typedef enum co_err spec_reader(struct job_spec *spec,
 spec_reader spec_read_provider, spec_read_providers, spec_read_prompts;
 spec_reader spec_read_max_tokens, spec_read_temperature, spec_read_repairs;
 spec_reader spec_read_fresh, spec_read_cache;
+/* spec_arms.c: shares of the rows, and what stands in for whom. */
+spec_reader spec_read_arms, spec_read_fallback_ok;
+/* All keys are read: arms have texts to write, and fallback_ok a fallback. */
+co_must_use enum co_err spec_check_arms(const struct job_spec *spec,
+                                        const struct co_yaml *root,
+                                        struct co_diag *diag);
+/* Makes spec->writers of spec->writer and those that are beside it. */
+co_must_use enum co_err spec_open_arms(struct job_spec *spec,
+                                       const char *data_dir,
+                                       struct co_diag *diag);
+/* spec_writer.c: the writer of that provider with these prompts (a folder; "":
+ * Cohort's). date gets that of the price. */
+co_must_use enum co_err
+spec_make_writer(const struct job_spec *spec,
+                 const struct providers_entry *entry, const char *prompts,
+                 const char *data_dir, char date[PRICES_DATE_BYTES],
+                 struct writer **ret_writer, struct co_diag *diag);
 void spec_default_writer(struct job_spec *spec);
 /* spec_budget.c: how much it may cost. */
 spec_reader spec_read_budget, spec_read_reserve, spec_read_share;

@@ -196,38 +196,39 @@ spec_check_provider(const struct job_spec *spec, const struct co_yaml *root,
 /* ---- the writer ---- */
 
 static enum co_err
-open_prompts(const struct job_spec *spec, const char *data_dir,
-             struct writer *writer, struct co_diag *diag)
+open_prompts(const struct job_spec *spec, const char *folder,
+             const char *data_dir, struct writer *writer, struct co_diag *diag)
 {
     char path[LOCATE_PATH_BYTES];
     enum co_err err;
 
-    if (!spec->prompts[0]) {
+    if (!folder[0]) {
         err = prompts_locate(data_dir, "compose", path, diag);
         return err ? err : prompt_set_load(path, &writer->prompts, diag);
     }
-    err = prompt_set_load(spec->prompts, &writer->prompts, diag);
+    err = prompt_set_load(folder, &writer->prompts, diag);
     if (!err) return CO_OK;
-    spec_say_where(spec->prompts, diag);
+    spec_say_where(folder, diag);
     return co_fail_prefix(diag, err, "%s: prompts", spec->file);
 }
 
 /* The file's price, else the vendor's. */
 static enum co_err
-find_price(struct job_spec *spec, const struct providers_entry *entry,
-           const char *data_dir, struct writer *writer, struct co_diag *diag)
+find_price(const struct providers_entry *entry, const char *data_dir,
+           char date[PRICES_DATE_BYTES], struct writer *writer,
+           struct co_diag *diag)
 {
     char path[LOCATE_PATH_BYTES];
     enum co_err err;
 
     writer->price = entry->price;
     writer->call_price = entry->call_price;
-    spec->price_date[0] = '\0';
+    date[0] = '\0';
     if (entry->has_price || !providers_is_vendor(entry)) return CO_OK;
     err = prices_locate(data_dir, path, diag);
     if (!err) {
         err = prices_find(path, writer->kind, writer->model, &writer->price,
-                          spec->price_date, diag);
+                          date, diag);
     }
     return err == CO_NOTFOUND ? CO_OK : err; /* it stays unknown */
 }
@@ -270,15 +271,14 @@ check_tpm(const struct job_spec *spec, const struct providers_entry *entry,
 }
 
 enum co_err
-spec_open_writer(struct job_spec *spec, const char *data_dir,
-                 struct co_diag *diag)
+spec_make_writer(const struct job_spec *spec,
+                 const struct providers_entry *entry, const char *prompts,
+                 const char *data_dir, char date[PRICES_DATE_BYTES],
+                 struct writer **ret_writer, struct co_diag *diag)
 {
-    const struct providers_entry *entry = spec_provider(spec);
-    co_auto(writer_freep) struct writer *writer = NULL;
+    co_auto(writer_freep) struct writer *writer = calloc(1, sizeof *writer);
     enum co_err err;
 
-    if (!entry) return CO_OK;
-    writer = calloc(1, sizeof *writer);
     if (!writer) return co_fail(diag, CO_NOMEM, "out of memory");
     memcpy(writer->provider, entry->name, sizeof writer->provider);
     memcpy(writer->model, entry->model, sizeof writer->model);
@@ -289,13 +289,30 @@ spec_open_writer(struct job_spec *spec, const char *data_dir,
     writer->temperature_milli = spec->answers.temperature_milli;
     writer->repairs = spec->answers.repairs;
     writer->fresh = spec->answers.fresh;
-    err = find_price(spec, entry, data_dir, writer, diag);
+    err = find_price(entry, data_dir, date, writer, diag);
     if (!err) err = check_budget(spec, writer, diag);
-    if (!err) err = open_prompts(spec, data_dir, writer, diag);
+    if (!err) err = open_prompts(spec, prompts, data_dir, writer, diag);
     if (!err) err = check_tpm(spec, entry, writer, diag);
     if (!err) err = spec_check_one_row(spec, writer, diag);
+    if (!err) *ret_writer = co_take(&writer);
+    return err;
+}
+
+enum co_err
+spec_open_writer(struct job_spec *spec, const char *data_dir,
+                 struct co_diag *diag)
+{
+    const struct providers_entry *entry = spec_provider(spec);
+    struct writer *writer = NULL;
+    enum co_err err;
+
+    if (!entry) return CO_OK;
+    err = spec_make_writer(spec, entry, spec->prompts, data_dir,
+                           spec->price_date, &writer, diag);
     if (err) return err;
+    writers_free(spec->writers);
+    spec->writers = NULL;
     writer_free(spec->writer);
-    spec->writer = co_take(&writer);
-    return CO_OK;
+    spec->writer = writer;
+    return spec_open_arms(spec, data_dir, diag);
 }

@@ -16,6 +16,7 @@ enum task_key {
     TASK_ERROR,
     TASK_INPUT_MAX,
     TASK_OUTPUT_MAX,
+    TASK_WRITER = 16,
 };
 
 enum result_key {
@@ -80,7 +81,8 @@ ask_put_task(const struct ask_task *t, struct co_buf *buf)
     msgpack_packer pk;
 
     msgpack_packer_init(&pk, buf, co_buf_write);
-    (void)msgpack_pack_map(&pk, 5u + (t->input ? 1u : 0u) + (mends ? 2u : 0u));
+    (void)msgpack_pack_map(&pk, 5u + (t->input ? 1u : 0u) + (mends ? 2u : 0u) +
+                                    (t->writer ? 1u : 0u));
     put_u64(&pk, TASK_ROW, t->row);
     put_u64(&pk, TASK_ASK, t->ask);
     put_u64(&pk, TASK_STAGE, t->stage);
@@ -93,6 +95,7 @@ ask_put_task(const struct ask_task *t, struct co_buf *buf)
     }
     put_u64(&pk, TASK_INPUT_MAX, t->input_max);
     put_u64(&pk, TASK_OUTPUT_MAX, t->output_max);
+    if (t->writer) put_u64(&pk, TASK_WRITER, t->writer);
 }
 
 static void
@@ -228,6 +231,9 @@ get_task_member(struct walk *w, uint64_t key, struct ask_task *t)
         break;
     case TASK_OUTPUT_MAX:
         t->output_max = walk_u32(w);
+        break;
+    case TASK_WRITER:
+        t->writer = get_below(w, ASK_WRITERS_MAX);
         break;
     default:
         walk_skip(w);

@@ -10,6 +10,7 @@
  *   9 error str       what is wrong with it
  *  10 input_max u64   tokens at most, as bounded before sending
  *  11 output_max u32  tokens of the answer at most
+ *  16 writer u32      of the recipe's; absent: 0 (job/writers.h)
  * Result:
  *   1 row  5 ask  6 stage  as in the task
  *   7 outcome u32 (enum ask_outcome)
@@ -31,6 +32,7 @@
 enum { ASK_STEP = 16, ASK_MAX = 200 /* asks of a row */ };
 
 enum {
+    ASK_WRITERS_MAX = 16,      /* of a recipe */
     ASK_WRONG_MAX = 8 * 1024,  /* bytes of an answer to be mended */
     ASK_ANSWER_MAX = 7 * 1024, /* bytes of a canonical answer: 250 rows with
                                 * two of them fit a message */
@@ -74,6 +76,7 @@ struct ask_task {
     uint32_t error_len;
     uint64_t input_max;
     uint32_t output_max;
+    uint32_t writer; /* its number in the recipe */
 };
 
 struct ask_text {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 enum { CALLS_FIRST = 16 };
+#define MINUTE_US (INT64_C(60) * 1000 * 1000)
 
 enum co_err
 limiter_new(const struct providers_entry *entry, bool shared,
@@ -220,6 +221,25 @@ limiter_room(const struct limiter *l, int64_t now_us)
         room += room_of(l, &l->endpoints[i], now_us);
     }
     return (uint32_t)co_min_u64(room, LIMITER_PLACES_MAX);
+}
+
+int64_t
+limiter_away_us(const struct limiter *l, int64_t now_us)
+{
+    int64_t away_us = INT64_MAX;
+
+    for (uint32_t i = 0; i < l->n; i++) {
+        int64_t until_us = 0;
+        enum limiter_why why =
+            limiter_health_look(&l->endpoints[i], now_us, &until_us);
+
+        if (why != LIMITER_WHY_OPEN && (why != LIMITER_WHY_RETRY_AFTER ||
+                                        until_us - now_us <= MINUTE_US)) {
+            return 0;
+        }
+        if (until_us < away_us) away_us = until_us;
+    }
+    return away_us == INT64_MAX ? 0 : away_us;
 }
 
 static void

@@ -55,6 +55,10 @@ void limiter_end(struct limiter *l, uint32_t endpoint, uint64_t tokens_max,
 /* How many more calls of usual size could start now, all endpoints together:
  * what credit may be announced for. */
 uint32_t limiter_room(const struct limiter *l, int64_t now_us);
+/* Until when no call can start whoever makes it, because every endpoint fails
+ * (its breaker is open) or asked for a wait longer than limits of a minute
+ * take; 0: that is not so, and who waits waits for a place or for a rate. */
+int64_t limiter_away_us(const struct limiter *l, int64_t now_us);
 /* When limiter_room or limiter_begin may answer otherwise without an event. */
 int64_t limiter_due_us(const struct limiter *l, int64_t now_us);
 const char *limiter_why_text(enum limiter_why why);

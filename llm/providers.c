@@ -425,7 +425,7 @@ read_price(struct providers_entry *entry, const struct co_yaml *map,
 
 static const char *const entry_keys[] = {
     "kind",   "endpoints", "model",  "timeouts", "limits", "price",
-    "stream", "form",      "record", "replay",   NULL,
+    "stream", "form",      "record", "replay",   "fallback", NULL,
 };
 
 static enum co_err
@@ -461,6 +461,91 @@ read_form(struct providers_entry *entry, const struct co_yaml *node,
 
     if (!err) entry->form = (enum provider_form)index;
     return err;
+}
+
+/* ---- fallbacks ---- */
+
+static bool
+has_fallback(const struct providers_entry *entry, const char *name)
+{
+    for (uint32_t i = 0; i < entry->n_fallback; i++) {
+        if (strcmp(entry->fallback[i], name) == 0) return true;
+    }
+    return false;
+}
+
+static enum co_err
+read_fallback_one(struct providers_entry *entry, const struct co_yaml *node,
+                  struct co_diag *diag)
+{
+    const char *text = NULL;
+    enum co_err err = co_yaml_text(node, PROVIDERS_NAME_BYTES - 1, &text, diag);
+
+    if (err) return err;
+    if (entry->fallback_builtin) {
+        return co_yaml_fail(node, diag, CO_INVALID,
+                            "found %s behind builtin, which is never away: "
+                            "builtin stands last",
+                            co_yaml_found(node).text);
+    }
+    if (strcmp(text, "builtin") == 0) {
+        entry->fallback_builtin = true;
+        return CO_OK;
+    }
+    if (strcmp(text, entry->name) == 0) {
+        return co_yaml_fail(node, diag, CO_INVALID,
+                            "found %s, the provider itself: name another one, "
+                            "or builtin",
+                            co_yaml_found(node).text);
+    }
+    if (has_fallback(entry, text)) {
+        return co_yaml_fail(node, diag, CO_INVALID,
+                            "found %s twice: leave one of them out",
+                            co_yaml_found(node).text);
+    }
+    memcpy(entry->fallback[entry->n_fallback++], text, strlen(text) + 1);
+    return CO_OK;
+}
+
+static enum co_err
+read_fallback(struct providers_entry *entry, const struct co_yaml *list,
+              struct co_diag *diag)
+{
+    enum co_err err = co_yaml_expect(list, CO_YAML_SEQ, diag);
+
+    if (err) return err;
+    if (list->count < 1 || list->count > PROVIDERS_FALLBACK_MAX) {
+        return co_yaml_fail(list, diag, CO_RANGE,
+                            "found %u names; allowed are 1 to %d, or no "
+                            "fallback",
+                            list->count, PROVIDERS_FALLBACK_MAX);
+    }
+    for (const struct co_yaml *c = list->first; c && !err; c = c->next) {
+        err = read_fallback_one(entry, c, diag);
+    }
+    return err;
+}
+
+/* All providers are read: each name stands for one of them. */
+static enum co_err
+check_fallbacks(const struct providers *p, const struct co_yaml *map,
+                struct co_diag *diag)
+{
+    for (const struct co_yaml *e = map->first; e; e = e->next) {
+        const struct co_yaml *list = co_yaml_get(e, "fallback");
+
+        for (const struct co_yaml *c = list ? list->first : NULL; c;
+             c = c->next) {
+            if (strcmp(c->text, "builtin") == 0 || providers_find(p, c->text)) {
+                continue;
+            }
+            return co_yaml_fail(c, diag, CO_INVALID,
+                                "found %s; allowed is builtin, or a name that "
+                                "stands in this providers:",
+                                co_yaml_found(c).text);
+        }
+    }
+    return CO_OK;
 }
 
 static enum co_err
@@ -550,6 +635,7 @@ read_entry(struct providers_entry *entry, const struct co_yaml *map,
     const struct co_yaml *timeouts = co_yaml_get(map, "timeouts");
     const struct co_yaml *limits = co_yaml_get(map, "limits");
     const struct co_yaml *price = co_yaml_get(map, "price");
+    const struct co_yaml *fallback = co_yaml_get(map, "fallback");
     enum co_err err = refuse_keys(map, diag);
 
     entry->price = (struct price){-1, -1, -1};
@@ -564,6 +650,7 @@ read_entry(struct providers_entry *entry, const struct co_yaml *map,
     if (!err && limits) err = read_limits(limits, &entry->limits, diag);
     if (!err && price) err = read_price(entry, price, diag);
     if (!err && entry->replay_file[0]) play_only(entry);
+    if (!err && fallback) err = read_fallback(entry, fallback, diag);
     return err;
 }
 
@@ -613,6 +700,7 @@ providers_read(const struct co_yaml *map, struct providers **ret_providers,
         if (!err) err = read_entry(&p->entries[p->n], c, diag);
         if (!err) p->n++;
     }
+    if (!err) err = check_fallbacks(p, map, diag);
     if (err) {
         free(p);
         return err;

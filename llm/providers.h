@@ -15,6 +15,7 @@ enum {
     PROVIDERS_ENV_BYTES = 65,
     PROVIDERS_URL_BYTES = 1025,
     PROVIDERS_FILE_BYTES = 257,
+    PROVIDERS_FALLBACK_MAX = 8, /* names in a list of fallbacks */
 };
 
 struct providers_endpoint {
@@ -55,7 +56,12 @@ struct providers_entry {
                                             * neither address nor key */
     bool plays_vendor; /* its endpoints would be the vendor's own */
     char record_file[PROVIDERS_URL_BYTES]; /* that answers go to; "": none */
-    uint32_t line;                         /* in the file */
+    /* Who writes in its place, tried in order, while it is away; their own
+     * lists are not followed. Each stands in the same file. */
+    char fallback[PROVIDERS_FALLBACK_MAX][PROVIDERS_NAME_BYTES];
+    uint32_t n_fallback;
+    bool fallback_builtin; /* and, last, the built-in writer */
+    uint32_t line;         /* in the file */
 };
 
 struct providers {

@@ -44,6 +44,8 @@ enum return_reason {
     RETURN_FULL = 5,        /* more than was granted, or no memory */
     RETURN_RESULT_LOST = 6, /* it was run, and what came of it is lost: one
                              * that is paid is not to be run again */
+    RETURN_AWAY = 7, /* its provider cannot be called at all: it fails, or asked
+                      * for a long wait (see not_before_ms) */
 };
 
 struct msg_str {

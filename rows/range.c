@@ -221,7 +221,9 @@ range_batch(struct range_maker *r, uint32_t n)
     for (uint32_t i = 0; i < n; i++) {
         sampler_draw(r->s, r->start + r->done + i, &people[accepted]);
         which[accepted] = r->done + i;
-        if (r->answered && !r->answers[r->done + i].json[0]) continue;
+        if (r->answered && row_answers_are_none(&r->answers[r->done + i])) {
+            continue;
+        }
         accepted += sampler_accepts(r->s, &people[accepted]);
     }
     for (uint32_t i = 0; i < accepted; i++) {

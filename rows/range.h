@@ -78,8 +78,8 @@ co_must_use enum co_err range_skip(struct range_maker *r, const uint8_t *skip,
                                    size_t bytes);
 /* Between begin and the first step, with ROW_TEXTS: the texts are what models
  * wrote (row_answers.h), an element for each candidate, and no row has a
- * built-in text. A candidate without answers is not accepted. msgpack is
- * borrowed until the end.
+ * built-in text, but for one whose element says that it has. A candidate
+ * without answers is not accepted. msgpack is borrowed until the end.
  *
  * CO_PROTOCOL  not such answers; then or in the step that comes to a row whose
  *              answers are none for its person      CO_NOMEM */

@@ -169,7 +169,7 @@ write_ocean(struct out *o, const struct person *p)
     write_number(o, attribute_of(p, ATTR_NEUROTICISM));
 }
 
-/* answers: NULL when the texts are built in. */
+/* answers: as in write_row(). */
 static void
 write_provenance(struct out *o, const struct sampler *s, const struct person *p,
                  const struct row_answers *answers)
@@ -279,7 +279,7 @@ write_answers(struct out *o, const struct row_answers *answers)
     }
 }
 
-/* answers: NULL when the texts, if any, are built in. */
+/* answers: NULL when no owner says anything about the row. */
 static struct row_prose
 write_row(const struct sampler *s, const struct person *p, enum row_level level,
           const struct row_answers *answers, struct co_buf *buf,
@@ -299,8 +299,11 @@ write_row(const struct sampler *s, const struct person *p, enum row_level level,
     out_lit(&o, "\"");
     prose.at = (size_t)(o.at - start) + 1; /* behind the comma */
     if (level == ROW_TEXTS) {
-        if (answers) write_answers(&o, answers);
-        if (!answers) write_texts(&o, s, p);
+        if (answers && !answers->built_in) {
+            write_answers(&o, answers);
+        } else {
+            write_texts(&o, s, p);
+        }
         prose.len = (size_t)(o.at - start) - prose.at;
     }
     out_lit(&o, ",\"sex\":");

@@ -10,7 +10,7 @@ enum {
     ROW_ANSWERS_MAX = ASK_STAGES * ASK_ANSWER_MAX + ROW_PROVENANCE_MAX,
 };
 
-/* All borrowed; json[0] NULL: the row has none. */
+/* All borrowed; json[0] NULL and not built in: the row has none. */
 struct row_answers {
     const char *json[ASK_STAGES]; /* canonical (llm/shape.h) */
     uint32_t len[ASK_STAGES];
@@ -18,14 +18,23 @@ struct row_answers {
      * "model":"..","input_tokens":N,.. */
     const char *provenance;
     uint32_t provenance_len;
+    /* No model was there to write it: the texts are the built-in writer's, and
+     * the provenance says so. */
+    bool built_in;
 };
 
-/* Reads an array of count elements, each nil or [bin, bin, bin]; ret has
- * count places. Checked here: structure, sizes and provenance.
- * CO_PROTOCOL: not such an array */
+/* Reads an array of count elements, each nil, [bin, bin, bin], or [bin] (built
+ * in: provenance alone); ret has count places. Checked here: structure, sizes
+ * and provenance. CO_PROTOCOL: not such an array */
 co_must_use enum co_err row_answers_read(const uint8_t *msgpack, size_t len,
                                          struct row_answers *ret,
                                          uint32_t count);
+static inline bool
+row_answers_are_none(const struct row_answers *a)
+{
+    return !a->json[0] && !a->built_in;
+}
+
 /* Are both answers what shape_check makes for a person of that age? scratch
  * is cleared. CO_PROTOCOL, CO_NOMEM */
 co_must_use enum co_err row_answers_check(const struct row_answers *a,

@@ -16,7 +16,8 @@ struct recipe_entry {
     struct sampler *sampler;
     struct prose *prose; /* with the recipe's words; NULL: the population's */
     bool dedup;
-    struct writer *writer; /* NULL: the built-in one */
+    struct writer *writer;   /* NULL: the built-in one */
+    struct writers *writers; /* NULL: that one alone */
     uint32_t refs;
 };
 
@@ -58,6 +59,7 @@ entry_fini(struct recipe_entry *e)
 {
     sampler_free(e->sampler);
     prose_free(e->prose);
+    writers_free(e->writers);
     writer_free(e->writer);
     *e = (struct recipe_entry){0};
 }
@@ -145,6 +147,7 @@ make_entry(const struct recipes *r, uint64_t hash, struct co_bytes blob,
         made->hash = hash;
         made->dedup = recipe.dedup;
         made->writer = co_take(&recipe.writer);
+        made->writers = co_take(&recipe.writers);
     }
     recipe_fini(&recipe);
     return err;
@@ -174,6 +177,7 @@ recipes_get(struct recipes *r, uint64_t hash, struct co_bytes blob,
     e->refs++;
     *ret_use = (struct recipe_use){.sampler = e->sampler,
                                    .writer = e->writer,
+                                   .writers = e->writers,
                                    .dedup = e->dedup,
                                    .entry = e};
     return CO_OK;

@@ -13,8 +13,9 @@ enum { RECIPES_MAX = 16 };
 /* A sampler in use: the cache keeps it until it is put back. */
 struct recipe_use {
     const struct sampler *sampler;
-    const struct writer *writer; /* of texts, by a model; NULL: built-in */
-    bool dedup;                  /* what rows say has to be hashed */
+    const struct writer *writer;   /* of texts, by a model; NULL: built-in */
+    const struct writers *writers; /* it and others; NULL: it alone */
+    bool dedup;                    /* what rows say has to be hashed */
     struct recipe_entry *entry;
 };
 

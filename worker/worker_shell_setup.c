@@ -78,6 +78,9 @@ announce_lanes(struct worker_shell *s, const struct service *v)
     for (uint32_t i = 0; i < n; i++) {
         announce(s, v, lanes_at(s->lanes, i));
     }
+    /* And without one: rows of a job with several are made by anybody, also
+     * while none of them can be called. */
+    if (s->providers) announce(s, v, NULL);
     /* Said where somebody wants it, not to everybody who has no providers. */
     if (n > 0 || (!s->providers && s->config->services.count == 0)) return;
     co_log(CO_LOG_WARN, "service.left_out",

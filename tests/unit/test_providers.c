@@ -62,6 +62,42 @@ assert_refused(const char *text, const char *message)
     assert_string_equal(diag.text, message);
 }
 
+#define CHAIN(list)                                                            \
+    "providers:\n"                                                             \
+    "  a: {kind: openai, model: m, fallback: " list "}\n"                      \
+    "  b: {kind: openai, model: m, fallback: [a]}\n"
+
+static void
+fallbacks_are_other_providers_and_the_built_in_writer_last(void **state)
+{
+    struct providers *p = given(CHAIN("[b, builtin]"));
+
+    (void)state;
+    assert_int_equal(p->entries[0].n_fallback, 1);
+    assert_string_equal(p->entries[0].fallback[0], "b");
+    assert_true(p->entries[0].fallback_builtin);
+    assert_int_equal(p->entries[1].n_fallback, 1); /* lists are not followed */
+    assert_false(p->entries[1].fallback_builtin);
+    free(p);
+    assert_refused(CHAIN("[c]"),
+                   "j.yaml:2: providers.a.fallback[0]: found \"c\"; allowed is "
+                   "builtin, or a name that stands in this providers:");
+    assert_refused(CHAIN("[a]"),
+                   "j.yaml:2: providers.a.fallback[0]: found \"a\", the "
+                   "provider itself: name another one, or builtin");
+    assert_refused(
+        CHAIN("[b, b]"),
+        "j.yaml:2: providers.a.fallback[1]: found \"b\" twice: leave "
+        "one of them out");
+    assert_refused(CHAIN("[builtin, b]"),
+                   "j.yaml:2: providers.a.fallback[1]: found \"b\" behind "
+                   "builtin, which is never away: builtin stands last");
+    assert_refused(CHAIN("[]"),
+                   "j.yaml:2: providers.a.fallback: found 0 names; allowed are "
+                   "1 to 8, or no fallback");
+    assert_null(parse(CHAIN("b")));
+}
+
 static void
 everything_that_can_be_said_is_read(void **state)
 {
@@ -188,7 +224,8 @@ mistakes_are_told_with_line_and_key(void **state)
     assert_refused("providers:\n  a: {kind: openai, modle: m}",
                    "j.yaml:2: providers.a.modle: unknown key, did you mean "
                    "model?; allowed here: kind, endpoints, model, timeouts, "
-                   "limits, price, stream, form, record or replay");
+                   "limits, price, stream, form, record, replay or "
+                   "fallback");
     assert_refused("providers:\n  a: {kind: replay, model: m, replay: f, "
                    "endpoints: [{url: \"http://h\"}]}",
                    "j.yaml:2: providers.a.endpoints: kind: replay sends "
@@ -387,6 +424,8 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(everything_that_can_be_said_is_read),
+        cmocka_unit_test(
+            fallbacks_are_other_providers_and_the_built_in_writer_last),
         cmocka_unit_test(any_api_may_be_played_and_then_nobody_is_called),
         cmocka_unit_test(what_is_left_out_has_its_default),
         cmocka_unit_test(a_price_of_calls_alone_has_free_tokens),

@@ -285,6 +285,35 @@ a_writer_stands_in_the_recipe_with_its_prompts(void **state)
 }
 
 static void
+several_writers_stand_behind_the_first_and_come_back(void **state)
+{
+    char *text = recipe_text(
+        *state, HEAD
+        "provider: main\n"
+        "providers: {main: {" LOCAL "m, " PRICED(
+            "0.15") ", fallback: [b, builtin]}, b: {" LOCAL
+                    "n, " PRICED("0.2") "}}\n"
+                                        "arms: [{name: x, share: 60}, {name: "
+                                        "y, share: 40, provider: b}]\n");
+    struct recipe recipe;
+
+    if (!text) fail_msg("%s", diag.text);
+    assert_non_null(strstr(
+        text, ",\"writers\":{\"arms\":[{\"builtin\":true,\"chain\":[0,1],"
+              "\"name\":\"x\",\"share\":60},{\"chain\":[1],\"name\":"
+              "\"y\",\"share\":40}],\"more\":[{\"provider\":\"b\","
+              "\"writer\":{\"call_price\":0,"));
+    assert_int_equal(recipe_parse(text, strlen(text), &recipe, &diag), CO_OK);
+    assert_int_equal(recipe.writers->n, 2);
+    assert_string_equal(recipe.writers->v[1]->provider, "b");
+    assert_string_equal(recipe.writers->v[1]->model, "n");
+    assert_int_equal(recipe.writers->arms[1].share, 40);
+    assert_true(recipe.writers->arms[0].builtin);
+    recipe_fini(&recipe);
+    free(text);
+}
+
+static void
 hostile_writers_are_refused(void **state)
 {
     static const char *const swaps[][2] = {
@@ -721,6 +750,7 @@ main(void)
         cmocka_unit_test(a_bound_on_what_a_population_does_not_know_is_refused),
         cmocka_unit_test(one_mix_has_one_form),
         cmocka_unit_test(a_writer_stands_in_the_recipe_with_its_prompts),
+        cmocka_unit_test(several_writers_stand_behind_the_first_and_come_back),
         cmocka_unit_test(hostile_writers_are_refused),
         cmocka_unit_test(differences_of_writers_are_told_in_words),
         cmocka_unit_test(what_is_the_workers_is_not_in_the_recipe),

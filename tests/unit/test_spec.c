@@ -147,14 +147,14 @@ unknown_keys_are_named_with_those_allowed(void **state)
     assert_refused(HEAD "sede: 1\n",
                    "us.yaml:4: sede: unknown key, did you mean seed?; allowed "
                    "here: job, name, seed, rows, population, phases, provider, "
-                   "providers, prompts, answers, budget, cache, dedup, "
-                   "priority, output or "
-                   "service");
+                   "providers, prompts, arms, fallback_ok, answers, budget, "
+                   "cache, dedup, priority, output or service");
     assert_refused(
         HEAD "gates: {}\n",
         "us.yaml:4: gates: unknown key; allowed here: job, name, "
         "seed, rows, population, phases, provider, providers, prompts, "
-        "answers, budget, cache, dedup, priority, output or service");
+        "arms, fallback_ok, answers, budget, cache, dedup, priority, output "
+        "or service");
     assert_refused(HEAD "output:\n  dri: x\n",
                    "us.yaml:5: output.dri: unknown key, did you mean dir?; "
                    "allowed here: dir, shard_rows or formats");
@@ -754,6 +754,104 @@ wrong_prompts_are_told_with_their_file(void **state)
     assert_int_equal(co_fs_remove_tree(dir, &diag), CO_OK);
 }
 
+#define TWO                                                                    \
+    HEAD "provider: a\n"                                                       \
+         "providers:\n"                                                        \
+         "  a: {kind: openai, model: m, fallback: [b, builtin],\n"             \
+         "      price: {call_usd: 0}}\n"                                       \
+         "  b: {kind: openai, model: n, price: {call_usd: 0}}\n"
+#define ARMS(list) TWO "arms: [" list "]\n"
+
+static void
+arms_are_shares_with_writers_of_their_own(void **state)
+{
+    char dir[64];
+    struct job_spec *spec;
+    const struct writers *w;
+
+    (void)state;
+    given_data_dir(dir, BACKGROUND);
+    spec = given(ARMS(
+        "{name: x, share: 70}, {name: y, share: 30, provider: b}") "fallback_"
+                                                                   "ok: "
+                                                                   "true\n");
+    assert_int_equal(spec_open_writer(spec, dir, &diag), CO_OK);
+    w = spec->writers;
+    assert_int_equal(w->n, 2); /* b is the same for both */
+    assert_string_equal(w->v[1]->provider, "b");
+    assert_int_equal(w->n_arms, 2);
+    assert_int_equal(w->arms[0].n, 2);
+    assert_int_equal(w->arms[0].chain[1], 1);
+    assert_true(w->arms[0].builtin);
+    assert_int_equal(w->arms[1].n, 1);
+    assert_int_equal(w->arms[1].chain[0], 1);
+    assert_false(w->arms[1].builtin);
+    assert_true(w->fallback_ok);
+    spec_free(spec);
+    spec =
+        given(HEAD "provider: b\nproviders: {b: {kind: openai, model: n}}\n");
+    assert_int_equal(spec_open_writer(spec, dir, &diag), CO_OK);
+    assert_null(spec->writers);
+    spec_free(spec);
+    assert_int_equal(co_fs_remove_tree(dir, &diag), CO_OK);
+}
+
+static void
+wrong_arms_are_told_with_what_to_do(void **state)
+{
+    static const struct {
+        const char *text, *message;
+    } wrong[] = {
+        {ARMS("{name: x, share: 70}, {name: y, share: 31}"),
+         "us.yaml:9: arms: the shares are 101 percent together; they have to "
+         "be 100"},
+        {ARMS("{name: x, share: 70}"), "us.yaml:9: arms: found 1 arms; "},
+        {ARMS("{name: x, share: 70}, {name: x, share: 30}"), "twice"},
+        {ARMS("{name: x, share: 70, provider: b}, {name: y, share: 30}"),
+         "leave provider and prompts out here"},
+        {ARMS("{name: x, share: 70}, {name: y, share: 30, provider: c}"),
+         "arms[1].provider: found \"c\"; allowed is a name that stands in "
+         "providers:"},
+        {ARMS("{name: x, share: 70}, {share: 30}"), "name is missing"},
+        {ARMS("{name: x, share: 70}, {name: Y, share: 30}"), "a-z, 0-9"},
+        {HEAD "arms: [{name: x, share: 70}, {name: y, share: 30}]\n",
+         "this job has no provider"},
+        {HEAD "provider: b\nproviders: {b: {kind: openai, model: n}}\n"
+              "fallback_ok: true\n",
+         "no provider of this job has a fallback"},
+        {TWO "cache: own\n", "leave cache out"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < co_countof(wrong); i++) {
+        assert_null(parse(wrong[i].text));
+        if (!strstr(diag.text, wrong[i].message)) {
+            fail_msg("%s is not in %s", wrong[i].message, diag.text);
+        }
+    }
+}
+
+static void
+a_budget_needs_the_price_of_every_writer(void **state)
+{
+    char dir[64];
+    struct job_spec *spec;
+
+    (void)state;
+    given_data_dir(dir, BACKGROUND);
+    spec = given(HEAD "provider: a\n"
+                      "providers:\n"
+                      "  a: {kind: openai, model: m, price: {call_usd: 0.01},\n"
+                      "      fallback: [b]}\n"
+                      "  b: {kind: openai, model: n, endpoints: [{url: "
+                      "\"http://127.0.0.1:1\"}]}\n"
+                      "budget: {usd: 5}\n");
+    assert_int_equal(spec_open_writer(spec, dir, &diag), CO_INVALID);
+    assert_non_null(strstr(diag.text, "of provider b costs is not known"));
+    spec_free(spec);
+    assert_int_equal(co_fs_remove_tree(dir, &diag), CO_OK);
+}
+
 /* --- documents ------------------------------------------------------------ */
 
 static void
@@ -942,6 +1040,9 @@ main(void)
             a_temperature_that_the_api_refuses_is_refused_with_its_line),
         cmocka_unit_test(a_budget_below_one_row_is_refused_with_both_figures),
         cmocka_unit_test(a_budget_without_a_sum_is_refused),
+        cmocka_unit_test(arms_are_shares_with_writers_of_their_own),
+        cmocka_unit_test(wrong_arms_are_told_with_what_to_do),
+        cmocka_unit_test(a_budget_needs_the_price_of_every_writer),
         cmocka_unit_test(a_budget_is_cut_by_phase),
         cmocka_unit_test(a_share_below_one_row_is_refused_with_its_phase),
         cmocka_unit_test(wrong_prompts_are_told_with_their_file),

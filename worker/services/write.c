@@ -80,6 +80,14 @@ give_back(struct service_run *run, enum return_reason reason,
     return SERVICE_RETURN;
 }
 
+enum service_step
+write_give_back(const struct write_ask *a, uint32_t not_before_ms)
+{
+    const bool away = limiter_away_us(a->lane->limiter, co_clock_us()) != 0;
+
+    return give_back(a->run, away ? RETURN_AWAY : RETURN_LIMIT, not_before_ms);
+}
+
 /* -- sending ------------------------------------------------------------- */
 /* The recipe is kept only while it is used: runs may be many, and the cache
  * holds no more than a few. */
@@ -231,7 +239,7 @@ hold(struct write_ask *a, enum limiter_why why, int64_t until_us,
     }
     ms = away_ms(why, until_us, a->run->task.attempt, now_us);
     log_held(a, why, ms);
-    return give_back(a->run, RETURN_LIMIT, (uint32_t)ms);
+    return write_give_back(a, (uint32_t)ms);
 }
 
 static enum service_step
@@ -259,7 +267,10 @@ begin_ask(struct service_run *run, int64_t now_us)
     struct write_ask *a;
     enum co_err err;
 
-    co_assert(lane); /* announced, so it is there */
+    if (!lane) {
+        return service_fail(run, CO_PROTOCOL,
+                            "an ask in the lane of no provider");
+    }
     a = ask_new(run, lane, now_us);
     if (!a) return give_back(run, RETURN_FULL, FULL_MS);
     if (!ask_get_task(run->task.payload, run->task.payload_bytes, &a->task)) {

@@ -33,6 +33,11 @@ co_must_use enum co_err write_request(struct write_ask *a,
                                       const struct recipe_use *use,
                                       bool is_vendor, struct co_diag *diag);
 
+/* write.c. The ask was not sent, or was surely not paid: RETURN with that
+ * reason, or, where its provider cannot be called at all, AWAY: its owner may
+ * have another one to ask. */
+enum service_step write_give_back(const struct write_ask *a,
+                                  uint32_t not_before_ms);
 /* write_verdict.c. The call ended: the run's result stands in out (DONE), or
  * it may be tried again later (RETURN). */
 enum service_step write_verdict(struct write_ask *a);

@@ -2,7 +2,7 @@
  * from the recipe and the row, so that any worker would send the same. */
 #include "worker/services/write.h"
 
-#include "job/writer.h"
+#include "job/writers.h"
 #include "llm/shape.h"
 #include "rows/prompt_person.h"
 
@@ -46,10 +46,11 @@ texts_err(const struct texts *t)
 
 /* Draws the person and writes all that is said about it. */
 static enum co_err
-render(struct write_ask *a, const struct recipe_use *use, struct texts *t)
+render(struct write_ask *a, const struct recipe_use *use,
+       const struct writer *writer, struct texts *t)
 {
     const struct ask_task *task = &a->task;
-    const struct prompt_set *prompts = use->writer->prompts;
+    const struct prompt_set *prompts = writer->prompts;
     struct person person;
     struct prompt_person values = {
         .s = use->sampler,
@@ -92,6 +93,15 @@ put_messages(const struct write_ask *a, const struct texts *t,
     messages[n++] = (struct provider_message){
         PROVIDER_USER, (const char *)t->repair.data, t->repair.len};
     return n;
+}
+
+/* The one that the ask is for; NULL: the recipe has none such. */
+static const struct writer *
+writer_of(const struct write_ask *a, const struct recipe_use *use)
+{
+    if (a->task.writer == 0) return use->writer;
+    if (!use->writers || a->task.writer >= use->writers->n) return NULL;
+    return use->writers->v[a->task.writer];
 }
 
 /* Whether the recipe means what this worker's file calls by that name. */
@@ -173,7 +183,8 @@ write_request(struct write_ask *a, const struct recipe_use *use, bool is_vendor,
               struct co_diag *diag)
 {
     struct texts t;
-    enum co_err err = check_writer(a, use->writer, diag);
+    const struct writer *writer = writer_of(a, use);
+    enum co_err err = check_writer(a, writer, diag);
 
     if (err) return err;
     texts_init(&t);
@@ -181,9 +192,9 @@ write_request(struct write_ask *a, const struct recipe_use *use, bool is_vendor,
         co_buf_init(&a->body, BODY_MAX);
         co_buf_init(&a->asked, BODY_MAX);
     }
-    err = render(a, use, &t);
+    err = render(a, use, writer, &t);
     (void)co_buf_text(&t.schema); /* ends it */
-    if (!err) err = write_body(a, use->writer, &t, is_vendor, diag);
+    if (!err) err = write_body(a, writer, &t, is_vendor, diag);
     texts_fini(&t);
     if (err == CO_FULL) {
         return co_fail(diag, CO_DENIED,

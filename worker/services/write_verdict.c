@@ -237,9 +237,7 @@ not_before(const struct call *call, uint32_t attempt)
 static enum service_step
 give_back(const struct write_ask *a)
 {
-    a->run->reason = RETURN_LIMIT;
-    a->run->not_before_ms = not_before(&a->call, a->run->task.attempt);
-    return SERVICE_RETURN;
+    return write_give_back(a, not_before(&a->call, a->run->task.attempt));
 }
 
 /* -- ends ---------------------------------------------------------------- */

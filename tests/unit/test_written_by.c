@@ -1,0 +1,362 @@
+/* test_written_by.c - rows of several writers: who is asked, who steps in, and
+ * that a journal tells the same rows again. */
+#include "written_world.h"
+
+#include "coordinator/chain.h"
+
+enum { MAIN, CHEAP };
+
+/* Writer 0 and 1 in one arm, or an arm for each. */
+struct pair {
+    struct world f;
+    struct writer by[2];
+    struct writers table;
+    struct written_writer known[2];
+    uint64_t notices;
+};
+
+static void
+count_notice(void *self, const char *text)
+{
+    struct pair *p = self;
+
+    assert_true(strlen(text) > 20);
+    p->notices++;
+}
+
+static struct pair *
+given(uint64_t rows, bool builtin)
+{
+    struct pair *p = calloc(1, sizeof *p);
+
+    assert_non_null(p);
+    world_init(&p->f, rows, 1);
+    p->f.in_order = true;
+    for (unsigned i = 0; i < 2; i++) {
+        (void)snprintf(p->by[i].provider, sizeof p->by[i].provider, "%s",
+                       i ? "cheap" : "main");
+        (void)snprintf(p->by[i].model, sizeof p->by[i].model, "m%u", i);
+        p->table.v[i] = &p->by[i];
+        p->known[i] =
+            (struct written_writer){.provider = p->by[i].provider,
+                                    .price = p->f.options.price,
+                                    .call_price = p->f.options.call_price};
+        memcpy(p->known[i].stages, p->f.options.stages,
+               sizeof p->known[i].stages);
+    }
+    p->table.n = 2;
+    p->table.n_arms = 1;
+    p->table.arms[0] = (struct writers_arm){
+        .share = 100, .n = 2, .chain = {MAIN, CHEAP}, .builtin = builtin};
+    p->f.options.table = &p->table;
+    p->f.options.writers = p->known;
+    p->f.options.notice = count_notice;
+    p->f.options.notice_self = p;
+    return p;
+}
+
+static void
+end(struct pair *p)
+{
+    world_fini(&p->f);
+    free(p);
+}
+
+static const char *
+arms_of(struct pair *p)
+{
+    static char text[8192];
+    struct co_buf out;
+
+    co_buf_init(&out, sizeof text);
+    assert_true(written_arms(p->f.w, &out));
+    (void)snprintf(text, sizeof text, "%s", co_buf_text(&out));
+    co_buf_fini(&out);
+    return text;
+}
+
+/* Asks are published and none is answered. */
+static void
+publish(struct pair *p)
+{
+    struct world *f = &p->f;
+
+    for (unsigned i = 0; i < 3; i++) {
+        world_turn(f, 1000);
+        while (f->durable < f->n_journal) {
+            world_commit(f);
+        }
+    }
+}
+
+static bool
+give_back(struct pair *p, size_t i, uint32_t reason, bool waited)
+{
+    const struct kind_return how = {.reason = reason, .waited = waited};
+    const bool taken =
+        written_kind.returned(p->f.w, p->f.out[i].task, &how, p->f.now_us);
+
+    if (taken) world_drop(&p->f, i);
+    world_check(&p->f);
+    return taken;
+}
+
+static uint32_t
+writer_of(const struct world_task *t)
+{
+    struct ask_task ask;
+
+    assert_true(ask_get_task(t->payload, t->len, &ask));
+    return ask.writer;
+}
+
+static uint64_t
+out_of(struct pair *p, const char *provider)
+{
+    uint64_t n = 0;
+
+    for (size_t i = 0; i < p->f.n_out; i++) {
+        n += strcmp(written_kind.provider(p->f.w, p->f.out[i].task),
+                    provider) == 0;
+    }
+    return n;
+}
+
+/* Whoever asks for it gets it back, as brokers do with what is not begun. */
+static void
+give_back_recalled(struct pair *p)
+{
+    uint64_t task;
+
+    while (written_kind.recall(p->f.w, &task)) {
+        for (size_t i = 0; i < p->f.n_out; i++) {
+            if (p->f.out[i].task != task) continue;
+            assert_true(give_back(p, i, RETURN_CANCELLED, false));
+            break;
+        }
+    }
+}
+
+static void
+rows_are_the_first_writers_while_it_is_there(void **state)
+{
+    struct pair *p = given(200, true);
+
+    (void)state;
+    world_start(&p->f);
+    assert_int_equal(world_run(&p->f, 0), KIND_DONE);
+    assert_non_null(strstr(arms_of(p), "\"provider\":\"main\",\"model\":\"m0\","
+                                       "\"rows\":200,\"accepted\":200,"
+                                       "\"degraded\":0"));
+    assert_int_equal(p->notices, 0);
+    end(p);
+}
+
+static void
+one_that_is_away_is_replaced_and_its_asks_are_called_back(void **state)
+{
+    struct pair *p = given(100, false);
+    uint64_t out;
+
+    (void)state;
+    world_start(&p->f);
+    publish(p);
+    out = p->f.n_out;
+    assert_true(out >= 16);
+    assert_int_equal(out_of(p, "main"), out);
+    assert_int_equal(writer_of(&p->f.out[0]), MAIN);
+    assert_false(give_back(p, 0, RETURN_LIMIT, false)); /* it is only busy */
+    assert_true(give_back(p, 0, RETURN_AWAY, false));
+    give_back_recalled(p);
+    assert_int_equal(p->f.n_out, 0);
+    assert_int_equal(p->notices, 1);
+    publish(p);
+    assert_int_equal(out_of(p, "cheap"), p->f.n_out);
+    assert_int_equal(writer_of(&p->f.out[0]), CHEAP);
+    assert_int_equal(world_run(&p->f, 0), KIND_DONE);
+    assert_non_null(strstr(arms_of(p), "\"provider\":\"cheap\",\"model\":\"m1\""
+                                       ",\"rows\":100,\"accepted\":100,"
+                                       "\"degraded\":100"));
+    end(p);
+}
+
+static void
+it_is_tried_by_one_ask_and_used_again_when_that_is_answered(void **state)
+{
+    struct pair *p = given(400, false);
+    size_t i = 0;
+
+    (void)state;
+    world_start(&p->f);
+    publish(p);
+    (void)give_back(p, 0, RETURN_AWAY, false);
+    give_back_recalled(p);
+    p->f.now_us += CHAIN_AWAY_US;
+    publish(p);
+    assert_int_equal(out_of(p, "main"), 1);
+    while (writer_of(&p->f.out[i]) != MAIN) {
+        i++;
+    }
+    (void)world_answer(&p->f, i);
+    publish(p);
+    assert_int_equal(world_run(&p->f, 0), KIND_DONE);
+    assert_null(strstr(arms_of(p), "\"provider\":\"main\",\"model\":\"m0\","
+                                   "\"rows\":0"));
+    end(p);
+}
+
+static void
+where_all_are_away_rows_wait_or_are_built_in_as_the_job_says(void **state)
+{
+    for (unsigned builtin = 0; builtin < 2; builtin++) {
+        struct pair *p = given(100, builtin);
+
+        (void)state;
+        world_start(&p->f);
+        publish(p);
+        (void)give_back(p, 0, RETURN_AWAY, false);
+        give_back_recalled(p);
+        publish(p);
+        (void)give_back(p, 0, RETURN_AWAY, false);
+        give_back_recalled(p);
+        do {
+            world_turn(&p->f, 1000);
+            while (p->f.durable < p->f.n_journal) {
+                world_commit(&p->f);
+            }
+        } while (p->f.next == KIND_NEXT_INTENT);
+        if (!builtin) {
+            assert_int_equal(p->f.n_out, 0);
+            assert_int_equal(p->f.next, KIND_NEXT_LATER);
+        } else {
+            assert_int_equal(world_run(&p->f, 0), KIND_DONE);
+            assert_int_equal(written_counters(p->f.w)->built, 100);
+            assert_int_equal(p->f.asked, 0);
+            assert_int_equal(p->notices, 3);
+        }
+        end(p);
+    }
+}
+
+static void
+outcomes_that_all_fail_send_rows_elsewhere(void **state)
+{
+    struct pair *p = given(60, true);
+
+    (void)state;
+    p->f.all = ASK_REFUSED;
+    world_start(&p->f);
+    assert_int_equal(world_run(&p->f, 0), KIND_DONE);
+    assert_int_equal(written_counters(p->f.w)->built, 60);
+    assert_int_equal(money_sums(written_money(p->f.w)).settled, 0);
+    end(p);
+}
+
+/* The corpus of a life that changes writers all the time. */
+static void
+change_writers(struct pair *p, uint64_t seed)
+{
+    struct world *f = &p->f;
+
+    f->in_order = false;
+    f->random = co_mix64(seed);
+    for (unsigned step = 0; written_kind.done(f->w) == KIND_RUNNING; step++) {
+        const size_t i = f->n_out ? (size_t)world_rnd(f, f->n_out) : 0;
+
+        assert_true(step < 100000);
+        if (f->n_out && f->out[i].known && !f->out[i].sent &&
+            (f->out[i].task & 0xff) >= ASK_STEP && world_rnd(f, 30) == 0) {
+            (void)give_back(p, i, RETURN_AWAY, false);
+            give_back_recalled(p);
+        }
+        if (world_rnd(f, 50) == 0) f->now_us += CHAIN_AWAY_US / 4;
+        world_step(f);
+    }
+    while (f->durable < f->n_journal) {
+        world_commit(f);
+    }
+}
+
+static void
+a_replay_tells_the_same_rows_and_the_same_figures(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 6; seed++) {
+        struct pair *p = given(300, true);
+        uint64_t *before = malloc(WORLD_ROWS_MAX * sizeof *before);
+        char figures[8192];
+
+        assert_non_null(before);
+        p->f.invalid = 5;
+        world_start(&p->f);
+        change_writers(p, seed);
+        (void)snprintf(figures, sizeof figures, "%s", arms_of(p));
+        memcpy(before, p->f.corpus, WORLD_ROWS_MAX * sizeof *before);
+        assert_true(written_counters(p->f.w)->moved > 0);
+        world_crash(&p->f);
+        assert_string_equal(arms_of(p), figures);
+        assert_int_equal(world_run(&p->f, 0), KIND_DONE);
+        assert_memory_equal(before, p->f.corpus,
+                            WORLD_ROWS_MAX * sizeof *before);
+        free(before);
+        end(p);
+    }
+}
+
+static void
+arms_have_their_shares_and_each_its_price(void **state)
+{
+    struct pair *p = given(400, false);
+
+    (void)state;
+    p->table.n_arms = 2;
+    p->table.arms[0] =
+        (struct writers_arm){.name = "a", .share = 70, .n = 1, .chain = {MAIN}};
+    p->table.arms[1] = (struct writers_arm){
+        .name = "b", .share = 30, .n = 1, .chain = {CHEAP}};
+    p->known[CHEAP].price = (struct price){30, 100, 10};
+    world_start(&p->f);
+    assert_int_equal(world_run(&p->f, 0), KIND_DONE);
+    /* by recipe 0: these rows, in any life and any order */
+    assert_non_null(
+        strstr(arms_of(p), "{\"arm\":\"a\",\"share\":70,\"rows\":270,"));
+    assert_non_null(strstr(arms_of(p), "\"usd\":\"0.000001188873\""));
+    assert_non_null(strstr(arms_of(p), "\"usd\":\"0.00000338397\""));
+    assert_int_equal(written_counters(p->f.w)->degraded, 0);
+    end(p);
+}
+
+static void
+a_cap_needs_the_price_of_all_writers(void **state)
+{
+    struct pair *p = given(10, false);
+
+    (void)state;
+    p->f.options.cap = 1000000000;
+    p->known[CHEAP].price = (struct price){-1, -1, -1};
+    p->f.options.personas = NULL;
+    assert_int_equal(personas_new(&p->f.personas_options, &p->f.p), CO_OK);
+    p->f.options.personas = p->f.p;
+    assert_int_equal(written_new(&p->f.options, &p->f.w), CO_INVALID);
+    end(p);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rows_are_the_first_writers_while_it_is_there),
+        cmocka_unit_test(
+            one_that_is_away_is_replaced_and_its_asks_are_called_back),
+        cmocka_unit_test(
+            it_is_tried_by_one_ask_and_used_again_when_that_is_answered),
+        cmocka_unit_test(
+            where_all_are_away_rows_wait_or_are_built_in_as_the_job_says),
+        cmocka_unit_test(outcomes_that_all_fail_send_rows_elsewhere),
+        cmocka_unit_test(a_replay_tells_the_same_rows_and_the_same_figures),
+        cmocka_unit_test(arms_have_their_shares_and_each_its_price),
+        cmocka_unit_test(a_cap_needs_the_price_of_all_writers),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
