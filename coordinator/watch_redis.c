@@ -387,8 +387,9 @@ watch_redis_poll(struct watch_redis *r)
         }
         co_redis_item_free(item);
     }
-    if (r->endpoints)
+    if (r->endpoints) {
         watch_endpoints_turn(r->endpoints, r->redis, co_clock_us());
+    }
 }
 
 const struct endpoint_state *
