@@ -22,6 +22,7 @@ enum {
     TICK_US = 250000,
     LINE_BYTES_MAX = 64 * 1024,
     STALL_MS = 10000,  /* then it is told as an event */
+    STILL_MS = 1500,   /* nothing moved: an endpoint that is shut is why */
     RATE_SAMPLES = 16, /* quarter seconds the rate is measured over */
     WHY_CODE_BYTES = 16,
 };
@@ -249,6 +250,13 @@ watch_shut(const struct watch *w, char text[ENDPOINT_STATE_TEXT])
     return endpoint_state_shut_text(v, n, provider + 1, now_us, text);
 }
 
+/* Answers that come all the same are a fallback's, or were on their way. */
+static bool
+watch_is_still(const struct watch *w)
+{
+    return co_clock_wall_ms() - w->moved_ms >= STILL_MS;
+}
+
 /* Whether it may be calls that hold it up: some are out or wait, and nothing
  * else does. */
 static bool
@@ -297,7 +305,8 @@ watch_money(const struct watch *w, const struct kind_money *m,
         return m->refused;
     }
     if (watch_hold(m, status, n)) return true;
-    if (watch_awaits_calls(status) && watch_shut(w, shut)) {
+    if (watch_awaits_calls(status) && watch_is_still(w) &&
+        watch_shut(w, shut)) {
         n->why = shut;
         return true;
     }
