@@ -158,6 +158,7 @@ check_all(bool shipped)
         (void)snprintf(writer.kind, sizeof writer.kind, "%s", all[k]->name);
         assert_int_equal(
             corpus_writer_options(&writer, sampler, &w.options, &diag), CO_OK);
+        assert_int_equal(writers_start(&w), CO_OK);
         check_row_worst(&w, &writer);
         for (unsigned form = 0; form < PROVIDER_FORMS; form++) {
             entry.form = (enum provider_form)form;
