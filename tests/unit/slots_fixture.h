@@ -295,3 +295,19 @@ stats(struct fixture *f)
     slots_get_stats(f->s, &st);
     return st;
 }
+
+/* Its broker is told that the suspect starts, and it does a little later. */
+co_unused static struct slots_task
+started_suspect(struct fixture *f, uint32_t link)
+{
+    struct msg_beat beat;
+
+    flush(f); /* what goes back beside it goes first */
+    assert_nothing_to_run(f);
+    flush(f);
+    beat = take(f, link, MSG_beat).beat;
+    assert_int_equal(beat.tasks.n, 1);
+    assert_nothing_to_run(f);
+    f->now += (int64_t)20 * MS;
+    return started(f);
+}
