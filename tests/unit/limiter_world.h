@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { MS = 1000, STEP_US = 5000 };
+
 enum {
     WORLD_PROCS_MAX = 64,
     WORLD_CALLS_MAX = 1024, /* of a process, in flight */
@@ -312,4 +314,24 @@ world_most(const struct world *w, uint64_t *ret_requests, uint64_t *ret_tokens)
         *ret_requests = co_max_u64(*ret_requests, i - from + 1);
         *ret_tokens = co_max_u64(*ret_tokens, tokens);
     }
+}
+
+/* Four calls a turn; each takes a quarter of what it might. */
+co_unused static void
+steady_work(struct world *w, struct world_proc *p)
+{
+    for (int i = 0; i < 4; i++) {
+        world_begin(w, p, 1000, 250);
+    }
+}
+
+co_unused static uint64_t
+in_flight(const struct world *w)
+{
+    uint64_t n = 0;
+
+    for (uint32_t i = 0; i < w->n_procs; i++) {
+        n += w->procs[i].n_calls;
+    }
+    return n;
 }
