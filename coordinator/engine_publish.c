@@ -145,6 +145,41 @@ next_task(struct engine *e, int64_t now_us)
     return i;
 }
 
+/* With a paid kind a broker that restarted gets nothing before its workers
+ * have said what they hold: an earlier owner may have published anything. Else
+ * only what was published on the link waits for that. */
+static bool
+link_open(const struct engine *e, const struct link *l, int64_t now_us)
+{
+    return l->attached && (!l->settling || !e->kind->paid) &&
+           l->hold_us <= now_us && engine_link_credit(l) > 0;
+}
+
+/* How many more may be out. */
+static uint32_t
+window_left(const struct engine *e)
+{
+    uint32_t out = e->tasks.count[TASK_OUT];
+
+    return out < e->options.window ? e->options.window - out : 0;
+}
+
+/* What could go out now on all links, after what is repeated. */
+static void
+tell_room(struct engine *e, int64_t now_us)
+{
+    uint64_t credit = 0, left = window_left(e);
+    const uint64_t ready = e->tasks.ready[false].count;
+
+    if (!e->kind->room) return;
+    for (unsigned i = 0; i < ENGINE_LINKS_MAX; i++) {
+        if (!link_open(e, &e->links[i], now_us)) continue;
+        credit += engine_link_credit(&e->links[i]);
+    }
+    left = co_min_u64(left, credit);
+    e->kind->room(e->state, left > ready ? (uint32_t)(left - ready) : 0);
+}
+
 /* Fills one batch of at most `most`; false: there was nothing to add. */
 static bool
 publish_batch(struct engine *e, struct batch *b, unsigned link, uint32_t most,
@@ -164,16 +199,6 @@ publish_batch(struct engine *e, struct batch *b, unsigned link, uint32_t most,
     if (!b->n) return false;
     send_batch(e, b);
     return e->why != ENGINE_WHY_NOMEM;
-}
-
-/* With a paid kind a broker that restarted gets nothing before its workers
- * have said what they hold: an earlier owner may have published anything. Else
- * only what was published on the link waits for that. */
-static bool
-link_open(const struct engine *e, const struct link *l, int64_t now_us)
-{
-    return l->attached && (!l->settling || !e->kind->paid) &&
-           l->hold_us <= now_us && engine_link_credit(l) > 0;
 }
 
 /* The open link with the most credit, or ENGINE_LINKS_MAX. */
@@ -207,15 +232,6 @@ no_link_why(struct engine *e)
     e->why = attached   ? ENGINE_WHY_NO_CREDIT
              : settling ? ENGINE_WHY_SETTLING
                         : ENGINE_WHY_NO_LINK;
-}
-
-/* How many more may be out. */
-static uint32_t
-window_left(const struct engine *e)
-{
-    uint32_t out = e->tasks.count[TASK_OUT];
-
-    return out < e->options.window ? e->options.window - out : 0;
 }
 
 /* Suspects, one a message, so that a broker can give each its own worker. All
@@ -263,6 +279,7 @@ publish_tasks(struct engine *e, struct batch *b, int64_t now_us)
         }
         most = co_min_u64(engine_link_credit(&e->links[link]), left);
         most = co_min_u64(most, e->options.batch);
+        tell_room(e, now_us);
         if (!publish_batch(e, b, link, (uint32_t)most, now_us)) return;
     }
 }

@@ -142,6 +142,10 @@ struct job_kind {
     /* Provider of a task that is given out, in whose lane it goes; good as long
      * as the kind. NULL, or NULL returned: that of the engine's options. */
     const char *(*provider)(const void *kind, uint64_t task);
+    /* So many tasks could be published now; next() is asked for no more of them
+     * before this is told anew. What has to be noted first need not be more.
+     * NULL: the kind does not ask. */
+    void (*room)(void *kind, uint32_t tasks);
     /* Gives out the next task and marks it as out. *ret_due_us (RATE, LATER):
      * when to ask again. */
     enum kind_next (*next)(void *kind, int64_t now_us, uint64_t *ret_task,

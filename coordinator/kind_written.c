@@ -107,6 +107,7 @@ written_new(const struct written_options *options, struct written **ret_written)
     if (!w) return CO_NOMEM;
     w->options = checked;
     w->p = checked.personas;
+    w->room = UINT32_MAX; /* as long as nobody says */
     err = writers_start(w);
     if (err) return err;
     if (!find_worst(w)) return CO_INVALID;
@@ -298,6 +299,22 @@ due_us(const struct written *w, int64_t now_us)
     return due;
 }
 
+static void
+written_room(void *kind, uint32_t tasks)
+{
+    struct written *w = kind;
+
+    w->room = tasks;
+}
+
+/* What is given out is no room any more. */
+static enum kind_next
+given_out(struct written *w)
+{
+    if (w->room && w->room != UINT32_MAX) w->room--;
+    return KIND_NEXT_TASK;
+}
+
 static enum kind_next
 written_next(void *kind, int64_t now_us, uint64_t *ret_task,
              int64_t *ret_due_us)
@@ -307,10 +324,10 @@ written_next(void *kind, int64_t now_us, uint64_t *ret_task,
 
     tick(w, now_us);
     ask_go_on(w, now_us);
-    if (next_ask(w, now_us, ret_task)) return KIND_NEXT_TASK;
+    if (next_ask(w, now_us, ret_task)) return given_out(w);
     ask_prepare(w, now_us);
     settle_over(w, now_us);
-    if (next_range(w, now_us, ret_task)) return KIND_NEXT_TASK;
+    if (next_range(w, now_us, ret_task)) return given_out(w);
     if (w->n_notes || w->releases.n || w->n_letters) return KIND_NEXT_INTENT;
     if (personas_kind.done(w->p) != KIND_RUNNING) return KIND_NEXT_OVER;
     due = due_us(w, now_us);
@@ -344,6 +361,7 @@ const struct job_kind written_kind = {
     .paid = true,
     .service = written_service,
     .provider = written_provider,
+    .room = written_room,
     .next = written_next,
     .payload = written_payload,
     .adopt = written_adopt,

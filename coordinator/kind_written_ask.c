@@ -368,14 +368,17 @@ intend_new(struct written *w, struct note *note, uint32_t room, int64_t now_us)
     }
 }
 
+/* Intents that a record may have. Those that are made already are published
+ * first: were there more than can be, a crash would leave them all open. */
 static uint32_t
 room_of(const struct written *w)
 {
+    const uint32_t left = w->room > w->ahead ? w->room - w->ahead : 0;
     const uint32_t part = money_open(w->m) / BATCH_PART;
 
     if (ask_is_paused(w)) return 1;
-    if (part < BATCH_MIN) return BATCH_MIN;
-    return part < WRITTEN_NOTE_MAX ? part : WRITTEN_NOTE_MAX;
+    return (uint32_t)co_min_u64(
+        left, co_clamp_u64(part, BATCH_MIN, WRITTEN_NOTE_MAX));
 }
 
 /* The record that intents go into: there before anything is promised. NULL: no
@@ -410,6 +413,16 @@ has_room(const struct written *w)
     return w->n_notes + 1u + (w->options.kept || w->chained) <= NOTES_MAX;
 }
 
+/* The same for one that has some already, or is to have none but of rows that
+ * are begun. */
+static uint32_t
+room_beside(const struct written *w, const struct note *note)
+{
+    const uint32_t left = w->room > w->ahead ? w->room - w->ahead : 0;
+
+    return (uint32_t)co_min_u64((uint64_t)note->n + left, WRITTEN_NOTE_MAX);
+}
+
 /* Were they left to ask_prepare(), every new row's first stage that is
  * reserved would go before their second one. */
 void
@@ -422,9 +435,9 @@ ask_go_on(struct written *w, int64_t now_us)
     if ((w->options.kept || w->chained) && !has_room(w)) return;
     if (w->n_notes > w->n_written) last = w->notes[w->n_notes - 1];
     if (last && last->type == NOTE_INTENTS) { /* of this very turn */
-        intend_wanted(w, last, WRITTEN_NOTE_MAX, now_us);
+        intend_wanted(w, last, room_beside(w, last), now_us);
     } else if (w->n_notes < NOTES_MAX && note_of(w)) {
-        intend_wanted(w, w->blank, WRITTEN_NOTE_MAX, now_us);
+        intend_wanted(w, w->blank, room_beside(w, w->blank), now_us);
         keep_note(w);
     }
     kept_close(w);
@@ -435,6 +448,7 @@ void
 ask_prepare(struct written *w, int64_t now_us)
 {
     struct note *note;
+    uint32_t room;
 
     w->held_back = KIND_NEXT_ALL_OUT;
     w->is_short = w->is_waiting = false;
@@ -449,8 +463,9 @@ ask_prepare(struct written *w, int64_t now_us)
     if (ask_is_paused(w) && (now_us < w->probe_us || w->n_notes)) return;
     note = note_of(w);
     if (!note) return;
-    intend_wanted(w, note, room_of(w), now_us);
-    intend_new(w, note, room_of(w), now_us);
+    room = room_of(w);
+    intend_wanted(w, note, room, now_us);
+    intend_new(w, note, room, now_us);
     if (w->is_short || w->is_waiting) w->held_back = KIND_NEXT_MONEY;
     kept_close(w);
     built_close(w);

@@ -108,6 +108,8 @@ struct written {
     uint64_t coming; /* live and done rows of all holds */
     uint64_t early;  /* live rows in holds that are not in the last stage */
     uint64_t bytes;  /* of texts in talks and taken */
+    uint32_t ahead;  /* talks whose ask is not given out yet: INTENT, READY */
+    uint32_t room;   /* asks and ranges that could be published now */
     uint64_t swept;  /* front at the last sweep */
 
     struct fifo wanted;    /* rows to be asked now */

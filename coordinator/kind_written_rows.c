@@ -65,11 +65,19 @@ rows_block(struct written *w, uint64_t cell)
     return b;
 }
 
+/* Its intent is made or being made, and it was not given out. */
+static bool
+is_ahead(uint8_t state)
+{
+    return state == TALK_INTENT || state == TALK_READY;
+}
+
 static void
 block_free(struct written *w, struct block *b)
 {
     for (uint32_t i = 0; i < PERSONAS_CELL; i++) {
         w->bytes -= talk_bytes(&b->talks[i]);
+        w->ahead -= is_ahead(b->talks[i].state);
         talk_fini(&b->talks[i]);
     }
     free(b);
@@ -355,6 +363,8 @@ rows_changed(struct written *w, uint64_t row, struct talk *t,
     struct hold *h = rows_hold(w, row);
 
     w->bytes += talk_bytes(t) - before.bytes;
+    w->ahead += is_ahead(t->state);
+    w->ahead -= is_ahead(before.state);
     count_ends(w, row, t, before);
     if (h) {
         h->live = (uint16_t)(h->live + live - was_live);

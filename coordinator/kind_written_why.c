@@ -288,6 +288,7 @@ static const char *
 check_talks(const struct written *w)
 {
     uint64_t bytes = 0;
+    uint32_t ahead = 0;
 
     for (uint32_t b = 0; b < w->n_blocks; b++) {
         for (uint32_t i = 0; i < PERSONAS_CELL; i++) {
@@ -295,6 +296,7 @@ check_talks(const struct written *w)
             const uint64_t row = w->blocks[b]->cell * PERSONAS_CELL + i;
 
             bytes += talk_bytes(t);
+            ahead += t->state == TALK_INTENT || t->state == TALK_READY;
             if (t->state < TALK_INTENT || t->state > TALK_TAKEN) continue;
             if (!money_has(w->m, written_task(row, t->asks - 1u), NULL)) {
                 return "an ask is out without money";
@@ -304,6 +306,7 @@ check_talks(const struct written *w)
     for (uint32_t i = 0; i < w->n_taken; i++) {
         bytes += w->taken[i]->len;
     }
+    if (ahead != w->ahead) return "asks to be given out are miscounted";
     return bytes == w->bytes ? NULL : "bytes of answers are miscounted";
 }
 

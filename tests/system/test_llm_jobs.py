@@ -157,6 +157,26 @@ class LlmJobs(harness.SystemTest):
         self.assertLessEqual(fake.stats()["billed_again"], len(calls.open) + len(calls.unknown) + self.salvaged(calls))
         paid.check_no_key(self)
 
+    def test_a_coordinator_that_is_killed_gives_up_no_more_calls_than_it_could_publish(self):
+        self.bench.broker()
+        fake = self.endpoint("--fail", "latency=150:1")
+        job = paid.job(self.bench, fake, 150, timeouts={"total": 3}, in_flight=24)
+        self.start_workers(1, job)
+        kills = 4
+        for kill in range(kills):
+            proc = self.bench.coordinator(job)
+            wait_for("calls", lambda: fake.stats()["requests"] >= 40 * (kill + 1), seconds=60, alive=[proc])
+            proc.kill()
+            proc.wait()
+        self.own(job)
+        folder = self.bench.path("out")
+        self.check_corpus(folder, 150)
+        calls = paid.check(self, folder, self.bill, "5")
+        # What its broker and its worker have is adopted; the broker lets a job publish
+        # 9/8 of 24 and one. None was sent: nothing is on the bill that was not answered.
+        self.assertLessEqual(len(calls.open) + len(calls.unknown), kills * 28)
+        self.assertEqual(fake.stats()["billed"], len(calls.answers))
+
     @staticmethod
     def salvaged(calls):
         """Answers of rows and stages that had one: paid twice, and known."""

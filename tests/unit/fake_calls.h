@@ -37,6 +37,7 @@ struct calls {
     int64_t begun_us;
     /* rows whose intent is to be written, and those told of */
     uint32_t intended[CALLS_ROWS_MAX], n_intended, written, told;
+    uint32_t room;    /* told by the engine */
     uint32_t unknown; /* calls lost without an answer */
     char said[CALLS_SAID];
 };
@@ -67,6 +68,14 @@ calls_service(const void *kind)
 {
     (void)kind;
     return "ask";
+}
+
+static void
+calls_room(void *kind, uint32_t tasks)
+{
+    struct calls *c = kind;
+
+    c->room = tasks;
 }
 
 static void
@@ -326,6 +335,7 @@ static const struct job_kind calls_kind = {
     .name = "calls",
     .paid = true,
     .service = calls_service,
+    .room = calls_room,
     .next = calls_next,
     .payload = calls_payload,
     .adopt = calls_adopt,

@@ -739,6 +739,27 @@ a_returned_call_is_repeated_under_the_same_id(void **state)
     world_end(w);
 }
 
+/* So that it intends no more than that. */
+static void
+the_kind_is_told_what_can_be_published_after_what_is_repeated(void **state)
+{
+    struct world *w = given_calls(10);
+
+    (void)state;
+    given_broker(w, 4);
+    publishes(w);
+    assert_int_equal(w->calls->room, 4);
+    commits(w);
+    publishes(w);
+    assert_int_equal(w->n_held, 4);
+    returned(w, worker_has(w));
+    grants(w, 3);
+    publishes(w);
+    assert_int_equal(w->calls->room, 2);
+    assert_int_equal(w->n_held, 6);
+    world_end(w);
+}
+
 /* Its worker had it done, and could not keep what came of it. */
 static void
 a_call_whose_result_is_lost_is_gone_at_once(void **state)
@@ -1435,6 +1456,7 @@ main(void)
         T(a_lost_call_that_fails_is_not_waited_for),
         T(a_kind_that_wants_a_lost_call_repeated_gets_that),
         T(a_returned_call_is_repeated_under_the_same_id),
+        T(the_kind_is_told_what_can_be_published_after_what_is_repeated),
         T(a_call_whose_result_is_lost_is_gone_at_once),
         T(a_lost_call_that_comes_back_unsent_is_repeated_under_the_same_id),
         T(a_call_that_a_broker_refused_is_repeated_under_the_same_id),
