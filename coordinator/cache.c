@@ -6,6 +6,7 @@
 #include "common/log.h"
 #include "coordinator/cache_index.h"
 #include "coordinator/cache_key.h"
+#include "coordinator/cache_shared.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -40,6 +41,7 @@ struct file {
 struct cache {
     char *dir;
     struct co_hash128 base;
+    struct cache_shared *shared; /* names answers; NULL: cache_key() does */
     struct cache_index *index;
     struct file files[FILES_MAX]; /* the oldest first; new ones at the end */
     uint32_t n_files;
@@ -184,6 +186,9 @@ cache_open(const struct cache_options *options, struct cache **ret_cache,
     c->dir = strdup(options->dir);
     if (!c->dir) return co_fail(diag, CO_NOMEM, "out of memory");
     err = cache_key_base(options->recipe, &c->base);
+    if (!err && options->shared) {
+        err = cache_shared_new(options->writer, options->sampler, &c->shared);
+    }
     if (!err) err = cache_index_new(CACHE_ANSWERS_MAX, &c->index);
     if (err) return co_fail(diag, err, "the cache: %s", co_err_text(err));
     err = co_fs_mkdirs(c->dir, diag);
@@ -207,6 +212,7 @@ cache_free(struct cache *c)
     co_buf_fini(&c->waiting);
     co_buf_fini(&c->read);
     cache_index_free(c->index);
+    cache_shared_free(c->shared);
     free(c->dir);
     free(c);
 }
@@ -383,15 +389,29 @@ cache_flush(struct cache *c)
 
 /* -- answers -------------------------------------------------------------- */
 
+static bool
+name_of(struct cache *c, uint64_t row, enum ask_stage stage,
+        const uint8_t *input, uint32_t len, struct co_hash128 *ret_key)
+{
+    if (c->shared) {
+        return cache_shared_key(c->shared, row, stage, input, len, ret_key);
+    }
+    *ret_key = cache_key(c->base, row, stage, input, len);
+    return true;
+}
+
 void
 cache_put(void *self, uint64_t row, enum ask_stage stage, const uint8_t *input,
           uint32_t input_len, const uint8_t *content, uint32_t len)
 {
     struct cache *c = self;
-    const struct co_hash128 key =
-        cache_key(c->base, row, stage, input, input_len);
+    struct co_hash128 key;
     struct cache_place place;
 
+    if (!name_of(c, row, stage, input, input_len, &key)) {
+        c->n.left_out++;
+        return;
+    }
     if (cache_index_get(c->index, key, &place)) return;
     if (c->stopped || len > CACHE_CONTENT_MAX || !has_file(c) ||
         !co_buf_reserve(&c->waiting, CACHE_HEAD_BYTES + len)) {
@@ -434,12 +454,14 @@ cache_get(void *self, uint64_t row, enum ask_stage stage, const uint8_t *input,
           uint32_t input_len, struct co_buf *out)
 {
     struct cache *c = self;
-    const struct co_hash128 key =
-        cache_key(c->base, row, stage, input, input_len);
+    struct co_hash128 key;
     struct cache_record record;
     struct cache_place place;
 
-    if (!cache_index_get(c->index, key, &place)) return false;
+    if (!name_of(c, row, stage, input, input_len, &key) ||
+        !cache_index_get(c->index, key, &place)) {
+        return false;
+    }
     if (place.file == c->own) cache_flush(c);
     if (!read_record(c, place, &record) || record.key.low != key.low ||
         record.key.high != key.high) {

@@ -1,5 +1,6 @@
 /* cache.h - answers that models gave before, in a folder of this machine:
- * cache_key.h names them, cache_index.h finds them, this keeps their files.
+ * cache_key.h or cache_shared.h names them, cache_index.h finds them, this
+ * keeps their files.
  * A coordinator appends to one file of its own (flock) and reads all that were
  * there when it began, so that any number of them share a folder. A file ends
  * where its first record that is torn or damaged begins; who appends to it next
@@ -12,12 +13,19 @@
 #include "llm/ask.h"
 
 struct cache; /* opaque */
+struct sampler;
+struct writer;
 
 struct cache_options {
     const char *dir;        /* made if missing; borrowed for the call */
     struct co_bytes recipe; /* borrowed for the call */
-    uint64_t bytes_max;     /* of all files; 0: 1 GiB */
-    uint32_t file_bytes;    /* of a file; 0: 64 MiB */
+    /* Equal prompts share answers (cache_shared.h), whatever the row and the
+     * recipe; then writer and sampler are borrowed for life. */
+    bool shared;
+    const struct writer *writer;
+    const struct sampler *sampler;
+    uint64_t bytes_max;  /* of all files; 0: 1 GiB */
+    uint32_t file_bytes; /* of a file; 0: 64 MiB */
 };
 
 /* X(name, text) */

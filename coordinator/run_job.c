@@ -338,7 +338,10 @@ run_purse(struct run *r, uint32_t number, struct co_diag *diag)
 static enum co_err
 run_cache(struct run *r, struct cache **ret_cache, struct co_diag *diag)
 {
-    struct cache_options options = {.recipe = r->p.recipe};
+    struct cache_options options = {.recipe = r->p.recipe,
+                                    .shared = r->p.spec->cache_shared,
+                                    .writer = r->p.spec->writer,
+                                    .sampler = r->p.sampler};
     const struct cache_counters *n;
     struct co_buf dir;
     enum co_err err;

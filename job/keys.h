@@ -67,8 +67,9 @@
       "what the first call of a row may cost, of all rows")                    \
     X("budget.phases.personas", "share", "none", "as the one above", false,    \
       "the same of the second")                                                \
-    X("cache", "text", "`off`", "`off`, `own`", false,                         \
-      "`own` takes answers that an earlier job of this machine paid for")      \
+    X("cache", "text", "`off`", "`off`, `own`, `shared`", false,               \
+      "`own` takes answers that an earlier job of this machine paid for, "     \
+      "`shared` those to an equal prompt")                                     \
     X("dedup", "map", "see its keys", "`method`, `memory`", true,              \
       "see its keys")                                                          \
     X("dedup.method", "text", "`auto`", "`auto`, `exact`, `none`", true,       \

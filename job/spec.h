@@ -70,7 +70,8 @@ struct job_spec {
     uint32_t budget_line;
     struct shares_wish shares_wish; /* budget.reserve, budget.phases */
     struct shares shares;           /* of the budget, as they say */
-    bool cached;                    /* cache: own */
+    bool cached;                    /* cache: own or shared */
+    bool cache_shared;
     struct writer *writer; /* by spec_open_writer; NULL: the built-in one */
     /* arms: shares of the rows; none: all are one. The first one's provider and
      * prompts are the job's. */

@@ -114,11 +114,12 @@ enum co_err
 spec_read_cache(struct job_spec *spec, const struct co_yaml *node,
                 struct co_diag *diag)
 {
-    static const char *const names[] = {"off", "own", NULL};
+    static const char *const names[] = {"off", "own", "shared", NULL};
     size_t index = 0;
     enum co_err err = co_yaml_enum(node, names, &index, diag);
 
-    if (!err) spec->cached = index == 1;
+    if (!err) spec->cached = index > 0;
+    if (!err) spec->cache_shared = index == 2;
     return err;
 }
 

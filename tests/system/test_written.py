@@ -224,6 +224,36 @@ class Written(harness.SystemTest):
         self.assertEqual(code, 0, out + err)
         self.assertGreater(self.model.calls(), calls)
 
+    def test_equal_prompts_share_answers_where_a_job_wants_it(self):
+        os.environ["XDG_CACHE_HOME"] = self.bench.path("cache")
+        self.addCleanup(os.environ.pop, "XDG_CACHE_HOME")
+        prompts = self.bench.path("prompts")
+        os.mkdir(prompts)
+        for name, told in (("background", ""), ("personas", "{{background}}\n")):
+            with open(os.path.join(prompts, name + ".md"), "w") as f:
+                f.write(f"## system\nWrite.\n## user\n{{{{sex}}}}\n{told}{{{{fields}}}}\n## repair\n{{{{error}}}}\n")
+        more = f"prompts: {prompts}\ncache: shared\ndedup: {{method: none}}\n"
+
+        def run(seed, rows):
+            shutil.rmtree(self.bench.path("out"), ignore_errors=True)
+            job = self.job(rows, more=more)
+            with open(job) as f:
+                text = f.read().replace("{age: {min: 18}}", "{age: 40}")
+            with open(job, "w") as f:
+                f.write(text)
+            code, out, err = self.bench.cohort("run", "--seed", str(seed), job, seconds=60)
+            self.assertEqual(code, 0, out + err)
+            return {row["persona"] for row in self.rows()}, self.money()
+
+        first, _ = run(1, 10)
+        calls = self.model.calls()
+        # Others of another seed: a woman and a man of 40 are what there is to ask for.
+        second, money = run(2, 40)
+        self.assertEqual(self.model.calls(), calls, "the endpoint was asked")
+        self.assertEqual((money["settled_usd"], money["cached_calls"]), ("0", 40 * STAGES))
+        self.assertEqual(len(second), 2)
+        self.assertLessEqual(second, first)
+
     def test_a_run_that_was_recorded_is_played_without_its_endpoint(self):
         self.model.spoils = 5  # mended, and asked afresh
         self.model.hopeless = 9

@@ -442,7 +442,7 @@ answers_and_the_budget_are_read_exactly(void **state)
                       "9000000}\n");
     assert_true(spec->answers.temperature_milli == WRITER_TEMPERATURE_OWN);
     assert_true(spec->budget == 9000000000000000000);
-    assert_true(spec->cached);
+    assert_true(spec->cached && !spec->cache_shared);
     spec_free(spec);
     assert_refused(WRITTEN "answers: {temperature: 2.5}\n",
                    "us.yaml:8: answers.temperature: found \"2.5\"; allowed is "
@@ -451,8 +451,12 @@ answers_and_the_budget_are_read_exactly(void **state)
     assert_refused(WRITTEN "answers: {fresh: 6}\n",
                    "us.yaml:8: answers.fresh: found \"6\"; allowed is a whole "
                    "number from 0 to 5");
-    assert_refused(WRITTEN "cache: shared\n",
-                   "us.yaml:8: cache: found \"shared\"; allowed is off or own");
+    spec = given(WRITTEN "cache: shared\n");
+    assert_true(spec->cached && spec->cache_shared);
+    spec_free(spec);
+    assert_refused(WRITTEN "cache: on\n",
+                   "us.yaml:8: cache: found \"on\"; allowed is off, own or "
+                   "shared");
     assert_refused(WRITTEN "budget: {usd: 9000000.000000000001}\n",
                    "us.yaml:8: budget.usd: found \"9000000.000000000001\"; "
                    "allowed is a number from 0 to 9000000 with at most 12 "
