@@ -3,10 +3,9 @@
 #include "written_world.h"
 
 /* The worst case of a call that is made once, per phase. */
-enum {
-    WORST_FIRST = WORLD_INPUT_MAX * 3 + WORLD_OUTPUT_MAX * 10 + 1000,
-    WORST_SECOND = WORST_FIRST + 3 * ASK_ANSWER_MAX,
-};
+#define WORST_FIRST                                                            \
+    (INT64_C(3) * WORLD_INPUT_MAX + INT64_C(10) * WORLD_OUTPUT_MAX + 1000)
+#define WORST_SECOND (WORST_FIRST + INT64_C(3) * ASK_ANSWER_MAX)
 
 static void
 cut(struct world *f, int64_t reserve, int64_t background, int64_t personas)
@@ -61,7 +60,7 @@ a_phase_that_runs_short_takes_the_reserve_and_then_stops_the_job(void **state)
     (void)state;
     world_init(&f, 300, 3);
     f.in_order = true;
-    cut(&f, 2 * WORST_FIRST, 10 * WORST_FIRST, 400 * (int64_t)WORST_SECOND);
+    cut(&f, 2 * WORST_FIRST, 10 * WORST_FIRST, 400 * WORST_SECOND);
     world_start(&f);
     assert_int_equal(world_run(&f, 0), KIND_PARTIAL);
     assert_stopped_by(&f, "background");
@@ -77,7 +76,7 @@ a_phase_that_runs_short_takes_the_reserve_and_then_stops_the_job(void **state)
     go_on(&f);
     assert_int_equal(world_run(&f, 0), KIND_PARTIAL);
     assert_stopped_by(&f, "background");
-    cut(&f, 2 * WORST_FIRST, 300 * WORST_FIRST, 400 * (int64_t)WORST_SECOND);
+    cut(&f, 2 * WORST_FIRST, 300 * WORST_FIRST, 400 * WORST_SECOND);
     go_on(&f);
     assert_int_equal(world_run(&f, 0), KIND_DONE);
     assert_int_equal(world_ledger(&f).accepted, 300);
@@ -93,7 +92,7 @@ the_second_phase_is_named_when_it_is_the_one_that_is_short(void **state)
     (void)state;
     world_init(&f, 300, 3);
     f.in_order = true;
-    cut(&f, WORST_FIRST, 300 * WORST_FIRST, 2 * (int64_t)WORST_SECOND);
+    cut(&f, WORST_FIRST, 300 * WORST_FIRST, 2 * WORST_SECOND);
     world_start(&f);
     assert_int_equal(world_run(&f, 0), KIND_PARTIAL);
     assert_stopped_by(&f, "personas");
@@ -112,13 +111,31 @@ what_the_first_phase_leaves_pays_for_the_second(void **state)
     (void)state;
     world_init(&f, 300, 3);
     f.in_order = true;
-    cut(&f, 0, 400 * row + 20 * (int64_t)WORST_SECOND,
-        200 * row + (int64_t)WORST_SECOND);
+    cut(&f, 0, 400 * row + 20 * WORST_SECOND, 200 * row + WORST_SECOND);
     world_start(&f);
     assert_int_equal(world_run(&f, 0), KIND_DONE);
     assert_int_equal(world_ledger(&f).accepted, 300);
     assert_true(charged(&f, ASK_PERSONAS) > f.options.shares.share[1]);
     world_fini(&f);
+}
+
+/* As one run without a budget would have come out. */
+static void
+assert_as_one_run(const struct world *f, uint64_t seed)
+{
+    struct world one;
+
+    world_init(&one, f->personas_options.rows, seed);
+    one.in_order = true;
+    one.dead = f->dead;
+    one.invalid = f->invalid;
+    world_start(&one);
+    assert_int_equal(world_run(&one, 0), KIND_DONE);
+    for (uint64_t row = 0; row < WORLD_ROWS_MAX; row++) {
+        assert_int_equal(f->corpus[row], one.corpus[row]);
+    }
+    if (!f->lose) assert_int_equal(f->asked, one.asked);
+    world_fini(&one);
 }
 
 /* Rows that die, calls that are lost, crashes: shares that bind change when
@@ -132,8 +149,8 @@ shares_that_bind_anywhere_give_the_rows_of_one_run(void **state)
     for (uint64_t seed = 0; seed < 30; seed++) {
         const int64_t step = (int64_t)(2 + seed % 40) * WORST_SECOND;
         const unsigned percent = 20 + (unsigned)seed * 7 % 60;
-        struct world f, one;
-        int64_t cap = 4 * (int64_t)WORST_SECOND;
+        struct world f;
+        int64_t cap = 4 * WORST_SECOND;
 
         world_init(&f, 40 + seed * 11 % 300, seed);
         f.in_order = seed % 3 == 0;
@@ -155,17 +172,7 @@ shares_that_bind_anywhere_give_the_rows_of_one_run(void **state)
             if (tries > 400) fail_msg("the job does not end");
             cap += step;
         }
-        world_init(&one, f.personas_options.rows, seed);
-        one.in_order = true;
-        one.dead = f.dead;
-        one.invalid = f.invalid;
-        world_start(&one);
-        assert_int_equal(world_run(&one, 0), KIND_DONE);
-        for (uint64_t row = 0; row < WORLD_ROWS_MAX; row++) {
-            assert_int_equal(f.corpus[row], one.corpus[row]);
-        }
-        if (!f.lose) assert_int_equal(f.asked, one.asked);
-        world_fini(&one);
+        assert_as_one_run(&f, seed);
         world_fini(&f);
     }
     assert_true(stops > 50);
