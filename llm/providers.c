@@ -424,7 +424,7 @@ read_price(struct providers_entry *entry, const struct co_yaml *map,
 /* ---- one provider ---- */
 
 static const char *const entry_keys[] = {
-    "kind",   "endpoints", "model",  "timeouts", "limits", "price",
+    "kind",   "endpoints", "model",  "timeouts", "limits",   "price",
     "stream", "form",      "record", "replay",   "fallback", NULL,
 };
 
