@@ -368,6 +368,26 @@ sum_of(uint64_t a, uint64_t b)
     return a > INT64_MAX - b ? INT64_MAX : a + b;
 }
 
+static void
+add_cost(int64_t more, int64_t *to)
+{
+    if (*to < 0 || more < 0 || __builtin_add_overflow(*to, more, to)) *to = -1;
+}
+
+static void
+add_phases(const struct estimate *part, unsigned g, struct estimate *e)
+{
+    for (unsigned s = 0; s < ASK_STAGES; s++) {
+        const struct estimate_phase *from = &part->phases[s];
+        struct estimate_phase *to = &e->phases[s];
+
+        to->calls[g] = sum_of(to->calls[g], from->calls[g]);
+        to->input[g] = sum_of(to->input[g], from->input[g]);
+        to->output[g] = sum_of(to->output[g], from->output[g]);
+        add_cost(from->cost[g], &to->cost[g]);
+    }
+}
+
 /* Arms of one provider share its limits, so that their times add up; those of
  * others run beside it. */
 static void
@@ -386,10 +406,8 @@ add_arm(const struct estimate *part, bool same_provider, struct estimate *e)
         e->output[g] = sum_of(e->output[g], part->output[g]);
         e->bytes[g] = sum_of(e->bytes[g], part->bytes[g]);
         e->call_ms[g] = co_max_u64(e->call_ms[g], part->call_ms[g]);
-        if (e->cost[g] < 0 || part->cost[g] < 0 ||
-            __builtin_add_overflow(e->cost[g], part->cost[g], &e->cost[g])) {
-            e->cost[g] = -1;
-        }
+        add_cost(part->cost[g], &e->cost[g]);
+        add_phases(part, g, e);
     }
 }
 

@@ -40,6 +40,7 @@ mending_task(void)
         .error_len = 7,
         .input_max = 4096,
         .output_max = 900,
+        .writer = 3,
     };
 }
 
@@ -87,6 +88,7 @@ test_a_task_arrives_as_it_was_asked(void **state)
     assert_memory_equal(got.error, "cut off", 7);
     assert_int_equal(got.input_max, 4096);
     assert_int_equal(got.output_max, 900);
+    assert_int_equal(got.writer, 3);
 }
 
 static void

@@ -105,6 +105,31 @@ assert_interval(const uint64_t v[ESTIMATES])
     assert_true(v[ESTIMATE_LOW] > 0);
 }
 
+/* Two arms of one writer are the job without them. */
+static void
+arms_are_priced_by_their_shares(void **state)
+{
+    struct fixture *f = *state;
+    struct estimate one;
+
+    estimate(f, JOB("10000") "stream: true}\n");
+    one = f->e;
+    estimate(f, JOB("10000") "stream: true}\n"
+                             "arms: [{name: a, share: 70}, {name: b, share: "
+                             "30}]\n");
+    for (unsigned g = 0; g < ESTIMATES; g++) {
+        int64_t sum = 0;
+
+        assert_int_equal(f->e.calls[g], one.calls[g]);
+        assert_int_equal(f->e.output[g], one.output[g]);
+        assert_true(f->e.cost[g] == one.cost[g]);
+        for (unsigned s = 0; s < ASK_STAGES; s++) {
+            sum += f->e.phases[s].cost[g];
+        }
+        assert_true(sum > 0 && sum == f->e.cost[g]);
+    }
+}
+
 static void
 every_figure_is_an_interval_and_grows_with_the_rows(void **state)
 {
@@ -281,6 +306,7 @@ main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(every_figure_is_an_interval_and_grows_with_the_rows),
+        TEST(arms_are_priced_by_their_shares),
         TEST(the_tightest_limit_is_what_binds),
         TEST(a_deadline_needs_as_many_workers_as_it_is_short),
         TEST(a_budget_is_enough_for_its_share_of_the_rows),

@@ -124,6 +124,36 @@ a_success_between_failures_keeps_the_breaker_closed(void **state)
     limiter_free(l);
 }
 
+/* What is short is waited for; so is one endpoint while another can be called.
+ */
+static void
+a_provider_is_away_when_all_its_endpoints_are_for_long(void **state)
+{
+    struct providers_entry entry = {.n_endpoints = 2};
+    struct limiter *l = alone(&entry);
+    int64_t now = 1000, until;
+    uint32_t e, other;
+
+    (void)state;
+    assert_int_equal(limiter_away_us(l, now), 0);
+    assert_int_equal(limiter_begin(l, 1, now, &e, &until), LIMITER_WHY_GO);
+    end_call(l, e, FAULT_RATE_LIMITED, 61000, now);
+    assert_int_equal(limiter_away_us(l, now), 0);
+    assert_int_equal(limiter_begin(l, 1, now, &other, &until), LIMITER_WHY_GO);
+    assert_int_not_equal(other, e);
+    end_call(l, other, FAULT_RATE_LIMITED, 59000, now);
+    assert_int_equal(limiter_away_us(l, now), 0);
+    assert_int_equal(limiter_begin(l, 1, now + 70 * WORLD_SECOND, &e, &until),
+                     LIMITER_WHY_GO);
+    now += 70 * WORLD_SECOND;
+    end_call(l, e, FAULT_RATE_LIMITED, 120000, now);
+    assert_int_equal(limiter_begin(l, 1, now, &e, &until), LIMITER_WHY_GO);
+    end_call(l, e, FAULT_RATE_LIMITED, 90000, now);
+    assert_in_range(limiter_away_us(l, now), now + 89 * WORLD_SECOND,
+                    now + 93 * WORLD_SECOND);
+    limiter_free(l);
+}
+
 static void
 who_fails_by_itself_stops_until_the_fleet_has_heard(void **state)
 {
@@ -236,6 +266,8 @@ main(void)
         cmocka_unit_test(retry_after_is_obeyed_and_says_when),
         cmocka_unit_test(a_call_beyond_the_limit_of_a_minute_never_starts),
         cmocka_unit_test(a_success_between_failures_keeps_the_breaker_closed),
+        cmocka_unit_test(
+            a_provider_is_away_when_all_its_endpoints_are_for_long),
         cmocka_unit_test(who_fails_by_itself_stops_until_the_fleet_has_heard),
         cmocka_unit_test(lighter_endpoints_have_their_part_of_the_places),
         cmocka_unit_test(calls_go_by_weight_and_then_to_the_faster_endpoint),

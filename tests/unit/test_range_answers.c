@@ -184,6 +184,41 @@ ended(struct fixture *f)
     return r;
 }
 
+/* The owner says so, row by row, and the row says it. */
+static void
+a_row_that_is_built_in_has_the_built_in_texts_and_says_so(void **state)
+{
+    static const char says[] = "\"provider\":\"builtin\",\"degraded\":true";
+    struct fixture *f = *state;
+    struct prose *prose = given_prose(f->m);
+    struct range_result r;
+    struct person p;
+    msgpack_packer pk;
+    uint32_t left;
+
+    sampler_set_prose(f->s, prose);
+    sampler_draw(f->s, START, &p);
+    co_buf_clear(&f->answers);
+    msgpack_packer_init(&pk, &f->answers, co_buf_write);
+    (void)msgpack_pack_array(&pk, 1);
+    (void)msgpack_pack_array(&pk, 1);
+    pack_bin(&pk, says, sizeof says - 1);
+    assert_int_equal(range_begin(f->r, f->s, START, 1, 1, ROW_TEXTS), CO_OK);
+    assert_int_equal(range_answers(f->r, f->answers.data, f->answers.len),
+                     CO_OK);
+    assert_int_equal(range_step(f->r, 1, &left), CO_OK);
+    assert_int_equal(range_end(f->r, &r), CO_OK);
+    co_buf_clear(&f->raw);
+    assert_int_equal(range_verify(&r, &f->raw), CO_OK);
+    co_buf_clear(&f->json);
+    (void)row_write(f->s, &p, ROW_TEXTS, &f->json);
+    f->json.len -= 3; /* "}}\n" */
+    co_buf_printf(&f->json, ",%s}}\n", says);
+    assert_int_equal(f->json.len, f->raw.len);
+    assert_memory_equal(f->json.data, f->raw.data, f->raw.len);
+    prose_free(prose);
+}
+
 static void
 a_row_without_answers_is_not_accepted(void **state)
 {
@@ -497,6 +532,7 @@ main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
+        TEST(a_row_that_is_built_in_has_the_built_in_texts_and_says_so),
         TEST(a_row_without_answers_is_not_accepted),
         TEST(columns_are_those_of_built_in_rows_with_other_texts),
         TEST(a_row_is_the_answers_and_the_person_to_the_byte),
