@@ -121,8 +121,8 @@ hostile_tables_are_refused(void **state)
         "{\"arms\":[{\"chain\":[-1]}]}",
         "{\"arms\":[{\"chain\":[0],\"name\":\"a\",\"share\":100}]}",
         "{\"arms\":[{\"chain\":[0]},{\"chain\":[0]}]}",
-        "{\"arms\":[{\"chain\":[0],\"name\":\"a\",\"share\":70},"
-        "{\"chain\":[0],\"name\":\"b\",\"share\":31}]}",
+        ("{\"arms\":[{\"chain\":[0],\"name\":\"a\",\"share\":70},"
+         "{\"chain\":[0],\"name\":\"b\",\"share\":31}]}"),
         "{\"arms\":[{\"chain\":[0]}],\"more\":[]}",
         "{\"arms\":[{\"chain\":[0]}],\"more\":[{\"provider\":\"x\"}]}",
         "[]",
