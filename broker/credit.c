@@ -7,7 +7,8 @@
  *
  * Calls to models wait with their owner, not here: whoever dies with a call in
  * its queue leaves its owner in doubt whether it was paid. So there the window
- * is what workers would hold and an eighth, for the way.
+ * is what workers would hold, and for the way what ends in WAY_MS, at most an
+ * eighth.
  *
  * which frees a grant whenever a task leaves the table, however it leaves.
  *
@@ -29,6 +30,11 @@ enum {
     IDLE_SHARE = 64,    /* what an idle job keeps, to start again at once */
     RECLAIM_MS = 1000,  /* an unanswered RECLAIM is sent again after this */
     RECLAIM_SLACK = 64, /* not worth a RECLAIM */
+    /* From a result to the task in its place: two links, and the disk that the
+     * owner writes its intent to. Where it takes longer a slot waits so long.
+     */
+    WAY_MS = 20,
+    RATE_MS = 1000,
     /* Lines that are summed in a millisecond, on average: some 5 us. */
     SUM_LINES_PER_MS = 256,
 };
@@ -345,13 +351,32 @@ has_demand(const struct job *job, int64_t now_ms)
     return job->live > 0 || now_ms - job->active_ms < DEMAND_MS;
 }
 
+/* Results a second: of the last one, or of this one if these are more already,
+ * as when a job begins. */
+static void
+measure_rate(struct lane *lane, int64_t now_ms)
+{
+    const int64_t ms = now_ms - lane->rated_ms;
+    const uint64_t n = lane->results - lane->rated;
+
+    if (ms < RATE_MS) {
+        lane->rate = (uint32_t)co_clamp_u64(n, lane->rate, UINT32_MAX);
+        return;
+    }
+    lane->rate = (uint32_t)co_min_u64(n * 1000 / (uint64_t)ms, UINT32_MAX);
+    lane->rated = lane->results;
+    lane->rated_ms = now_ms;
+}
+
 static uint64_t
 lane_window(const struct dispatch *d, const struct lane *lane)
 {
-    uint64_t capacity = lane->capacity;
+    const uint64_t capacity = lane->capacity;
+    const uint64_t way = (uint64_t)lane->rate * WAY_MS / 1000;
 
     if (lane->provider[0]) {
-        return co_min_u64(capacity + capacity / 8 + 1, d->limits.window_max);
+        return co_min_u64(capacity + co_min_u64(way, capacity / 8) + 1,
+                          d->limits.window_max);
     }
     return co_clamp_u64(WINDOW_PER_CAPACITY * capacity, d->limits.window_min,
                         d->limits.window_max);
@@ -389,6 +414,7 @@ credit_run(struct dispatch *d, int64_t now_ms, struct outbox *out)
     for (uint32_t i = 0; i < d->lane_count; i++) {
         d->lanes[i]->attached = d->lanes[i]->active = 0;
         d->lanes[i]->live = 0;
+        measure_rate(d->lanes[i], now_ms);
     }
     for (uint32_t i = 0; i < d->job_cap; i++) {
         const struct job *job = &d->jobs[i];

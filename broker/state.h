@@ -220,6 +220,9 @@ struct lane {
     uint32_t turn;             /* where the search for a worker starts */
     uint32_t queued, in_flight;
     uint64_t tasks_in, results;
+    uint64_t rated;   /* results when rated_ms was now */
+    uint32_t rate;    /* results a second before that */
+    int64_t rated_ms; /* since when they are counted */
     int64_t moved_ms; /* last time that it sent a task or had none waiting */
 };
 

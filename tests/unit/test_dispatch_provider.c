@@ -78,7 +78,7 @@ tasks_go_only_to_workers_that_have_the_provider(void **state)
 
     given_three_workers(w);
     attaches_for(w, JOB, "one");
-    asks(w, JOB, 0, 12, "one");
+    asks(w, JOB, 0, 11, "one");
     assert_int_equal(tasks_sent(w, W1), 10);
     assert_int_equal(tasks_sent(w, W2), 0);
     assert_int_equal(tasks_sent(w, W3), 0);
@@ -87,7 +87,7 @@ tasks_go_only_to_workers_that_have_the_provider(void **state)
     offers(w, W1, "two", 100); /* another of its lanes does not help */
     assert_int_equal(tasks_sent(w, W1), 10);
     offers(w, W1, "one", 30);
-    assert_int_equal(tasks_sent(w, W1), 12);
+    assert_int_equal(tasks_sent(w, W1), 11);
 }
 
 static void
@@ -97,12 +97,36 @@ an_owners_credit_is_measured_by_the_workers_of_its_provider(void **state)
 
     given_three_workers(w);
     attaches_for(w, JOB, "one");
-    assert_int_equal(owner_has(w, JOB), 12); /* 10, an eighth, and one */
+    assert_int_equal(owner_has(w, JOB), 11); /* 10, and one */
     forget_past(w);
     offers(w, W1, "one", 100);
-    assert_int_equal(owner_has(w, JOB), 113);
+    assert_int_equal(owner_has(w, JOB), 101);
     offers(w, W2, "two", 2000);
-    assert_int_equal(owner_has(w, JOB), 113);
+    assert_int_equal(owner_has(w, JOB), 101);
+}
+
+/* 100 calls end in a second, then 1,000. */
+static void
+for_the_way_a_job_gets_what_ends_meanwhile_and_no_more_than_an_eighth(
+    void **state)
+{
+    struct world *w = *state;
+
+    given_three_workers(w);
+    attaches_for(w, JOB, "one");
+    offers(w, W1, "one", 100);
+    asks(w, JOB, 0, 101, "one");
+    w->now += 400;
+    finishes(w, W1, 1, 0, 100, 1);
+    forget_past(w);
+    offers(w, W1, "one", 200); /* and takes the one that waited */
+    assert_int_equal(owner_has(w, JOB), 101 - 1 + 100 + 2 + 1);
+    for (uint64_t i = 1; i < 10; i++) {
+        finishes(w, W1, 1 + i, 1000, 100, 1);
+    }
+    forget_past(w);
+    asks(w, JOB, 200, 102, "one");
+    assert_int_equal(owner_has(w, JOB), 203 - 103 + 100 + 12 + 1);
 }
 
 static void
@@ -131,10 +155,10 @@ jobs_of_different_providers_do_not_share_a_window(void **state)
 
     given_three_workers(w);
     attaches_for(w, JOB, "two");
-    assert_int_equal(owner_has(w, JOB), 1126);
+    assert_int_equal(owner_has(w, JOB), 1001);
     attaches_for(w, JOB + 1, "one");
     expect_none(w, FRONT, BOSS, MSG_reclaim);
-    assert_int_equal(owner_has(w, JOB + 1), 12);
+    assert_int_equal(owner_has(w, JOB + 1), 11);
 }
 
 static void
@@ -215,7 +239,7 @@ a_job_with_one_call_out_leaves_the_workers_to_others(void **state)
     forget_past(w);
     attaches_for(w, JOB, "two");
     asks(w, JOB, 0, 1, "two");
-    assert_int_equal(owner_has(w, JOB), 1125); /* one is the other's */
+    assert_int_equal(owner_has(w, JOB), 1000); /* one is the other's */
 }
 
 int
@@ -226,6 +250,7 @@ main(void)
     cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
         T(tasks_go_only_to_workers_that_have_the_provider),
         T(an_owners_credit_is_measured_by_the_workers_of_its_provider),
+        T(for_the_way_a_job_gets_what_ends_meanwhile_and_no_more_than_an_eighth),
         T(credit_names_the_provider_of_attach),
         T(jobs_of_different_providers_do_not_share_a_window),
         T(without_a_provider_credit_is_measured_by_all_workers_of_the_service),
