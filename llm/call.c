@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 _Static_assert(sizeof((struct call_endpoint *)NULL)->url == URL_BYTES,
                "as url.h");
@@ -34,10 +35,20 @@ check_key_way(const char *url, const struct provider *provider,
         parsed.host);
 }
 
-static enum co_err
-make_target(struct call_endpoint *endpoint, const struct secret *secret)
+static bool
+is_content_type(const char *header)
 {
-    const struct provider *provider = endpoint->provider;
+    static const char name[] = "Content-Type:";
+
+    return strncasecmp(header, name, sizeof name - 1) == 0;
+}
+
+/* content_type: a whole header in place of the provider's; NULL: that one. */
+static enum co_err
+make_target(const struct provider *provider, const char *url,
+            const char *content_type, const struct secret *secret,
+            struct http_target **ret_target)
+{
     const char *headers[PROVIDER_HEADERS_MAX + 1];
     char line[SECRET_BYTES + 64];
     size_t n = 0;
@@ -45,6 +56,9 @@ make_target(struct call_endpoint *endpoint, const struct secret *secret)
 
     while (provider->headers[n]) {
         headers[n] = provider->headers[n];
+        if (content_type && is_content_type(headers[n])) {
+            headers[n] = content_type;
+        }
         n++;
     }
     if (secret->len > 0) {
@@ -55,7 +69,7 @@ make_target(struct call_endpoint *endpoint, const struct secret *secret)
                        secret->text);
         headers[n++] = line;
     }
-    err = http_target_new(endpoint->url, headers, n, &endpoint->target);
+    err = http_target_new(url, headers, n, ret_target);
     explicit_bzero(line, sizeof line);
     return err;
 }
@@ -91,7 +105,7 @@ open_network(struct call_endpoint *endpoint, const char *base, const char *path,
                             &endpoint->is_vendor, diag);
     }
     if (err) return err;
-    err = make_target(endpoint, secret);
+    err = make_target(provider, endpoint->url, NULL, secret, &endpoint->target);
     return err ? co_fail(diag, err, "out of memory") : CO_OK;
 }
 
@@ -119,6 +133,38 @@ call_endpoint_init_embed(struct call_endpoint *endpoint,
     }
     return open_network(endpoint, base, provider->embed_path, secret,
                         key_in_clear, diag);
+}
+
+/* All paths of an API begin with its version, which the base may lack. */
+static const char *
+without_version(const char *path)
+{
+    return strncmp(path, "/v1/", strlen("/v1/")) == 0 ? path + strlen("/v1")
+                                                      : path;
+}
+
+enum co_err
+call_endpoint_target(const struct call_endpoint *endpoint,
+                     const struct secret *secret, const char *api,
+                     const char *content_type, struct http_target **ret_target,
+                     struct co_diag *diag)
+{
+    const char *tail = without_version(endpoint->provider->path);
+    const size_t len = strlen(endpoint->url), cut = strlen(tail);
+    char url[URL_BYTES];
+    enum co_err err;
+
+    if (len < cut || strcmp(endpoint->url + len - cut, tail) != 0 ||
+        len - cut + strlen(api) >= sizeof url) {
+        return co_fail(diag, CO_USAGE,
+                       "%s does not end with %s: where %s is cannot be told",
+                       endpoint->url, tail, api);
+    }
+    (void)snprintf(url, sizeof url, "%.*s%s", (int)(len - cut), endpoint->url,
+                   without_version(api));
+    err =
+        make_target(endpoint->provider, url, content_type, secret, ret_target);
+    return err ? co_fail(diag, err, "out of memory") : CO_OK;
 }
 
 void
@@ -313,6 +359,30 @@ play(struct call *call, struct http *http)
     http_soon(http, &call->soon);
 }
 
+static void
+clear(struct call *call, const struct call_endpoint *endpoint)
+{
+    call->endpoint = endpoint;
+    provider_answer_clear(&call->answer);
+    sse_clear(&call->sse);
+    call->diag.text[0] = '\0';
+    call->fault = FAULT_NONE;
+}
+
+void
+call_take(struct call *call, const struct call_endpoint *endpoint,
+          const char *body, size_t len)
+{
+    clear(call, endpoint);
+    call->sent = true;
+    call->status = 200;
+    hints_init(&call->hints);
+    call->first_byte_us = call->total_us = 0;
+    call->fault =
+        endpoint->provider->read(body, len, &call->answer, &call->diag);
+    if (!call->fault) call->fault = judge(call);
+}
+
 enum co_err
 call_start(struct call *call, struct http *http,
            const struct call_endpoint *endpoint, const void *body, size_t len,
@@ -325,11 +395,7 @@ call_start(struct call *call, struct http *http,
                                          .on_stream = on_stream,
                                          .on_done = on_done};
 
-    call->endpoint = endpoint;
-    provider_answer_clear(&call->answer);
-    sse_clear(&call->sse);
-    call->diag.text[0] = '\0';
-    call->fault = FAULT_NONE;
+    clear(call, endpoint);
     call->on_done = done;
     call->self = self;
     call->body = body;

@@ -34,6 +34,13 @@ call_endpoint_init_embed(struct call_endpoint *endpoint,
                          const struct secret *secret, bool key_in_clear,
                          struct co_diag *diag);
 void call_endpoint_fini(struct call_endpoint *endpoint);
+/* Another address of the same API and key: api ("/v1/batches?limit=9") in place
+ * of the path that calls go to. content_type NULL: as calls have it. CO_USAGE:
+ * where that address would be cannot be told from the endpoint's. CO_NOMEM */
+co_must_use enum co_err call_endpoint_target(
+    const struct call_endpoint *endpoint, const struct secret *secret,
+    const char *api, const char *content_type, struct http_target **ret_target,
+    struct co_diag *diag);
 
 /* A call that is or was under way; used again and again. */
 struct call {
@@ -57,6 +64,10 @@ struct call {
 /* answer_max: bytes of an answer's text. */
 void call_init(struct call *call, size_t answer_max);
 void call_fini(struct call *call);
+/* An answer that did not come by a call of its own: reads body as one that was
+ * answered with status 200. The call's fields say how it ended. */
+void call_take(struct call *call, const struct call_endpoint *endpoint,
+               const char *body, size_t len);
 /* Sends body (borrowed until on_done) and reads what comes. on_done runs once,
  * from http_turn(); then the call's fields say how it ended, until it is
  * started again. CO_FULL: the http has no room. */

@@ -1,4 +1,4 @@
-/* http.h - thousands of POSTs in flight from one thread.
+/* http.h - thousands of POSTs (and a few GETs) in flight from one thread.
  * The caller turns it: http_turn() moves what the network allows and calls
  * on_done for each request that ended, exactly once, also when it failed. All
  * is bounded: requests in flight, bytes of a body and of headers, time to
@@ -51,6 +51,8 @@ struct http_request {
     const struct http_target *target; /* borrowed until on_done */
     const void *body;                 /* borrowed until on_done */
     size_t body_len;
+    bool get;      /* a GET: no body is sent */
+    bool is_file;  /* on_stream takes any body of a status 200, of any size */
     void *self;
     /* The next bytes of an event stream (text/event-stream of a status 200),
      * as they come; then result->body is empty. False: it is enough, and the

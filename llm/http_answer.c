@@ -167,7 +167,8 @@ is_stream(struct slot *slot)
     long status = 0;
 
     if (!slot->request.on_stream) return false;
-    if (strcmp(slot->result.content_type, "text/event-stream") != 0) {
+    if (!slot->request.is_file &&
+        strcmp(slot->result.content_type, "text/event-stream") != 0) {
         return false;
     }
     curl_easy_getinfo(slot->easy, CURLINFO_RESPONSE_CODE, &status);
@@ -183,8 +184,9 @@ on_body(char *bytes, size_t size, size_t count, void *self)
     came(slot);
     if (is_stream(slot)) {
         slot->stream_bytes += len;
-        if (slot->stream_bytes / HTTP_STREAM_FACTOR >
-            slot->http->options.body_max) {
+        if (!slot->request.is_file &&
+            slot->stream_bytes / HTTP_STREAM_FACTOR >
+                slot->http->options.body_max) {
             http_slot_fault(slot, FAULT_TOO_BIG);
             return 0; /* ends the transfer */
         }

@@ -26,6 +26,7 @@ tell_stats(struct calls *c, struct co_buf *out)
     co_json_put_u64(&json, "open_peak", c->open_peak);
     co_json_put_u64(&json, "in_flight_peak", c->answering_peak);
     ledger_stats(c->ledger, &json);
+    batches_stats(c->batches, &json);
     co_json_end(&json);
     (void)co_json_finish(&json);
     answer_json((const char *)body.data, body.len, out);
@@ -57,6 +58,18 @@ set_fails(struct calls *c, const struct request *r, int64_t now_us,
         return;
     }
     c->fails = fails;
+    answer_json("{}", 2, out);
+}
+
+static void
+set_batches(struct calls *c, const struct request *r, struct co_buf *out)
+{
+    struct co_diag diag = {""};
+
+    if (batches_set(c->batches, r->body, r->body_len, &diag)) {
+        answer_error(r, 400, "batch", diag.text, NULL, 0, out);
+        return;
+    }
     answer_json("{}", 2, out);
 }
 
@@ -254,6 +267,16 @@ calls_answer(struct calls *c, struct request *r, int64_t now_us,
         break;
     case API_FAIL:
         set_fails(c, r, now_us, out);
+        break;
+    case API_BATCH:
+        set_batches(c, r, out);
+        break;
+    case API_FILES:
+    case API_BATCHES:
+    case API_MESSAGE_BATCHES:
+        if (!batches_answer(c->batches, r, c->key, &c->fails, now_us, out)) {
+            ret_response->way = RESPONSE_RESET;
+        }
         break;
     case API_OPENAI:
     case API_ANTHROPIC:

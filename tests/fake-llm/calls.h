@@ -1,6 +1,7 @@
 /* calls.h - what the fake endpoint does with a whole request: which rule it
  * meets, what it costs, and the bytes of the response. No sockets here. */
 #pragma once
+#include "tests/fake-llm/batches.h"
 #include "tests/fake-llm/fail.h"
 #include "tests/fake-llm/ledger.h"
 #include "tests/fake-llm/request.h"
@@ -10,6 +11,7 @@ struct calls {
     struct behave_script script;
     struct fail_rules fails; /* before the script */
     struct ledger *ledger;
+    struct batches *batches;
     /* Counted by whoever has the connections, for GET /stats. */
     uint64_t connections, open, open_peak, answering, answering_peak;
 };

@@ -37,6 +37,7 @@ struct ledger {
     struct body *bodies; /* open addressing, at most half full */
     size_t bodies_count, bodies_cap;
     uint64_t requests, refused, limited, billed, input, output;
+    uint64_t half_input, half_output; /* of these: at half the price */
     uint64_t again, again_after_good;
     uint64_t by_status[LEDGER_STATUS_MAX];
     struct window came, admitted;
@@ -226,6 +227,15 @@ ledger_bill(struct ledger *l, uint64_t hash, uint64_t input, uint64_t output,
 }
 
 void
+ledger_bill_half(struct ledger *l, uint64_t hash, uint64_t input,
+                 uint64_t output, bool good)
+{
+    ledger_bill(l, hash, input, output, good);
+    l->half_input += input;
+    l->half_output += output;
+}
+
+void
 ledger_status(struct ledger *l, int status)
 {
     l->by_status[status]++;
@@ -258,7 +268,7 @@ void
 ledger_stats(struct ledger *l, struct co_json *json)
 {
     char text[PRICE_TEXT_BYTES];
-    int64_t cost = 0;
+    int64_t cost = 0, half = 0;
 
     co_json_put_u64(json, "requests", l->requests);
     co_json_put_u64(json, "refused", l->refused);
@@ -266,8 +276,10 @@ ledger_stats(struct ledger *l, struct co_json *json)
     co_json_put_u64(json, "billed", l->billed);
     co_json_put_u64(json, "input_tokens", l->input);
     co_json_put_u64(json, "output_tokens", l->output);
-    if (price_cost(&l->options.price, l->input, 0, l->output, &cost)) {
-        co_json_put_text(json, "cost_usd", price_text(cost, text));
+    if (price_cost(&l->options.price, l->input, 0, l->output, &cost) &&
+        price_cost(&l->options.price, l->half_input, 0, l->half_output,
+                   &half)) {
+        co_json_put_text(json, "cost_usd", price_text(cost - half / 2, text));
     }
     co_json_put_u64(json, "bodies", l->bodies_count);
     co_json_put_u64(json, "billed_again", l->again);

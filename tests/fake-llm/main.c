@@ -16,6 +16,7 @@ static struct fake {
     struct calls calls;
     struct ledger_options ledger;
     uint16_t port;
+    const char *batch; /* how batches go; NULL: at once, and well */
 } fake = {.ledger = {.price = {-1, -1, -1}, .window_us = 60000000}};
 
 static bool
@@ -39,6 +40,14 @@ set_script(const char *value, struct co_diag *diag)
 {
     return behave_script_parse(value, strlen(value), &fake.calls.script,
                                diag) == CO_OK;
+}
+
+static bool
+set_batches(const char *value, struct co_diag *diag)
+{
+    fake.batch = value;
+    (void)diag;
+    return true;
 }
 
 static bool
@@ -99,6 +108,7 @@ static const struct {
     {"--port", set_port},
     {"--key", set_key},
     {"--script", set_script},
+    {"--batch", set_batches},
     {"--fail", add_fail},
     {"--rpm", set_rpm},
     {"--tpm", set_tpm},
@@ -147,6 +157,11 @@ main(int argc, char **argv)
     (void)set_script("ok", &diag);
     take_options(argc, argv, &diag);
     if (ledger_new(&fake.ledger, &fake.calls.ledger, &diag)) usage(diag.text);
+    fake.calls.batches = batches_new(fake.calls.ledger);
+    if (fake.batch && batches_set(fake.calls.batches, fake.batch,
+                                  strlen(fake.batch), &diag)) {
+        usage(diag.text);
+    }
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
         limit.rlim_cur = limit.rlim_max;
         (void)setrlimit(RLIMIT_NOFILE, &limit);

@@ -27,6 +27,7 @@ api_of(const char *path, size_t len)
                  {"/v1/embeddings", API_EMBEDDINGS},
                  {"/stats", API_STATS},
                  {"/fail", API_FAIL},
+                 {"/batch", API_BATCH},
                  {"/script", API_SCRIPT}};
 
     for (size_t i = 0; i < co_countof(known); i++) {
@@ -36,6 +37,28 @@ api_of(const char *path, size_t len)
         }
     }
     return API_NONE;
+}
+
+/* Paths with more behind them: batches.h. */
+static void
+take_batch_path(struct request *r, const char *path, size_t len)
+{
+    static const struct {
+        const char *path;
+        enum request_api api;
+    } known[] = {{"/v1/files", API_FILES},
+                 {"/v1/batches", API_BATCHES},
+                 {"/v1/messages/batches", API_MESSAGE_BATCHES}};
+
+    for (size_t i = 0; i < co_countof(known); i++) {
+        const size_t n = strlen(known[i].path);
+
+        if (len < n || memcmp(known[i].path, path, n) != 0) continue;
+        if (len > n && path[n] != '/' && path[n] != '?') continue;
+        r->api = known[i].api;
+        r->rest = path + n;
+        r->rest_len = len - n;
+    }
 }
 
 /* "Name:" at p? Then *ret_value is behind it, without blanks. */
@@ -63,6 +86,8 @@ take_header(struct request *r, const char *p, const char *end)
         r->body_len = strtoul(value, NULL, 10);
     } else if (is_header(p, end, "content-type:", &value, &len)) {
         r->is_json = begins(value, end, "application/json");
+        r->type = value;
+        r->type_len = len;
     } else if (is_header(p, end, "x-fake:", &value, &len)) {
         r->behave = value;
         r->behave_len = len;
@@ -91,6 +116,7 @@ request_read(const char *bytes, size_t len, struct request *ret_request)
     p = memchr(path, ' ', (size_t)(line - path));
     if (!p) return CO_PROTOCOL;
     r.api = api_of(path, (size_t)(p - path));
+    if (r.api == API_NONE) take_batch_path(&r, path, (size_t)(p - path));
     while (line < head) {
         p = line + 2;
         line = memmem(p, (size_t)(head + 2 - p), "\r\n", 2);

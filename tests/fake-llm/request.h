@@ -5,7 +5,7 @@
 #pragma once
 #include "common/err.h"
 
-enum { REQUEST_BODY_MAX = 8 << 20, REQUEST_HEAD_MAX = 32768 };
+enum { REQUEST_BODY_MAX = 64 << 20, REQUEST_HEAD_MAX = 32768 };
 
 enum request_api {
     API_OPENAI,
@@ -14,6 +14,10 @@ enum request_api {
     API_STATS,
     API_SCRIPT,
     API_FAIL,
+    API_BATCH,           /* how batches go */
+    API_FILES,           /* this and the next two: batches.h */
+    API_BATCHES,         /* OpenAI's */
+    API_MESSAGE_BATCHES, /* Anthropic's */
     API_NONE
 };
 
@@ -31,6 +35,10 @@ struct request {
     size_t behave_len;
     const char *key; /* of Authorization or x-api-key; NULL: none */
     size_t key_len;
+    const char *rest; /* of the path, and query, behind that of the API */
+    size_t rest_len;
+    const char *type; /* value of Content-Type; NULL: not given */
+    size_t type_len;
     bool is_post, is_json, has_version;
     /* Filled by request_check. */
     bool stream, include_usage;

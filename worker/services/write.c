@@ -1,6 +1,6 @@
 /* write.c - the service persona.write: texts of people by a model. There is a
- * lane of it for each provider, with two kinds of tasks in it: asks, one call
- * each (llm/ask.h), and ranges, whose rows are made of the answers in their
+ * lane of it for each provider, with three kinds of tasks in it: asks, one call
+ * each (llm/ask.h), what is to be done for a batch of asks (write_batch.c), and ranges, whose rows are made of the answers in their
  * payload (range_task.h).
  *
  * No slot is held for long while a call may not start: what the limits do not
@@ -63,6 +63,7 @@ ask_new(struct service_run *run, struct lane *lane, int64_t now_us)
     if (!a) return NULL;
     a->lane = lane;
     a->run = run;
+    a->out = run->out;
     a->since_us = now_us;
     a->wait.on_room = on_room;
     a->orphan.release = orphan_release;
@@ -307,6 +308,9 @@ static enum service_step
 write_begin(struct service_env *env, struct service_run *run, int64_t now_us)
 {
     if (!env->recipes || !run->task.recipe_hash) return SERVICE_NO_RECIPE;
+    if (batch_is_task(run->task.payload, run->task.payload_bytes)) {
+        return write_batch_begin(run, now_us);
+    }
     return ask_is_task(run->task.payload, run->task.payload_bytes)
                ? begin_ask(run, now_us)
                : begin_range(run, now_us);

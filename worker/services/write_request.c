@@ -69,7 +69,7 @@ write_body(struct write_ask *a, struct provider_ask *ask, bool is_vendor,
 
     if (err) return err;
     ask->form = a->lane->entry->form;
-    ask->stream = a->lane->entry->stream;
+    ask->stream = a->lane->entry->stream && !a->in_batch;
     ask->is_vendor = is_vendor;
     a->tokens_max = input_max + ask->max_tokens;
     a->body_is_vendor = is_vendor;

@@ -89,6 +89,19 @@ meaning_of(const struct call *call)
     return meaning;
 }
 
+enum write_chance
+write_chance(enum fault fault, bool sent)
+{
+    switch ((enum meaning)means[fault]) {
+    case MEANS_AGAIN:
+        return WRITE_AGAIN;
+    case MEANS_REFUSED:
+        return WRITE_NEVER;
+    default:
+        return sent ? WRITE_PERHAPS : WRITE_AGAIN;
+    }
+}
+
 /* -- results ------------------------------------------------------------- */
 static struct ask_text
 text_of(const char *text)
@@ -140,7 +153,7 @@ result_of_call(const struct write_ask *a, enum ask_outcome outcome)
 static enum service_step
 tell(const struct write_ask *a, const struct ask_result *result)
 {
-    ask_put_result(result, a->run->out);
+    ask_put_result(result, a->out);
     a->run->progressed = true;
     return SERVICE_DONE;
 }
@@ -219,11 +232,11 @@ random_below(uint64_t n)
 /* As long as the endpoint says, a little spread; else anything up to a time
  * that doubles with each attempt: all who were turned away at once do not come
  * back at once. */
-static uint32_t
-not_before(const struct call *call, uint32_t attempt)
+uint32_t
+write_not_before(const struct hints *hints, uint32_t attempt)
 {
     uint32_t doublings = attempt > 0 ? attempt - 1 : 0;
-    int64_t said = call->hints.retry_after_ms;
+    int64_t said = hints->retry_after_ms;
 
     if (said >= 0) {
         said = (int64_t)co_min_u64((uint64_t)said, HINTS_WAIT_MAX_MS);
@@ -237,7 +250,8 @@ not_before(const struct call *call, uint32_t attempt)
 static enum service_step
 give_back(const struct write_ask *a)
 {
-    return write_give_back(a, not_before(&a->call, a->run->task.attempt));
+    return write_give_back(
+        a, write_not_before(&a->call.hints, a->run->task.attempt));
 }
 
 /* -- ends ---------------------------------------------------------------- */
@@ -334,4 +348,30 @@ write_refused(struct write_ask *a, const char *why)
 
     r.error = text_of(why);
     return tell(a, &r);
+}
+
+/* What a vendor says went wrong with a request of a batch was not paid. */
+bool
+write_line(struct write_ask *a, const struct batch_line *line)
+{
+    const struct call_endpoint *to = &a->lane->endpoints[a->endpoint];
+
+    if (line->end == BATCH_LINE_ANSWER) {
+        call_take(&a->call, to, line->body, line->body_len);
+        (void)write_verdict(a); /* of status 200: it is never given back */
+        return true;
+    }
+    if (line->end == BATCH_LINE_UNRUN ||
+        write_chance(line->fault, true) != WRITE_NEVER) {
+        return false;
+    }
+    call_take(&a->call, to, "", 0);
+    a->call.fault = line->fault;
+    a->call.status = 0;
+    (void)co_fail(&a->call.diag, CO_UNAVAILABLE, "the endpoint says: %s",
+                  line->error);
+    clean(a);
+    log_fault(a);
+    (void)tell_fault(a, ASK_REFUSED);
+    return true;
 }
