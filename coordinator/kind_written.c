@@ -26,6 +26,8 @@ options_check(struct written_options *o)
     }
     if (!o->writers != !o->table) return CO_INVALID;
     if (!priced) o->price.input = o->price.output = -1;
+    if (o->batch.max_requests > BATCH_REQUESTS_MAX) return CO_INVALID;
+    if (o->batch.poll_us <= 0) o->batch.poll_us = WRITTEN_POLL_US;
     if (!o->answers_max) o->answers_max = ANSWERS_MAX_DEFAULT;
     for (unsigned s = 0; s < ASK_STAGES; s++) {
         if (!o->stages[s].output_max) return CO_INVALID;
@@ -113,6 +115,7 @@ written_new(const struct written_options *options, struct written **ret_written)
     if (!find_worst(w)) return CO_INVALID;
     err = money_new(checked.cap, &w->m);
     if (err) return err;
+    w->book.poll_us = checked.batch.poll_us;
     money_share(w->m, checked.purse);
     if (checked.shares.is_set) money_phases(w->m, &checked.shares);
     personas_remakes(w->p);
@@ -131,6 +134,7 @@ written_free(struct written *w)
     free(w->blank);
     free(w->built);
     letter_free(w);
+    batchbook_fini(&w->book);
     kept_free(w);
     for (uint32_t i = 0; i < w->n_taken; i++) {
         free(w->taken[i]);
@@ -161,11 +165,13 @@ written_service(const void *kind)
     return w->options.service;
 }
 
-/* Ranges cost nothing: they are done again. */
+/* Ranges cost nothing: they are done again. So is all about a batch but to
+ * submit it. */
 static bool
 written_once(const void *kind, uint64_t task)
 {
     (void)kind;
+    if (batchbook_is_op(task)) return batchbook_op(task) == BATCH_SUBMIT;
     return written_is_ask(task);
 }
 
@@ -185,6 +191,7 @@ start(struct written *w, int64_t now_us)
     money_forget(w->m);
     if (w->options.purse) purse_begin(w->options.purse);
     w->probe_us = now_us;
+    batch_start(w, now_us + (int64_t)ms * 1000);
     w->open_due_us = money_open(w->m) ? now_us + (int64_t)ms * 1000 : INT64_MAX;
     rows_sweep(w);
 }
@@ -213,6 +220,7 @@ next_ask(struct written *w, int64_t now_us, uint64_t *ret_task)
     uint64_t row;
 
     if (ask_is_paused(w) && !w->over && now_us < w->probe_us) return false;
+    if (w->options.batch.max_requests) return false; /* they go together */
     while (fifo_get(&w->going, &row) || fifo_get(&w->ready, &row)) {
         struct talk *t = rows_talk(w, row);
         const struct hold *h = rows_hold(w, row);
@@ -285,8 +293,9 @@ next_range(struct written *w, int64_t now_us, uint64_t *ret_task)
 static int64_t
 due_us(const struct written *w, int64_t now_us)
 {
-    int64_t due = w->open_due_us;
+    int64_t due = batch_due(w);
 
+    if (w->open_due_us < due) due = w->open_due_us;
     if (w->waits.n && w->waits.v[0].due_us < due) due = w->waits.v[0].due_us;
     if (!w->over && w->away_us < due) due = w->away_us;
     if (w->shared_us && !w->over && w->shared_us + WRITTEN_SHARED_US < due) {
@@ -324,8 +333,10 @@ written_next(void *kind, int64_t now_us, uint64_t *ret_task,
 
     tick(w, now_us);
     ask_go_on(w, now_us);
+    if (batch_next(w, now_us, ret_task)) return given_out(w);
     if (next_ask(w, now_us, ret_task)) return given_out(w);
     ask_prepare(w, now_us);
+    batch_gather(w, now_us);
     settle_over(w, now_us);
     if (next_range(w, now_us, ret_task)) return given_out(w);
     if (w->n_notes || w->releases.n || w->n_letters) return KIND_NEXT_INTENT;

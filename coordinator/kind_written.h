@@ -47,6 +47,13 @@ struct written_writer {
     int64_t call_price;
 };
 
+/* Asks that go out as batches of their vendor. */
+struct written_batch {
+    uint32_t max_requests; /* of one, at most; 0: each ask goes by itself */
+    int64_t window_us;     /* so long asks wait for others */
+    int64_t poll_us;       /* between two looks at a batch */
+};
+
 struct written_options {
     struct personas *personas; /* borrowed; nobody else is its engine's kind */
     const char *service;       /* borrowed, e.g. "persona.write" */
@@ -63,6 +70,7 @@ struct written_options {
      * who writes for it. NULL: nobody listens. */
     void (*notice)(void *self, const char *text);
     void *notice_self;
+    struct written_batch batch;
     int64_t cap;          /* 1e-12 USD; 0: none */
     struct shares shares; /* of the cap; unset: it is one pot */
     struct purse *purse;  /* caps over several jobs; borrowed; NULL: none */
@@ -103,6 +111,7 @@ enum {
      * cost as much and end as they did. Of many at once a quarter. */
     WRITTEN_HOPELESS_STREAK = 20,
     WRITTEN_HOPELESS_PART = 4,
+    WRITTEN_POLL_US = 60000000, /* between two looks at a batch */
     WRITTEN_NOTE_MAX = 256, /* intents a record */
     /* Where the cap of a namespace is reached a job ends after that: what other
      * jobs do not spend comes back within PURSE_IDLE_MS. */
@@ -131,6 +140,8 @@ CO_DEFINE_FREEP(struct written, written_free)
     X(afresh, "asks after wrong answers, without them")                        \
     X(lost, "asks of which nobody knows what became: asked anew")              \
     X(late, "late answers of older asks that were used")                       \
+    X(batches, "batches that were written down")                               \
+    X(unrun, "asks that expired or failed in a batch, unpaid: asked again")    \
     X(surplus, "answers that came too late to be used: paid all the same")     \
     X(withdrawn, "asks withdrawn as another answer was there or the row was "  \
                  "not needed")                                                 \

@@ -6,9 +6,10 @@
  * kind_written_kept.c: answers of earlier jobs.
  * kind_written_note.c: records. kind_written_letter.c: rows given up.
  * kind_written_writers.c: which writer is asked; kind_written_arms.c: what each
- * of them did.
+ * of them did. kind_written_batch.c: asks that go out as batches.
  * kind_written_payload.c: payloads. kind_written_why.c: questions. */
 #pragma once
+#include "coordinator/batchbook.h"
 #include "coordinator/chain.h"
 #include "coordinator/kind_personas_asked.h"
 #include "coordinator/kind_written.h"
@@ -44,6 +45,7 @@ enum note_type {
     NOTE_DATED = 3, /* intents, each with its day */
     NOTE_LETTER = 4,
     NOTE_KEPT = 5,   /* answers from the cache; letter holds the record */
+    NOTE_BATCH = 6,  /* asks that are one batch; letter holds the record */
     NOTE_BY = 20,    /* intents, each with its day and its writer */
     NOTE_BUILT = 21, /* rows that the built-in writer writes, with stages */
     NOTE_PURSE = PURSE_NOTE_TAG, /* the purse's own; v is empty */
@@ -145,9 +147,12 @@ struct written {
         away_us;    /* a row waits for a provider until then; INT64_MAX: none */
     int64_t now_us; /* of the last turn or event */
     struct written_tally tallies[WRITERS_ARMS_MAX][WRITERS_MAX + 1];
+    struct batchbook book; /* batches that are not over */
+    int64_t ready_us;      /* since when asks wait to be one; 0: none do */
 
     bool rescan;         /* a row could not be lined up: look at all */
     bool running;        /* the replay is over */
+    int64_t now_us;      /* when next() was last called */
     int64_t open_due_us; /* then asks of an earlier life are given up;
                           * INT64_MAX: done */
     uint32_t streak;     /* refusals since the last answer, a row's once */
@@ -175,7 +180,7 @@ struct written {
 static inline bool
 written_is_ask(uint64_t task)
 {
-    return (task & 0xff) >= ASK_STEP;
+    return (task & 0xff) >= ASK_STEP && !batchbook_is_op(task);
 }
 
 static inline uint64_t
@@ -339,6 +344,38 @@ void arms_end(struct written *w, uint64_t row, const struct talk *t);
 /* It is in a range that counts. */
 void arms_accept(struct written *w, uint64_t row, const struct talk *t);
 void arms_why(const struct written *w, int64_t now_us, struct co_buf *out);
+
+/* -- take */
+/* Keeps a result from take() to place(). False: no memory. */
+bool take_keep(struct written *w, uint64_t task, const uint8_t *data,
+               uint32_t len);
+/* What was kept, the caller's to free. NULL: nothing. */
+struct taken *take_fetch(struct written *w, uint64_t task);
+/* The outcome of an ask that has money is committed. */
+void take_outcome(struct written *w, uint64_t task, const struct ask_result *r,
+                  int64_t now_us);
+/* Appends what a worker is told of an ask. False: it is not needed. */
+bool payload_ask(struct written *w, uint64_t task, struct co_buf *body);
+
+/* -- batches */
+/* The first call after a replay: what was being submitted in an earlier life
+ * may go on until settled_us. */
+void batch_start(struct written *w, int64_t settled_us);
+/* Makes a batch of asks that are ready. */
+void batch_gather(struct written *w, int64_t now_us);
+/* When there is something to do without an event; INT64_MAX: never. */
+int64_t batch_due(const struct written *w);
+/* The next task about a batch. */
+bool batch_next(struct written *w, int64_t now_us, uint64_t *ret_task);
+bool batch_payload(struct written *w, uint64_t task, struct co_buf *body);
+enum kind_take batch_take(struct written *w, uint64_t task, const uint8_t *data,
+                          uint32_t len);
+void batch_place(struct written *w, uint64_t task, int64_t now_us);
+void batch_noted(struct written *w, const struct note *note);
+/* The rest of such a record, of n elements. False: it is none. */
+bool batch_replay(struct written *w, struct walk *in, uint32_t n);
+void batch_summary(const struct written *w, struct co_buf *out);
+void batch_why(const struct written *w, int64_t now_us, struct co_buf *out);
 
 /* -- the functions of written_kind */
 enum kind_take written_take(void *kind, uint64_t task, const uint8_t *data,

@@ -8,6 +8,7 @@
  *   [2, task, task, ...]  releases: these were never published, and their
  *        money is free
  *   [4, row, letter]  a row was given up; a bin: a JSON object for people
+ *   [6, number, since, task, task, ...]  asks that are one batch
  *   [5, result, result, ...]  answers from the cache, taken in place of asks;
  *        each a bin: a result as in llm/ask.h, without a usage
  *   [20, task, stage, worst, day, writer, ...]  as 3 (day 0: none), and each
@@ -58,7 +59,7 @@ put_note(const struct note *note, struct co_buf *out)
     msgpack_packer pk;
 
     msgpack_packer_init(&pk, out, co_buf_write);
-    if (note->type == NOTE_KEPT) {
+    if (note->type == NOTE_KEPT || note->type == NOTE_BATCH) {
         co_buf_append(out, note->letter.data, note->letter.len);
         return;
     }
@@ -221,6 +222,7 @@ written_noted(void *kind, int64_t now_us)
         letter_tell(w, note->letter.data, note->letter.len);
     }
     if (note->type == NOTE_KEPT) kept_noted(w, note, now_us);
+    if (note->type == NOTE_BATCH) batch_noted(w, note);
     free(note->letter.data);
     free(note);
 }
@@ -362,6 +364,7 @@ replay_tasks(struct written *w, struct walk *in)
     if (!in->bad && type == NOTE_KEPT) {
         return kept_commit(w, in, n - 1, true, 0);
     }
+    if (!in->bad && type == NOTE_BATCH) return batch_replay(w, in, n - 1);
     if (in->bad || !is_of_tasks(type)) return false;
     if ((n - 1) % width) return false;
     for (uint32_t i = 1; i < n && !in->bad; i += width) {

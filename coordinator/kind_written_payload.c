@@ -143,8 +143,8 @@ range_payload(struct written *w, uint64_t task, struct co_buf *body)
 
 /* The worker had not sent it, or it was not published yet: it is not needed,
  * or would cost more than was reserved for it. */
-static bool
-ask_payload(struct written *w, uint64_t task, struct co_buf *body)
+bool
+payload_ask(struct written *w, uint64_t task, struct co_buf *body)
 {
     const uint64_t row = task >> 8;
     struct talk *t = rows_talk(w, row);
@@ -172,6 +172,7 @@ written_payload(void *kind, uint64_t task, struct co_buf *body)
 {
     struct written *w = kind;
 
-    return written_is_ask(task) ? ask_payload(w, task, body)
+    if (batchbook_is_op(task)) return batch_payload(w, task, body);
+    return written_is_ask(task) ? payload_ask(w, task, body)
                                 : range_payload(w, task, body);
 }

@@ -143,7 +143,9 @@ written_split(void *kind, uint64_t task, uint64_t ret_halves[2])
     struct written *w = kind;
     struct hold *h;
 
-    if (written_is_ask(task) || !rows_hold_room(w)) return 0;
+    if (written_is_ask(task) || batchbook_is_op(task) || !rows_hold_room(w)) {
+        return 0;
+    }
     h = rows_hold_task(w, task);
     if (!h || !h->out) return 0;
     if (personas_kind.split(w->p, task, ret_halves) != 2) return 0;
@@ -162,6 +164,10 @@ written_dead(void *kind, uint64_t task)
     uint32_t count = 0;
 
     if (written_is_ask(task)) return;
+    if (batchbook_is_op(task)) { /* nor do these: tried again later */
+        batchbook_gone(&w->book, task, false, w->now_us);
+        return;
+    }
     personas_kind.dead(w->p, task);
     if ((task & 0xff) == PERSONAS_STEP_PACK ||
         !personas_range(w->p, task, &start, &count)) {
@@ -175,5 +181,6 @@ written_revive(void *kind, uint64_t task)
 {
     struct written *w = kind;
 
-    return !written_is_ask(task) && personas_kind.revive(w->p, task);
+    return !written_is_ask(task) && !batchbook_is_op(task) &&
+           personas_kind.revive(w->p, task);
 }

@@ -15,8 +15,8 @@
 
 /* -- taken ---------------------------------------------------------------- */
 
-static bool
-taken_add(struct written *w, uint64_t task, const uint8_t *data, uint32_t len)
+bool
+take_keep(struct written *w, uint64_t task, const uint8_t *data, uint32_t len)
 {
     struct taken *entry;
 
@@ -40,8 +40,8 @@ taken_add(struct written *w, uint64_t task, const uint8_t *data, uint32_t len)
 
 /* Commits come in the order of arrival, so that it is among the first. NULL:
  * not taken (its record was copied). */
-static struct taken *
-taken_get(struct written *w, uint64_t task)
+struct taken *
+take_fetch(struct written *w, uint64_t task)
 {
     for (uint32_t i = 0; i < w->n_taken; i++) {
         struct taken *entry = w->taken[i];
@@ -88,7 +88,7 @@ ask_take(struct written *w, uint64_t task, const uint8_t *data, uint32_t len)
         w->n.invalid++;
         return KIND_INVALID;
     }
-    if (!taken_add(w, task, data, len)) {
+    if (!take_keep(w, task, data, len)) {
         w->n.no_memory++;
         return KIND_INVALID; /* as good as lost */
     }
@@ -192,24 +192,31 @@ commit(struct written *w, const struct ask_result *r, uint8_t writer,
     rows_changed(w, r->row, t, before, now_us);
 }
 
+void
+take_outcome(struct written *w, uint64_t task, const struct ask_result *r,
+             int64_t now_us)
+{
+    const uint8_t writer = money_tag_of(w->m, task);
+    int64_t charged;
+
+    kept_offer(w, r);
+    charged = settle(w, task, writer, r);
+    arms_call(w, r->row, writer, r, charged);
+    writers_on_result(w, task, writer, r, is_rows_own(w, r), now_us);
+    commit(w, r, writer, charged, count_refusals(w, r), now_us);
+}
+
 static void
 ask_place(struct written *w, uint64_t task, int64_t now_us)
 {
-    struct taken *entry = taken_get(w, task);
+    struct taken *entry = take_fetch(w, task);
     struct ask_result r;
-    int64_t charged;
-    uint8_t writer;
     bool read;
 
     if (!entry) return;
     read = ask_get_result(entry->data, entry->len, &r);
     co_assert(read); /* as in take() */
-    kept_offer(w, &r);
-    writer = money_tag_of(w->m, task);
-    charged = settle(w, task, writer, &r);
-    arms_call(w, r.row, writer, &r, charged);
-    writers_on_result(w, task, writer, &r, is_rows_own(w, &r), now_us);
-    commit(w, &r, writer, charged, count_refusals(w, &r), now_us);
+    take_outcome(w, task, &r, now_us);
     free(entry);
 }
 
@@ -219,6 +226,7 @@ written_take(void *kind, uint64_t task, const uint8_t *data, uint32_t len)
     struct written *w = kind;
     enum kind_take verdict;
 
+    if (batchbook_is_op(task)) return batch_take(w, task, data, len);
     if (!written_is_ask(task)) return range_take(w, task, data, len);
     verdict = ask_take(w, task, data, len);
     if (verdict == KIND_ACCEPTED && CO_BUG(answer_used_early)) {
@@ -233,7 +241,9 @@ written_place(void *kind, uint64_t task, int64_t now_us,
 {
     struct written *w = kind;
 
-    if (written_is_ask(task)) {
+    if (batchbook_is_op(task)) {
+        batch_place(w, task, now_us);
+    } else if (written_is_ask(task)) {
         ask_place(w, task, now_us);
     } else {
         range_place(w, task, now_us, place);
@@ -250,6 +260,10 @@ written_gone(void *kind, uint64_t task, enum kind_gone how, int64_t now_us)
     struct talk *t;
 
     (void)how; /* its worker may have sent it before it failed */
+    if (batchbook_is_op(task)) {
+        batchbook_gone(&w->book, task, true, now_us);
+        return true;
+    }
     if (!written_is_ask(task)) return false;
     if (CO_BUG(unknown_released)) (void)money_release(w->m, task);
     (void)money_lost(w->m, task);
@@ -283,6 +297,7 @@ written_adopt(void *kind, uint64_t task)
 {
     struct written *w = kind;
 
+    if (batchbook_is_op(task)) return batchbook_adopt(&w->book, task);
     if (written_is_ask(task)) return adopt_ask(w, task);
     if (!rows_hold_room(w) || !personas_kind.adopt(w->p, task)) return false;
     if ((task & 0xff) != PERSONAS_STEP_PACK) rows_hold_add(w, task, true);

@@ -200,6 +200,10 @@ written_unsent(void *kind, uint64_t task)
     struct written *w = kind;
     struct talk *t;
 
+    if (batchbook_is_op(task)) {
+        batchbook_gone(&w->book, task, false, w->now_us);
+        return true;
+    }
     if (!written_is_ask(task)) return false;
     t = rows_talk(w, task >> 8);
     if (!t || t->state != TALK_OUT || !talk_is_present(t, written_ask(task))) {

@@ -71,6 +71,8 @@ written_summary(const void *kind, struct co_buf *out)
         co_buf_puts(out, ",\"arms\":");
         (void)written_arms(w, out);
     }
+    co_buf_puts(out, ",\"batches\":");
+    batch_summary(w, out);
     co_buf_puts(out, "}");
 }
 
@@ -239,6 +241,7 @@ written_why(const void *kind, int64_t now_us, struct co_buf *out)
     why_money(w, out);
     why_asks(w, now_us, out);
     arms_why(w, now_us, out);
+    batch_why(w, now_us, out);
     co_buf_printf(out,
                   "answers: %" PRIu64
                   " bytes in memory, new rows up to %" PRIu64 "\n",

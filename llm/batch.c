@@ -35,13 +35,6 @@ enum key {
 
 /* -- writing -------------------------------------------------------------- */
 
-static int
-pack_write(void *data, const char *bytes, size_t len)
-{
-    co_buf_append(data, bytes, len);
-    return 0;
-}
-
 static void
 put_u64(msgpack_packer *pk, unsigned key, uint64_t value)
 {
@@ -79,7 +72,7 @@ batch_put_array(uint32_t n, struct co_buf *buf)
 {
     msgpack_packer pk;
 
-    msgpack_packer_init(&pk, buf, pack_write);
+    msgpack_packer_init(&pk, buf, co_buf_write);
     (void)msgpack_pack_array(&pk, n);
 }
 
@@ -88,7 +81,7 @@ batch_put_bin(const uint8_t *data, size_t len, struct co_buf *buf)
 {
     msgpack_packer pk;
 
-    msgpack_packer_init(&pk, buf, pack_write);
+    msgpack_packer_init(&pk, buf, co_buf_write);
     (void)msgpack_pack_bin(&pk, len);
     (void)msgpack_pack_bin_body(&pk, data, len);
 }
@@ -98,7 +91,7 @@ batch_put_u64(uint64_t value, struct co_buf *buf)
 {
     msgpack_packer pk;
 
-    msgpack_packer_init(&pk, buf, pack_write);
+    msgpack_packer_init(&pk, buf, co_buf_write);
     (void)msgpack_pack_uint64(&pk, value);
 }
 
@@ -107,7 +100,7 @@ batch_put_task(const struct batch_task *t, struct co_buf *buf)
 {
     msgpack_packer pk;
 
-    msgpack_packer_init(&pk, buf, pack_write);
+    msgpack_packer_init(&pk, buf, co_buf_write);
     (void)msgpack_pack_map(&pk, t->asks ? 9 : 8);
     put_u64(&pk, KEY_OP, t->op);
     put_u64(&pk, KEY_BATCH, t->batch);
@@ -125,7 +118,7 @@ batch_put_result(const struct batch_result *r, struct co_buf *buf)
 {
     msgpack_packer pk;
 
-    msgpack_packer_init(&pk, buf, pack_write);
+    msgpack_packer_init(&pk, buf, co_buf_write);
     (void)msgpack_pack_map(&pk, 12u + !!r->asks + !!r->unsent);
     put_u64(&pk, KEY_OP, r->op);
     put_u64(&pk, KEY_BATCH, r->batch);

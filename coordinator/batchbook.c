@@ -1,0 +1,380 @@
+/* batchbook.c - see batchbook.h. */
+#include "coordinator/batchbook.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* -- entries -------------------------------------------------------------- */
+
+static void
+entry_free(struct batchbook_entry *e)
+{
+    free(e->tasks);
+    free(e);
+}
+
+void
+batchbook_fini(struct batchbook *b)
+{
+    for (uint32_t i = 0; i < b->n; i++) {
+        entry_free(b->entries[i]);
+    }
+    b->n = 0;
+}
+
+struct batchbook_entry *
+batchbook_add(struct batchbook *b, uint64_t number, const uint64_t *tasks,
+              uint32_t n, uint64_t since)
+{
+    struct batchbook_entry *e;
+
+    if (b->n == BATCHBOOK_LIVE_MAX) return NULL;
+    e = calloc(1, sizeof *e);
+    if (!e) return NULL;
+    e->tasks = malloc(n * sizeof *tasks);
+    if (!e->tasks) {
+        free(e);
+        return NULL;
+    }
+    memcpy(e->tasks, tasks, n * sizeof *tasks);
+    e->n = n;
+    e->number = number;
+    e->since = since;
+    e->phase = BATCHBOOK_NEW;
+    b->entries[b->n++] = e;
+    b->last = co_max_u64(b->last, number);
+    return e;
+}
+
+void
+batchbook_remove(struct batchbook *b, struct batchbook_entry *e)
+{
+    uint32_t i = 0;
+
+    while (b->entries[i] != e) {
+        i++;
+    }
+    b->n--;
+    memmove(b->entries + i, b->entries + i + 1,
+            (b->n - i) * sizeof b->entries[0]);
+    entry_free(e);
+}
+
+struct batchbook_entry *
+batchbook_find(const struct batchbook *b, uint64_t number)
+{
+    for (uint32_t i = 0; i < b->n; i++) {
+        if (b->entries[i]->number == number) return b->entries[i];
+    }
+    return NULL;
+}
+
+struct batchbook_entry *
+batchbook_of(const struct batchbook *b, uint64_t task)
+{
+    return batchbook_find(b, task >> (8 + BATCHBOOK_SEQ_BITS));
+}
+
+static uint64_t
+task_of(const struct batchbook_entry *e, enum batch_op op)
+{
+    const uint64_t seq = e->seq & ((UINT32_C(1) << BATCHBOOK_SEQ_BITS) - 1);
+
+    return (e->number << BATCHBOOK_SEQ_BITS | seq) << 8 |
+           (uint64_t)(BATCHBOOK_STEP + op);
+}
+
+/* -- what is next --------------------------------------------------------- */
+
+static enum batch_op
+op_of(const struct batchbook_entry *e)
+{
+    switch (e->phase) {
+    case BATCHBOOK_FIND:
+        return BATCH_FIND;
+    case BATCHBOOK_RUNS:
+        return e->cancels && !e->cancelled ? BATCH_CANCEL : BATCH_POLL;
+    case BATCHBOOK_HARVEST:
+        return BATCH_HARVEST;
+    case BATCHBOOK_NEW:
+    case BATCHBOOK_SUBMIT:
+    case BATCHBOOK_PHASES:
+        break;
+    }
+    return BATCH_SUBMIT;
+}
+
+static bool
+is_idle(const struct batchbook_entry *e)
+{
+    return e->phase != BATCHBOOK_NEW && !e->op && !e->taken;
+}
+
+void
+batchbook_noted(struct batchbook_entry *e)
+{
+    e->phase = BATCHBOOK_SUBMIT;
+    e->due_us = 0;
+}
+
+void
+batchbook_restart(struct batchbook *b, int64_t due_us)
+{
+    for (uint32_t i = 0; i < b->n; i++) {
+        struct batchbook_entry *e = b->entries[i];
+
+        if (e->phase != BATCHBOOK_SUBMIT || e->op) continue;
+        e->phase = BATCHBOOK_FIND;
+        e->due_us = due_us;
+    }
+}
+
+bool
+batchbook_next(struct batchbook *b, int64_t now_us, uint64_t *ret_task)
+{
+    for (uint32_t i = 0; i < b->n; i++) {
+        struct batchbook_entry *e = b->entries[i];
+
+        if (!is_idle(e)) continue;
+        /* one that nobody wants is cancelled now, not at the next look */
+        if (e->due_us > now_us && op_of(e) != BATCH_CANCEL) continue;
+        e->op = task_of(e, op_of(e));
+        *ret_task = e->op;
+        return true;
+    }
+    return false;
+}
+
+int64_t
+batchbook_due(const struct batchbook *b)
+{
+    int64_t due = INT64_MAX;
+
+    for (uint32_t i = 0; i < b->n; i++) {
+        const struct batchbook_entry *e = b->entries[i];
+
+        if (is_idle(e) && e->due_us < due) due = e->due_us;
+    }
+    return due;
+}
+
+bool
+batchbook_adopt(struct batchbook *b, uint64_t task)
+{
+    struct batchbook_entry *e = batchbook_of(b, task);
+
+    if (!e || !is_idle(e)) return false;
+    if (batchbook_op(task) == BATCH_SUBMIT && !e->id[0]) {
+        e->phase = BATCHBOOK_SUBMIT; /* it is not lost */
+    } else if (task != task_of(e, op_of(e))) {
+        return false;
+    }
+    e->op = task;
+    return true;
+}
+
+void
+batchbook_gone(struct batchbook *b, uint64_t task, bool ran, int64_t now_us)
+{
+    struct batchbook_entry *e = batchbook_of(b, task);
+
+    if (!e || e->op != task) return;
+    e->op = 0;
+    e->due_us = now_us + b->poll_us;
+    if (ran && e->phase == BATCHBOOK_SUBMIT) e->phase = BATCHBOOK_FIND;
+}
+
+static struct ask_text
+text_of(const char *text)
+{
+    return (struct ask_text){text, (uint32_t)strlen(text)};
+}
+
+void
+batchbook_task(const struct batchbook_entry *e, uint64_t task,
+               struct batch_task *ret)
+{
+    *ret = (struct batch_task){.op = batchbook_op(task),
+                               .batch = e->number,
+                               .id = text_of(e->id),
+                               .skip = e->skip,
+                               .count = e->n,
+                               .since = e->since};
+    if (ret->op == BATCH_HARVEST) ret->file = text_of(e->files[e->file]);
+}
+
+/* -- results -------------------------------------------------------------- */
+
+bool
+batchbook_wants(const struct batchbook_entry *e, uint64_t task,
+                const struct batch_result *r)
+{
+    if (e->taken || r->op != batchbook_op(task) || r->batch != e->number) {
+        return false;
+    }
+    /* A submission that was given up may answer after all. */
+    if (r->op == BATCH_SUBMIT) {
+        return e->phase == BATCHBOOK_SUBMIT || e->phase == BATCHBOOK_FIND;
+    }
+    if (e->phase == BATCHBOOK_RUNS) {
+        return task == task_of(e, BATCH_POLL) ||
+               task == task_of(e, BATCH_CANCEL);
+    }
+    return task == task_of(e, op_of(e));
+}
+
+static bool
+take_id(struct batchbook_entry *e, struct ask_text id)
+{
+    if (!id.len || id.len >= sizeof e->id) return false;
+    memcpy(e->id, id.text, id.len);
+    e->id[id.len] = '\0';
+    return true;
+}
+
+/* It is at the vendor; polling tells more. */
+static enum batchbook_step
+runs(struct batchbook_entry *e, const struct batch_result *r, int64_t due_us)
+{
+    if (!take_id(e, r->id)) {
+        e->phase = BATCHBOOK_FIND;
+    } else {
+        e->phase = BATCHBOOK_RUNS;
+    }
+    e->due_us = due_us;
+    return BATCHBOOK_GOES_ON;
+}
+
+static enum batchbook_step
+submitted(struct batchbook *b, struct batchbook_entry *e,
+          const struct batch_result *r, int64_t now_us)
+{
+    if (r->state == BATCH_REFUSED && !r->id.len) return BATCHBOOK_REFUSED;
+    if (r->state == BATCH_UNSURE) {
+        e->phase = BATCHBOOK_FIND;
+        e->due_us = now_us + b->poll_us;
+        return BATCHBOOK_GOES_ON;
+    }
+    return runs(e, r, now_us + b->poll_us);
+}
+
+static enum batchbook_step
+found(struct batchbook *b, struct batchbook_entry *e,
+      const struct batch_result *r, int64_t now_us)
+{
+    if (r->state == BATCH_NONE) {
+        e->phase = BATCHBOOK_SUBMIT;
+        e->due_us = 0;
+        return BATCHBOOK_GOES_ON;
+    }
+    if (r->id.len) return runs(e, r, 0);
+    e->due_us = now_us + b->poll_us;
+    return BATCHBOOK_GOES_ON;
+}
+
+static enum batchbook_step
+ended(struct batchbook_entry *e, const struct batch_result *r)
+{
+    e->phase = BATCHBOOK_HARVEST;
+    e->due_us = 0;
+    e->file = 0;
+    e->skip = 0;
+    e->n_files = 0;
+    for (uint32_t i = 0; i < r->n_files; i++) {
+        char *to = e->files[e->n_files++];
+
+        memcpy(to, r->files[i].text, r->files[i].len);
+        to[r->files[i].len] = '\0';
+    }
+    return e->n_files ? BATCHBOOK_GOES_ON : BATCHBOOK_DONE;
+}
+
+static enum batchbook_step
+polled(struct batchbook *b, struct batchbook_entry *e,
+       const struct batch_result *r, int64_t now_us)
+{
+    e->total = r->total;
+    e->done = r->done;
+    e->failed = r->failed;
+    switch (r->state) {
+    case BATCH_ENDED:
+        return ended(e, r);
+    case BATCH_REFUSED:
+        return BATCHBOOK_REFUSED;
+    case BATCH_GONE:
+        return BATCHBOOK_LOST;
+    default:
+        e->due_us = now_us + b->poll_us;
+        return BATCHBOOK_GOES_ON;
+    }
+}
+
+static enum batchbook_step
+cancelled(struct batchbook_entry *e, const struct batch_result *r)
+{
+    if (r->state == BATCH_GONE) return BATCHBOOK_LOST;
+    e->cancelled = true;
+    e->due_us = 0;
+    return BATCHBOOK_GOES_ON;
+}
+
+static enum batchbook_step
+harvested(struct batchbook_entry *e, const struct batch_result *r)
+{
+    if (r->state == BATCH_GONE || r->end) {
+        e->file++;
+        e->skip = 0;
+        return e->file < e->n_files ? BATCHBOOK_GOES_ON : BATCHBOOK_DONE;
+    }
+    e->skip = co_max_u64(r->skip, e->skip);
+    return BATCHBOOK_GOES_ON;
+}
+
+enum batchbook_step
+batchbook_commit(struct batchbook *b, struct batchbook_entry *e,
+                 const struct batch_result *r, int64_t now_us)
+{
+    e->taken = false;
+    e->op = 0;
+    e->seq++;
+    switch (r->op) {
+    case BATCH_SUBMIT:
+        return submitted(b, e, r, now_us);
+    case BATCH_FIND:
+        return found(b, e, r, now_us);
+    case BATCH_POLL:
+        return polled(b, e, r, now_us);
+    case BATCH_HARVEST:
+        return harvested(e, r);
+    case BATCH_CANCEL:
+    case BATCH_OPS:
+        break;
+    }
+    return cancelled(e, r);
+}
+
+/* -- names ---------------------------------------------------------------- */
+
+const char *
+batchbook_phase_text(enum batchbook_phase phase)
+{
+    static const char *const texts[BATCHBOOK_PHASES] = {
+#define X(name, text) text,
+        BATCHBOOK_PHASE_LIST(X)
+#undef X
+    };
+
+    return (unsigned)phase < BATCHBOOK_PHASES ? texts[phase] : "?";
+}
+
+const char *
+batchbook_phase_name(enum batchbook_phase phase)
+{
+    static const char *const names[BATCHBOOK_PHASES] = {
+#define X(name, text) #name,
+        BATCHBOOK_PHASE_LIST(X)
+#undef X
+    };
+
+    return (unsigned)phase < BATCHBOOK_PHASES ? names[phase] : "?";
+}
