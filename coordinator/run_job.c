@@ -297,6 +297,20 @@ call_total_ms(const struct job_spec *spec)
     return (uint32_t)most_ms;
 }
 
+/* How asks go out together; all 0: each by itself. */
+static struct written_batch
+batch_of(const struct job_spec *spec)
+{
+    const struct providers_entry *entry = spec_provider(spec);
+
+    if (!entry) return (struct written_batch){0};
+    return (struct written_batch){
+        .max_requests = entry->batch.max_requests,
+        .window_us = (int64_t)entry->batch.window_ms * 1000,
+        .poll_us = (int64_t)entry->batch.poll_ms * 1000,
+    };
+}
+
 /* What the job was thought to take; NULL where nothing is paid for. */
 static const struct estimate *
 estimate_before(const struct run *r, struct estimate *estimate)
@@ -407,6 +421,7 @@ run_work(struct run *r, uint32_t number, struct co_diag *diag)
         .budget = r->p.spec->budget,
         .shares = &r->p.spec->shares,
         .purse = &r->purse,
+        .batch = batch_of(r->p.spec),
         .call_total_ms = call_total_ms(r->p.spec),
         .no_late_answers = !r->cfg.late_answers,
         .estimate = estimate_before(r, &estimate),

@@ -1,6 +1,7 @@
 /* spec_writer.c - the keys of a job file that say who writes the texts. */
 #include "job/spec_impl.h"
 #include "job/writer_bound.h"
+#include "llm/batch.h"
 
 #include "population/locate.h"
 
@@ -213,7 +214,25 @@ open_prompts(const struct job_spec *spec, const char *folder,
     return co_fail_prefix(diag, err, "%s: prompts", spec->file);
 }
 
-/* The file's price, else the vendor's. */
+/* Vendors state prices of single calls. Not less than half of them. */
+static int64_t
+batch_price(int64_t price)
+{
+    return price < 0 ? price
+                     : price / BATCH_PRICE_DIVISOR +
+                           (price % BATCH_PRICE_DIVISOR != 0);
+}
+
+static void
+make_batch_price(struct price *price)
+{
+    price->input = batch_price(price->input);
+    price->output = batch_price(price->output);
+    price->cached_input = batch_price(price->cached_input);
+}
+
+/* The file's price, which is that of the calls as they are made; else the
+ * vendor's. */
 static enum co_err
 find_price(const struct providers_entry *entry, const char *data_dir,
            char date[PRICES_DATE_BYTES], struct writer *writer,
@@ -231,6 +250,7 @@ find_price(const struct providers_entry *entry, const char *data_dir,
         err = prices_find(path, writer->kind, writer->model, &writer->price,
                           date, diag);
     }
+    if (!err && writer->batch) make_batch_price(&writer->price);
     return err == CO_NOTFOUND ? CO_OK : err; /* it stays unknown */
 }
 
@@ -287,6 +307,7 @@ spec_make_writer(const struct job_spec *spec,
     for (unsigned i = 0; i < ASK_STAGES; i++) {
         writer->max_tokens[i] = spec->answers.max_tokens;
     }
+    writer->batch = entry->batch.max_requests > 0;
     writer->temperature_milli = spec->answers.temperature_milli;
     writer->repairs = spec->answers.repairs;
     writer->fresh = spec->answers.fresh;

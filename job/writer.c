@@ -44,6 +44,10 @@ void
 writer_write(const struct writer *writer, struct co_json *json)
 {
     co_json_object(json); /* keys in sorted order */
+    if (writer->batch) {
+        co_json_key(json, "batch");
+        co_json_bool(json, true);
+    }
     co_json_put_u64(json, "call_price", (uint64_t)writer->call_price);
     co_json_put_u64(json, "fresh", writer->fresh);
     co_json_put_text(json, "kind", writer->kind);
@@ -138,8 +142,10 @@ static bool
 read_values(const json_t *value, struct writer *writer)
 {
     const json_t *temperature = json_object_get(value, "temperature");
+    const json_t *batch = json_object_get(value, "batch");
 
     writer->temperature_milli = WRITER_TEMPERATURE_OWN;
+    writer->batch = json_is_true(batch);
     return read_money(json_object_get(value, "call_price"),
                       &writer->call_price) &&
            read_u32(json_object_get(value, "fresh"), 0, WRITER_FRESH_MAX,
@@ -230,6 +236,7 @@ writer_say_price(const struct writer *writer, struct co_buf *out)
         co_buf_puts(out, "unknown");
         return;
     }
+    if (writer->batch) co_buf_puts(out, "in batches ");
     co_buf_printf(out, "%s in, ", mtok_text(writer->price.input, in));
     if (writer->price.cached_input >= 0) {
         co_buf_printf(out, "%s cached, ",

@@ -36,6 +36,7 @@ struct writer {
     /* Rows say what they cost, so the price is in the recipe. */
     struct price price; /* input -1: not known */
     int64_t call_price;
+    bool batch; /* asks go out as batches: its price is that of these */
     struct prompt_set *prompts; /* owned */
 };
 

@@ -2,6 +2,7 @@
  * the list of what is allowed and the limits come from it. */
 #include "llm/providers.h"
 
+#include "llm/batch.h"
 #include "llm/url.h"
 
 #include <stddef.h>
@@ -424,9 +425,56 @@ read_price(struct providers_entry *entry, const struct co_yaml *map,
 /* ---- one provider ---- */
 
 static const char *const entry_keys[] = {
-    "kind",   "endpoints", "model",  "timeouts", "limits",   "price",
-    "stream", "form",      "record", "replay",   "fallback", NULL,
+    "kind",   "endpoints", "model",  "timeouts", "limits", "price",
+    "stream", "form",      "record", "replay",   "fallback", "batch", NULL,
 };
+
+/* ---- batches ---- */
+
+static enum co_err
+read_batch_max(const struct co_yaml *node, void *to, struct co_diag *diag)
+{
+    return read_u32(node, BATCH_REQUESTS_MAX, to, diag);
+}
+
+static const struct field batch_fields[] = {
+    {"max_requests", read_batch_max,
+     offsetof(struct providers_batch, max_requests)},
+    {"window", read_duration, offsetof(struct providers_batch, window_ms)},
+    {"poll", read_duration, offsetof(struct providers_batch, poll_ms)},
+};
+
+/* true, or a map of what is to be otherwise. */
+static enum co_err
+read_batch(struct providers_entry *entry, const struct co_yaml *node,
+           struct co_diag *diag)
+{
+    static const struct providers_batch usual = {
+        .max_requests = 1000, .window_ms = 10000, .poll_ms = 60000};
+    bool is_on = true;
+    enum co_err err;
+
+    if (node->kind == CO_YAML_SCALAR) {
+        err = co_yaml_bool(node, &is_on, diag);
+        if (err || !is_on) return err;
+        entry->batch = usual;
+    } else {
+        entry->batch = usual;
+        err = read_fields(node, batch_fields, co_countof(batch_fields),
+                          &entry->batch, diag);
+        if (err) return err;
+    }
+    if (!batch_api_of(entry->kind->name)) {
+        return co_yaml_fail(node, diag, CO_INVALID,
+                            "kind: %s has no batches; leave batch out",
+                            entry->kind->name);
+    }
+    if (entry->n_endpoints == 1) return CO_OK;
+    return co_yaml_fail(node, diag, CO_INVALID,
+                        "found %u endpoints; a batch is known where it was "
+                        "made only, so a provider with batches has one",
+                        entry->n_endpoints);
+}
 
 static enum co_err
 read_kind(struct providers_entry *entry, const struct co_yaml *node,
@@ -636,6 +684,7 @@ read_entry(struct providers_entry *entry, const struct co_yaml *map,
     const struct co_yaml *limits = co_yaml_get(map, "limits");
     const struct co_yaml *price = co_yaml_get(map, "price");
     const struct co_yaml *fallback = co_yaml_get(map, "fallback");
+    const struct co_yaml *batch = co_yaml_get(map, "batch");
     enum co_err err = refuse_keys(map, diag);
 
     entry->price = (struct price){-1, -1, -1};
@@ -649,6 +698,7 @@ read_entry(struct providers_entry *entry, const struct co_yaml *map,
     if (!err && timeouts) err = read_timeouts(timeouts, &entry->timeouts, diag);
     if (!err && limits) err = read_limits(limits, &entry->limits, diag);
     if (!err && price) err = read_price(entry, price, diag);
+    if (!err && batch) err = read_batch(entry, batch, diag);
     if (!err && entry->replay_file[0]) play_only(entry);
     if (!err && fallback) err = read_fallback(entry, fallback, diag);
     return err;

@@ -38,6 +38,13 @@ struct providers_timeouts {
     uint64_t connect_ms, first_byte_ms, idle_ms, total_ms;
 };
 
+/* How its vendor's batches are used; max_requests 0: they are not. */
+struct providers_batch {
+    uint32_t max_requests;
+    uint64_t window_ms; /* so long asks wait for others */
+    uint64_t poll_ms;   /* between two looks at a batch */
+};
+
 struct providers_entry {
     char name[PROVIDERS_NAME_BYTES];
     const struct provider *kind; /* how it is spoken to */
@@ -46,6 +53,7 @@ struct providers_entry {
     uint32_t n_endpoints;
     struct providers_limits limits;
     struct providers_timeouts timeouts;
+    struct providers_batch batch;
     struct price price; /* -1 where it is not given */
     int64_t call_price; /* of one call, in 1e-12 USD; 0: none */
     bool has_price;     /* the file says all of it */
