@@ -96,6 +96,8 @@ enum {
       "nothing: within a minute they are asked anew, and what they may have "  \
       "cost counts as spent")                                                  \
     X(ANSWERS, "answers", NOTE, "nothing: rows that are done make room")       \
+    X(BATCH, "batch", FINE,                                                    \
+      "nothing: the vendor answers batches within a day, and most in an hour") \
     X(SPENT, "spent", NOTE, "")                                                \
     X(CALLS_LOST, "calls_lost", NOTE,                                          \
       "the workers' logs say how they were lost; what they may have cost "     \
@@ -362,6 +364,7 @@ static const struct {
     {"no_price", F_NO_PRICE, NULL},
     {"refused", F_ENDPOINT, NULL},
     {"doubt", F_DOUBT, NULL},
+    {"batch", F_BATCH, NULL},
 };
 
 static void

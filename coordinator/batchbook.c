@@ -205,6 +205,13 @@ batchbook_task(const struct batchbook_entry *e, uint64_t task,
 
 /* -- results -------------------------------------------------------------- */
 
+/* Not known to be at the vendor. */
+static bool
+is_made(const struct batchbook_entry *e)
+{
+    return e->phase == BATCHBOOK_SUBMIT || e->phase == BATCHBOOK_FIND;
+}
+
 bool
 batchbook_wants(const struct batchbook_entry *e, uint64_t task,
                 const struct batch_result *r)
@@ -213,8 +220,12 @@ batchbook_wants(const struct batchbook_entry *e, uint64_t task,
         return false;
     }
     /* A submission that was given up may answer after all. */
-    if (r->op == BATCH_SUBMIT) {
-        return e->phase == BATCHBOOK_SUBMIT || e->phase == BATCHBOOK_FIND;
+    if (r->op == BATCH_SUBMIT) return is_made(e);
+    /* That it was looked for in a new life, and not submitted, no record says.
+     * What was found before it is submitted again says nothing. */
+    if (r->op == BATCH_FIND) {
+        return is_made(e) && task == task_of(e, BATCH_FIND) &&
+               (!e->op || batchbook_op(e->op) != BATCH_SUBMIT);
     }
     if (e->phase == BATCHBOOK_RUNS) {
         return task == task_of(e, BATCH_POLL) ||
@@ -331,12 +342,15 @@ harvested(struct batchbook_entry *e, const struct batch_result *r)
 }
 
 enum batchbook_step
-batchbook_commit(struct batchbook *b, struct batchbook_entry *e,
+batchbook_commit(struct batchbook *b, struct batchbook_entry *e, uint64_t task,
                  const struct batch_result *r, int64_t now_us)
 {
+    const uint32_t seq =
+        (uint32_t)(task >> 8) & ((UINT32_C(1) << BATCHBOOK_SEQ_BITS) - 1);
+
     e->taken = false;
     e->op = 0;
-    e->seq++;
+    e->seq = seq + 1;
     switch (r->op) {
     case BATCH_SUBMIT:
         return submitted(b, e, r, now_us);

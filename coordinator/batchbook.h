@@ -118,7 +118,7 @@ enum batchbook_step {
 };
 /* Such a result is committed. */
 enum batchbook_step batchbook_commit(struct batchbook *b,
-                                     struct batchbook_entry *e,
+                                     struct batchbook_entry *e, uint64_t task,
                                      const struct batch_result *r,
                                      int64_t now_us);
 

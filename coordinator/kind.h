@@ -64,6 +64,8 @@ struct kind_money {
     const char *hold, *hold_code;
     const char *stop; /* why nothing new is asked, for a person; NULL: it is.
                        * Good until the kind is called again */
+    const char *batches; /* which are at the vendor and waited for; NULL: none.
+                          * As good as stop */
     bool refused;     /* the endpoint refuses all; it is tried now and then */
 };
 

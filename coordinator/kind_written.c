@@ -338,6 +338,7 @@ written_next(void *kind, int64_t now_us, uint64_t *ret_task,
     ask_prepare(w, now_us);
     batch_gather(w, now_us);
     settle_over(w, now_us);
+    batch_tell(w, now_us);
     if (next_range(w, now_us, ret_task)) return given_out(w);
     if (w->n_notes || w->releases.n || w->n_letters) return KIND_NEXT_INTENT;
     if (personas_kind.done(w->p) != KIND_RUNNING) return KIND_NEXT_OVER;

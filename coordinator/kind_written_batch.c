@@ -13,6 +13,7 @@
 
 #include <inttypes.h>
 #include <msgpack.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -341,7 +342,7 @@ batch_place(struct written *w, uint64_t task, int64_t now_us)
     read = batch_get_result(entry->data, entry->len, &r);
     co_assert(read && e); /* as in take() */
     if (r.op == BATCH_HARVEST) commit_page(w, e, &r, now_us);
-    step = batchbook_commit(&w->book, e, &r, now_us);
+    step = batchbook_commit(&w->book, e, task, &r, now_us);
     if (step != BATCHBOOK_GOES_ON) close_batch(w, e, step, &r, now_us);
     free(entry);
 }
@@ -503,6 +504,33 @@ batch_next(struct written *w, int64_t now_us, uint64_t *ret_task)
 }
 
 /* -- questions ------------------------------------------------------------ */
+
+void
+batch_tell(struct written *w, int64_t now_us)
+{
+    const uint64_t now = unix_s(w, now_us);
+    const struct batchbook_entry *oldest = NULL;
+    uint64_t requests = 0, done = 0;
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < w->book.n; i++) {
+        const struct batchbook_entry *e = w->book.entries[i];
+
+        if (e->phase != BATCHBOOK_RUNS) continue;
+        if (!oldest) oldest = e;
+        requests += e->n;
+        done += e->done;
+        n++;
+    }
+    w->batches[0] = '\0';
+    if (!oldest) return;
+    (void)snprintf(w->batches, sizeof w->batches,
+                   "%" PRIu32 " batch%s of %" PRIu64 " requests, %" PRIu64
+                   " of them done, at the vendor; the oldest is number "
+                   "%" PRIu64 ", %.64s, for %" PRIu64 " s",
+                   n, n == 1 ? "" : "es", requests, done, oldest->number,
+                   oldest->id, now > oldest->since ? now - oldest->since : 0);
+}
 
 void
 batch_summary(const struct written *w, struct co_buf *out)

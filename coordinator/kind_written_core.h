@@ -148,6 +148,7 @@ struct written {
     int64_t now_us; /* of the last turn or event */
     struct written_tally tallies[WRITERS_ARMS_MAX][WRITERS_MAX + 1];
     struct batchbook book; /* batches that are not over */
+    char batches[192];     /* what of them is waited for; "": none is */
     int64_t ready_us;      /* since when asks wait to be one; 0: none do */
 
     bool rescan;         /* a row could not be lined up: look at all */
@@ -374,6 +375,8 @@ void batch_place(struct written *w, uint64_t task, int64_t now_us);
 void batch_noted(struct written *w, const struct note *note);
 /* The rest of such a record, of n elements. False: it is none. */
 bool batch_replay(struct written *w, struct walk *in, uint32_t n);
+/* Keeps what is told of batches that run. */
+void batch_tell(struct written *w, int64_t now_us);
 void batch_summary(const struct written *w, struct co_buf *out);
 void batch_why(const struct written *w, int64_t now_us, struct co_buf *out);
 

@@ -167,6 +167,7 @@ written_told(const void *kind, struct kind_money *ret_money)
         .built = w->n.built,
         .has_phases = true,
         .stop = stop_of(w),
+        .batches = w->batches[0] ? w->batches : NULL,
         .refused = is_refused(w),
     };
     for (unsigned i = 0; i < MONEY_PHASES; i++) {

@@ -305,6 +305,13 @@ watch_money(const struct watch *w, const struct kind_money *m,
         return m->refused;
     }
     if (watch_hold(m, status, n)) return true;
+    if (m->batches && status->why == ENGINE_WHY_KIND &&
+        (status->kind == KIND_NEXT_LATER ||
+         status->kind == KIND_NEXT_ALL_OUT)) {
+        n->why = m->batches;
+        n->why_code = "batch";
+        return true;
+    }
     if (watch_awaits_calls(status) && watch_is_still(w) &&
         watch_shut(w, shut)) {
         n->why = shut;

@@ -81,6 +81,8 @@ batches_set(struct batches *b, const char *text, size_t len,
         *value++ = '\0';
         if (strcmp(word, "ms") == 0) {
             rules.ms = strtoull(value, NULL, 10);
+        } else if (strcmp(word, "answer_ms") == 0) {
+            rules.answer_ms = strtoull(value, NULL, 10);
         } else if (strcmp(word, "lose") == 0) {
             rules.lose = strtoull(value, NULL, 10);
         } else if (strcmp(word, "expire") == 0) {
@@ -106,6 +108,7 @@ struct asking {
     const struct fail_rules *fails;
     int64_t now_us;
     struct co_buf *out;
+    int64_t *delay_us;
 };
 
 static int
@@ -690,6 +693,7 @@ keep(const struct asking *a, struct batch *t)
     t->made_us = a->now_us;
     t->made_s = co_clock_wall_ms() / 1000;
     b->batches[b->n++] = t;
+    *a->delay_us = (int64_t)b->rules.answer_ms * 1000;
     if (b->rules.lose > 0) {
         b->rules.lose--;
         b->lost++;
@@ -910,9 +914,9 @@ on_file(const struct asking *a, const char *id, const char *verb)
 int
 batches_answer(struct batches *b, const struct request *r, const char *key,
                const struct fail_rules *fails, int64_t now_us,
-               struct co_buf *out)
+               struct co_buf *out, int64_t *ret_delay_us)
 {
-    const struct asking a = {b, r, fails, now_us, out};
+    const struct asking a = {b, r, fails, now_us, out, ret_delay_us};
     char path[512], *query, *id, *verb = NULL;
 
     if (key &&

@@ -274,7 +274,8 @@ calls_answer(struct calls *c, struct request *r, int64_t now_us,
     case API_FILES:
     case API_BATCHES:
     case API_MESSAGE_BATCHES:
-        if (!batches_answer(c->batches, r, c->key, &c->fails, now_us, out)) {
+        if (!batches_answer(c->batches, r, c->key, &c->fails, now_us, out,
+                            &ret_response->delay_us)) {
             ret_response->way = RESPONSE_RESET;
         }
         break;

@@ -47,6 +47,10 @@ class Fake:
     def fail(self, rules):
         self.ask("/fail", rules.encode())
 
+    def batches(self, words):
+        """How batches go from now on."""
+        self.ask("/batch", words.encode())
+
     def stats(self):
         return self.ask("/stats")[2]
 
