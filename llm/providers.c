@@ -469,6 +469,11 @@ read_batch(struct providers_entry *entry, const struct co_yaml *node,
                             "kind: %s has no batches; leave batch out",
                             entry->kind->name);
     }
+    if (entry->replay_file[0] || entry->record_file[0]) {
+        return co_yaml_fail(node, diag, CO_INVALID,
+                            "answers of single calls are recorded and played; "
+                            "leave out batch, or record and replay");
+    }
     if (entry->n_endpoints == 1) return CO_OK;
     return co_yaml_fail(node, diag, CO_INVALID,
                         "found %u endpoints; a batch is known where it was "
