@@ -188,8 +188,9 @@ batch_due(const struct written *w)
     int64_t due = batchbook_due(&w->book);
 
     if (w->ready_us && w->book.n < BATCHBOOK_LIVE_MAX && !w->over) {
-        const int64_t flush = w->ready_us + w->options.batch.window_us;
+        int64_t flush = w->ready_us + w->options.batch.window_us;
 
+        if (ask_is_paused(w) && flush < w->probe_us) flush = w->probe_us;
         if (flush < due) due = flush;
     }
     return due;

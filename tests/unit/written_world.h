@@ -6,6 +6,7 @@
 #pragma once
 #include "tests/co_test.h"
 
+#include "coordinator/batchbook.h"
 #include "coordinator/kind_written.h"
 #include "fake_ranges.h"
 
@@ -45,6 +46,10 @@ struct world {
     enum ask_outcome all;  /* ASK_OUTCOMES: as above; else what all get */
     uint64_t refuse_below; /* rows below are refused for their own sake */
     const char *fault;     /* of what is refused or unknown; NULL: "AUTH" */
+    /* Does a task about a batch, as its vendor would. */
+    void (*vendor)(struct world *f, const struct batch_task *t,
+                   struct co_buf *result);
+    void *vendor_self;
     uint64_t overrun_row;  /* its first answer costs too much; UINT64_MAX */
 
     struct personas *p;
@@ -426,7 +431,8 @@ world_publish(struct world *f, struct world_task *t)
     t->len = (uint32_t)body.len;
     t->known = wanted;
     t->sent = false;
-    if (wanted && !ask_is_task(body.data, body.len)) {
+    if (wanted && !batchbook_is_op(t->task) &&
+        !ask_is_task(body.data, body.len)) {
         world_note_rows(f, body.data, body.len);
     }
     return wanted;
@@ -457,7 +463,7 @@ world_give(struct world *f, uint64_t task)
 {
     uint64_t row = task >> 8, bit = row * 256 + (task & 0xff);
 
-    if ((task & 0xff) < ASK_STEP) return;
+    if ((task & 0xff) < ASK_STEP || batchbook_is_op(task)) return;
     assert_true(row < WORLD_ROWS_MAX);
     assert_false(f->given[bit / 8] >> bit % 8 & 1);
     f->given[bit / 8] = (uint8_t)(f->given[bit / 8] | 1u << bit % 8);
@@ -513,12 +519,16 @@ world_turn(struct world *f, size_t most)
 static inline void
 world_send(struct world *f, struct world_task *t)
 {
+    struct batch_task batch;
     struct ask_task ask;
     struct co_buf result;
 
     if (t->sent) return;
     co_buf_init(&result, 1 << 20);
-    if (ask_is_task(t->payload, t->len)) {
+    if (batchbook_is_op(t->task)) {
+        assert_true(batch_get_task(t->payload, t->len, &batch));
+        f->vendor(f, &batch, &result);
+    } else if (ask_is_task(t->payload, t->len)) {
         assert_true(ask_get_task(t->payload, t->len, &ask));
         world_model(f, &ask, &result);
     } else {
@@ -554,6 +564,24 @@ world_answer(struct world *f, size_t i)
     return verdict;
 }
 
+/* A submission that nobody heard of may have been made, or its worker died
+ * before; all else about a batch is done again. */
+static inline void
+world_lose_op(struct world *f, size_t i)
+{
+    struct world_task *t = &f->out[i];
+
+    if (batchbook_op(t->task) != BATCH_SUBMIT) {
+        if (!world_publish(f, t)) world_drop(f, i);
+        return;
+    }
+    t->known = false;
+    if (world_rnd(f, 2)) world_send(f, t);
+    assert_true(written_kind.gone(f->w, t->task, KIND_GONE_LOST, f->now_us));
+    if (!t->sent) world_drop(f, i);
+    world_check(f);
+}
+
 /* Nobody heard of it any more; it may be answered late, or never. */
 static inline void
 world_lose(struct world *f, size_t i)
@@ -561,6 +589,10 @@ world_lose(struct world *f, size_t i)
     struct world_task *t = &f->out[i];
 
     if (!t->known) return;
+    if (batchbook_is_op(t->task)) {
+        world_lose_op(f, i);
+        return;
+    }
     if ((t->task & 0xff) < ASK_STEP) { /* done again */
         assert_false(
             written_kind.gone(f->w, t->task, KIND_GONE_LOST, f->now_us));
@@ -618,9 +650,14 @@ world_crash(struct world *f)
     }
     f->checks = 0; /* walk now */
     world_check(f);
-    for (size_t i = 0; i < f->n_out; i++) {
-        f->out[i].known = !f->out[i].sent && world_rnd(f, 2) &&
-                          written_kind.adopt(f->w, f->out[i].task);
+    for (size_t i = f->n_out; i-- > 0;) {
+        struct world_task *t = &f->out[i];
+
+        t->known = !t->sent && world_rnd(f, 2) &&
+                   written_kind.adopt(f->w, t->task);
+        if (!t->known && !t->sent && batchbook_is_op(t->task)) {
+            world_drop(f, i); /* its worker died, too */
+        }
     }
     world_check(f);
 }

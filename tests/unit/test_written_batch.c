@@ -1,0 +1,428 @@
+/* test_written_batch.c - asks that go out as batches: nothing is paid twice,
+ * whatever is lost and whoever is killed; what was not run is asked again. */
+#include "written_world.h"
+
+enum { VENDOR_BATCHES = 2048, VENDOR_PAGE = 7 };
+
+/* What the vendor has of a batch: results of its requests, as workers would
+ * judge them, and those that were not run. */
+struct vendor_batch {
+    uint64_t number;
+    struct co_buf results[600];
+    uint64_t unrun[600];
+    uint32_t n, n_unrun;
+    uint32_t polls; /* so many more until it ends */
+    bool cancelled;
+};
+
+struct vendor {
+    struct vendor_batch *batches[VENDOR_BATCHES];
+    uint32_t n;
+    uint32_t expire;  /* one request in so many is not run; 0: none */
+    uint32_t drop;    /* one in so many has no line */
+    uint32_t polls;   /* until a batch ends */
+    bool refuses;     /* every submission */
+    bool fails;       /* every batch, when it is looked at */
+    uint32_t unsure;  /* one answer to a submission in so many is lost */
+    uint32_t cancels; /* how often it was told to */
+    uint64_t submitted;
+    uint8_t billed[WORLD_ROWS_MAX][ASK_MAX];
+};
+
+static struct vendor_batch *
+vendor_find(const struct vendor *v, uint64_t number)
+{
+    for (uint32_t i = 0; i < v->n; i++) {
+        if (v->batches[i]->number == number) return v->batches[i];
+    }
+    return NULL;
+}
+
+static void
+vendor_free(struct vendor *v)
+{
+    for (uint32_t i = 0; i < v->n; i++) {
+        for (uint32_t k = 0; k < v->batches[i]->n; k++) {
+            co_buf_fini(&v->batches[i]->results[k]);
+        }
+        free(v->batches[i]);
+    }
+    free(v);
+}
+
+static bool
+drawn(struct world *f, uint32_t one_in)
+{
+    return one_in && world_rnd(f, one_in) == 0;
+}
+
+/* Runs all of it at once; when it is told is for polls to say. */
+static void
+vendor_run(struct world *f, struct vendor *v, struct vendor_batch *b,
+           const struct batch_task *t)
+{
+    struct walk asks = walk_start(t->asks, t->asks_len);
+    const uint32_t n = walk_array(&asks);
+
+    assert_true(n > 0 && n <= 600);
+    for (uint32_t i = 0; i < n; i++) {
+        struct ask_task ask;
+        uint32_t len = 0;
+        const uint8_t *data = walk_bin(&asks, &len);
+
+        assert_true(ask_get_task(data, len, &ask));
+        if (drawn(f, v->expire)) {
+            b->unrun[b->n_unrun++] = ask.row << 8 | ask.ask;
+            continue;
+        }
+        assert_int_equal(v->billed[ask.row][ask.ask]++, 0);
+        co_buf_init(&b->results[b->n], 4096);
+        world_model(f, &ask, &b->results[b->n]);
+        if (drawn(f, v->drop)) {
+            co_buf_fini(&b->results[b->n]);
+        } else {
+            b->n++;
+        }
+    }
+    assert_true(walk_done(&asks));
+}
+
+static struct ask_text
+text_of(const char *text)
+{
+    return (struct ask_text){text, (uint32_t)strlen(text)};
+}
+
+static void
+vendor_submit(struct world *f, struct vendor *v, const struct batch_task *t,
+              struct batch_result *r)
+{
+    struct vendor_batch *b;
+
+    v->submitted++;
+    if (v->refuses) {
+        r->state = BATCH_REFUSED;
+        r->error = text_of("no such model");
+        r->fault = text_of("bad-request");
+        return;
+    }
+    assert_null(vendor_find(v, t->batch)); /* else it is paid twice */
+    assert_true(v->n < VENDOR_BATCHES);
+    b = calloc(1, sizeof *b);
+    assert_non_null(b);
+    b->number = t->batch;
+    b->polls = v->polls;
+    v->batches[v->n++] = b;
+    if (!v->fails) vendor_run(f, v, b, t);
+    r->id = text_of("b");
+    r->state = drawn(f, v->unsure) ? BATCH_UNSURE : BATCH_RUNNING;
+    if (r->state == BATCH_UNSURE) r->id.len = 0;
+}
+
+static void
+vendor_poll(const struct vendor *v, struct vendor_batch *b,
+            struct batch_result *r)
+{
+    r->id = text_of("b");
+    if (v->fails) {
+        r->state = BATCH_REFUSED;
+        r->error = text_of("line 3 is bad");
+        r->fault = text_of("bad-request");
+        return;
+    }
+    if (b->polls && !b->cancelled) {
+        b->polls--;
+        r->state = BATCH_RUNNING;
+        return;
+    }
+    r->state = BATCH_ENDED;
+    r->files[r->n_files++] = text_of("answers");
+    if (b->n_unrun) r->files[r->n_files++] = text_of("unrun");
+}
+
+/* A page of one of the files; arrays are the caller's. */
+static void
+vendor_harvest(const struct vendor_batch *b, const struct batch_task *t,
+               struct batch_result *r, struct co_buf *asks,
+               struct co_buf *unsent)
+{
+    const bool answers = t->file.len == strlen("answers");
+    const uint32_t all = answers ? b->n : b->n_unrun;
+    const uint32_t from = (uint32_t)co_min_u64(t->skip, all);
+    const uint32_t n = (uint32_t)co_min_u64(all - from, VENDOR_PAGE);
+
+    batch_put_array(answers ? n : 0, asks);
+    batch_put_array(answers ? 0 : n, unsent);
+    for (uint32_t i = from; i < from + n; i++) {
+        if (answers) {
+            batch_put_bin(b->results[i].data, b->results[i].len, asks);
+        } else {
+            batch_put_u64(b->unrun[i], unsent);
+        }
+    }
+    r->state = BATCH_ENDED;
+    r->skip = from + n;
+    r->end = n < VENDOR_PAGE;
+    r->asks = asks->data;
+    r->asks_len = asks->len;
+    r->unsent = unsent->data;
+    r->unsent_len = unsent->len;
+}
+
+static void
+vendor_do(struct world *f, const struct batch_task *t, struct co_buf *result)
+{
+    struct vendor *v = f->vendor_self;
+    struct vendor_batch *b = vendor_find(v, t->batch);
+    struct batch_result r = {.op = t->op, .batch = t->batch};
+    struct co_buf asks, unsent;
+
+    co_buf_init(&asks, 1 << 20);
+    co_buf_init(&unsent, 1 << 20);
+    switch (t->op) {
+    case BATCH_SUBMIT:
+        vendor_submit(f, v, t, &r);
+        break;
+    case BATCH_FIND:
+        r.state = b ? BATCH_RUNNING : BATCH_NONE;
+        if (b) r.id = text_of("b");
+        break;
+    case BATCH_POLL:
+        assert_non_null(b);
+        vendor_poll(v, b, &r);
+        break;
+    case BATCH_HARVEST:
+        assert_non_null(b);
+        vendor_harvest(b, t, &r, &asks, &unsent);
+        break;
+    case BATCH_CANCEL:
+    case BATCH_OPS:
+        assert_non_null(b);
+        b->cancelled = true;
+        v->cancels++;
+        r.state = BATCH_RUNNING;
+        break;
+    }
+    batch_put_result(&r, result);
+    assert_int_equal(result->err, CO_OK);
+    co_buf_fini(&asks);
+    co_buf_fini(&unsent);
+}
+
+static struct vendor *
+prepare(struct world *f, uint64_t rows, uint64_t seed)
+{
+    struct vendor *v = calloc(1, sizeof *v);
+
+    assert_non_null(v);
+    v->polls = 2;
+    world_init(f, rows, seed);
+    f->vendor = vendor_do;
+    f->vendor_self = v;
+    f->options.batch = (struct written_batch){
+        .max_requests = 40, .window_us = 500000, .poll_us = 1000000};
+    return v;
+}
+
+static void
+finish(struct world *f, struct vendor *v)
+{
+    world_fini(f);
+    vendor_free(v);
+}
+
+static void
+asks_go_out_as_batches_and_rows_are_those_of_single_asks(void **state)
+{
+    struct world single, together;
+    struct vendor *v = prepare(&together, 120, 1);
+
+    (void)state;
+    world_init(&single, 120, 1);
+    single.in_order = together.in_order = true;
+    single.invalid = together.invalid = 5;
+    world_start(&single);
+    assert_int_equal(world_run(&single, 0), KIND_DONE);
+    world_start(&together);
+    assert_int_equal(world_run(&together, 0), KIND_DONE);
+    assert_memory_equal(single.corpus, together.corpus,
+                        120 * sizeof *single.corpus);
+    assert_int_equal(single.asked, together.asked);
+    assert_int_equal(single.paid, together.paid);
+    assert_int_equal(money_sums(written_money(together.w)).settled,
+                     together.paid);
+    assert_true(v->submitted >= together.asked / 40);
+    assert_true(v->submitted <= together.asked / 20);
+    world_fini(&single);
+    finish(&together, v);
+}
+
+static void
+what_was_not_run_is_asked_again_and_costs_nothing(void **state)
+{
+    struct world f;
+    struct vendor *v = prepare(&f, 100, 2);
+    struct money_sums sums;
+
+    (void)state;
+    f.in_order = true;
+    v->expire = 4;
+    world_start(&f);
+    assert_int_equal(world_run(&f, 0), KIND_DONE);
+    assert_int_equal(f.asked, 200);
+    assert_true(written_counters(f.w)->unrun > 20);
+    sums = money_sums(written_money(f.w));
+    assert_int_equal(sums.settled, f.paid);
+    assert_int_equal(sums.unknown + sums.reserved, 0);
+    finish(&f, v);
+}
+
+static void
+a_request_that_no_line_is_about_is_lost_and_counts_as_spent(void **state)
+{
+    struct world f;
+    struct vendor *v = prepare(&f, 100, 3);
+    struct money_sums sums;
+
+    (void)state;
+    f.in_order = true;
+    v->drop = 10;
+    world_start(&f);
+    assert_int_equal(world_run(&f, 0), KIND_DONE);
+    assert_int_equal(f.asked, 200 + written_counters(f.w)->lost);
+    assert_true(written_counters(f.w)->lost > 5);
+    sums = money_sums(written_money(f.w));
+    assert_true(sums.unknown > 0 && sums.settled + sums.unknown >= f.paid);
+    finish(&f, v);
+}
+
+static void
+a_vendor_that_refuses_stops_the_asking(void **state)
+{
+    struct world f;
+    struct vendor *v = prepare(&f, 100, 4);
+    struct kind_money money;
+
+    (void)state;
+    f.in_order = true;
+    v->refuses = true;
+    world_start(&f);
+    for (unsigned i = 0; i < 20; i++) {
+        world_step_in_order(&f);
+    }
+    written_kind.money(f.w, &money);
+    assert_non_null(money.stop);
+    assert_non_null(strstr(money.stop, "no such model"));
+    assert_true(money.refused);
+    assert_int_equal(money.settled + money.unknown, 0);
+    v->refuses = false; /* somebody put it right */
+    assert_int_equal(world_run(&f, 0), KIND_DONE);
+    finish(&f, v);
+}
+
+static void
+a_batch_that_fails_its_vendors_checks_is_refused_as_a_whole(void **state)
+{
+    struct world f;
+    struct vendor *v = prepare(&f, 30, 5);
+
+    (void)state;
+    f.in_order = true;
+    v->fails = true;
+    world_start(&f);
+    while (money_counters(written_money(f.w))->outcomes[ASK_REFUSED] < 30) {
+        world_step_in_order(&f);
+    }
+    assert_int_equal(money_sums(written_money(f.w)).settled, 0);
+    finish(&f, v);
+}
+
+/* The model never answers well: the job stops, and what runs is cancelled. */
+static void
+batches_of_a_job_that_is_over_are_cancelled(void **state)
+{
+    struct world f;
+    struct vendor *v = prepare(&f, 200, 6);
+
+    (void)state;
+    f.in_order = true;
+    f.dead = 1;
+    v->polls = 3;
+    world_start(&f);
+    while (!written_counters(f.w)->rows_dead) {
+        world_step_in_order(&f);
+    }
+    v->polls = 1000000;
+    assert_int_equal(world_run(&f, 0), KIND_PARTIAL);
+    assert_int_equal(money_sums(written_money(f.w)).reserved, 0);
+    finish(&f, v);
+}
+
+/* Lost tasks, lost answers to submissions, crashes at any record: the vendor
+ * asserts that no request comes twice. */
+static void
+whatever_is_lost_and_killed_no_request_is_made_twice(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < 80; seed++) {
+        struct world f;
+        struct vendor *v = prepare(&f, 150, seed + 100);
+        struct money_sums sums;
+
+        f.lose = seed % 2 ? 12 : 0;
+        f.invalid = seed % 3 ? 9 : 0;
+        v->expire = seed % 4 ? 15 : 0;
+        v->unsure = seed % 5 ? 6 : 0;
+        world_start(&f);
+        assert_int_equal(world_run(&f, 6), KIND_DONE);
+        assert_int_equal(world_ledger(&f).accepted, 150);
+        sums = money_sums(written_money(f.w));
+        assert_true(f.paid <= sums.settled + sums.unknown);
+        finish(&f, v);
+    }
+}
+
+static void
+a_quiet_replay_knows_as_much_as_the_life_before(void **state)
+{
+    struct world f;
+    struct vendor *v = prepare(&f, 100, 9);
+    struct money_sums before, after;
+
+    (void)state;
+    f.in_order = true;
+    v->expire = 7;
+    world_start(&f);
+    while (money_sums(written_money(f.w)).settled == 0) {
+        world_step_in_order(&f);
+    }
+    before = money_sums(written_money(f.w));
+    world_crash(&f);
+    after = money_sums(written_money(f.w));
+    assert_int_equal(after.settled, before.settled);
+    assert_int_equal(after.unknown + after.reserved,
+                     before.unknown + before.reserved);
+    assert_int_equal(world_run(&f, 0), KIND_DONE);
+    assert_int_equal(money_sums(written_money(f.w)).settled, f.paid);
+    finish(&f, v);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(
+            asks_go_out_as_batches_and_rows_are_those_of_single_asks),
+        cmocka_unit_test(what_was_not_run_is_asked_again_and_costs_nothing),
+        cmocka_unit_test(
+            a_request_that_no_line_is_about_is_lost_and_counts_as_spent),
+        cmocka_unit_test(a_vendor_that_refuses_stops_the_asking),
+        cmocka_unit_test(
+            a_batch_that_fails_its_vendors_checks_is_refused_as_a_whole),
+        cmocka_unit_test(batches_of_a_job_that_is_over_are_cancelled),
+        cmocka_unit_test(whatever_is_lost_and_killed_no_request_is_made_twice),
+        cmocka_unit_test(a_quiet_replay_knows_as_much_as_the_life_before),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
