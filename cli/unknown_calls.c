@@ -7,6 +7,7 @@
 #include "common/hash.h"
 #include "job/purse_note.h"
 #include "journal/reader.h"
+#include "llm/batch.h"
 #include "llm/price.h"
 #include "proto/msg.h"
 #include "proto/walk.h"
@@ -26,6 +27,7 @@ enum {
     NOTE_DATED = 3,
     NOTE_LETTER = 4, /* a row that was given up */
     NOTE_KEPT = 5,   /* answers that nothing was paid for */
+    NOTE_BATCH = 6,  /* intents that are one batch */
 };
 
 struct table {
@@ -164,6 +166,21 @@ take_entry(struct table *t, struct walk *w, uint64_t type)
     return w->bad ? CO_DAMAGED : take_intent(t, task, stage, worst);
 }
 
+/* [6, number, since, task, ...] */
+static enum co_err
+take_batch(struct table *t, struct walk *w, uint32_t n)
+{
+    const uint64_t number = walk_u64(w);
+
+    (void)walk_u64(w);
+    for (uint32_t i = 3; i < n; i++) {
+        struct unknown_call *call = find(t, walk_u64(w));
+
+        if (call) call->batch = number;
+    }
+    return walk_done(w) ? CO_OK : CO_DAMAGED;
+}
+
 static enum co_err
 take_note(struct table *t, const struct record *r)
 {
@@ -178,6 +195,7 @@ take_note(struct table *t, const struct record *r)
     n = walk_array(&w);
     type = n ? walk_u64(&w) : 0;
     if (!w.bad && (type == NOTE_LETTER || type == NOTE_KEPT)) return CO_OK;
+    if (!w.bad && type == NOTE_BATCH) return take_batch(t, &w, n);
     if (w.bad || type < NOTE_INTENTS || type > NOTE_DATED) return CO_VERSION;
     if ((n - 1) % widths[type]) return CO_DAMAGED;
     for (uint32_t i = 1; i < n && !err; i += widths[type]) {
@@ -216,6 +234,55 @@ take_result(struct table *t, uint64_t task, const uint8_t *data, size_t len)
     keep_text(&r.endpoint, call->endpoint);
 }
 
+/* None of it was run. */
+static void
+forget_batch(struct table *t, uint64_t number)
+{
+    for (size_t i = 0; i < t->cap;) {
+        if (t->used[i] && t->v[i].batch == number) {
+            forget(t, &t->v[i]); /* another may stand there now */
+        } else {
+            i++;
+        }
+    }
+}
+
+/* What a vendor told of a batch: outcomes of its asks, or that all of it is
+ * refused. */
+static void
+take_batch_result(struct table *t, const struct batch_result *r)
+{
+    struct walk asks = walk_start(r->asks, r->asks_len);
+    struct walk unsent = walk_start(r->unsent, r->unsent_len);
+
+    for (uint32_t n = r->asks ? walk_array(&asks) : 0; n; n--) {
+        struct ask_result one;
+        uint32_t len = 0;
+        const uint8_t *data = walk_bin(&asks, &len);
+
+        if (!ask_get_result(data, len, &one)) continue;
+        take_result(t, one.row << 8 | (ASK_STEP + one.ask), data, len);
+    }
+    for (uint32_t n = r->unsent ? walk_array(&unsent) : 0; n; n--) {
+        struct unknown_call *call = find(t, walk_u64(&unsent) + ASK_STEP);
+
+        if (call) forget(t, call);
+    }
+    if (r->state == BATCH_REFUSED) forget_batch(t, r->batch);
+}
+
+static void
+take_payload(struct table *t, uint64_t task, const uint8_t *data, size_t len)
+{
+    struct batch_result batch;
+
+    if (batch_get_result(data, len, &batch)) {
+        take_batch_result(t, &batch);
+    } else {
+        take_result(t, task, data, len);
+    }
+}
+
 static enum co_err
 take_results(struct table *t, const struct record *r, struct msg_reader *reader)
 {
@@ -237,7 +304,7 @@ take_results(struct table *t, const struct record *r, struct msg_reader *reader)
         const uint32_t len = msg_at(m.results.lens, i);
 
         if (msg_at(m.results.statuses, i) == STATUS_OK) {
-            take_result(t, m.results.tasks.v[i], body, len);
+            take_payload(t, m.results.tasks.v[i], body, len);
         }
         body += len;
     }

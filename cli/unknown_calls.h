@@ -13,7 +13,8 @@ struct unknown_call {
     uint64_t row;
     uint32_t ask; /* the how-manieth of its row, from 0 */
     uint32_t stage;
-    int64_t worst; /* 1e-12 USD that it may have cost at most */
+    int64_t worst;  /* 1e-12 USD that it may have cost at most */
+    uint64_t batch; /* number of the batch that it went out in; 0: none */
     /* What was committed of it; all empty when nothing was. */
     bool told;
     uint32_t status;

@@ -46,16 +46,16 @@ struct batchbook_entry {
     uint64_t *tasks; /* owned: ids of its asks */
     uint32_t n;
     uint32_t seq;
-    uint64_t op;   /* task that is out; 0: none */
-    bool taken;    /* its result is on its way to the disk */
-    bool cancels;  /* nobody wants its answers */
+    uint64_t op;  /* task that is out; 0: none */
+    bool taken;   /* its result is on its way to the disk */
+    bool cancels; /* nobody wants its answers */
     bool cancelled;
     int64_t due_us; /* the next task not before */
     uint64_t since; /* made then, seconds since 1970 */
     char id[BATCH_ID_BYTES];
     char files[BATCH_FILES][BATCH_ID_BYTES];
-    uint32_t n_files, file; /* file: that is being harvested */
-    uint64_t skip;          /* its lines that are in */
+    uint32_t n_files, file;       /* file: that is being harvested */
+    uint64_t skip;                /* its lines that are in */
     uint64_t total, done, failed; /* as the vendor told last */
 };
 

@@ -131,8 +131,8 @@ corpus_make_written(struct corpus *c, struct co_diag *diag)
         .service = c->opt.service,
         .cap = c->opt.budget > 0 ? c->opt.budget : 0,
         .purse = c->opt.purse,
-        .batch = c->opt.writer->batch ? c->opt.batch
-                                      : (struct written_batch){0},
+        .batch =
+            c->opt.writer->batch ? c->opt.batch : (struct written_batch){0},
         .total_ms = c->opt.call_total_ms,
         .no_late_answers = c->opt.no_late_answers,
         .dead = c->opt.dead,

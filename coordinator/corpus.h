@@ -34,7 +34,7 @@ struct corpus_options {
     struct cache *cache;         /* of answers; borrowed; NULL: none */
     struct purse *purse; /* of caps over several jobs; borrowed; or NULL */
     const struct estimate *estimate; /* told beside the bill; or NULL */
-    struct written_batch batch; /* how asks go out together, if they do */
+    struct written_batch batch;      /* how asks go out together, if they do */
     uint32_t call_total_ms; /* the longest that one of its calls takes */
     bool no_late_answers;   /* no worker of an earlier run is left */
     bool keep_journal; /* no segment goes before the job is over, sealed or not:

@@ -62,11 +62,11 @@ struct kind_money {
     /* Why money that caps over several jobs leave is not here now, for a
      * person and as a word (docs/redis-keys.md); NULL: it holds nothing up. */
     const char *hold, *hold_code;
-    const char *stop; /* why nothing new is asked, for a person; NULL: it is.
-                       * Good until the kind is called again */
+    const char *stop;    /* why nothing new is asked, for a person; NULL: it is.
+                          * Good until the kind is called again */
     const char *batches; /* which are at the vendor and waited for; NULL: none.
                           * As good as stop */
-    bool refused;     /* the endpoint refuses all; it is tried now and then */
+    bool refused; /* the endpoint refuses all; it is tried now and then */
 };
 
 /* What next() answers: a task, or why there is none. X(name, text) */

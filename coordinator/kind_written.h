@@ -112,7 +112,7 @@ enum {
     WRITTEN_HOPELESS_STREAK = 20,
     WRITTEN_HOPELESS_PART = 4,
     WRITTEN_POLL_US = 60000000, /* between two looks at a batch */
-    WRITTEN_NOTE_MAX = 256, /* intents a record */
+    WRITTEN_NOTE_MAX = 256,     /* intents a record */
     /* Where the cap of a namespace is reached a job ends after that: what other
      * jobs do not spend comes back within PURSE_IDLE_MS. */
     WRITTEN_SHARED_US = 2 * PURSE_IDLE_MS * 1000,

@@ -60,8 +60,8 @@ takes(const struct written *w, const struct talk *t, size_t *bytes,
     int64_t worst = 0;
 
     talk_quotes(t, &quotes);
-    *bytes += ASK_BYTES + quotes.input_len + quotes.wrong_len +
-              quotes.error_len;
+    *bytes +=
+        ASK_BYTES + quotes.input_len + quotes.wrong_len + quotes.error_len;
     (void)ask_bound(w, t, &input, &worst);
     *tokens += input;
     return *bytes <= BATCH_PAYLOAD_MAX && *tokens <= UPLOAD_TOKENS;
@@ -164,7 +164,8 @@ batch_gather(struct written *w, int64_t now_us)
 
     if (!o->max_requests) return;
     if (w->over) { /* lets them all go */
-        while (next_ready(w, &row)) {}
+        while (next_ready(w, &row)) {
+        }
         return;
     }
     if (!w->going.n && !w->ready.n) {
@@ -561,22 +562,21 @@ batch_why(const struct written *w, int64_t now_us, struct co_buf *out)
     const uint64_t now = unix_s(w, now_us);
 
     if (w->options.batch.max_requests && (w->going.n || w->ready.n)) {
-        co_buf_printf(out,
-                      "batches: %" PRIu32
-                      " asks wait to be put into one, for %" PRId64
-                      " ms more at most\n",
-                      w->going.n + w->ready.n,
-                      w->ready_us + w->options.batch.window_us > now_us
-                          ? (w->ready_us + w->options.batch.window_us -
-                             now_us) / 1000
-                          : 0);
+        co_buf_printf(
+            out,
+            "batches: %" PRIu32 " asks wait to be put into one, for %" PRId64
+            " ms more at most\n",
+            w->going.n + w->ready.n,
+            w->ready_us + w->options.batch.window_us > now_us
+                ? (w->ready_us + w->options.batch.window_us - now_us) / 1000
+                : 0);
     }
     for (uint32_t i = 0; i < w->book.n; i++) {
         const struct batchbook_entry *e = w->book.entries[i];
 
         co_buf_printf(out,
-                      "batch %" PRIu64 ": %" PRIu32
-                      " requests, for %" PRIu64 " s; %s%s%s",
+                      "batch %" PRIu64 ": %" PRIu32 " requests, for %" PRIu64
+                      " s; %s%s%s",
                       e->number, e->n, now > e->since ? now - e->since : 0,
                       batchbook_phase_text(e->phase), e->id[0] ? ", as " : "",
                       e->id);

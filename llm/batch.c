@@ -530,11 +530,8 @@ batch_read_list(const struct batch_api *api, const char *body, size_t len,
                 void *self, bool *ret_more, char ret_last[BATCH_ID_BYTES],
                 struct co_diag *diag)
 {
-    struct list list = {.api = api,
-                        .each = each,
-                        .self = self,
-                        .last = ret_last,
-                        .diag = diag};
+    struct list list = {
+        .api = api, .each = each, .self = self, .last = ret_last, .diag = diag};
     struct pull_slice key;
     bool has_data = false;
     struct pull p;

@@ -190,13 +190,11 @@ enum fault batch_read_id(const char *body, size_t len, char id[BATCH_ID_BYTES],
                          struct co_diag *diag);
 /* A list of batches: calls each for its elements, until it says false.
  * *ret_more: the list goes on behind ret_last. */
-enum fault batch_read_list(const struct batch_api *api, const char *body,
-                           size_t len,
-                           bool (*each)(void *self,
-                                        const struct batch_info *info),
-                           void *self, bool *ret_more,
-                           char ret_last[BATCH_ID_BYTES],
-                           struct co_diag *diag);
+enum fault
+batch_read_list(const struct batch_api *api, const char *body, size_t len,
+                bool (*each)(void *self, const struct batch_info *info),
+                void *self, bool *ret_more, char ret_last[BATCH_ID_BYTES],
+                struct co_diag *diag);
 
 extern const struct batch_api batch_openai, batch_anthropic;
 /* For the vendors' files. */

@@ -37,10 +37,11 @@ void call_endpoint_fini(struct call_endpoint *endpoint);
 /* Another address of the same API and key: api ("/v1/batches?limit=9") in place
  * of the path that calls go to. content_type NULL: as calls have it. CO_USAGE:
  * where that address would be cannot be told from the endpoint's. CO_NOMEM */
-co_must_use enum co_err call_endpoint_target(
-    const struct call_endpoint *endpoint, const struct secret *secret,
-    const char *api, const char *content_type, struct http_target **ret_target,
-    struct co_diag *diag);
+co_must_use enum co_err
+call_endpoint_target(const struct call_endpoint *endpoint,
+                     const struct secret *secret, const char *api,
+                     const char *content_type, struct http_target **ret_target,
+                     struct co_diag *diag);
 
 /* A call that is or was under way; used again and again. */
 struct call {

@@ -51,8 +51,8 @@ struct http_request {
     const struct http_target *target; /* borrowed until on_done */
     const void *body;                 /* borrowed until on_done */
     size_t body_len;
-    bool get;      /* a GET: no body is sent */
-    bool is_file;  /* on_stream takes any body of a status 200, of any size */
+    bool get;     /* a GET: no body is sent */
+    bool is_file; /* on_stream takes any body of a status 200, of any size */
     void *self;
     /* The next bytes of an event stream (text/event-stream of a status 200),
      * as they come; then result->body is empty. False: it is enough, and the

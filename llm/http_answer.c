@@ -184,9 +184,8 @@ on_body(char *bytes, size_t size, size_t count, void *self)
     came(slot);
     if (is_stream(slot)) {
         slot->stream_bytes += len;
-        if (!slot->request.is_file &&
-            slot->stream_bytes / HTTP_STREAM_FACTOR >
-                slot->http->options.body_max) {
+        if (!slot->request.is_file && slot->stream_bytes / HTTP_STREAM_FACTOR >
+                                          slot->http->options.body_max) {
             http_slot_fault(slot, FAULT_TOO_BIG);
             return 0; /* ends the transfer */
         }

@@ -33,7 +33,7 @@ struct batch {
     bool openai, cancelled, worked;
     bool failed; /* its input is no good: nothing is run */
     char why[160];
-    char metadata[512]; /* JSON */
+    char metadata[512];                           /* JSON */
     uint32_t input_file, output_file, error_file; /* 0: none */
     struct co_buf input;
     struct item *items;
@@ -114,9 +114,8 @@ struct asking {
 static int
 refuse(const struct asking *a, int status, const char *why)
 {
-    const struct request as = {.api = a->r->api == API_MESSAGE_BATCHES
-                                          ? API_ANTHROPIC
-                                          : API_OPENAI};
+    const struct request as = {
+        .api = a->r->api == API_MESSAGE_BATCHES ? API_ANTHROPIC : API_OPENAI};
 
     answer_error(&as, status,
                  status == 404   ? "not_found_error"
@@ -428,9 +427,9 @@ put_run(const struct asking *a, struct batch *t, const struct item *item,
     t->errored += status != 200;
     if (drops) return;
     if (t->openai) {
-        put_openai(file_of(a->b, status == 200 ? &t->output_file
-                                               : &t->error_file),
-                   item->custom, status, &body, NULL);
+        put_openai(
+            file_of(a->b, status == 200 ? &t->output_file : &t->error_file),
+            item->custom, status, &body, NULL);
     } else {
         put_anthropic(&t->results, item->custom,
                       status == 200 ? "succeeded" : "errored", &body);
@@ -447,10 +446,8 @@ work(const struct asking *a, struct batch *t)
     t->worked = true;
     for (uint32_t i = t->n; i-- > 0;) {
         const struct item *item = &t->items[i];
-        const uint64_t hash =
-            co_hash64(t->input.data + item->at, item->len, 0);
-        const uint64_t before =
-            ledger_arrive(a->b->ledger, hash, a->now_us);
+        const uint64_t hash = co_hash64(t->input.data + item->at, item->len, 0);
+        const uint64_t before = ledger_arrive(a->b->ledger, hash, a->now_us);
         const struct behave *behave =
             fail_of(a->fails, hash, before, a->now_us);
 
@@ -577,8 +574,7 @@ put_anthropic_batch(struct co_json *json, const struct batch *t,
     co_json_object(json);
     co_json_put_u64(json, "processing", t->worked ? 0 : t->n);
     co_json_put_u64(json, "succeeded", t->done);
-    co_json_put_u64(json, "errored", t->worked ? t->n - ended + t->errored
-                                               : 0);
+    co_json_put_u64(json, "errored", t->worked ? t->n - ended + t->errored : 0);
     co_json_put_u64(json, "canceled", t->unrun - t->expired);
     co_json_put_u64(json, "expired", t->expired);
     co_json_end(json);
@@ -642,8 +638,8 @@ upload(const struct asking *a)
     const struct request *r = a->r;
     co_auto(co_buf_fini) struct co_buf body;
     char boundary[128];
-    const char *named = r->type ? memmem(r->type, r->type_len, "boundary=", 9)
-                                : NULL;
+    const char *named =
+        r->type ? memmem(r->type, r->type_len, "boundary=", 9) : NULL;
     const char *part;
     size_t len = 0;
     uint32_t number;
@@ -762,8 +758,8 @@ take_create(const struct request *r, char file[64], char metadata[512],
             (void)pull_peek(&p);
             at = (const char *)p.p;
             pull_skip(&p);
-            (void)snprintf(metadata, 512, "%.*s",
-                           (int)((const char *)p.p - at), at);
+            (void)snprintf(metadata, 512, "%.*s", (int)((const char *)p.p - at),
+                           at);
         } else {
             return wrong(why, "unknown member");
         }

@@ -11,12 +11,12 @@ struct batches; /* opaque */
 
 /* How batches go; set anew by POST /batch, by words as ms=500,expire=0.1. */
 struct batches_rules {
-    uint64_t ms;          /* from making to end */
-    uint32_t expire;      /* of a million requests: not run in time */
-    uint32_t error;       /* of a million: fail at the vendor's, unpaid */
-    uint32_t drop;        /* of a million: answered, and no line says so */
-    uint64_t answer_ms;   /* until whoever makes one is told so */
-    uint64_t lose;        /* so many are made, and the answer is lost */
+    uint64_t ms;        /* from making to end */
+    uint32_t expire;    /* of a million requests: not run in time */
+    uint32_t error;     /* of a million: fail at the vendor's, unpaid */
+    uint32_t drop;      /* of a million: answered, and no line says so */
+    uint64_t answer_ms; /* until whoever makes one is told so */
+    uint64_t lose;      /* so many are made, and the answer is lost */
 };
 
 struct batches *batches_new(struct ledger *ledger);

@@ -224,8 +224,8 @@ mistakes_are_told_with_line_and_key(void **state)
     assert_refused("providers:\n  a: {kind: openai, modle: m}",
                    "j.yaml:2: providers.a.modle: unknown key, did you mean "
                    "model?; allowed here: kind, endpoints, model, timeouts, "
-                   "limits, price, stream, form, record, replay or "
-                   "fallback");
+                   "limits, price, stream, form, record, replay, fallback or "
+                   "batch");
     assert_refused("providers:\n  a: {kind: replay, model: m, replay: f, "
                    "endpoints: [{url: \"http://h\"}]}",
                    "j.yaml:2: providers.a.endpoints: kind: replay sends "

@@ -50,7 +50,7 @@ struct world {
     void (*vendor)(struct world *f, const struct batch_task *t,
                    struct co_buf *result);
     void *vendor_self;
-    uint64_t overrun_row;  /* its first answer costs too much; UINT64_MAX */
+    uint64_t overrun_row; /* its first answer costs too much; UINT64_MAX */
 
     struct personas *p;
     struct written *w;
@@ -653,8 +653,8 @@ world_crash(struct world *f)
     for (size_t i = f->n_out; i-- > 0;) {
         struct world_task *t = &f->out[i];
 
-        t->known = !t->sent && world_rnd(f, 2) &&
-                   written_kind.adopt(f->w, t->task);
+        t->known =
+            !t->sent && world_rnd(f, 2) && written_kind.adopt(f->w, t->task);
         if (!t->known && !t->sent && batchbook_is_op(t->task)) {
             world_drop(f, i); /* its worker died, too */
         }

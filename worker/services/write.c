@@ -1,7 +1,7 @@
 /* write.c - the service persona.write: texts of people by a model. There is a
  * lane of it for each provider, with three kinds of tasks in it: asks, one call
- * each (llm/ask.h), what is to be done for a batch of asks (write_batch.c), and ranges, whose rows are made of the answers in their
- * payload (range_task.h).
+ * each (llm/ask.h), what is to be done for a batch of asks (write_batch.c), and
+ * ranges, whose rows are made of the answers in their payload (range_task.h).
  *
  * No slot is held for long while a call may not start: what the limits do not
  * let go within HOLD_US is given back with the time at which they will. */

@@ -14,9 +14,9 @@ enum write_phase { WRITE_WAITING, WRITE_SENT, WRITE_ENDED };
 struct write_ask {
     struct lane *lane;
     struct service_run *run; /* NULL: nobody waits for the answer any more */
-    struct co_buf *out; /* its result goes there; in a batch not the run's */
-    bool in_batch;      /* it is asked as part of one, whole */
-    struct ask_task task;    /* points into the run's payload */
+    struct co_buf *out;   /* its result goes there; in a batch not the run's */
+    bool in_batch;        /* it is asked as part of one, whole */
+    struct ask_task task; /* points into the run's payload */
     enum write_phase phase;
     uint32_t age;        /* of the person, for what is asked of whom */
     struct co_buf body;  /* of the request */

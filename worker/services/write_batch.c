@@ -35,8 +35,8 @@ enum {
 };
 
 enum phase {
-    RENDER,   /* the upload is being written */
-    READY,    /* target and body are made: it can be sent */
+    RENDER, /* the upload is being written */
+    READY,  /* target and body are made: it can be sent */
     SENT,
     ANSWERED, /* of `step`'s request */
     JUDGE,    /* lines of a page */
@@ -71,12 +71,12 @@ struct write_batch {
     struct co_buf answer;
     struct co_diag diag;
 
-    uint64_t line;      /* HARVEST: lines that came */
-    size_t line_start;  /* in answer: of the one that is coming */
-    bool full;          /* enough for a page */
-    bool too_long;      /* the line that comes is dropped */
-    uint32_t lines;     /* of the page */
-    size_t at;          /* in answer: judged up to here */
+    uint64_t line;     /* HARVEST: lines that came */
+    size_t line_start; /* in answer: of the one that is coming */
+    bool full;         /* enough for a page */
+    bool too_long;     /* the line that comes is dropped */
+    uint32_t lines;    /* of the page */
+    size_t at;         /* in answer: judged up to here */
     uint32_t n_asks, n_unsent;
     struct co_buf results, unsent, one;
 
@@ -171,8 +171,7 @@ tell_state(struct write_batch *b, enum batch_state state)
     struct batch_result r = result_of(b, state);
 
     if (b->diag.text[0]) {
-        secret_redact(&b->lane->secrets[0], b->diag.text,
-                      strlen(b->diag.text));
+        secret_redact(&b->lane->secrets[0], b->diag.text, strlen(b->diag.text));
         r.error = text_of(b->diag.text);
     }
     if (b->fault) r.fault = text_of(fault_name(b->fault));
@@ -436,9 +435,8 @@ render(struct write_batch *b)
 {
     struct recipes *recipes = b->run->env->recipes;
     struct recipe_use use;
-    enum co_err err =
-        recipes_get(recipes, b->run->task.recipe_hash, b->run->task.recipe,
-                    &use, &b->diag);
+    enum co_err err = recipes_get(recipes, b->run->task.recipe_hash,
+                                  b->run->task.recipe, &use, &b->diag);
 
     if (err == CO_INVALID) return SERVICE_NO_RECIPE;
     if (err) return no_memory(b);
@@ -520,8 +518,7 @@ on_listed(void *self, const struct batch_info *info)
 {
     struct write_batch *b = self;
 
-    if (info->created &&
-        info->created + CLOCKS_APART_S < b->task.since) {
+    if (info->created && info->created + CLOCKS_APART_S < b->task.since) {
         return false;
     }
     if (info->has_name) {
@@ -572,8 +569,8 @@ listed(struct write_batch *b)
 
     if (!b->fault) {
         b->fault =
-            batch_read_list(b->api, (const char *)b->answer.data,
-                            b->answer.len, on_listed, b, &more, last, &b->diag);
+            batch_read_list(b->api, (const char *)b->answer.data, b->answer.len,
+                            on_listed, b, &more, last, &b->diag);
     }
     if (b->fault) {
         log_failed(b);
@@ -670,8 +667,7 @@ judge_line(struct write_batch *b, const struct recipe_use *use,
     struct person person;
 
     if (b->api->read_line(text, len, &line, &b->diag) ||
-        line.custom.job != b->task.job ||
-        line.custom.batch != b->task.batch) {
+        line.custom.job != b->task.job || line.custom.batch != b->task.batch) {
         b->fault = FAULT_BAD_SHAPE;
         log_failed(b);
         return; /* its ask counts as one that has no line */
@@ -697,9 +693,8 @@ judge(struct write_batch *b)
 {
     struct recipes *recipes = b->run->env->recipes;
     struct recipe_use use;
-    enum co_err err =
-        recipes_get(recipes, b->run->task.recipe_hash, b->run->task.recipe,
-                    &use, &b->diag);
+    enum co_err err = recipes_get(recipes, b->run->task.recipe_hash,
+                                  b->run->task.recipe, &use, &b->diag);
 
     if (err == CO_INVALID) return SERVICE_NO_RECIPE;
     if (err) return no_memory(b);
@@ -874,8 +869,7 @@ write_batch_begin(struct service_run *run, int64_t now_us)
         return SERVICE_RETURN;
     }
     run->service = &written_batch;
-    if (!batch_get_task(run->task.payload, run->task.payload_bytes,
-                        &b->task)) {
+    if (!batch_get_task(run->task.payload, run->task.payload_bytes, &b->task)) {
         return service_fail(run, CO_PROTOCOL, "payload is no task of a batch");
     }
     b->api = batch_api_of(lane->entry->kind->name);
