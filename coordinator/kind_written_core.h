@@ -153,7 +153,6 @@ struct written {
 
     bool rescan;         /* a row could not be lined up: look at all */
     bool running;        /* the replay is over */
-    int64_t now_us;      /* when next() was last called */
     int64_t open_due_us; /* then asks of an earlier life are given up;
                           * INT64_MAX: done */
     uint32_t streak;     /* refusals since the last answer, a row's once */

@@ -279,7 +279,7 @@ check_tpm(const struct job_spec *spec, const struct providers_entry *entry,
     uint64_t needed;
     enum co_err err;
 
-    if (entry->limits.tpm == 0) return CO_OK;
+    if (entry->limits.tpm == 0 || writer->batch) return CO_OK;
     err = writer_ask_max(writer, &needed, diag);
     if (err || needed <= entry->limits.tpm) return err;
     return co_fail(
@@ -320,6 +320,24 @@ spec_make_writer(const struct job_spec *spec,
     return err;
 }
 
+/* Rows of a batch wait for a day: nobody could stand in for its writer, and the
+ * arms of a job would not run side by side. */
+static enum co_err
+check_batches(const struct job_spec *spec, struct co_diag *diag)
+{
+    for (uint32_t i = 0; spec->writers && i < spec->writers->n; i++) {
+        const struct writer *writer = spec->writers->v[i];
+
+        if (!writer->batch) continue;
+        return co_fail(diag, CO_INVALID,
+                       "%s: providers.%s.batch: a job with several writers "
+                       "(ab, fallback) makes single calls only; leave out one "
+                       "of the two",
+                       spec->file, writer->provider);
+    }
+    return CO_OK;
+}
+
 enum co_err
 spec_open_writer(struct job_spec *spec, const char *data_dir,
                  struct co_diag *diag)
@@ -336,5 +354,6 @@ spec_open_writer(struct job_spec *spec, const char *data_dir,
     spec->writers = NULL;
     writer_free(spec->writer);
     spec->writer = writer;
-    return spec_open_arms(spec, data_dir, diag);
+    err = spec_open_arms(spec, data_dir, diag);
+    return err ? err : check_batches(spec, diag);
 }
