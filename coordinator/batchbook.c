@@ -56,7 +56,7 @@ batchbook_remove(struct batchbook *b, struct batchbook_entry *e)
     }
     b->n--;
     memmove(b->entries + i, b->entries + i + 1,
-            (b->n - i) * sizeof b->entries[0]);
+            (b->n - i) * sizeof(struct batchbook_entry *));
     entry_free(e);
 }
 

@@ -27,11 +27,11 @@ struct corpus_options {
     bool identity_is_new;     /* it has to be journaled */
     const struct sampler *sampler; /* for the audit's targets */
     bool dedup;
-    const struct writer *writer; /* of the texts; NULL: the built-in one */
+    const struct writer *writer;   /* of the texts; NULL: the built-in one */
     const struct writers *writers; /* it and others; NULL: it alone */
-    int64_t budget;              /* of it, 1e-12 USD; -1: none */
-    const struct shares *shares; /* of the budget; NULL: it is one pot */
-    struct cache *cache;         /* of answers; borrowed; NULL: none */
+    int64_t budget;                /* of it, 1e-12 USD; -1: none */
+    const struct shares *shares;   /* of the budget; NULL: it is one pot */
+    struct cache *cache;           /* of answers; borrowed; NULL: none */
     struct purse *purse; /* of caps over several jobs; borrowed; or NULL */
     const struct estimate *estimate; /* told beside the bill; or NULL */
     struct written_batch batch;      /* how asks go out together, if they do */

@@ -227,8 +227,8 @@ struct job_kind {
     void (*ledger)(const void *kind, struct kind_ledger *ret_ledger);
     /* What was spent. NULL: the job pays for nothing. */
     void (*money)(const void *kind, struct kind_money *ret_money);
-    /* Appends a JSON array: what each writer did for each arm of the job. False:
-     * there is but one. NULL: the same. */
+    /* Appends a JSON array: what each writer did for each arm of the job.
+     * False: there is but one. NULL: the same. */
     bool (*arms)(const void *kind, struct co_buf *out);
     /* Appends one JSON object about the job, without a newline. */
     void (*summary)(const void *kind, struct co_buf *out);

@@ -54,28 +54,28 @@ read_time(const char *text)
 static void
 read_counts(struct pull *p, struct batch_info *info)
 {
-    uint64_t succeeded = 0, errored = 0, canceled = 0, expired = 0,
-             processing = 0;
+    enum { SUCCEEDED, ERRORED, CANCELED, EXPIRED, PROCESSING, COUNTS };
+    static const char *const names[COUNTS] = {
+        "succeeded", "errored", "canceled", "expired", "processing"};
+    uint64_t n[COUNTS] = {0};
     struct pull_slice key;
 
     if (pull_null(p) || !pull_enter(p, PULL_OBJECT)) return;
     while (pull_key(p, &key)) {
-        uint64_t *to = pull_is(&key, "succeeded")    ? &succeeded
-                       : pull_is(&key, "errored")    ? &errored
-                       : pull_is(&key, "canceled")   ? &canceled
-                       : pull_is(&key, "expired")    ? &expired
-                       : pull_is(&key, "processing") ? &processing
-                                                     : NULL;
+        size_t i = 0;
 
-        if (to) {
-            batch_take_u64(p, to);
+        while (i < COUNTS && !pull_is(&key, names[i])) {
+            i++;
+        }
+        if (i < COUNTS) {
+            batch_take_u64(p, &n[i]);
         } else {
             pull_skip(p);
         }
     }
-    info->done = succeeded;
-    info->failed = errored + canceled + expired;
-    info->total = info->done + info->failed + processing;
+    info->done = n[SUCCEEDED];
+    info->failed = n[ERRORED] + n[CANCELED] + n[EXPIRED];
+    info->total = info->done + info->failed + n[PROCESSING];
 }
 
 static enum fault
@@ -128,31 +128,43 @@ struct outcome {
     char error[64]; /* "invalid_request_error" */
 };
 
-/* {"type": T, "message": M}; some wrap it once more, as {"error": ...}. */
+/* One member of {"type": T, "message": M}. */
 static void
-read_error(struct pull *p, struct outcome *o, struct batch_line *line,
-           unsigned depth)
+read_reason(struct pull *p, const struct pull_slice *key, struct outcome *o,
+            struct batch_line *line)
 {
+    if (pull_is(key, "type")) {
+        batch_take_text(p, o->error, sizeof o->error);
+    } else if (pull_is(key, "message")) {
+        batch_take_text(p, line->error, sizeof line->error);
+    } else {
+        pull_skip(p);
+    }
+}
+
+/* {"type": "error", "error": {"type": T, "message": M}}, or what is inside of
+ * it alone: then the inner one counts, which comes last. */
+static void
+read_error(struct pull *p, struct outcome *o, struct batch_line *line)
+{
+    char inner[sizeof o->error] = "";
     struct pull_slice key;
 
     if (pull_null(p) || !pull_enter(p, PULL_OBJECT)) return;
     while (pull_key(p, &key)) {
-        if (pull_is(&key, "type")) {
-            char type[64] = "";
+        struct pull_slice within;
 
-            batch_take_text(p, type, sizeof type);
-            if (strcmp(type, "error") != 0) {
-                (void)snprintf(o->error, sizeof o->error, "%s", type);
-            }
-        } else if (pull_is(&key, "message")) {
-            batch_take_text(p, line->error, sizeof line->error);
-        } else if (pull_is(&key, "error") && depth == 0 &&
-                   pull_peek(p) == PULL_OBJECT) {
-            read_error(p, o, line, 1);
-        } else {
-            pull_skip(p);
+        if (!pull_is(&key, "error") || pull_peek(p) != PULL_OBJECT) {
+            read_reason(p, &key, o, line);
+            continue;
         }
+        (void)pull_enter(p, PULL_OBJECT);
+        while (pull_key(p, &within)) {
+            read_reason(p, &within, o, line);
+        }
+        (void)snprintf(inner, sizeof inner, "%s", o->error);
     }
+    if (inner[0]) (void)snprintf(o->error, sizeof o->error, "%s", inner);
 }
 
 static void
@@ -170,7 +182,7 @@ read_result(struct pull *p, struct outcome *o, struct batch_line *line)
             pull_skip(p);
             line->body_len = (size_t)((const char *)p->p - line->body);
         } else if (pull_is(&key, "error")) {
-            read_error(p, o, line, 0);
+            read_error(p, o, line);
         } else {
             pull_skip(p);
         }

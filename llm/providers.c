@@ -425,8 +425,8 @@ read_price(struct providers_entry *entry, const struct co_yaml *map,
 /* ---- one provider ---- */
 
 static const char *const entry_keys[] = {
-    "kind",   "endpoints", "model",  "timeouts", "limits", "price",
-    "stream", "form",      "record", "replay",   "fallback", "batch", NULL,
+    "kind", "endpoints", "model",  "timeouts", "limits", "price", "stream",
+    "form", "record",    "replay", "fallback", "batch",  NULL,
 };
 
 /* ---- batches ---- */

@@ -205,31 +205,52 @@ take_custom(struct pull *p, struct item *item)
     return true;
 }
 
+/* What an item was seen to have. */
+struct seen {
+    bool method, url;
+};
+
+/* One member; false: it is bad, or none. */
+static bool
+take_member(struct pull *p, const struct batch *t, const struct pull_slice *key,
+            struct item *item, struct seen *seen, char why[160])
+{
+    struct pull_slice text;
+
+    if (pull_is(key, "custom_id")) {
+        return take_custom(p, item) || wrong(why, "custom_id: bad");
+    }
+    if (pull_is(key, t->openai ? "body" : "params")) {
+        take_place(p, t, item);
+        return true;
+    }
+    if (t->openai && pull_is(key, "method")) {
+        seen->method = pull_text(p, &text) && pull_is(&text, "POST");
+        return true;
+    }
+    if (t->openai && pull_is(key, "url")) {
+        seen->url =
+            pull_text(p, &text) && pull_is(&text, "/v1/chat/completions");
+        return true;
+    }
+    return wrong(why, "a request has an unknown member");
+}
+
 /* {"custom_id", "method", "url", "body"}, or {"custom_id", "params"}. */
 static bool
 take_item(struct pull *p, struct batch *t, char why[160])
 {
     struct item item = {.len = 0};
-    bool method = !t->openai, url = !t->openai;
-    struct pull_slice key, text;
+    struct seen seen = {!t->openai, !t->openai};
+    struct pull_slice key;
 
     if (!pull_enter(p, PULL_OBJECT)) return wrong(why, "no object");
     while (pull_key(p, &key)) {
-        if (pull_is(&key, "custom_id")) {
-            if (!take_custom(p, &item)) return wrong(why, "custom_id: bad");
-        } else if (pull_is(&key, t->openai ? "body" : "params")) {
-            take_place(p, t, &item);
-        } else if (t->openai && pull_is(&key, "method")) {
-            method = pull_text(p, &text) && pull_is(&text, "POST");
-        } else if (t->openai && pull_is(&key, "url")) {
-            url = pull_text(p, &text) && pull_is(&text, "/v1/chat/completions");
-        } else {
-            return wrong(why, "a request has an unknown member");
-        }
+        if (!take_member(p, t, &key, &item, &seen, why)) return false;
     }
     if (p->wrong) return wrong(why, p->wrong);
-    if (!method) return wrong(why, "method: is not POST");
-    if (!url) return wrong(why, "url: is not the batch's endpoint");
+    if (!seen.method) return wrong(why, "method: is not POST");
+    if (!seen.url) return wrong(why, "url: is not the batch's endpoint");
     if (!item.custom[0]) return wrong(why, "custom_id: is missing");
     if (item.len == 0) return wrong(why, "the request itself is missing");
     if (is_taken(t, item.custom)) return wrong(why, "custom_id: is not unique");
