@@ -313,7 +313,8 @@ written_room(void *kind, uint32_t tasks)
 {
     struct written *w = kind;
 
-    w->room = tasks;
+    /* asks of a batch wait for others, and not for a worker */
+    w->room = w->options.batch.max_requests ? UINT32_MAX : tasks;
 }
 
 /* What is given out is no room any more. */
