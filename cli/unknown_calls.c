@@ -238,7 +238,7 @@ take_result(struct table *t, uint64_t task, const uint8_t *data, size_t len)
 static void
 forget_batch(struct table *t, uint64_t number)
 {
-    if (!t->used) return;
+    if (!t->used || !t->v) return;
     for (size_t i = 0; i < t->cap;) {
         if (t->used[i] && t->v[i].batch == number) {
             forget(t, &t->v[i]); /* another may stand there now */
