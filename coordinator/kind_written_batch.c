@@ -279,6 +279,8 @@ batch_take(struct written *w, uint64_t task, const uint8_t *data, uint32_t len)
     }
     if (!e || !batchbook_wants(e, task, &r)) {
         w->n.duplicates++;
+        /* whatever it says, it is out no more: it is done again */
+        if (e && !e->taken) batchbook_gone(&w->book, task, true, w->now_us);
         return KIND_DUPLICATE;
     }
     if (!take_keep(w, task, data, len)) {
