@@ -157,9 +157,10 @@ class LlmJobs(harness.SystemTest):
         self.assertLessEqual(fake.stats()["billed_again"], len(calls.open) + len(calls.unknown) + self.salvaged(calls))
         paid.check_no_key(self)
 
-    def test_a_coordinator_that_is_killed_gives_up_no_more_calls_than_it_could_publish(self):
+    def test_a_coordinator_that_is_killed_gives_up_few_calls_and_none_that_was_sent(self):
         self.bench.broker()
-        fake = self.endpoint("--fail", "latency=150:1")
+        # Not all at once, or the kill falls where many go out.
+        fake = self.endpoint("--fail", "latency=100:0.2;latency=150:0.3;latency=230:0.4;latency=310:0.5;latency=270:1")
         job = paid.job(self.bench, fake, 150, timeouts={"total": 3}, in_flight=24)
         self.start_workers(1, job)
         kills = 4
@@ -172,9 +173,10 @@ class LlmJobs(harness.SystemTest):
         folder = self.bench.path("out")
         self.check_corpus(folder, 150)
         calls = paid.check(self, folder, self.bill, "5")
-        # What its broker and its worker have is adopted; the broker lets a job publish
-        # 9/8 of 24 and one. None was sent: nothing is on the bill that was not answered.
-        self.assertLessEqual(len(calls.open) + len(calls.unknown), kills * 28)
+        # What its broker and its worker have is adopted: only an intent that was being
+        # written is unknown. Of 24 calls out that is none or a few; were intents made
+        # ahead of what can go out, it would be 20 and more a kill.
+        self.assertLessEqual(len(calls.open) + len(calls.unknown), kills * 10)
         self.assertEqual(fake.stats()["billed"], len(calls.answers))
 
     @staticmethod
