@@ -447,7 +447,7 @@ count_call(struct money *m, unsigned phase, const struct money_call *call)
     struct money_phase *p = &m->phase[phase];
 
     m->n.calls++;
-    p->calls++;
+    p->calls += call->outcome != ASK_UNKNOWN;
     if ((unsigned)call->outcome < ASK_OUTCOMES) {
         m->n.outcomes[call->outcome]++;
     }

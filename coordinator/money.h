@@ -56,7 +56,8 @@ struct money_counters {
     uint64_t outcomes[ASK_OUTCOMES];
 };
 
-/* The same of one phase, as far as people ask for it. */
+/* The same of one phase, as far as people ask for it; calls without UNKNOWN
+ * ones. */
 struct money_phase {
     struct money_sums sums;
     uint64_t calls, input_tokens, cached_tokens, output_tokens;

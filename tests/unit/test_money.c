@@ -437,6 +437,26 @@ a_phase_is_told_that_its_money_does_not_reach(void **state)
     money_free(m);
 }
 
+/* What people read of the phases adds up to what they read of the job. */
+static void
+a_call_without_a_known_end_is_none_of_its_phases_calls(void **state)
+{
+    const struct money_call lost = {.outcome = ASK_UNKNOWN};
+    const struct money_call answer = {
+        .outcome = ASK_ANSWER, .has_usage = true, .cost = 3};
+    struct money *m = ledger(2000);
+
+    (void)state;
+    assert_int_equal(money_reserve(m, 0, 1, 10), CO_OK);
+    assert_int_equal(money_reserve(m, 0, 2, 10), CO_OK);
+    assert_int_equal(money_settle(m, 1, &lost, NULL), CO_OK);
+    assert_int_equal(money_settle(m, 2, &answer, NULL), CO_OK);
+    assert_int_equal(money_phase(m, 0).calls, 1);
+    assert_int_equal(money_phase(m, 0).sums.unknown, 10);
+    assert_int_equal(money_counters(m)->calls, 2);
+    money_free(m);
+}
+
 /* As above, and no phase has more than its share, what flowed, and the reserve.
  * A replay in the same order comes to the same, or is inherited. */
 static void
@@ -528,6 +548,8 @@ main(void)
             a_journal_written_under_a_higher_cap_is_counted_all_the_same),
         cmocka_unit_test(any_order_of_events_keeps_the_sums_and_the_cap),
         cmocka_unit_test(a_phase_is_told_that_its_money_does_not_reach),
+        cmocka_unit_test(
+            a_call_without_a_known_end_is_none_of_its_phases_calls),
         cmocka_unit_test(any_order_of_events_keeps_the_shares_of_the_phases),
         cmocka_unit_test(the_summary_has_exact_decimals_as_texts),
     };
