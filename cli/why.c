@@ -68,6 +68,9 @@ enum {
       "loosen the conditions in the job file, or ask for fewer rows")          \
     X(MONEY, "money", PROBLEM,                                                 \
       "raise budget.usd in the job file; the same command goes on")            \
+    X(PHASE, "money_phase", PROBLEM,                                           \
+      "raise budget.usd in the job file, or give that phase or the reserve "   \
+      "more of it; the same command goes on")                                  \
     X(SHARED_CAP, "shared_budget", PROBLEM,                                    \
       "raise the cap of the namespace (`" CO_PROGRAM                           \
       " budget set --total USD`); the same command goes on")                   \
@@ -400,6 +403,7 @@ static const struct {
 } failures[] = {
     {"the cap over all jobs", F_SHARED_CAP},
     {"covers no further row", F_MONEY},
+    {"the share of phase", F_PHASE},
     {"one after another, were given up", F_HOPELESS},
     {"cost more than it could", F_OVERRUN},
     {"No space left", F_DISK_FULL},

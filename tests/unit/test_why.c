@@ -291,6 +291,8 @@ how_it_ended_is_told_by_the_message(void **state)
         {"complete", "all rows are written", "complete"},
         {"partial", "the candidate budget is spent", "partial"},
         {"partial", "the money left covers no further row; with", "money"},
+        {"partial", "the share of phase personas and the reserve cover no",
+         "money_phase"},
         {"partial", "the cap over all jobs (`cohort budget show`) covers no",
          "shared_budget"},
         {"partial", "20 rows, one after another, were given up (the last: x)",
