@@ -116,7 +116,8 @@ may_go_on(const struct written *w, const struct talk *t, int64_t worst)
 
 /* What the first phase will need yet, by what its rows took: so many more rows,
  * a quarter above, and room to reserve one. Nothing when no row is to be begun;
- * all that it has while too little is known. */
+ * all that it has while too little is known, unless nothing is out: then nobody
+ * will know more, and the job would end with that money in hand. */
 static void
 foresee(struct written *w)
 {
@@ -132,7 +133,7 @@ foresee(struct written *w)
         money_need(w->m, ASK_BACKGROUND, 0);
         return;
     }
-    need = known < FORESEE_ROWS
+    need = known < (is_idle(w) ? 1 : FORESEE_ROWS)
                ? INT64_MAX
                : (__int128)p.sums.settled * left / known * 5 / 4 + w->first;
     money_need(w->m, ASK_BACKGROUND,

@@ -34,9 +34,9 @@ shares_split(const struct shares_wish *wish, int64_t cap, struct shares *ret,
     }
     if (left < 0) return CO_RANGE;
     for (unsigned i = 0; i < SHARES_PHASES; i++) {
-        /* amounts are at most 9 million USD each: the sum of two fits */
-        _Static_assert(SHARES_PHASES == 2, "sums of amounts fit an int64");
-        sum += wish->phases[i].value;
+        if (__builtin_add_overflow(sum, wish->phases[i].value, &sum)) {
+            sum = INT64_MAX; /* more than any budget */
+        }
     }
     *ret_sum = sum;
     if (sum != (percent ? SHARES_WHOLE : left)) return CO_INVALID;

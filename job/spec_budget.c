@@ -102,6 +102,7 @@ refuse_sum(const struct job_spec *spec, const struct co_yaml *phases,
     const struct shares_wish *wish = &spec->shares_wish;
     struct shares none;
     struct shares_wish all = *wish;
+    int64_t whole = 0;
     char found[PRICE_TEXT_BYTES], want[PRICE_TEXT_BYTES];
 
     if (wish->phases[0].is_percent) {
@@ -116,12 +117,14 @@ refuse_sum(const struct job_spec *spec, const struct co_yaml *phases,
         all.phases[i] = (struct shares_part){0, true};
     }
     all.phases[0].value = SHARES_WHOLE;
-    if (shares_split(&all, spec->budget, &none, &sum)) return CO_INVALID;
-    (void)price_text(wish->phases[0].value + wish->phases[1].value, found);
+    if (shares_split(&all, spec->budget, &none, &whole)) return CO_INVALID;
+    /* beyond an int64 the sum stands still (shares.h) */
+    (void)price_text(sum, found);
     return co_yaml_fail(phases, diag, CO_INVALID,
-                        "the phases have %s USD together; allowed is %s, what "
-                        "usd has beside the reserve",
-                        found, price_text(none.share[0], want));
+                        "the phases have %s%s USD together; allowed is %s, "
+                        "what usd has beside the reserve",
+                        sum == INT64_MAX ? "more than " : "", found,
+                        price_text(none.share[0], want));
 }
 
 static enum co_err
@@ -178,12 +181,13 @@ spec_check_budget(struct job_spec *spec, const struct co_yaml *root,
 
 /* ---- a row ---- */
 
-/* Each phase has to cover its calls of a row, with the reserve. */
+/* Each phase has to cover its calls of a row, with the reserve: what the one
+ * before it leaves comes only when rows were asked. */
 static enum co_err
 check_shares(const struct job_spec *spec, const struct writer *writer,
              struct co_diag *diag)
 {
-    static const int64_t none[SHARES_PHASES];
+    int64_t all[SHARES_PHASES];
     struct shares shares = spec->shares;
     int64_t worst[SHARES_PHASES];
     char share[PRICE_TEXT_BYTES], reserve[PRICE_TEXT_BYTES],
@@ -193,8 +197,9 @@ check_shares(const struct job_spec *spec, const struct writer *writer,
 
     for (unsigned s = 0; s < SHARES_PHASES && !err; s++) {
         err = writer_stage_worst(writer, (enum ask_stage)s, &worst[s], diag);
+        all[s] = INT64_MAX;
     }
-    if (err || shares_use(&shares, worst, none, &i)) return err;
+    if (err || shares_use(&shares, worst, all, &i)) return err;
     return co_fail(
         diag, CO_INVALID,
         "%s:%" PRIu32 ": budget.phases.%s: %s USD, with the reserve of %s, "

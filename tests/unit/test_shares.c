@@ -53,6 +53,9 @@ amounts_have_to_be_what_the_reserve_leaves(void **state)
     wish.phases[1].value--;
     assert_int_equal(shares_split(&wish, 5 * USD, &s, &sum), CO_INVALID);
     assert_int_equal(sum, 4 * USD - 1);
+    wish.phases[0].value = wish.phases[1].value = 9000000 * USD;
+    assert_int_equal(shares_split(&wish, 9000000 * USD, &s, &sum), CO_INVALID);
+    assert_int_equal(sum, INT64_MAX); /* it stands still there */
     wish = wish_of(percent(0), percent(400000), percent(600001));
     assert_int_equal(shares_split(&wish, 5 * USD, &s, &sum), CO_INVALID);
     wish = wish_of(usd(6 * USD), percent(400000), percent(600000));

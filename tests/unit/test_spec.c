@@ -698,6 +698,11 @@ a_budget_is_cut_by_phase(void **state)
                         "2, personas: 3}}\n",
                    "us.yaml:4: budget.phases: the phases have 5 USD together; "
                    "allowed is 4.5, what usd has beside the reserve");
+    assert_refused(HEAD "budget: {usd: 5, phases: {background: 9000000, "
+                        "personas: 9000000}}\n",
+                   "us.yaml:4: budget.phases: the phases have more than "
+                   "9223372.036854775807 USD together; allowed is 5, what usd "
+                   "has beside the reserve");
     assert_refused(HEAD "budget: {usd: 5, reserve: 6, phases: {background: "
                         "40%, personas: 60%}}\n",
                    "us.yaml:4: budget.reserve: found \"6\", more than "
@@ -715,13 +720,13 @@ a_share_below_one_row_is_refused_with_its_phase(void **state)
     static const char budget[] =
         HEAD "provider: v\nproviders: {v: {kind: openai, model: m, price: "
              "{call_usd: 1}}}\nbudget: {usd: 4, reserve: %s, phases: "
-             "{background: 10%%, personas: 90%%}}\n";
+             "{background: %s, personas: %s}}\n";
     char dir[64], text[256];
     struct job_spec *spec;
 
     (void)state;
     given_data_dir(dir, BACKGROUND);
-    (void)snprintf(text, sizeof text, budget, "0.5");
+    (void)snprintf(text, sizeof text, budget, "0.5", "10%", "90%");
     spec = given(text);
     assert_int_equal(spec_open_writer(spec, dir, &diag), CO_INVALID);
     assert_non_null(
@@ -729,9 +734,15 @@ a_share_below_one_row_is_refused_with_its_phase(void **state)
                           "the reserve of 0.5, covers not even one row, whose "
                           "call may cost up to 1 USD ("));
     spec_free(spec);
-    (void)snprintf(text, sizeof text, budget, "0.75");
+    (void)snprintf(text, sizeof text, budget, "0.75", "10%", "90%");
     spec = given(text);
     assert_int_equal(spec_open_writer(spec, dir, &diag), CO_OK);
+    spec_free(spec);
+    /* what the first may leave one day pays for no row now */
+    (void)snprintf(text, sizeof text, budget, "0.5", "90%", "10%");
+    spec = given(text);
+    assert_int_equal(spec_open_writer(spec, dir, &diag), CO_INVALID);
+    assert_non_null(strstr(diag.text, "us.yaml:6: budget.phases.personas: "));
     spec_free(spec);
     assert_int_equal(co_fs_remove_tree(dir, &diag), CO_OK);
 }

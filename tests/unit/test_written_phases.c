@@ -87,12 +87,14 @@ a_phase_that_runs_short_takes_the_reserve_and_then_stops_the_job(void **state)
 static void
 the_second_phase_is_named_when_it_is_the_one_that_is_short(void **state)
 {
+    const int64_t row = world_price(240, 0, 60);
     struct world f;
 
     (void)state;
     world_init(&f, 300, 3);
     f.in_order = true;
-    cut(&f, WORST_FIRST, 300 * WORST_FIRST, 2 * WORST_SECOND);
+    /* the first has what its calls take, and nothing to leave */
+    cut(&f, WORST_FIRST, 300 * row, 2 * WORST_SECOND);
     world_start(&f);
     assert_int_equal(world_run(&f, 0), KIND_PARTIAL);
     assert_stopped_by(&f, "personas");
@@ -112,6 +114,25 @@ what_the_first_phase_leaves_pays_for_the_second(void **state)
     world_init(&f, 300, 3);
     f.in_order = true;
     cut(&f, 0, 400 * row + 20 * WORST_SECOND, 200 * row + WORST_SECOND);
+    world_start(&f);
+    assert_int_equal(world_run(&f, 0), KIND_DONE);
+    assert_int_equal(world_ledger(&f).accepted, 300);
+    assert_true(charged(&f, ASK_PERSONAS) > f.options.shares.share[1]);
+    world_fini(&f);
+}
+
+/* Too little to ask the 20 rows that say what a row takes: those that ended say
+ * it, once there is nothing else to wait for. */
+static void
+a_small_second_share_ends_no_job_that_has_the_money(void **state)
+{
+    const int64_t row = world_price(240, 0, 60);
+    struct world f;
+
+    (void)state;
+    world_init(&f, 300, 3);
+    f.in_order = true;
+    cut(&f, 0, 800 * row + 20 * WORST_SECOND, 2 * WORST_SECOND);
     world_start(&f);
     assert_int_equal(world_run(&f, 0), KIND_DONE);
     assert_int_equal(world_ledger(&f).accepted, 300);
@@ -187,6 +208,7 @@ main(void)
         cmocka_unit_test(
             the_second_phase_is_named_when_it_is_the_one_that_is_short),
         cmocka_unit_test(what_the_first_phase_leaves_pays_for_the_second),
+        cmocka_unit_test(a_small_second_share_ends_no_job_that_has_the_money),
         cmocka_unit_test(shares_that_bind_anywhere_give_the_rows_of_one_run),
     };
 
