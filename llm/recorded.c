@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct record {
@@ -391,14 +392,37 @@ put_record(const void *request, size_t len, const struct recorded_ask *of,
     co_buf_putc(line, '\n');
 }
 
+/* Whether records may follow what is in the file: a slip in the path would put
+ * prompts behind somebody's job file or notes. Devices hold nothing. */
+static bool
+takes_records(int fd)
+{
+    static const char first[] = "{\"hash\":\"";
+    char found[sizeof first - 1];
+    struct stat st;
+
+    if (fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_size == 0) return true;
+    return pread(fd, found, sizeof found, 0) == (ssize_t)sizeof found &&
+           memcmp(found, first, sizeof found) == 0;
+}
+
 enum co_err
 recorded_open(const char *path, int *ret_fd, struct co_diag *diag)
 {
-    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    int fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 
     if (fd < 0) {
         return co_fail(diag, co_err_from_errno(errno),
-                       "cannot record to %s: %s", path, strerror(errno));
+                       "cannot record to %s: %s. Name a file in a folder that "
+                       "is there and may be written",
+                       path, strerror(errno));
+    }
+    if (!takes_records(fd)) {
+        (void)close(fd);
+        return co_fail(diag, CO_EXISTS,
+                       "cannot record to %s: something else than recorded "
+                       "answers is in it. Name another file",
+                       path);
     }
     *ret_fd = fd;
     return CO_OK;

@@ -49,7 +49,8 @@ char *recorded_hash(const void *body, size_t len,
                     char text[RECORDED_HASH_BYTES]);
 
 /* Opens a file for records, which is made if it is missing (0600: prompts stand
- * in it). CO_IO and the like: diag says why. */
+ * in it). CO_EXISTS: it holds something else. CO_IO and the like. diag says
+ * why. */
 co_must_use enum co_err recorded_open(const char *path, int *ret_fd,
                                       struct co_diag *diag);
 /* Appends the record of an answer, in one write: others may append to the file,

@@ -281,6 +281,25 @@ a_file_without_records_is_refused_with_what_to_do(void **state)
     assert_null(replay);
 }
 
+/* Prompts behind somebody's notes, or the job file itself. */
+static void
+a_file_of_something_else_takes_no_records(void **state)
+{
+    struct fixture *f = *state;
+    const struct provider_ask ask = ask_of("m");
+    FILE *file = fopen(f->path, "w");
+    int fd = -1;
+
+    assert_non_null(file);
+    assert_true(fputs("job: personas\n", file) >= 0);
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(recorded_open(f->path, &fd, &diag), CO_EXISTS);
+    assert_non_null(strstr(diag.text, "something else than recorded answers"));
+    assert_int_equal(truncate(f->path, 0), 0);
+    record(f, &ask, "an empty one does");
+    record(f, &ask, "and one of records");
+}
+
 int
 main(void)
 {
@@ -295,6 +314,8 @@ main(void)
             each_question_of_a_job_gets_its_own_answer, setup, teardown),
         cmocka_unit_test_setup_teardown(what_was_never_asked_is_refused, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(
+            a_file_of_something_else_takes_no_records, setup, teardown),
         cmocka_unit_test_setup_teardown(a_broken_file_is_refused_with_its_line,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(
