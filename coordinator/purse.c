@@ -388,8 +388,9 @@ purse_check(const struct purse *p)
         const struct purse_day *d = &p->days[i];
 
         if (d->used < 0) return "purse: less than nothing is used";
-        if (d->used > d->have * PURSE_MICRO)
+        if (d->used > d->have * PURSE_MICRO) {
             return "purse: more used than confirmed";
+        }
         if (!d->day && (d->used || d->have)) return "purse: money of no day";
     }
     if (p->block.amount < 0) return "purse: a block of less than nothing";
