@@ -86,6 +86,17 @@ say_spent(const struct money_line *m, struct co_buf *out)
     }
 }
 
+/* What a run that was broken off leaves: its calls may be paid all the same. */
+static void
+say_reserved(const struct money_line *m, struct co_buf *out)
+{
+    char text[PRICE_TEXT_BYTES];
+
+    if (m->reserved <= 0) return;
+    co_buf_printf(out, ", %s more for calls that are out",
+                  price_text(m->reserved, text));
+}
+
 static void
 say_each(int64_t amount, const char *what, struct co_buf *out)
 {
@@ -121,6 +132,7 @@ money_line_say(const struct money_line *m, bool in_full, struct co_buf *out)
         say_fallbacks(m, out);
         return;
     }
+    say_reserved(m, out);
     say_each(m->row, "a row", out);
     say_each(m->kiloword, "for 1,000 words", out);
     say_each(m->point, "for a percent of quality", out);

@@ -16,8 +16,9 @@ void money_line_of_json(const json_t *money, struct money_line *ret);
 /* From the fields of job:ID. */
 void money_line_of_redis(const struct co_redis_reply *hash,
                          struct money_line *ret);
-/* Appends "1.25 of 5 USD (0.01 of it unknown), 204 calls"; in full also what a
- * row, 1,000 words and a percent of quality cost, and tokens. */
+/* Appends "1.25 of 5 USD (0.01 of it unknown), 204 calls"; in full also what
+ * is held for calls that are out, what a row, 1,000 words and a percent of
+ * quality cost, and tokens. */
 void money_line_say(const struct money_line *m, bool in_full,
                     struct co_buf *out);
 /* Appends a line for each phase: "background  0.4 of 1.8 USD, 102 calls"; lines

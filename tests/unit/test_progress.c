@@ -122,6 +122,7 @@ a_paid_run_says_what_it_spent(void **state)
 {
     struct status_line line =
         given("{\"event\":\"progress\",\"drawn\":1," MONEY "}");
+    struct money_line broken_off;
     struct co_buf out;
     struct co_json json;
 
@@ -138,6 +139,12 @@ a_paid_run_says_what_it_spent(void **state)
                         "1.250001 of 5 USD (0.000001 of it unknown), 0.0125 a "
                         "row; 1,204 calls, tokens: 123,456 in (7 of them "
                         "cached), 98,765 out; 1 call was lost");
+    co_buf_clear(&out);
+    broken_off = line.money;
+    broken_off.reserved = 38520000000;
+    money_line_say(&broken_off, true, &out);
+    assert_non_null(strstr(co_buf_text(&out),
+                           "unknown), 0.03852 more for calls that are out, "));
     co_buf_clear(&out);
     co_json_init(&json, &out);
     co_json_object(&json);
