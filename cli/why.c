@@ -19,6 +19,9 @@ enum {
     X(FULL_LOAD, "full_load", FINE,                                            \
       "nothing; more workers make it faster (`" CO_PROGRAM                     \
       "-worker --processes N`)")                                               \
+    X(FULL_CALLS, "full_load", FINE,                                           \
+      "nothing; where no limit of an endpoint is named beside this, more "     \
+      "workers make it faster (`" CO_PROGRAM "-worker --processes N`)")        \
     X(WINDOW, "window", FINE, "")                                              \
     X(ALL_OUT, "all_out", FINE, "nothing: the last tasks are being worked on") \
     X(NO_OWNER, "no_owner", PROBLEM,                                           \
@@ -296,7 +299,7 @@ why_no_credit(const struct fleet_state *s, const struct fleet_job *j,
         say(w, F_WINDOW, "%s", j->why);
         return;
     }
-    say(w, F_FULL_LOAD,
+    say(w, j->calls[0] ? F_FULL_CALLS : F_FULL_LOAD,
         "workers: %" PRIu64 " task%s run or wait at %" PRIu64
         " worker%s, which take at most %" PRIu64 "; %" PRIu64
         " more wait with the broker",

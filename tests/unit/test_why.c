@@ -97,6 +97,11 @@ busy_workers_are_as_it_should_be(void **state)
     assert_string_equal(f->why.v[0].text,
                         "workers: 4 tasks run or wait at 2 workers, which take "
                         "at most 4; 9 more wait with the broker");
+    assert_null(strstr(f->why.v[0].act, "limit of an endpoint"));
+    /* whoever calls models is held by their limits first */
+    (void)snprintf(f->jobs[0].calls, sizeof f->jobs[0].calls, "7");
+    assert_first(f, "full_load", WHY_FINE);
+    assert_non_null(strstr(f->why.v[0].act, "limit of an endpoint"));
 }
 
 static void
