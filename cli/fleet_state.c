@@ -92,6 +92,8 @@ struct field {
     N(calls_lost)                                                              \
     N(calls_cached)                                                            \
     N(rows_written)                                                            \
+    N(rows_degraded)                                                           \
+    N(rows_built_in)                                                           \
     N(lost) N(failed) N(salvaged) N(duplicate) N(updated_at) N(moved_at)
 
 #define T(f) {#f, offsetof(struct OF, f), sizeof(((struct OF *)0)->f)},

@@ -61,6 +61,7 @@ struct fleet_job {
     char settled_usd[32], unknown_usd[32], reserved_usd[32], budget_usd[32];
     char row_usd[32], usd_per_min[32], calls[24];
     uint64_t calls_lost, calls_cached, rows_written;
+    uint64_t rows_degraded, rows_built_in; /* by a fallback; of these */
     uint64_t updated_at, moved_at; /* ms since 1970, by its coordinator */
     uint64_t begun_at;             /* score in `jobs` */
     uint64_t permille;             /* of the rows asked for, rounded down */

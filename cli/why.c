@@ -108,6 +108,9 @@ enum {
     X(CALLS_LOST, "calls_lost", NOTE,                                          \
       "the workers' logs say how they were lost; what they may have cost "     \
       "counts as spent")                                                       \
+    X(FALLBACKS, "fallbacks", NOTE,                                            \
+      "nothing, if that is wanted; else see why their provider is away: what " \
+      "is written stays")                                                      \
     X(OTHER_OWNER, "other_owner", PROBLEM,                                     \
       "leave the job to the coordinator that has it now; `" CO_PROGRAM         \
       " status` shows which")                                                  \
@@ -480,6 +483,11 @@ why_notes(const struct fleet_state *s, const struct fleet_job *j, struct why *w)
         say(w, F_CALLS_LOST,
             "%" PRIu64 " call%s without a known end, perhaps %s USD",
             j->calls_lost, s_of(j->calls_lost), j->unknown_usd);
+    }
+    if (j->rows_degraded) {
+        say(w, F_FALLBACKS,
+            "%" PRIu64 " row%s by fallbacks, %" PRIu64 " of them built in",
+            j->rows_degraded, s_of(j->rows_degraded), j->rows_built_in);
     }
     if (c && c->redis_failed) {
         say(w, F_REFUSED,

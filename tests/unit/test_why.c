@@ -143,6 +143,13 @@ a_paid_job_says_what_its_money_does(void **state)
     assert_string_equal(f->why.v[1].text, "1.25 USD spent of 5 for 204 calls");
     assert_string_equal(f->why.v[2].text,
                         "3 calls without a known end, perhaps 0.5 USD");
+    assert_false(tells(f, "fallbacks"));
+    j->rows_degraded = 61;
+    j->rows_built_in = 2;
+    assert_first(f, "money", WHY_PROBLEM);
+    assert_true(tells(f, "fallbacks"));
+    assert_string_equal(f->why.v[3].text,
+                        "61 rows by fallbacks, 2 of them built in");
     set_code(f, "refused");
     assert_first(f, "endpoint_refuses", WHY_PROBLEM);
     set_code(f, "cap_wait");
