@@ -91,6 +91,7 @@ struct try_run {
     struct co_buf schema, body;
     struct call call;
     struct price price;
+    int record_fd; /* -1: nothing is recorded */
     bool done;
 };
 
@@ -380,20 +381,16 @@ record(const struct try_run *run, const struct provider_ask *ask,
        struct co_diag *diag)
 {
     co_auto(co_buf_fini) struct co_buf asked;
-    co_auto(co_fs_closep) int fd = -1;
     enum fault fault = run->call.fault;
-    enum co_err err;
 
     co_buf_init(&asked, REQUEST_MAX);
-    if (!run->cfg->record || run->cfg->llm.embed) return CO_OK;
+    if (run->record_fd < 0) return CO_OK;
     if (fault && fault != FAULT_LENGTH && fault != FAULT_FILTERED) {
         return CO_OK;
     }
     provider_replay.write(ask, &asked);
     if (asked.err) return asked.err;
-    err = recorded_open(run->cfg->record, &fd, diag);
-    if (err) return err;
-    return recorded_record(fd, asked.data, asked.len, &run->call.of,
+    return recorded_record(run->record_fd, asked.data, asked.len, &run->call.of,
                            &run->call.answer, diag);
 }
 
@@ -504,7 +501,11 @@ try_it(struct try_run *run, const char *prompt, struct co_diag *diag)
     }
     if (err) return err;
     ask.is_vendor = run->endpoint.is_vendor;
-    err = write_request(run, &ask, prompt);
+    /* before the call, which costs: what cannot be kept is not asked for */
+    if (run->cfg->record && !llm->embed) {
+        err = recorded_open(run->cfg->record, &run->record_fd, diag);
+    }
+    if (!err) err = write_request(run, &ask, prompt);
     if (!err) err = call_once(run, http);
     if (err) return err;
     print(run);
@@ -516,7 +517,7 @@ cmd_try(int argc, char **argv)
 {
     co_auto(co_options_freep) struct co_options *options = NULL;
     struct try_config cfg = {.json = false};
-    struct try_run run = {.cfg = &cfg};
+    struct try_run run = {.cfg = &cfg, .record_fd = -1};
     struct co_diag diag = {""};
     enum co_err err;
     int exit_code;
@@ -539,5 +540,6 @@ cmd_try(int argc, char **argv)
     co_buf_fini(&run.schema);
     co_buf_fini(&run.body);
     secret_forget(&run.secret);
+    co_fs_closep(&run.record_fd);
     return exit_code;
 }

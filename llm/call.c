@@ -342,7 +342,7 @@ on_soon(void *self)
         call->fault = FAULT_BAD_REQUEST;
         (void)co_fail(&call->diag, CO_NOTFOUND,
                       "%s has no answer to this request (hash %s): record it "
-                      "with cohort try --record, or record: FILE of a provider",
+                      "(record: of a provider, cohort try --record)",
                       to->url, recorded_hash(call->body, call->body_len, hash));
     }
     call->on_done(call->self, call);

@@ -219,6 +219,19 @@ class Llm(harness.SystemTest):
         self.assertEqual((r["class"], r["retryable"]), ("bad-request", False), r)
         self.assertIn("has no answer to this request", r["why"])
 
+    def test_what_cannot_be_recorded_is_not_asked_for(self):
+        self.fake()
+        file = self.bench.path("notes.txt")
+        with open(file, "w") as f:
+            f.write("notes\n")
+        code, out, err = self.bench.cohort(
+            "try", "openai", "Hi", "--url", self.url, "--model", "m", "--record", file)
+        self.assertEqual((code, out), (1, ""))
+        self.assertIn("something else than recorded answers is in it", err)
+        self.assertEqual(self.llm.stats()["requests"], 0)
+        with open(file) as f:
+            self.assertEqual(f.read(), "notes\n")
+
     # -- what goes wrong -----------------------------------------------------
 
     def test_each_failure_has_its_class_and_a_reason(self):
