@@ -28,7 +28,7 @@ arms_call(struct written *w, uint64_t row, uint8_t writer,
     struct written_tally *n = tally_of(w, row, writer);
 
     if (!n) return;
-    n->calls++;
+    n->calls += r->outcome != ASK_UNKNOWN; /* as the job counts its own */
     n->wrong += r->outcome == ASK_INVALID || r->outcome == ASK_CUT ||
                 r->outcome == ASK_FILTERED;
     if (r->has_usage) {
