@@ -143,14 +143,15 @@ a_provider_is_away_when_all_its_endpoints_are_for_long(void **state)
     assert_int_not_equal(other, e);
     end_call(l, other, FAULT_RATE_LIMITED, 59000, now);
     assert_int_equal(limiter_away_us(l, now), 0);
-    assert_int_equal(limiter_begin(l, 1, now + 70 * WORLD_SECOND, &e, &until),
-                     LIMITER_WHY_GO);
-    now += 70 * WORLD_SECOND;
+    assert_int_equal(
+        limiter_begin(l, 1, now + (int64_t)70 * WORLD_SECOND, &e, &until),
+        LIMITER_WHY_GO);
+    now += (int64_t)70 * WORLD_SECOND;
     end_call(l, e, FAULT_RATE_LIMITED, 120000, now);
     assert_int_equal(limiter_begin(l, 1, now, &e, &until), LIMITER_WHY_GO);
     end_call(l, e, FAULT_RATE_LIMITED, 90000, now);
-    assert_in_range(limiter_away_us(l, now), now + 89 * WORLD_SECOND,
-                    now + 93 * WORLD_SECOND);
+    assert_in_range(limiter_away_us(l, now), now + (int64_t)89 * WORLD_SECOND,
+                    now + (int64_t)93 * WORLD_SECOND);
     limiter_free(l);
 }
 
