@@ -1,7 +1,8 @@
 /* chain.c - see chain.h. What is told while it is away already (by asks that
  * were out) moves nothing, but for the one ask that tries it: else an answer
  * that was on its way would call all the others back to a provider that fails.
- */
+ * Rows without a fallback ask it all the time: they must not take the place of
+ * the ask that tries it, or no answer would ever be that one's. */
 #include "coordinator/chain.h"
 
 bool
@@ -14,7 +15,7 @@ void
 chain_ask(struct chain *c, uint64_t task, int64_t now_us)
 {
     if (!c->asked_us) c->asked_us = now_us > 0 ? now_us : 1;
-    if (!c->away) return;
+    if (!c->away || now_us < c->until_us) return;
     c->trying = true;
     c->try_task = task;
     c->until_us = now_us + CHAIN_TRY_US;

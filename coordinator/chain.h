@@ -34,7 +34,8 @@ struct chain {
 
 /* May it be asked now? When it is away, and its time has come, by one ask. */
 bool chain_may_ask(const struct chain *c, int64_t now_us);
-/* This ask is for it, and it may be asked. */
+/* This ask is for it: the one that tries it, if it may be asked and is away. Of
+ * a row without a fallback it may be one that does not wait for that. */
 void chain_ask(struct chain *c, uint64_t task, int64_t now_us);
 /* Whether this ask, which was for it, is to be taken back, as it is away. */
 bool chain_is_away_for(const struct chain *c, uint64_t task);

@@ -74,6 +74,24 @@ one_ask_tries_it_and_an_answer_ends_it(void **state)
     assert_false(chain_is_away_for(&c, 56));
 }
 
+/* Rows that have no fallback go on asking. */
+static void
+other_asks_do_not_take_the_place_of_the_one_that_tries_it(void **state)
+{
+    struct chain c = {0};
+    int64_t now = SECOND;
+
+    (void)state;
+    (void)chain_on_away(&c, 1, 0, now);
+    chain_ask(&c, 44, now); /* before its time, which stays */
+    now += CHAIN_AWAY_US;
+    assert_true(chain_may_ask(&c, now));
+    chain_ask(&c, 55, now);
+    chain_ask(&c, 66, now + SECOND);
+    chain_on_answer(&c, 55);
+    assert_true(chain_may_ask(&c, now + SECOND));
+}
+
 static void
 each_try_that_fails_doubles_the_time(void **state)
 {
@@ -133,6 +151,8 @@ main(void)
         cmocka_unit_test(a_workers_word_is_enough),
         cmocka_unit_test(a_longer_wait_that_was_asked_for_is_kept),
         cmocka_unit_test(one_ask_tries_it_and_an_answer_ends_it),
+        cmocka_unit_test(
+            other_asks_do_not_take_the_place_of_the_one_that_tries_it),
         cmocka_unit_test(each_try_that_fails_doubles_the_time),
         cmocka_unit_test(a_try_of_which_nobody_hears_is_made_again),
         cmocka_unit_test(only_long_silence_counts_as_served_by_nobody),
