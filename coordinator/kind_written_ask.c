@@ -140,10 +140,18 @@ foresee(struct written *w)
                need > INT64_MAX ? INT64_MAX : (int64_t)need);
 }
 
+/* Rows that are begun, and have the money to end, may be among those that wait
+ * for a provider. It is tried in the end: then they are short, or go on. */
+static bool
+is_over(const struct written *w)
+{
+    return is_idle(w) && w->away_us == INT64_MAX;
+}
+
 bool
 ask_is_spent(const struct written *w)
 {
-    return w->is_short && !w->is_waiting && is_idle(w);
+    return w->is_short && !w->is_waiting && is_over(w);
 }
 
 const char *
@@ -158,7 +166,7 @@ ask_short_phase(const struct written *w)
 bool
 ask_is_shared_out(struct written *w, int64_t now_us)
 {
-    if (!w->is_waiting || !is_idle(w) || !w->options.purse ||
+    if (!w->is_waiting || !is_over(w) || !w->options.purse ||
         purse_why(w->options.purse) != PURSE_WHY_TOTAL) {
         w->shared_us = 0;
         return false;

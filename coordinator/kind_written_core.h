@@ -293,7 +293,8 @@ void ask_go_on(struct written *w, int64_t now_us);
 void ask_prepare(struct written *w, int64_t now_us);
 /* Rows that will be there when what is begun is done. */
 uint64_t ask_expected(const struct written *w);
-/* Nothing can be asked any more for want of money, and nothing is out. */
+/* Nothing can be asked any more for want of money; nothing is out, and no row
+ * waits for a provider. */
 bool ask_is_spent(const struct written *w);
 /* Whose money does not reach, for a person; NULL: that of the whole job. */
 const char *ask_short_phase(const struct written *w);

@@ -341,6 +341,51 @@ a_cap_needs_the_price_of_all_writers(void **state)
     end(p);
 }
 
+/* Whoever is asked is away, for some turns; rows that have no fallback are
+ * asked all the same. */
+static void
+take_all_away(struct pair *p, unsigned turns)
+{
+    const int64_t now_us = p->f.now_us;
+
+    while (turns-- && written_kind.done(p->f.w) == KIND_RUNNING) {
+        p->f.now_us = now_us;
+        world_turn(&p->f, 1000);
+        for (size_t i = p->f.n_out; i-- > 0;) {
+            if ((p->f.out[i].task & 0xff) >= ASK_STEP) {
+                (void)give_back(p, i, RETURN_AWAY, false);
+            }
+        }
+        world_step_in_order(&p->f);
+    }
+}
+
+/* What they need to end is set aside, and another row is what is too dear. */
+static void
+rows_that_wait_for_a_provider_are_no_spent_budget(void **state)
+{
+    (void)state;
+    for (int64_t cap = 300000; cap < 400000; cap += 5000) {
+        struct pair *p = given(400, false);
+
+        p->table.n_arms = 2;
+        p->table.arms[0] = (struct writers_arm){
+            .name = "a", .share = 20, .n = 2, .chain = {MAIN, CHEAP}};
+        p->table.arms[1] = (struct writers_arm){
+            .name = "b", .share = 80, .n = 1, .chain = {CHEAP}};
+        p->f.options.cap = cap;
+        world_start(&p->f);
+        while (money_sums(written_money(p->f.w)).settled < cap - 120000) {
+            world_step_in_order(&p->f);
+        }
+        take_all_away(p, 60);
+        assert_int_equal(world_run(&p->f, 0), KIND_PARTIAL);
+        assert_int_equal(written_counters(p->f.w)->rows_begun,
+                         written_counters(p->f.w)->rows_done);
+        end(p);
+    }
+}
+
 int
 main(void)
 {
@@ -356,6 +401,7 @@ main(void)
         cmocka_unit_test(a_replay_tells_the_same_rows_and_the_same_figures),
         cmocka_unit_test(arms_have_their_shares_and_each_its_price),
         cmocka_unit_test(a_cap_needs_the_price_of_all_writers),
+        cmocka_unit_test(rows_that_wait_for_a_provider_are_no_spent_budget),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
