@@ -89,9 +89,17 @@ chain_on_away(struct chain *c, uint64_t task, uint32_t not_before_ms,
 }
 
 bool
+chain_is_silent(const struct chain *c, int64_t now_us)
+{
+    return !c->away && c->asked_us && now_us - c->asked_us >= CHAIN_SILENT_US;
+}
+
+/* It goes out again, under its id: no further ask may be made for long. */
+bool
 chain_on_waited(struct chain *c, uint64_t task, int64_t now_us)
 {
-    if (!c->away && (!c->asked_us || now_us - c->asked_us < CHAIN_SILENT_US)) {
+    if (!c->away && !chain_is_silent(c, now_us)) {
+        if (!c->asked_us) c->asked_us = now_us;
         return false;
     }
     return go_away(c, task, 0, now_us);

@@ -27,7 +27,8 @@ struct chain {
     uint32_t strikes; /* since the last answer */
     uint32_t doubled; /* times that it was found away again */
     int64_t until_us; /* away: not asked before */
-    int64_t asked_us; /* the first ask since anything was heard; 0: none */
+    int64_t asked_us; /* the first ask since anything was heard, or the first
+                       * of those before that found no worker; 0: none */
     uint64_t try_task;
     uint64_t times; /* that it went away, for people */
 };
@@ -39,6 +40,9 @@ bool chain_may_ask(const struct chain *c, int64_t now_us);
 void chain_ask(struct chain *c, uint64_t task, int64_t now_us);
 /* Whether this ask, which was for it, is to be taken back, as it is away. */
 bool chain_is_away_for(const struct chain *c, uint64_t task);
+
+/* Whether an ask that found no worker now would be one too many. */
+bool chain_is_silent(const struct chain *c, int64_t now_us);
 
 /* What came of an ask; the last three say whether it is away since then. */
 void chain_on_answer(struct chain *c, uint64_t task);

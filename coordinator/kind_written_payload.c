@@ -160,6 +160,7 @@ payload_ask(struct written *w, uint64_t task, struct co_buf *body)
         rows_unsent(w, row, t);
         return false;
     }
+    t->due_us = w->now_us;
     talk_quotes(t, &ask);
     ask.output_max = w->writers[t->writer].stages[t->stage].output_max;
     ask.writer = t->writer;

@@ -287,6 +287,7 @@ adopt_ask(struct written *w, uint64_t task)
     if (!t || !money_has(w->m, task, NULL)) return false;
     before = rows_before(t);
     if (!talk_adopt(t, written_ask(task))) return false;
+    t->due_us = w->now_us;
     money_found(w->m, task); /* a call is out: the job is not over */
     rows_changed(w, task >> 8, t, before, 0);
     return true;

@@ -11,7 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NOTICE_BYTES = 256 };
+enum {
+    NOTICE_BYTES = 256,
+    SERVED_US = 10 * 1000 * 1000, /* brokers do not all look at once */
+};
 
 /* -- start ---------------------------------------------------------------- */
 
@@ -221,20 +224,44 @@ writers_on_result(struct written *w, uint64_t task, uint8_t writer,
     }
 }
 
+/* Whether a worker has an ask of that provider: one went out long before this
+ * one, which came back as it found no worker, and did not. */
+static bool
+is_served(const struct written *w, const struct talk *t)
+{
+    for (uint32_t b = 0; b < w->n_blocks; b++) {
+        for (uint32_t i = 0; i < PERSONAS_CELL; i++) {
+            const struct talk *other = &w->blocks[b]->talks[i];
+
+            if (other->state == TALK_OUT &&
+                w->chain_of[other->writer] == w->chain_of[t->writer] &&
+                other->due_us < t->due_us - SERVED_US) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 static void
-on_return(struct written *w, uint64_t task, uint8_t writer,
+on_return(struct written *w, uint64_t task, const struct talk *t,
           const struct kind_return *how, int64_t now_us)
 {
+    const uint8_t writer = t->writer;
     struct chain *c = chain_at(w, writer);
+    /* at its limits, or its answers take long */
+    const bool busy = how->waited
+                          ? chain_is_silent(c, now_us) && is_served(w, t)
+                          : how->reason == RETURN_LIMIT;
 
     if (how->reason == RETURN_AWAY) {
         if (!chain_on_away(c, task, how->not_before_ms, now_us)) return;
         went_away(w, w->chain_of[writer], "it cannot be called");
+    } else if (busy) {
+        chain_on_heard(c);
     } else if (how->waited) {
         if (!chain_on_waited(c, task, now_us)) return;
         went_away(w, w->chain_of[writer], "no worker serves it");
-    } else if (how->reason == RETURN_LIMIT) {
-        chain_on_heard(c);
     }
 }
 
@@ -251,8 +278,11 @@ written_returned(void *kind, uint64_t task, const struct kind_return *how,
         return false;
     }
     w->now_us = now_us;
-    on_return(w, task, t->writer, how, now_us);
-    if (!writers_is_away(w, row, t, task)) return false;
+    on_return(w, task, t, how, now_us);
+    if (!writers_is_away(w, row, t, task)) {
+        t->due_us = INT64_MAX; /* until it goes out again */
+        return false;
+    }
     rows_unsent(w, row, t);
     return true;
 }

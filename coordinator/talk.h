@@ -89,7 +89,7 @@ struct talk {
     bool degraded; /* another than its arm's first writer answered */
     bool built;    /* DONE: the built-in writer's, without answers */
     bool away;     /* WANTED: the last ask may come back (it was lost) */
-    int64_t due_us;                 /* WANTED: not before */
+    int64_t due_us; /* WANTED: not before; OUT: it went out then */
     uint64_t input, cached, output; /* tokens of its calls so far */
     int64_t cost;                   /* of these, settled */
     uint64_t time;                  /* of the last stage's answer */

@@ -136,10 +136,24 @@ only_long_silence_counts_as_served_by_nobody(void **state)
     chain_ask(&c, 1, SECOND);
     assert_false(chain_on_waited(&c, 1, SECOND + CHAIN_SILENT_US - 1));
     chain_on_heard(&c);
-    assert_false(chain_on_waited(&c, 1, SECOND + CHAIN_SILENT_US));
+    chain_on_heard(&c);
     chain_ask(&c, 2, 500 * SECOND); /* long idle before: that is not silence */
     assert_false(chain_on_waited(&c, 2, 520 * SECOND));
     assert_true(chain_on_waited(&c, 2, 500 * SECOND + CHAIN_SILENT_US));
+}
+
+/* All that is wanted is out, so that nothing is asked for once more. */
+static void
+asks_that_go_out_again_and_again_are_not_forgotten(void **state)
+{
+    struct chain c = {0};
+
+    (void)state;
+    chain_ask(&c, 1, SECOND);
+    chain_on_answer(&c, 2); /* and then its worker is gone */
+    assert_false(chain_on_waited(&c, 1, 20 * SECOND));
+    assert_false(chain_on_waited(&c, 1, 80 * SECOND));
+    assert_true(chain_on_waited(&c, 1, 20 * SECOND + CHAIN_SILENT_US));
 }
 
 int
@@ -156,6 +170,7 @@ main(void)
         cmocka_unit_test(each_try_that_fails_doubles_the_time),
         cmocka_unit_test(a_try_of_which_nobody_hears_is_made_again),
         cmocka_unit_test(only_long_silence_counts_as_served_by_nobody),
+        cmocka_unit_test(asks_that_go_out_again_and_again_are_not_forgotten),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

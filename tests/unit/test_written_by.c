@@ -386,6 +386,55 @@ rows_that_wait_for_a_provider_are_no_spent_budget(void **state)
     }
 }
 
+/* Every 20 s what no worker has comes back, and goes out again; so many are
+ * with workers, and not answered yet. */
+static void
+wait_for_workers(struct pair *p, size_t held)
+{
+    for (unsigned i = 0; i < 6; i++) {
+        p->f.now_us += (int64_t)CHAIN_WAIT_MS * 1000;
+        for (size_t k = p->f.n_out; k-- > held;) {
+            if (give_back(p, k, RETURN_LIMIT, true)) continue;
+            assert_true(world_publish(&p->f, &p->f.out[k]));
+        }
+        give_back_recalled(p);
+    }
+}
+
+static void
+one_whose_answers_take_minutes_is_busy_and_not_away(void **state)
+{
+    struct pair *p = given(100, false);
+
+    (void)state;
+    world_start(&p->f);
+    publish(p);
+    wait_for_workers(p, 4);
+    assert_int_equal(p->notices, 0);
+    assert_int_equal(world_run(&p->f, 0), KIND_DONE);
+    assert_int_equal(written_counters(p->f.w)->degraded, 0);
+    end(p);
+}
+
+static void
+one_that_no_worker_serves_any_more_is_away_though_nothing_new_is_asked(
+    void **state)
+{
+    struct pair *p = given(4, false);
+
+    (void)state;
+    world_start(&p->f);
+    publish(p);
+    assert_int_equal(p->f.n_out, 4);
+    assert_false(give_back(p, 0, RETURN_LIMIT, false)); /* by a worker */
+    assert_true(world_publish(&p->f, &p->f.out[0]));
+    wait_for_workers(p, 0);
+    assert_int_equal(p->notices, 1);
+    assert_int_equal(world_run(&p->f, 0), KIND_DONE);
+    assert_int_equal(written_counters(p->f.w)->degraded, 4);
+    end(p);
+}
+
 int
 main(void)
 {
@@ -401,6 +450,9 @@ main(void)
         cmocka_unit_test(a_replay_tells_the_same_rows_and_the_same_figures),
         cmocka_unit_test(arms_have_their_shares_and_each_its_price),
         cmocka_unit_test(a_cap_needs_the_price_of_all_writers),
+        cmocka_unit_test(one_whose_answers_take_minutes_is_busy_and_not_away),
+        cmocka_unit_test(
+            one_that_no_worker_serves_any_more_is_away_though_nothing_new_is_asked),
         cmocka_unit_test(rows_that_wait_for_a_provider_are_no_spent_budget),
     };
 
