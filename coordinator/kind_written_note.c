@@ -12,13 +12,14 @@
  *   [5, result, result, ...]  answers from the cache, taken in place of asks;
  *        each a bin: a result as in llm/ask.h, without a usage
  *   [20, task, stage, worst, day, writer, ...]  as 3 (day 0: none), and each
- * for a writer of the recipe (job/writers.h); those of 1 and 3 are for 0 [21,
- * row, stage, ...]  the built-in writer writes these rows, if they are in that
- * stage still Besides those of the purse, which begin with 'P'
- * (job/purse_note.h). The stage stands in it because a late answer may have
- * moved the row on before the record was committed; such an intent is void, and
- * only its money counts. Versions that know more kinds of records begin them
- * with another number. */
+ *        for a writer of the recipe (job/writers.h); those of 1 and 3 are for 0
+ *   [21, row, stage, ...]  the built-in writer writes these rows, if they are
+ *        in that stage still
+ *
+ * Besides those of the purse, which begin with 'P' (job/purse_note.h). The
+ * stage stands in it because a late answer may have moved the row on before the
+ * record was committed; such an intent is void, and only its money counts.
+ * Versions that know more kinds of records begin them with another number. */
 #include "common/bug.h"
 #include "coordinator/kind_written_core.h"
 #include "proto/walk.h"
