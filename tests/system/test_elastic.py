@@ -139,7 +139,9 @@ class Elastic(harness.SystemTest):
         uses = lambda n: mine("capacity") == n and mine("in_flight") == n
         # What began before the first limit was read ends first; then it climbs.
         harness.wait_for("all slots in use", lambda: 6 in limits() and uses(6), 120, alive=[worker, job])
-        self.assertEqual(limits(), [1, 2, 3, 4, 5, 6], "one more at a time")
+        # The wish climbs by one a beat; a worker that reads late sees two of them as one.
+        self.assertEqual(limits()[0], 1)
+        self.assertEqual(limits(), sorted(set(limits())), "more and more")
         self.assertEqual(self.scale("mode"), "vertical")
         self.assertEqual(self.scale("in_flight_max"), "6")
         self.assertEqual(self.scale("desired"), "1")

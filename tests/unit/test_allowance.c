@@ -150,7 +150,7 @@ check_all(bool shipped)
     writer.prompts = given_prompts(shipped);
     for (size_t k = 0; k < kinds; k++) {
         struct providers_entry entry = {.name = "main", .kind = all[k]};
-        struct lane lane = {.entry = &entry, .speaks = all[k]};
+        struct lane lane = {.entry = &entry, .speaks = all[k], .record_fd = -1};
         const struct recipe_use use = {.sampler = sampler, .writer = &writer};
         struct co_diag diag = {""};
         struct written w = {0};
