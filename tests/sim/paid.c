@@ -649,6 +649,18 @@ paid_on_replayed(struct sim *s, uint32_t number, const struct written *w)
     check_equal(s, w);
 }
 
+/* It stopped as row after row was given up: no money was short. */
+static bool
+is_hopeless(struct sim *s, const struct written *w)
+{
+    struct kind_money told;
+
+    written_kind.money(w, &told);
+    sim_trace(s, "why it stopped: %s", told.stop ? told.stop : "");
+    return written_counters(w)->rows_dead >= WRITTEN_HOPELESS_STREAK &&
+           told.stop && strstr(told.stop, "one after another, were given up");
+}
+
 /* It stopped for want of money, or because a call cost too much. */
 static void
 check_partial(struct sim *s, const struct written *w)
@@ -718,7 +730,7 @@ paid_on_end(struct sim *s, const struct written *w, enum owner_end how)
         check_unpaid_for(s, i);
     }
     s->job->partial = how == OWNER_PARTIAL;
-    if (s->job->partial) check_partial(s, w);
+    if (s->job->partial && !is_hopeless(s, w)) check_partial(s, w);
 }
 
 /* ---- questions ---- */
