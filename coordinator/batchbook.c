@@ -104,6 +104,15 @@ op_of(const struct batchbook_entry *e)
     return BATCH_SUBMIT;
 }
 
+/* What became of its submission is not known. */
+static void
+look_for(struct batchbook_entry *e, int64_t lost_us, int64_t due_us)
+{
+    e->phase = BATCHBOOK_FIND;
+    e->lost_us = lost_us;
+    e->due_us = due_us;
+}
+
 static bool
 is_idle(const struct batchbook_entry *e)
 {
@@ -123,9 +132,9 @@ batchbook_restart(struct batchbook *b, int64_t due_us)
     for (uint32_t i = 0; i < b->n; i++) {
         struct batchbook_entry *e = b->entries[i];
 
+        if (e->phase == BATCHBOOK_FIND) e->lost_us = due_us;
         if (e->phase != BATCHBOOK_SUBMIT || e->op) continue;
-        e->phase = BATCHBOOK_FIND;
-        e->due_us = due_us;
+        look_for(e, due_us, due_us);
     }
 }
 
@@ -181,7 +190,7 @@ batchbook_gone(struct batchbook *b, uint64_t task, bool ran, int64_t now_us)
     if (!e || e->op != task) return;
     e->op = 0;
     e->due_us = now_us + b->poll_us;
-    if (ran && e->phase == BATCHBOOK_SUBMIT) e->phase = BATCHBOOK_FIND;
+    if (ran && e->phase == BATCHBOOK_SUBMIT) look_for(e, now_us, e->due_us);
 }
 
 static struct ask_text
@@ -219,8 +228,11 @@ batchbook_wants(const struct batchbook_entry *e, uint64_t task,
     if (e->taken || r->op != batchbook_op(task) || r->batch != e->number) {
         return false;
     }
-    /* A submission that was given up may answer after all. */
-    if (r->op == BATCH_SUBMIT) return is_made(e);
+    /* A submission that was given up may answer after all. That an earlier one
+     * came to nothing was seen before there was another. */
+    if (r->op == BATCH_SUBMIT) {
+        return is_made(e) && (r->id.len || task == task_of(e, BATCH_SUBMIT));
+    }
     /* That it was looked for in a new life, and not submitted, no record says.
      * What was found before it is submitted again says nothing. */
     if (r->op == BATCH_FIND) {
@@ -245,13 +257,14 @@ take_id(struct batchbook_entry *e, struct ask_text id)
 
 /* It is at the vendor; polling tells more. */
 static enum batchbook_step
-runs(struct batchbook_entry *e, const struct batch_result *r, int64_t due_us)
+runs(struct batchbook_entry *e, const struct batch_result *r, int64_t now_us,
+     int64_t due_us)
 {
     if (!take_id(e, r->id)) {
-        e->phase = BATCHBOOK_FIND;
-    } else {
-        e->phase = BATCHBOOK_RUNS;
+        look_for(e, now_us, due_us);
+        return BATCHBOOK_GOES_ON;
     }
+    e->phase = BATCHBOOK_RUNS;
     e->due_us = due_us;
     return BATCHBOOK_GOES_ON;
 }
@@ -262,11 +275,10 @@ submitted(struct batchbook *b, struct batchbook_entry *e,
 {
     if (r->state == BATCH_REFUSED && !r->id.len) return BATCHBOOK_REFUSED;
     if (r->state == BATCH_UNSURE) {
-        e->phase = BATCHBOOK_FIND;
-        e->due_us = now_us + b->poll_us;
+        look_for(e, now_us, now_us + b->poll_us);
         return BATCHBOOK_GOES_ON;
     }
-    return runs(e, r, now_us + b->poll_us);
+    return runs(e, r, now_us, now_us + b->poll_us);
 }
 
 static enum batchbook_step
@@ -278,7 +290,7 @@ found(struct batchbook *b, struct batchbook_entry *e,
         e->due_us = 0;
         return BATCHBOOK_GOES_ON;
     }
-    if (r->id.len) return runs(e, r, 0);
+    if (r->id.len) return runs(e, r, now_us, 0);
     e->due_us = now_us + b->poll_us;
     return BATCHBOOK_GOES_ON;
 }
@@ -287,6 +299,7 @@ static enum batchbook_step
 ended(struct batchbook_entry *e, const struct batch_result *r)
 {
     e->phase = BATCHBOOK_HARVEST;
+    e->misses = 0;
     e->due_us = 0;
     e->file = 0;
     e->skip = 0;
@@ -300,6 +313,54 @@ ended(struct batchbook_entry *e, const struct batch_result *r)
     return e->n_files ? BATCHBOOK_GOES_ON : BATCHBOOK_DONE;
 }
 
+/* A vendor, or what stands before it, may be wrong for a moment. True: it was
+ * said too often for that. */
+static bool
+is_missed(const struct batchbook *b, struct batchbook_entry *e, int64_t now_us)
+{
+    e->due_us = now_us + b->poll_us;
+    return ++e->misses >= BATCHBOOK_MISSES_MAX;
+}
+
+/* Nothing of it was run, and later it may be. */
+static bool
+is_crowded(const struct batch_result *r)
+{
+    const char *name = fault_name(FAULT_RATE_LIMITED);
+
+    return r->fault.len == strlen(name) &&
+           memcmp(r->fault.text, name, r->fault.len) == 0;
+}
+
+static bool
+is_alone(const struct batchbook *b, const struct batchbook_entry *e)
+{
+    for (uint32_t i = 0; i < b->n; i++) {
+        const struct batchbook_entry *other = b->entries[i];
+
+        if (other != e && other->phase >= BATCHBOOK_RUNS) return false;
+    }
+    return true;
+}
+
+/* Only its vendor can say so, and names it. Where there is no room though no
+ * other one is there, it is too big: its vendor's words say for what. */
+static enum batchbook_step
+failed(const struct batchbook *b, struct batchbook_entry *e,
+       const struct batch_result *r, int64_t now_us)
+{
+    e->due_us = now_us + b->poll_us;
+    if (!r->id.len) return BATCHBOOK_GOES_ON;
+    if (!is_crowded(r)) return BATCHBOOK_REFUSED;
+    if (is_alone(b, e) && ++e->crowded >= BATCHBOOK_MISSES_MAX) {
+        return BATCHBOOK_REFUSED;
+    }
+    e->phase = BATCHBOOK_SUBMIT;
+    e->due_us = now_us + BATCHBOOK_CROWDED_POLLS * b->poll_us;
+    e->id[0] = '\0';
+    return BATCHBOOK_GOES_ON;
+}
+
 static enum batchbook_step
 polled(struct batchbook *b, struct batchbook_entry *e,
        const struct batch_result *r, int64_t now_us)
@@ -309,12 +370,17 @@ polled(struct batchbook *b, struct batchbook_entry *e,
     e->failed = r->failed;
     switch (r->state) {
     case BATCH_ENDED:
+        /* answers, and no file of them: it may come */
+        if (!r->n_files && r->done && !is_missed(b, e, now_us)) {
+            return BATCHBOOK_GOES_ON;
+        }
         return ended(e, r);
     case BATCH_REFUSED:
-        return BATCHBOOK_REFUSED;
+        return failed(b, e, r, now_us);
     case BATCH_GONE:
-        return BATCHBOOK_LOST;
+        return is_missed(b, e, now_us) ? BATCHBOOK_LOST : BATCHBOOK_GOES_ON;
     default:
+        e->misses = 0;
         e->due_us = now_us + b->poll_us;
         return BATCHBOOK_GOES_ON;
     }
@@ -330,9 +396,15 @@ cancelled(struct batchbook_entry *e, const struct batch_result *r)
 }
 
 static enum batchbook_step
-harvested(struct batchbook_entry *e, const struct batch_result *r)
+harvested(const struct batchbook *b, struct batchbook_entry *e,
+          const struct batch_result *r, int64_t now_us)
 {
-    if (r->state == BATCH_GONE || r->end) {
+    const bool gone = r->state == BATCH_GONE;
+
+    if (gone && !is_missed(b, e, now_us)) return BATCHBOOK_GOES_ON;
+    e->misses = 0;
+    e->due_us = 0;
+    if (gone || r->end) {
         e->file++;
         e->skip = 0;
         return e->file < e->n_files ? BATCHBOOK_GOES_ON : BATCHBOOK_DONE;
@@ -350,7 +422,7 @@ batchbook_commit(struct batchbook *b, struct batchbook_entry *e, uint64_t task,
 
     e->taken = false;
     e->op = 0;
-    e->seq = seq + 1;
+    if (e->seq <= seq) e->seq = seq + 1; /* a late one is of the past */
     switch (r->op) {
     case BATCH_SUBMIT:
         return submitted(b, e, r, now_us);
@@ -359,7 +431,7 @@ batchbook_commit(struct batchbook *b, struct batchbook_entry *e, uint64_t task,
     case BATCH_POLL:
         return polled(b, e, r, now_us);
     case BATCH_HARVEST:
-        return harvested(e, r);
+        return harvested(b, e, r, now_us);
     case BATCH_CANCEL:
     case BATCH_OPS:
         break;

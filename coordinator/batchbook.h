@@ -9,8 +9,9 @@
  *        gone, UNSURE,  |  | NONE     found        |     last page   v
  *        a new life     +->FIND -------------------+               over
  *
- * REFUSED and GONE end it from anywhere. A submission of which nobody knows
- * what became is looked for at the vendor before it is made again.
+ * REFUSED and GONE, when it is said three times, end it from anywhere; where
+ * its vendor had no room for it, it is submitted again. A submission of which
+ * nobody knows what became is looked for at the vendor before it is made again.
  * Task ids: (number << 20 | seq) << 8 | (BATCHBOOK_STEP + op); seq counts the
  * results of a batch that were committed. Pure: no I/O, no clock. */
 #pragma once
@@ -20,6 +21,9 @@ enum {
     BATCHBOOK_STEP = 224,    /* of task ids: above those of all asks */
     BATCHBOOK_LIVE_MAX = 64, /* batches at a time */
     BATCHBOOK_SEQ_BITS = 20,
+    /* What was there and is not: only so many looks make sure. */
+    BATCHBOOK_MISSES_MAX = 3,
+    BATCHBOOK_CROWDED_POLLS = 8, /* until it is tried where there was no room */
 };
 _Static_assert(ASK_STEP + ASK_MAX <= BATCHBOOK_STEP &&
                    BATCHBOOK_STEP + BATCH_OPS <= 256,
@@ -50,8 +54,11 @@ struct batchbook_entry {
     bool taken;   /* its result is on its way to the disk */
     bool cancels; /* nobody wants its answers */
     bool cancelled;
-    int64_t due_us; /* the next task not before */
-    uint64_t since; /* made then, seconds since 1970 */
+    uint8_t misses;  /* looks in a row that found nothing where it was */
+    uint8_t crowded; /* how often there was no room for it alone */
+    int64_t due_us;  /* the next task not before */
+    int64_t lost_us; /* FIND: whoever submits it had done so by then */
+    uint64_t since;  /* made then, seconds since 1970 */
     char id[BATCH_ID_BYTES];
     char files[BATCH_FILES][BATCH_ID_BYTES];
     uint32_t n_files, file;       /* file: that is being harvested */

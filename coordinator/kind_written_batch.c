@@ -396,9 +396,11 @@ batch_payload(struct written *w, uint64_t task, struct co_buf *body)
     struct batchbook_entry *e = batchbook_of(&w->book, task);
     struct batch_task t;
 
-    if (!e || e->op != task) return false;
+    /* a submission of before has answered: this one would be a second batch */
+    if (!e || e->op != task || e->taken) return false;
     batchbook_task(e, task, &t);
     t.job = w->options.job;
+    if (t.op == BATCH_FIND) t.until = unix_s(w, e->lost_us);
     if (t.op != BATCH_SUBMIT) {
         batch_put_task(&t, body);
         return true;
@@ -436,6 +438,28 @@ restore_asks(struct written *w, const uint64_t *tasks, uint32_t n)
     }
 }
 
+/* Batches that were let go before they were submitted, as nobody wanted any ask
+ * of them, have no record that says so. Nothing of them is paid for. */
+static void
+drop_empty(struct written *w)
+{
+    uint32_t i = 0;
+
+    while (i < w->book.n) {
+        struct batchbook_entry *e = w->book.entries[i];
+        uint32_t paid = 0;
+
+        for (uint32_t k = 0; k < e->n && !paid; k++) {
+            paid += money_has(w->m, e->tasks[k], NULL);
+        }
+        if (paid) {
+            i++;
+        } else {
+            batchbook_remove(&w->book, e);
+        }
+    }
+}
+
 bool
 batch_replay(struct written *w, struct walk *in, uint32_t n)
 {
@@ -454,6 +478,7 @@ batch_replay(struct written *w, struct walk *in, uint32_t n)
         tasks[i] = walk_u64(in);
         if (!written_is_ask(tasks[i])) in->bad = true;
     }
+    if (w->book.n == BATCHBOOK_LIVE_MAX) drop_empty(w);
     e = walk_done(in) ? batchbook_add(&w->book, number, tasks, n, since) : NULL;
     if (e) {
         batchbook_noted(e);
@@ -495,8 +520,8 @@ cancel_all(struct written *w)
         struct batchbook_entry *e = w->book.entries[i];
 
         if (e->cancels) continue;
-        e->cancels = true;
-        e->due_us = 0;
+        e->cancels = true; /* what is looked for is waited for all the same */
+        if (e->phase == BATCHBOOK_RUNS) e->due_us = 0;
     }
 }
 

@@ -31,6 +31,7 @@ enum key {
     KEY_FAULT,
     KEY_RESULTS,
     KEY_UNSENT,
+    KEY_UNTIL,
 };
 
 /* -- writing -------------------------------------------------------------- */
@@ -101,7 +102,7 @@ batch_put_task(const struct batch_task *t, struct co_buf *buf)
     msgpack_packer pk;
 
     msgpack_packer_init(&pk, buf, co_buf_write);
-    (void)msgpack_pack_map(&pk, t->asks ? 9 : 8);
+    (void)msgpack_pack_map(&pk, t->asks ? 10 : 9);
     put_u64(&pk, KEY_OP, t->op);
     put_u64(&pk, KEY_BATCH, t->batch);
     put_u64(&pk, KEY_JOB, t->job);
@@ -110,6 +111,7 @@ batch_put_task(const struct batch_task *t, struct co_buf *buf)
     put_u64(&pk, KEY_SKIP, t->skip);
     put_u64(&pk, KEY_COUNT, t->count);
     put_u64(&pk, KEY_SINCE, t->since);
+    put_u64(&pk, KEY_UNTIL, t->until);
     if (t->asks) put_raw(&pk, KEY_ASKS, t->asks, t->asks_len, buf);
 }
 
@@ -200,6 +202,9 @@ get_task_member(struct walk *w, uint64_t key, struct batch_task *t)
         break;
     case KEY_SINCE:
         t->since = walk_u64(w);
+        break;
+    case KEY_UNTIL:
+        t->until = walk_u64(w);
         break;
     case KEY_ASKS:
         t->asks = get_raw(w, &t->asks_len);

@@ -9,8 +9,8 @@
  *  33 id str, the vendor's      34 file str, of HARVEST
  *  35 skip u64, lines of it that were harvested before
  *  36 asks array of bin, of SUBMIT: tasks as in ask.h
- *  37 count u32 and 38 since u64, of FIND: how many requests it holds, and not
- *     made before that (seconds since 1970)
+ *  37 count u32, 38 since u64 and 49 until u64, of FIND: how many requests it
+ *     holds, and made between these (seconds since 1970; until 0: nobody knows)
  * Result:
  *  30 op, 31 batch as in the task
  *  33 id str  35 skip u64, lines up to here are done  39 end u32: that was all
@@ -86,7 +86,7 @@ struct batch_task {
     const uint8_t *asks; /* msgpack array; NULL: none */
     size_t asks_len;
     uint32_t count;
-    uint64_t since;
+    uint64_t since, until;
 };
 
 struct batch_result {
@@ -144,6 +144,7 @@ struct batch_info {
     uint64_t job, batch;
     uint64_t created; /* seconds since 1970; 0: not said */
     char error[ASK_ERROR_MAX];
+    enum fault why; /* of REFUSED; RATE_LIMITED: another time it is not */
 };
 
 /* How one request of a batch ended. */

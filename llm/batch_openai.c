@@ -116,10 +116,31 @@ read_metadata(struct pull *p, struct batch_info *info)
     info->batch = strtoull(batch, NULL, 10);
 }
 
-/* The first says enough: {"data": [{"message": M, ...}, ...]}. */
+/* Why a batch failed as a whole. Only so many tokens may be queued at a time:
+ * when others have ended there is room again. */
+static enum fault
+fault_of_code(const char *code)
+{
+    static const struct {
+        const char *code;
+        enum fault fault;
+    } known[] = {
+        {"token_limit_exceeded", FAULT_RATE_LIMITED},
+        {"billing_hard_limit_reached", FAULT_NO_MONEY},
+        {"insufficient_quota", FAULT_NO_MONEY},
+    };
+
+    for (size_t i = 0; i < co_countof(known); i++) {
+        if (strcmp(known[i].code, code) == 0) return known[i].fault;
+    }
+    return FAULT_BAD_REQUEST;
+}
+
+/* The first says enough: {"data": [{"code": C, "message": M, ...}, ...]}. */
 static void
 read_error_list(struct pull *p, struct batch_info *info)
 {
+    char code[64] = "";
     struct pull_slice key;
 
     if (!pull_enter(p, PULL_ARRAY)) return;
@@ -128,11 +149,14 @@ read_error_list(struct pull *p, struct batch_info *info)
         while (pull_key(p, &key)) {
             if (pull_is(&key, "message") && !info->error[0]) {
                 batch_take_text(p, info->error, sizeof info->error);
+            } else if (pull_is(&key, "code") && !code[0]) {
+                batch_take_text(p, code, sizeof code);
             } else {
                 pull_skip(p);
             }
         }
     }
+    info->why = fault_of_code(code);
 }
 
 static void
@@ -187,7 +211,8 @@ read_info(const char *body, size_t len, struct batch_info *info,
     struct pull_slice key;
     struct pull p;
 
-    *info = (struct batch_info){.state = BATCH_RUNNING};
+    *info =
+        (struct batch_info){.state = BATCH_RUNNING, .why = FAULT_BAD_REQUEST};
     pull_init(&p, body, len);
     if (pull_enter(&p, PULL_OBJECT)) {
         while (pull_key(&p, &key)) {

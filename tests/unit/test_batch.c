@@ -154,8 +154,13 @@ a_batch_of_openai_says_how_far_it_is_and_whose(void **state)
                              "\"metadata\":null,\"output_file_id\":null}");
     assert_int_equal(info.state, BATCH_REFUSED);
     assert_string_equal(info.error, "line 3 is bad");
+    assert_int_equal(info.why, FAULT_BAD_REQUEST);
     assert_false(info.has_name);
     assert_int_equal(info.n_files, 0);
+    info = info_of("openai", "{\"id\":\"b\",\"status\":\"failed\",\"errors\":"
+                             "{\"data\":[{\"code\":\"token_limit_exceeded\","
+                             "\"message\":\"try again\",\"param\":null}]}}");
+    assert_int_equal(info.why, FAULT_RATE_LIMITED);
     info = info_of("openai", "{\"id\":\"b\",\"status\":\"cancelling\"}");
     assert_int_equal(info.state, BATCH_RUNNING);
 }
@@ -388,7 +393,8 @@ a_task_comes_back_as_it_went_and_is_no_ask(void **state)
                                     .file = {"f-2", 3},
                                     .skip = 12,
                                     .count = 100,
-                                    .since = 1764000000};
+                                    .since = 1764000000,
+                                    .until = 1764000060};
     struct batch_task read;
     struct co_buf buf;
 
@@ -402,6 +408,7 @@ a_task_comes_back_as_it_went_and_is_no_ask(void **state)
     assert_int_equal(read.job, 9);
     assert_int_equal(read.skip, 12);
     assert_int_equal(read.since, 1764000000);
+    assert_int_equal(read.until, 1764000060);
     assert_memory_equal(read.file.text, "f-2", 3);
     assert_null(read.asks);
     co_buf_fini(&buf);

@@ -11,8 +11,11 @@ struct vendor_batch {
     struct co_buf results[600];
     uint64_t unrun[600];
     uint32_t n, n_unrun;
-    uint32_t polls; /* so many more until it ends */
+    uint32_t polls;  /* so many more until it ends */
+    uint32_t misses; /* so many more times it is not there */
     bool cancelled;
+    bool crowded;  /* it finds no room */
+    uint64_t made; /* seconds since 1970 */
 };
 
 struct vendor {
@@ -23,6 +26,9 @@ struct vendor {
     uint32_t polls;   /* until a batch ends */
     bool refuses;     /* every submission */
     bool fails;       /* every batch, when it is looked at */
+    uint32_t crowded; /* so many batches find no room */
+    uint32_t misses;  /* each look fails so often at first */
+    bool strangers;   /* and a worker that knows no batches is asked before */
     uint32_t unsure;  /* one answer to a submission in so many is lost */
     uint32_t cancels; /* how often it was told to */
     uint64_t submitted;
@@ -36,6 +42,18 @@ vendor_find(const struct vendor *v, uint64_t number)
         if (v->batches[i]->number == number) return v->batches[i];
     }
     return NULL;
+}
+
+static void
+vendor_forget(struct vendor *v, struct vendor_batch *b)
+{
+    uint32_t i = 0;
+
+    while (v->batches[i] != b) {
+        i++;
+    }
+    v->batches[i] = v->batches[--v->n];
+    free(b);
 }
 
 static void
@@ -113,17 +131,46 @@ vendor_submit(struct world *f, struct vendor *v, const struct batch_task *t,
     b->number = t->batch;
     b->polls = v->polls;
     v->batches[v->n++] = b;
-    if (!v->fails) vendor_run(f, v, b, t);
+    b->misses = v->misses;
+    b->made = (uint64_t)(f->options.wall_ms + f->now_us / 1000) / 1000;
+    if (v->crowded) {
+        v->crowded--;
+        b->crowded = true;
+    } else if (!v->fails) {
+        vendor_run(f, v, b, t);
+    }
     r->id = text_of("b");
     r->state = drawn(f, v->unsure) ? BATCH_UNSURE : BATCH_RUNNING;
     if (r->state == BATCH_UNSURE) r->id.len = 0;
 }
 
-static void
-vendor_poll(const struct vendor *v, struct vendor_batch *b,
-            struct batch_result *r)
+/* Whether it is not there this time; then it will be for some time. */
+static bool
+vendor_misses(const struct vendor *v, struct vendor_batch *b,
+              struct batch_result *r)
 {
+    if (b->misses) {
+        b->misses--;
+        r->state = BATCH_GONE;
+        if (v->strangers) r->state = BATCH_REFUSED;
+        return true;
+    }
+    b->misses = v->misses;
+    return false;
+}
+
+static void
+vendor_poll(struct vendor *v, struct vendor_batch *b, struct batch_result *r)
+{
+    if (vendor_misses(v, b, r)) return;
     r->id = text_of("b");
+    if (b->crowded) {
+        r->state = BATCH_REFUSED;
+        r->error = text_of("Enqueued token limit reached");
+        r->fault = text_of("rate-limited");
+        vendor_forget(v, b);
+        return;
+    }
     if (v->fails) {
         r->state = BATCH_REFUSED;
         r->error = text_of("line 3 is bad");
@@ -142,15 +189,16 @@ vendor_poll(const struct vendor *v, struct vendor_batch *b,
 
 /* A page of one of the files; arrays are the caller's. */
 static void
-vendor_harvest(const struct vendor_batch *b, const struct batch_task *t,
-               struct batch_result *r, struct co_buf *asks,
-               struct co_buf *unsent)
+vendor_harvest(const struct vendor *v, struct vendor_batch *b,
+               const struct batch_task *t, struct batch_result *r,
+               struct co_buf *asks, struct co_buf *unsent)
 {
     const bool answers = t->file.len == strlen("answers");
     const uint32_t all = answers ? b->n : b->n_unrun;
     const uint32_t from = (uint32_t)co_min_u64(t->skip, all);
     const uint32_t n = (uint32_t)co_min_u64(all - from, VENDOR_PAGE);
 
+    if (!v->strangers && vendor_misses(v, b, r)) return;
     batch_put_array(answers ? n : 0, asks);
     batch_put_array(answers ? 0 : n, unsent);
     for (uint32_t i = from; i < from + n; i++) {
@@ -184,6 +232,9 @@ vendor_do(struct world *f, const struct batch_task *t, struct co_buf *result)
         vendor_submit(f, v, t, &r);
         break;
     case BATCH_FIND:
+        /* what was made after that is not looked at */
+        assert_true(t->until >= t->since);
+        assert_true(!b || b->made <= t->until);
         r.state = b ? BATCH_RUNNING : BATCH_NONE;
         if (b) r.id = text_of("b");
         break;
@@ -193,7 +244,7 @@ vendor_do(struct world *f, const struct batch_task *t, struct co_buf *result)
         break;
     case BATCH_HARVEST:
         assert_non_null(b);
-        vendor_harvest(b, t, &r, &asks, &unsent);
+        vendor_harvest(v, b, t, &r, &asks, &unsent);
         break;
     case BATCH_CANCEL:
     case BATCH_OPS:
@@ -337,6 +388,109 @@ a_batch_that_fails_its_vendors_checks_is_refused_as_a_whole(void **state)
     finish(&f, v);
 }
 
+/* Only so much may be queued at a time; what was not run is not refused. */
+static void
+a_batch_that_finds_no_room_is_submitted_again_later(void **state)
+{
+    struct world f;
+    struct vendor *v = prepare(&f, 100, 10);
+    const struct money_counters *n;
+
+    (void)state;
+    f.in_order = true;
+    v->crowded = 2;
+    world_start(&f);
+    assert_int_equal(world_run(&f, 0), KIND_DONE);
+    n = money_counters(written_money(f.w));
+    assert_int_equal(v->crowded, 0);
+    assert_int_equal(n->outcomes[ASK_REFUSED], 0);
+    assert_int_equal(f.asked, 200);
+    assert_int_equal(money_sums(written_money(f.w)).settled, f.paid);
+    finish(&f, v);
+}
+
+/* Else its job would wait without end, and nobody would know for what. */
+static void
+a_batch_that_finds_no_room_though_it_is_alone_is_refused(void **state)
+{
+    struct world f;
+    struct vendor *v = prepare(&f, 30, 11);
+    struct kind_money money;
+
+    (void)state;
+    f.in_order = true;
+    v->crowded = UINT32_MAX;
+    world_start(&f);
+    while (money_counters(written_money(f.w))->outcomes[ASK_REFUSED] < 60) {
+        world_step_in_order(&f);
+    }
+    written_kind.money(f.w, &money);
+    assert_non_null(money.stop);
+    assert_non_null(strstr(money.stop, "Enqueued token limit"));
+    assert_int_equal(money.settled + money.unknown, 0);
+    finish(&f, v);
+}
+
+static void
+a_batch_that_is_not_there_for_a_moment_is_not_given_up(void **state)
+{
+    (void)state;
+    for (unsigned strangers = 0; strangers < 2; strangers++) {
+        struct world f;
+        struct vendor *v = prepare(&f, 60, 12);
+        struct money_sums sums;
+
+        f.in_order = true;
+        v->misses = BATCHBOOK_MISSES_MAX - 1;
+        v->strangers = strangers;
+        world_start(&f);
+        assert_int_equal(world_run(&f, 0), KIND_DONE);
+        assert_int_equal(f.asked, 120);
+        sums = money_sums(written_money(f.w));
+        assert_int_equal(sums.settled, f.paid);
+        assert_int_equal(sums.unknown + sums.reserved, 0);
+        finish(&f, v);
+    }
+}
+
+static void
+replay_note(struct world *f, const uint64_t *numbers, uint32_t n)
+{
+    struct co_buf buf;
+
+    co_buf_init(&buf, 4096);
+    batch_put_array(n, &buf);
+    for (uint32_t i = 0; i < n; i++) {
+        batch_put_u64(numbers[i], &buf);
+    }
+    if (!written_kind.replay_note(f->w, buf.data, buf.len)) {
+        fail_msg("record %u of batch %u", (unsigned)numbers[0],
+                 (unsigned)numbers[1]);
+    }
+    co_buf_fini(&buf);
+}
+
+/* No record says that they were let go, however many lives did so. */
+static void
+batches_that_were_let_go_before_they_were_submitted_take_no_room(void **state)
+{
+    struct world f;
+    struct vendor *v = prepare(&f, 30, 13);
+
+    (void)state;
+    f.in_order = true;
+    world_start(&f);
+    for (uint64_t i = 0; i < 2 * BATCHBOOK_LIVE_MAX; i++) {
+        const uint64_t task = ASK_STEP + i;
+
+        replay_note(&f, (const uint64_t[]){1, task, 0, 1000}, 4);
+        replay_note(&f, (const uint64_t[]){6, i + 1, 1764000000, task}, 4);
+        replay_note(&f, (const uint64_t[]){2, task}, 2);
+    }
+    assert_int_equal(money_sums(written_money(f.w)).reserved, 0);
+    finish(&f, v);
+}
+
 /* The model never answers well: the job stops, and what runs is cancelled. */
 static void
 batches_of_a_job_that_is_over_are_cancelled(void **state)
@@ -419,6 +573,13 @@ main(void)
         cmocka_unit_test(a_vendor_that_refuses_stops_the_asking),
         cmocka_unit_test(
             a_batch_that_fails_its_vendors_checks_is_refused_as_a_whole),
+        cmocka_unit_test(a_batch_that_finds_no_room_is_submitted_again_later),
+        cmocka_unit_test(
+            a_batch_that_finds_no_room_though_it_is_alone_is_refused),
+        cmocka_unit_test(
+            a_batch_that_is_not_there_for_a_moment_is_not_given_up),
+        cmocka_unit_test(
+            batches_that_were_let_go_before_they_were_submitted_take_no_room),
         cmocka_unit_test(batches_of_a_job_that_is_over_are_cancelled),
         cmocka_unit_test(whatever_is_lost_and_killed_no_request_is_made_twice),
         cmocka_unit_test(a_quiet_replay_knows_as_much_as_the_life_before),

@@ -27,8 +27,12 @@ enum {
     ANSWER_MAX = 256 * 1024,
     BODY_MAX = 2 * 1024 * 1024, /* of an answer about batches */
     LIST_LIMIT = 100,
-    CANDIDATES_MAX = 16,
+    LIST_PAGES_MAX = 1000,
+    CANDIDATES_MAX = 256,
     CLOCKS_APART_S = 600, /* ours and the vendor's, at most */
+    /* The same where batches say whose they are: looking further costs little,
+     * and not finding one pays it twice. */
+    CLOCKS_APART_NAMED_S = 26 * 3600,
     FULL_MS = 250,
     LOG_MS = 10000,
     DENIED_MS = 60 * 1000,
@@ -81,7 +85,7 @@ struct write_batch {
     struct co_buf results, unsent, one;
 
     struct candidate candidates[CANDIDATES_MAX]; /* FIND */
-    uint32_t n_candidates, candidate;
+    uint32_t n_candidates, candidate, pages;
     bool is_unsure;
     struct batch_info info; /* what was found */
 
@@ -181,7 +185,7 @@ tell_state(struct write_batch *b, enum batch_state state)
 static enum service_step
 tell_info(struct write_batch *b)
 {
-    const struct batch_info *info = &b->info;
+    struct batch_info *info = &b->info;
     struct batch_result r = result_of(b, info->state);
 
     r.id = text_of(info->id);
@@ -192,10 +196,9 @@ tell_info(struct write_batch *b)
     for (uint32_t i = 0; i < info->n_files; i++) {
         r.files[i] = text_of(info->files[i]);
     }
+    secret_redact(&b->lane->secrets[0], info->error, strlen(info->error));
     r.error = text_of(info->error);
-    if (info->state == BATCH_REFUSED) {
-        r.fault = text_of(fault_name(FAULT_BAD_REQUEST));
-    }
+    if (info->state == BATCH_REFUSED) r.fault = text_of(fault_name(info->why));
     return tell(b, &r);
 }
 
@@ -227,6 +230,17 @@ later(struct write_batch *b)
     b->run->reason = RETURN_LIMIT;
     b->run->not_before_ms = ms;
     return SERVICE_RETURN;
+}
+
+/* It cannot be asked for here. Only of one that was to be made that says
+ * something about the batch: another worker can look after those that run. */
+static enum service_step
+cannot(struct write_batch *b)
+{
+    b->fault = FAULT_BAD_REQUEST;
+    if (b->task.op == BATCH_SUBMIT) return tell_state(b, BATCH_REFUSED);
+    log_failed(b);
+    return later(b);
 }
 
 static enum service_step
@@ -267,10 +281,7 @@ aim(struct write_batch *b, enum request request, const char *path,
     err = call_endpoint_target(&b->lane->endpoints[0], &b->lane->secrets[0],
                                path, content_type, &b->target, &b->diag);
     if (err == CO_NOMEM) return no_memory(b);
-    if (err) {
-        b->fault = FAULT_BAD_REQUEST;
-        return tell_state(b, BATCH_REFUSED);
-    }
+    if (err) return cannot(b);
     b->phase = READY;
     return SERVICE_MORE;
 }
@@ -310,7 +321,8 @@ line_ended(struct write_batch *b)
     co_buf_putc(&b->answer, '\n');
     b->line_start = b->answer.len;
     b->lines++;
-    b->full = b->lines >= PAGE_LINES_MAX || b->answer.len >= BATCH_PAGE_MAX;
+    b->full = b->lines >= (b->request == PEEK ? 1 : PAGE_LINES_MAX) ||
+              b->answer.len >= BATCH_PAGE_MAX;
 }
 
 /* The next bytes of a file. Lines before the page are counted, and let go. */
@@ -474,11 +486,25 @@ uploaded(struct write_batch *b)
                : later(b);
 }
 
+/* Of the batch that was asked about, or of one that was made just now. */
 static enum fault
 read_info(struct write_batch *b)
 {
-    return b->api->read_info((const char *)b->answer.data, b->answer.len,
-                             &b->info, &b->diag);
+    const struct ask_text asked = b->task.id;
+    enum fault fault = b->api->read_info((const char *)b->answer.data,
+                                         b->answer.len, &b->info, &b->diag);
+
+    if (fault) return fault;
+    if (!id_is_plain(text_of(b->info.id))) {
+        (void)co_fail(&b->diag, CO_PROTOCOL, "no id of a batch");
+        return FAULT_BAD_SHAPE;
+    }
+    if (b->request == CREATE || (asked.len == strlen(b->info.id) &&
+                                 !memcmp(asked.text, b->info.id, asked.len))) {
+        return FAULT_NONE;
+    }
+    (void)co_fail(&b->diag, CO_PROTOCOL, "it is of another batch");
+    return FAULT_BAD_SHAPE;
 }
 
 static enum service_step
@@ -512,33 +538,55 @@ list(struct write_batch *b, const char *after)
     return aim(b, LIST, path, NULL);
 }
 
+/* The oldest ones are kept: ours is nearest to the time that it is listed
+ * since, whatever was made after it. */
+static void
+add_candidate(struct write_batch *b, const struct batch_info *info)
+{
+    struct candidate *to;
+
+    if (b->n_candidates == CANDIDATES_MAX) {
+        b->is_unsure = true;
+        b->n_candidates--;
+        memmove(b->candidates, b->candidates + 1,
+                b->n_candidates * sizeof *b->candidates);
+    }
+    to = &b->candidates[b->n_candidates++];
+    (void)snprintf(to->id, BATCH_ID_BYTES, "%s", info->id);
+    to->ended = info->state == BATCH_ENDED;
+}
+
 /* The newest come first: what is older than ours ends it. */
 static bool
 on_listed(void *self, const struct batch_info *info)
 {
     struct write_batch *b = self;
+    const uint64_t apart =
+        b->api->upload_path ? CLOCKS_APART_NAMED_S : CLOCKS_APART_S;
 
-    if (info->created && info->created + CLOCKS_APART_S < b->task.since) {
+    if (info->created && info->created < b->task.since &&
+        b->task.since - info->created > apart) {
         return false;
     }
     if (info->has_name) {
         if (info->job != b->task.job || info->batch != b->task.batch) {
             return true;
         }
-        b->info = *info;
+        if (id_is_plain(text_of(info->id))) {
+            b->info = *info;
+        } else {
+            b->is_unsure = true;
+        }
         return false;
     }
     if (b->api->upload_path || info->total == 0 ||
         info->total > b->task.count) {
         return true; /* somebody else's */
     }
-    if (b->n_candidates == CANDIDATES_MAX) {
-        b->is_unsure = true;
-        return true;
+    if (b->task.until && info->created > b->task.until + CLOCKS_APART_S) {
+        return true; /* made when ours was, or was not */
     }
-    (void)snprintf(b->candidates[b->n_candidates].id, BATCH_ID_BYTES, "%s",
-                   info->id);
-    b->candidates[b->n_candidates++].ended = info->state == BATCH_ENDED;
+    add_candidate(b, info);
     return true;
 }
 
@@ -556,7 +604,7 @@ peek(struct write_batch *b)
     }
     b->line = b->lines = 0;
     b->line_start = 0;
-    b->full = false;
+    b->full = b->too_long = false;
     return aim_at(b, PEEK, b->api->file_path,
                   text_of(b->candidates[b->candidate].id));
 }
@@ -577,7 +625,10 @@ listed(struct write_batch *b)
         return later(b);
     }
     if (b->info.id[0]) return tell_info(b);
-    if (more && id_is_plain(text_of(last))) return list(b, last);
+    if (more && id_is_plain(text_of(last)) && ++b->pages < LIST_PAGES_MAX) {
+        return list(b, last);
+    }
+    b->is_unsure |= more; /* it may stand where the list could not be read */
     return peek(b);
 }
 
@@ -591,11 +642,13 @@ peeked(struct write_batch *b)
         log_failed(b);
         return later(b);
     }
+    /* the last line need not end, and the first may be the last */
     nl = b->answer.len ? memchr(b->answer.data, '\n', b->answer.len) : NULL;
-    if (nl &&
+    if (b->answer.len &&
         b->api->read_line((const char *)b->answer.data,
-                          (size_t)(nl - (const char *)b->answer.data), &line,
-                          &b->diag) == FAULT_NONE &&
+                          nl ? (size_t)(nl - (const char *)b->answer.data)
+                             : b->answer.len,
+                          &line, &b->diag) == FAULT_NONE &&
         line.custom.job == b->task.job && line.custom.batch == b->task.batch) {
         b->info = (struct batch_info){.state = BATCH_RUNNING};
         (void)snprintf(b->info.id, BATCH_ID_BYTES, "%s",
@@ -878,8 +931,7 @@ write_batch_begin(struct service_run *run, int64_t now_us)
                       "provider %s of this worker's file has no batches: they "
                       "need kind openai or anthropic, and one endpoint",
                       lane->entry->name);
-        b->fault = FAULT_BAD_REQUEST;
-        return tell_state(b, BATCH_REFUSED);
+        return cannot(b);
     }
     return begin_op(b);
 }
