@@ -451,19 +451,39 @@ batch_api_of(const char *provider)
     return NULL;
 }
 
-/* A text that may be null. */
+/* What is no text says nothing. */
 void
 batch_take_text(struct pull *p, char *out, size_t size)
 {
     struct pull_slice text;
 
-    if (!pull_null(p) && pull_text(p, &text)) (void)pull_copy(&text, out, size);
+    if (pull_peek(p) != PULL_TEXT) {
+        pull_skip(p);
+    } else if (pull_text(p, &text)) {
+        (void)pull_copy(&text, out, size);
+    }
 }
 
+/* The whole part of a number; what is none, or too large, says nothing. Counts
+ * and times are told to people: no answer waits for a right one. */
 void
 batch_take_u64(struct pull *p, uint64_t *to)
 {
-    if (!pull_null(p)) (void)pull_u64(p, to);
+    struct pull_slice number;
+    uint64_t n = 0;
+
+    if (pull_peek(p) != PULL_NUMBER) {
+        pull_skip(p);
+        return;
+    }
+    if (!pull_number(p, &number) || number.at[0] == '-') return;
+    for (size_t i = 0; i < number.len && number.at[i] != '.'; i++) {
+        const unsigned digit = (unsigned)number.at[i] - '0';
+
+        if (digit > 9 || n > (UINT64_MAX - digit) / 10) return;
+        n = 10 * n + digit;
+    }
+    *to = n;
 }
 
 static enum fault

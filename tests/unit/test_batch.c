@@ -161,6 +161,15 @@ a_batch_of_openai_says_how_far_it_is_and_whose(void **state)
                              "{\"data\":[{\"code\":\"token_limit_exceeded\","
                              "\"message\":\"try again\",\"param\":null}]}}");
     assert_int_equal(info.why, FAULT_RATE_LIMITED);
+    info = info_of("openai",
+                   "{\"id\":\"b\",\"status\":\"completed\",\"created_at\":17.9,"
+                   "\"output_file_id\":7,\"error_file_id\":\"e\","
+                   "\"request_counts\":{\"total\":1e9,\"completed\":-3,"
+                   "\"failed\":99999999999999999999}}");
+    assert_int_equal(info.state, BATCH_ENDED);
+    assert_int_equal(info.total + info.done + info.failed, 0);
+    assert_int_equal(info.created, 17);
+    assert_int_equal(info.n_files, 1);
     info = info_of("openai", "{\"id\":\"b\",\"status\":\"cancelling\"}");
     assert_int_equal(info.state, BATCH_RUNNING);
 }

@@ -86,6 +86,7 @@ struct write_batch {
 
     struct candidate candidates[CANDIDATES_MAX]; /* FIND */
     uint32_t n_candidates, candidate, pages;
+    char after[BATCH_ID_BYTES]; /* the page that is read begins there */
     bool is_unsure;
     struct batch_info info; /* what was found */
 
@@ -625,7 +626,9 @@ listed(struct write_batch *b)
         return later(b);
     }
     if (b->info.id[0]) return tell_info(b);
-    if (more && id_is_plain(text_of(last)) && ++b->pages < LIST_PAGES_MAX) {
+    if (more && id_is_plain(text_of(last)) && strcmp(last, b->after) != 0 &&
+        ++b->pages < LIST_PAGES_MAX) {
+        (void)snprintf(b->after, sizeof b->after, "%s", last);
         return list(b, last);
     }
     b->is_unsure |= more; /* it may stand where the list could not be read */
