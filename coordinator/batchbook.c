@@ -104,6 +104,13 @@ op_of(const struct batchbook_entry *e)
     return BATCH_SUBMIT;
 }
 
+/* Not known to be at the vendor. */
+static bool
+is_made(const struct batchbook_entry *e)
+{
+    return e->phase == BATCHBOOK_SUBMIT || e->phase == BATCHBOOK_FIND;
+}
+
 /* What became of its submission is not known. */
 static void
 look_for(struct batchbook_entry *e, int64_t lost_us, int64_t due_us)
@@ -132,9 +139,7 @@ batchbook_restart(struct batchbook *b, int64_t due_us)
     for (uint32_t i = 0; i < b->n; i++) {
         struct batchbook_entry *e = b->entries[i];
 
-        if (e->phase == BATCHBOOK_FIND) e->lost_us = due_us;
-        if (e->phase != BATCHBOOK_SUBMIT || e->op) continue;
-        look_for(e, due_us, due_us);
+        if (is_made(e) && !e->op) look_for(e, due_us, due_us);
     }
 }
 
@@ -213,13 +218,6 @@ batchbook_task(const struct batchbook_entry *e, uint64_t task,
 }
 
 /* -- results -------------------------------------------------------------- */
-
-/* Not known to be at the vendor. */
-static bool
-is_made(const struct batchbook_entry *e)
-{
-    return e->phase == BATCHBOOK_SUBMIT || e->phase == BATCHBOOK_FIND;
-}
 
 bool
 batchbook_wants(const struct batchbook_entry *e, uint64_t task,

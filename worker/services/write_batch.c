@@ -546,6 +546,10 @@ add_candidate(struct write_batch *b, const struct batch_info *info)
 {
     struct candidate *to;
 
+    if (!id_is_plain(text_of(info->id))) {
+        b->is_unsure = true;
+        return;
+    }
     if (b->n_candidates == CANDIDATES_MAX) {
         b->is_unsure = true;
         b->n_candidates--;
@@ -643,7 +647,12 @@ peeked(struct write_batch *b)
 
     if (b->fault) {
         log_failed(b);
-        return later(b);
+        /* results are kept for weeks: these are of an old one, or deleted */
+        if (b->status != 404) return later(b);
+        b->fault = FAULT_NONE;
+        b->diag.text[0] = '\0';
+        b->candidate++;
+        return peek(b);
     }
     /* the last line need not end, and the first may be the last */
     nl = b->answer.len ? memchr(b->answer.data, '\n', b->answer.len) : NULL;
