@@ -67,6 +67,7 @@ slot_clear(struct slot *slot)
     co_buf_clear(&slot->body);
     slot->first_us = -1;
     slot->header_bytes = slot->stream_bytes = 0;
+    slot->uploaded = 0;
     slot->fault = FAULT_NONE;
     slot->enough = slot->in_head = false;
     slot->error[0] = '\0';
@@ -254,8 +255,25 @@ read_messages(struct http *http)
     }
 }
 
+/* Whether a request that takes long to send has come on since last time: then
+ * its answer is not late. */
+static bool
+goes_out(struct slot *slot)
+{
+    curl_off_t bytes = 0;
+
+    if (slot->request.get || slot->request.body_len < HTTP_LONG_BODY) {
+        return false;
+    }
+    curl_easy_getinfo(slot->easy, CURLINFO_SIZE_UPLOAD_T, &bytes);
+    if (bytes <= slot->uploaded) return false;
+    slot->uploaded = bytes;
+    slot->last_us = slot->http->now_us;
+    return true;
+}
+
 static enum fault
-overdue(const struct slot *slot)
+overdue(struct slot *slot)
 {
     const struct http_options *o = &slot->http->options;
     int64_t now = slot->http->now_us;
@@ -270,6 +288,7 @@ overdue(const struct slot *slot)
                    : FAULT_NONE;
     }
     if (slot->first_us < 0) {
+        if (goes_out(slot)) return FAULT_NONE;
         return now - slot->last_us >= (int64_t)o->first_byte_ms * 1000
                    ? FAULT_FIRST_BYTE_TIMEOUT
                    : FAULT_NONE;

@@ -18,6 +18,9 @@ enum {
     /* Times body_max: bytes of a stream, where each word comes wrapped in JSON
      * of its own. What the words add up to is for their reader to limit. */
     HTTP_STREAM_FACTOR = 16,
+    /* The time to the first byte of an answer begins when a request of so many
+     * bytes has gone out. */
+    HTTP_LONG_BODY = 256 * 1024,
     HTTP_TYPE_BYTES = 64,
     HTTP_WHY_BYTES = 256,
     HTTP_REDIRECTS_MAX = 3,

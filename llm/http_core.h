@@ -48,7 +48,8 @@ struct slot {
     struct co_buf body;
     int64_t start_us, first_us, last_us;
     size_t header_bytes, stream_bytes;
-    int next; /* of the free or the waiting list */
+    int64_t uploaded; /* bytes of a long request that had gone out last time */
+    int next;         /* of the free or the waiting list */
     uint8_t redirects;
     bool in_head; /* the last that came is a header, not the end of them */
     bool enough;  /* its reader wants no more of the stream */
