@@ -480,7 +480,7 @@ batches_that_were_let_go_before_they_were_submitted_take_no_room(void **state)
     (void)state;
     f.in_order = true;
     world_start(&f);
-    for (uint64_t i = 0; i < 2 * BATCHBOOK_LIVE_MAX; i++) {
+    for (uint64_t i = 0; i < UINT64_C(2) * BATCHBOOK_LIVE_MAX; i++) {
         const uint64_t task = ASK_STEP + i;
 
         replay_note(&f, (const uint64_t[]){1, task, 0, 1000}, 4);
