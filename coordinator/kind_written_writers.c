@@ -82,7 +82,7 @@ writers_start(struct written *w)
     for (uint32_t i = 0; i < table->n_arms; i++) {
         w->chained |= has_fallback(&table->arms[i]);
     }
-    w->options.writers = NULL; /* it was borrowed for now */
+    w->options.writers = NULL; /* borrowed until here */
     return CO_OK;
 }
 

@@ -193,17 +193,6 @@ get_text(struct walk *w, uint32_t max)
     return text;
 }
 
-/* A number below most; else the payload is bad. */
-static uint32_t
-get_below(struct walk *w, uint32_t most)
-{
-    uint32_t value = walk_u32(w);
-
-    if (value < most) return value;
-    w->bad = true;
-    return 0;
-}
-
 static void
 get_task_member(struct walk *w, uint64_t key, struct ask_task *t)
 {
@@ -212,10 +201,10 @@ get_task_member(struct walk *w, uint64_t key, struct ask_task *t)
         t->row = walk_u64(w);
         break;
     case TASK_ASK:
-        t->ask = get_below(w, ASK_MAX);
+        t->ask = walk_below(w, ASK_MAX);
         break;
     case TASK_STAGE:
-        t->stage = (enum ask_stage)get_below(w, ASK_STAGES);
+        t->stage = (enum ask_stage)walk_below(w, ASK_STAGES);
         break;
     case TASK_INPUT:
         t->input = get_bin(w, ASK_ANSWER_MAX, &t->input_len);
@@ -233,7 +222,7 @@ get_task_member(struct walk *w, uint64_t key, struct ask_task *t)
         t->output_max = walk_u32(w);
         break;
     case TASK_WRITER:
-        t->writer = get_below(w, ASK_WRITERS_MAX);
+        t->writer = walk_below(w, ASK_WRITERS_MAX);
         break;
     default:
         walk_skip(w);
@@ -313,13 +302,13 @@ get_result_member(struct walk *w, uint64_t key, struct ask_result *r)
     }
     switch (key) {
     case RESULT_ASK:
-        r->ask = get_below(w, ASK_MAX);
+        r->ask = walk_below(w, ASK_MAX);
         break;
     case RESULT_STAGE:
-        r->stage = (enum ask_stage)get_below(w, ASK_STAGES);
+        r->stage = (enum ask_stage)walk_below(w, ASK_STAGES);
         break;
     case RESULT_OUTCOME:
-        r->outcome = (enum ask_outcome)get_below(w, ASK_OUTCOMES);
+        r->outcome = (enum ask_outcome)walk_below(w, ASK_OUTCOMES);
         break;
     case RESULT_ANSWER:
         r->answer = get_bin(w, ASK_WRONG_MAX, &r->answer_len);

@@ -154,16 +154,6 @@ get_str(struct walk *w, size_t max)
     return text;
 }
 
-static uint32_t
-get_below(struct walk *w, uint32_t most)
-{
-    uint32_t value = walk_u32(w);
-
-    if (value < most) return value;
-    w->bad = true;
-    return 0;
-}
-
 /* A value as it stands there. */
 static const uint8_t *
 get_raw(struct walk *w, size_t *ret_len)
@@ -180,7 +170,7 @@ get_task_member(struct walk *w, uint64_t key, struct batch_task *t)
 {
     switch (key) {
     case KEY_OP:
-        t->op = (enum batch_op)get_below(w, BATCH_OPS);
+        t->op = (enum batch_op)walk_below(w, BATCH_OPS);
         break;
     case KEY_BATCH:
         t->batch = walk_u64(w);
@@ -288,7 +278,7 @@ get_result_member(struct walk *w, uint64_t key, struct batch_result *r)
     }
     switch (key) {
     case KEY_OP:
-        r->op = (enum batch_op)get_below(w, BATCH_OPS);
+        r->op = (enum batch_op)walk_below(w, BATCH_OPS);
         break;
     case KEY_ID:
         r->id = get_str(w, BATCH_ID_BYTES - 1);
@@ -297,7 +287,7 @@ get_result_member(struct walk *w, uint64_t key, struct batch_result *r)
         r->end = walk_u32(w) == 1;
         break;
     case KEY_STATE:
-        r->state = (enum batch_state)get_below(w, BATCH_STATES);
+        r->state = (enum batch_state)walk_below(w, BATCH_STATES);
         break;
     case KEY_FILES:
         get_files(w, r);

@@ -84,6 +84,16 @@ walk_u32(struct walk *w)
     return 0;
 }
 
+uint32_t
+walk_below(struct walk *w, uint32_t most)
+{
+    uint32_t value = walk_u32(w);
+
+    if (value < most) return value;
+    walk_fail(w);
+    return 0;
+}
+
 bool
 walk_bool(struct walk *w)
 {

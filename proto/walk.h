@@ -20,6 +20,8 @@ struct walk walk_start(const void *data, size_t len);
  * Integers: any msgpack width, negative values are bad. */
 uint64_t walk_u64(struct walk *w);
 uint32_t walk_u32(struct walk *w);
+/* Below most, which is not 0; else the payload is bad. */
+uint32_t walk_below(struct walk *w, uint32_t most);
 bool walk_bool(struct walk *w);
 /* The bytes stay in the frame; *ret_len is their number. Strings must be
  * valid UTF-8 without NUL. */
