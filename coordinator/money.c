@@ -1,42 +1,10 @@
-/* money.c - see money.h.
- * Entries stand in one table with open addressing, a quarter full at most: a
- * job has as many as it has calls in flight, and those that were lost. */
-#include "coordinator/money.h"
+/* money.c - see money.h: what is reserved, and what becomes of it.
+ * money_table.c has the entries, money_tell.c answers questions. */
+#include "coordinator/money_impl.h"
 
 #include "common/bug.h"
-#include "common/hash.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
-
-enum { CAP_FIRST = 1024 };
-
-enum entry_state { ENTRY_FREE, ENTRY_RESERVED, ENTRY_UNKNOWN };
-
-struct entry {
-    uint64_t task;
-    int64_t amount;
-    uint32_t day; /* of the purse; 0: none */
-    uint8_t state, phase;
-    uint8_t tag; /* the caller's */
-};
-
-struct money {
-    int64_t cap;         /* INT64_MAX: none */
-    struct purse *purse; /* borrowed; NULL: no caps over several jobs */
-    int64_t inherited;   /* most that a journal brought at once */
-    int64_t excess;      /* of all overruns */
-    struct money_sums all;
-    struct money_phase phase[MONEY_PHASES];
-    struct shares shares;
-    int64_t need[MONEY_PHASES];
-    int64_t inherited_taken; /* most of the reserve that a journal brought */
-    unsigned short_phase;
-    struct money_counters n;
-    struct entry *table;
-    uint32_t cap_table, open, named; /* named: entries, open ones included */
-    uint64_t unknown;                /* calls that all.unknown is of */
-};
 
 /* -- prices --------------------------------------------------------------- */
 
@@ -68,71 +36,6 @@ money_cost(const struct price *price, int64_t call_price,
     return true;
 }
 
-/* -- the table ------------------------------------------------------------ */
-
-static uint32_t
-home_of(uint64_t task, uint32_t cap)
-{
-    return (uint32_t)(co_mix64(task) & (cap - 1));
-}
-
-/* The task's place, or the free one where it would stand. */
-static struct entry *
-find(const struct money *m, uint64_t task)
-{
-    uint32_t at = home_of(task, m->cap_table);
-
-    while (m->table[at].state && m->table[at].task != task) {
-        at = (at + 1) & (m->cap_table - 1);
-    }
-    return &m->table[at];
-}
-
-static bool
-resize(struct money *m, uint32_t cap)
-{
-    struct entry *old = m->table;
-    const uint32_t old_cap = m->cap_table;
-
-    m->table = calloc(cap, sizeof *m->table);
-    if (!m->table) {
-        m->table = old;
-        return false;
-    }
-    m->cap_table = cap;
-    for (uint32_t i = 0; i < old_cap; i++) {
-        if (old[i].state) *find(m, old[i].task) = old[i];
-    }
-    free(old);
-    return true;
-}
-
-static bool
-grow(struct money *m)
-{
-    if ((m->named + 1) * 4 <= m->cap_table) return true;
-    return resize(m, m->cap_table * 2);
-}
-
-/* Moves up what stood behind it because its place was taken. */
-static void
-forget(struct money *m, struct entry *e)
-{
-    const uint32_t mask = m->cap_table - 1;
-    uint32_t hole = (uint32_t)(e - m->table);
-
-    for (uint32_t at = (hole + 1) & mask; m->table[at].state;
-         at = (at + 1) & mask) {
-        uint32_t home = home_of(m->table[at].task, m->cap_table);
-
-        if (((at - home) & mask) < ((at - hole) & mask)) continue;
-        m->table[hole] = m->table[at];
-        hole = at;
-    }
-    m->table[hole] = (struct entry){0};
-    m->named--;
-}
-
 enum co_err
 money_new(int64_t cap, struct money **ret_money)
 {
@@ -143,8 +46,8 @@ money_new(int64_t cap, struct money **ret_money)
     if (!m) return CO_NOMEM;
     m->cap = cap ? cap : INT64_MAX;
     m->short_phase = MONEY_PHASES;
-    m->cap_table = CAP_FIRST;
-    m->table = calloc(CAP_FIRST, sizeof *m->table);
+    m->cap_table = MONEY_TABLE_FIRST;
+    m->table = calloc(MONEY_TABLE_FIRST, sizeof *m->table);
     if (!m->table) return CO_NOMEM;
     *ret_money = co_take(&m);
     return CO_OK;
@@ -167,15 +70,15 @@ money_free(struct money *m)
 
 /* -- what is charged ------------------------------------------------------ */
 
-static int64_t
-charged(const struct money *m)
+int64_t
+money_charged(const struct money *m)
 {
     return m->all.settled + m->all.unknown + m->all.reserved;
 }
 
 /* What phases have charged, with `more` of each; NULL: without. */
-static void
-use_of(const struct money *m, const int64_t *more, int64_t ret[MONEY_PHASES])
+void
+money_use(const struct money *m, const int64_t *more, int64_t ret[MONEY_PHASES])
 {
     for (unsigned i = 0; i < MONEY_PHASES; i++) {
         const struct money_sums *s = &m->phase[i].sums;
@@ -209,7 +112,7 @@ reaches(struct money *m, const int64_t more[MONEY_PHASES])
 
     m->short_phase = MONEY_PHASES;
     if (!m->shares.is_set) return true;
-    use_of(m, more, used);
+    money_use(m, more, used);
     return shares_use(&m->shares, used, m->need, &m->short_phase);
 }
 
@@ -238,7 +141,8 @@ money_fits(const struct money *m, int64_t amount)
 {
     int64_t sum;
 
-    return amount >= 0 && !__builtin_add_overflow(charged(m), amount, &sum) &&
+    return amount >= 0 &&
+           !__builtin_add_overflow(money_charged(m), amount, &sum) &&
            sum - CO_BUG(cap_off_by_one) <= m->cap;
 }
 
@@ -261,63 +165,16 @@ add(struct money *m, unsigned phase, struct money_sums by)
     m->phase[phase].sums.reserved += by.reserved;
 }
 
-/* The first ids, up to an eighth of the way from the lowest unknown one to the
- * highest. */
-static uint64_t
-oldest_end(const struct money *m)
-{
-    uint64_t low = UINT64_MAX, high = 0;
-
-    for (uint32_t i = 0; i < m->cap_table; i++) {
-        if (m->table[i].state != ENTRY_UNKNOWN) continue;
-        if (m->table[i].task < low) low = m->table[i].task;
-        if (m->table[i].task > high) high = m->table[i].task;
-    }
-    return low <= high ? low + (high - low) / 8 : 0;
-}
-
-/* Forgets the ids of unknown calls, and not their money. Ids grow with the row,
- * and rows are asked in order: the lowest are the oldest, and the least likely
- * to be answered yet. */
-static void
-unname_oldest(struct money *m)
-{
-    const uint64_t end = oldest_end(m);
-
-    for (uint32_t i = 0; i < m->cap_table; i++) {
-        /* another may move to its place */
-        while (m->table[i].state == ENTRY_UNKNOWN && m->table[i].task <= end) {
-            forget(m, &m->table[i]);
-            m->n.nameless++;
-        }
-    }
-}
-
-void
-money_forget(struct money *m)
-{
-    uint32_t cap = m->cap_table, before = 0;
-
-    while (m->named >= MONEY_NAMED_MAX && m->named != before) {
-        before = m->named;
-        unname_oldest(m);
-    }
-    while (cap > CAP_FIRST && (m->named + 1) * 16 <= cap) {
-        cap /= 2;
-    }
-    if (cap < m->cap_table) (void)resize(m, cap); /* else it stays as it is */
-}
-
 static enum co_err
 enter(struct money *m, unsigned phase, uint64_t task, int64_t amount,
       uint32_t day)
 {
-    struct entry *e = find(m, task);
+    struct money_entry *e = money_find(m, task);
 
     if (e->state) return CO_EXISTS;
-    if (!grow(m)) return CO_NOMEM;
-    *find(m, task) =
-        (struct entry){task, amount, day, ENTRY_RESERVED, (uint8_t)phase, 0};
+    if (!money_grow(m)) return CO_NOMEM;
+    *money_find(m, task) = (struct money_entry){
+        task, amount, day, ENTRY_RESERVED, (uint8_t)phase, 0};
     m->open++;
     m->named++;
     add(m, phase, (struct money_sums){.reserved = amount});
@@ -339,7 +196,9 @@ money_reserve(struct money *m, unsigned phase, uint64_t task, int64_t amount)
     if (!reaches(m, more)) return CO_FULL;
     if (!money_is_here(m, amount)) return CO_UNAVAILABLE;
     err = enter(m, phase, task, amount, 0);
-    if (!err && m->purse) find(m, task)->day = purse_take(m->purse, amount);
+    if (!err && m->purse) {
+        money_find(m, task)->day = purse_take(m->purse, amount);
+    }
     return err;
 }
 
@@ -350,9 +209,9 @@ inherit(struct money *m)
 {
     int64_t used[MONEY_PHASES], taken;
 
-    if (charged(m) > m->inherited) m->inherited = charged(m);
+    if (money_charged(m) > m->inherited) m->inherited = money_charged(m);
     if (!m->shares.is_set) return;
-    use_of(m, NULL, used);
+    money_use(m, NULL, used);
     shares_must(&m->shares, used);
     taken = shares_taken(&m->shares, used);
     if (taken > m->inherited_taken) m->inherited_taken = taken;
@@ -366,7 +225,7 @@ money_restore(struct money *m, unsigned phase, uint64_t task, int64_t amount,
     enum co_err err;
 
     if (amount < 0 || phase >= MONEY_PHASES ||
-        __builtin_add_overflow(charged(m), amount, &sum)) {
+        __builtin_add_overflow(money_charged(m), amount, &sum)) {
         return CO_RANGE;
     }
     err = enter(m, phase, task, amount, day);
@@ -378,13 +237,13 @@ money_restore(struct money *m, unsigned phase, uint64_t task, int64_t amount,
 uint32_t
 money_day(const struct money *m, uint64_t task)
 {
-    return find(m, task)->day;
+    return money_find(m, task)->day;
 }
 
 bool
 money_has(const struct money *m, uint64_t task, int64_t *ret_amount)
 {
-    const struct entry *e = find(m, task);
+    const struct money_entry *e = money_find(m, task);
 
     if (!e->state) return false;
     if (ret_amount) *ret_amount = e->amount;
@@ -394,7 +253,7 @@ money_has(const struct money *m, uint64_t task, int64_t *ret_amount)
 void
 money_tag(struct money *m, uint64_t task, uint8_t tag)
 {
-    struct entry *e = find(m, task);
+    struct money_entry *e = money_find(m, task);
 
     if (e->state) e->tag = tag;
 }
@@ -402,26 +261,26 @@ money_tag(struct money *m, uint64_t task, uint8_t tag)
 uint8_t
 money_tag_of(const struct money *m, uint64_t task)
 {
-    return find(m, task)->tag;
+    return money_find(m, task)->tag;
 }
 
 bool
 money_is_unknown(const struct money *m, uint64_t task)
 {
-    return find(m, task)->state == ENTRY_UNKNOWN;
+    return money_find(m, task)->state == ENTRY_UNKNOWN;
 }
 
 unsigned
 money_phase_of(const struct money *m, uint64_t task)
 {
-    const struct entry *e = find(m, task);
+    const struct money_entry *e = money_find(m, task);
 
     return e->state ? e->phase : MONEY_PHASES;
 }
 
 /* Takes the entry's amount out of the sums. */
 static void
-uncharge(struct money *m, const struct entry *e)
+uncharge(struct money *m, const struct money_entry *e)
 {
     if (e->state == ENTRY_RESERVED) {
         m->open--;
@@ -463,16 +322,17 @@ count_call(struct money *m, unsigned phase, const struct money_call *call)
 /* What was charged cannot grow beyond what an int64 holds: then it stands
  * still there, and the job stops as it does after any overrun. */
 static int64_t
-charge(struct money *m, const struct entry *e, int64_t cost)
+charge(struct money *m, const struct money_entry *e, int64_t cost)
 {
-    cost = cost > INT64_MAX - charged(m) ? INT64_MAX - charged(m) : cost;
+    cost = cost > INT64_MAX - money_charged(m) ? INT64_MAX - money_charged(m)
+                                               : cost;
     add(m, e->phase, (struct money_sums){.settled = cost});
     return cost;
 }
 
 /* What a call cost in truth, to the purse that its worst case came from. */
 static void
-share_cost(struct money *m, const struct entry *e, int64_t cost)
+share_cost(struct money *m, const struct money_entry *e, int64_t cost)
 {
     if (!m->purse) return;
     if (cost <= e->amount) {
@@ -486,7 +346,7 @@ enum co_err
 money_settle(struct money *m, uint64_t task, const struct money_call *call,
              int64_t *ret_charged)
 {
-    struct entry *at = find(m, task), e = *at;
+    struct money_entry *at = money_find(m, task), e = *at;
     int64_t cost = 0;
 
     if (!e.state) return CO_NOTFOUND;
@@ -494,7 +354,7 @@ money_settle(struct money *m, uint64_t task, const struct money_call *call,
     if (e.state == ENTRY_RESERVED || !CO_BUG(late_settled_twice)) {
         uncharge(m, &e);
     }
-    forget(m, at);
+    money_unname(m, at);
     if (call->outcome == ASK_UNKNOWN) {
         m->n.lost += e.state == ENTRY_RESERVED;
         m->unknown++;
@@ -516,7 +376,7 @@ money_settle(struct money *m, uint64_t task, const struct money_call *call,
 bool
 money_lost(struct money *m, uint64_t task)
 {
-    struct entry *e = find(m, task);
+    struct money_entry *e = money_find(m, task);
 
     if (e->state != ENTRY_RESERVED) return false;
     m->open--;
@@ -531,7 +391,7 @@ money_lost(struct money *m, uint64_t task)
 void
 money_found(struct money *m, uint64_t task)
 {
-    struct entry *e = find(m, task);
+    struct money_entry *e = money_find(m, task);
 
     if (e->state != ENTRY_UNKNOWN) return;
     m->open++;
@@ -545,199 +405,13 @@ money_found(struct money *m, uint64_t task)
 bool
 money_release(struct money *m, uint64_t task)
 {
-    struct entry *e = find(m, task);
+    struct money_entry *e = money_find(m, task);
 
     if (!e->state) return false;
     m->n.lost -= e->state == ENTRY_UNKNOWN; /* it was not, after all */
     uncharge(m, e);
     share_cost(m, e, 0);
-    forget(m, e);
+    money_unname(m, e);
     m->n.released++;
     return true;
-}
-
-/* -- questions ------------------------------------------------------------ */
-
-int64_t
-money_cap(const struct money *m)
-{
-    return m->cap == INT64_MAX ? 0 : m->cap;
-}
-
-struct money_sums
-money_sums(const struct money *m)
-{
-    return m->all;
-}
-
-const struct money_counters *
-money_counters(const struct money *m)
-{
-    return &m->n;
-}
-
-struct money_phase
-money_phase(const struct money *m, unsigned phase)
-{
-    struct money_phase p = m->phase[phase];
-
-    p.share = m->shares.is_set ? m->shares.share[phase] : -1;
-    p.limit = m->shares.is_set ? shares_limit(&m->shares, phase) : -1;
-    return p;
-}
-
-int64_t
-money_taken(const struct money *m, int64_t *ret_reserve)
-{
-    int64_t used[MONEY_PHASES];
-
-    *ret_reserve = m->shares.is_set ? m->shares.reserve : 0;
-    if (!m->shares.is_set) return 0;
-    use_of(m, NULL, used);
-    return shares_taken(&m->shares, used);
-}
-
-uint32_t
-money_open(const struct money *m)
-{
-    return m->open;
-}
-
-uint64_t
-money_unknown(const struct money *m)
-{
-    return m->unknown;
-}
-
-uint32_t
-money_named(const struct money *m)
-{
-    return m->named;
-}
-
-bool
-money_next(const struct money *m, bool unknown, uint32_t *cursor,
-           uint64_t *ret_task, int64_t *ret_amount)
-{
-    const uint8_t state = unknown ? ENTRY_UNKNOWN : ENTRY_RESERVED;
-
-    for (; *cursor < m->cap_table; (*cursor)++) {
-        const struct entry *e = &m->table[*cursor];
-
-        if (e->state != state) continue;
-        *ret_task = e->task;
-        *ret_amount = e->amount;
-        (*cursor)++;
-        return true;
-    }
-    return false;
-}
-
-/* Phases charge what they may, and their shares are the cap. */
-static const char *
-check_phases(const struct money *m)
-{
-    int64_t reserve, taken = money_taken(m, &reserve), sum = reserve, allowed;
-
-    if (!m->shares.is_set) return NULL;
-    for (unsigned i = 0; i < MONEY_PHASES; i++) {
-        sum += shares_limit(&m->shares, i);
-        if (shares_limit(&m->shares, i) < 0) return "a phase owes another";
-    }
-    if (sum != m->cap) return "the shares of the phases are not the cap";
-    allowed = reserve > m->inherited_taken ? reserve : m->inherited_taken;
-    if (taken > allowed && taken - allowed > m->excess) {
-        return "the phases take more than the reserve";
-    }
-    return NULL;
-}
-
-const char *
-money_check(const struct money *m)
-{
-    struct money_sums parts = {0}, table = {0};
-    const int64_t allowed = m->cap > m->inherited ? m->cap : m->inherited;
-    uint32_t open = 0, named = 0;
-
-    for (unsigned i = 0; i < MONEY_PHASES; i++) {
-        parts.settled += m->phase[i].sums.settled;
-        parts.unknown += m->phase[i].sums.unknown;
-        parts.reserved += m->phase[i].sums.reserved;
-    }
-    for (uint32_t i = 0; i < m->cap_table; i++) {
-        const struct entry *e = &m->table[i];
-
-        named += e->state != ENTRY_FREE;
-        open += e->state == ENTRY_RESERVED;
-        if (e->state == ENTRY_RESERVED) table.reserved += e->amount;
-        if (e->state == ENTRY_UNKNOWN) table.unknown += e->amount;
-    }
-    if (parts.settled != m->all.settled || parts.unknown != m->all.unknown ||
-        parts.reserved != m->all.reserved) {
-        return "the money of the phases is not the money of the job";
-    }
-    if (open != m->open || named != m->named ||
-        table.reserved != m->all.reserved || table.unknown > m->all.unknown) {
-        return "the money of the calls is not the money of the job";
-    }
-    if (m->all.settled < 0 || m->all.unknown < 0 || m->all.reserved < 0) {
-        return "money is negative";
-    }
-    if (charged(m) > allowed && charged(m) - allowed > m->excess) {
-        return "more money is charged than the cap allows";
-    }
-    return check_phases(m);
-}
-
-static void
-put_sums(const struct money_sums *s, struct co_buf *out)
-{
-    char text[PRICE_TEXT_BYTES];
-
-    co_buf_printf(out, "\"settled_usd\":\"%s\"", price_text(s->settled, text));
-    co_buf_printf(out, ",\"unknown_usd\":\"%s\"", price_text(s->unknown, text));
-    co_buf_printf(out, ",\"reserved_usd\":\"%s\"",
-                  price_text(s->reserved, text));
-}
-
-void
-money_json(const struct money *m, struct co_buf *out)
-{
-    char text[PRICE_TEXT_BYTES];
-
-    co_buf_puts(out, "{\"cap_usd\":");
-    if (money_cap(m)) {
-        co_buf_printf(out, "\"%s\",", price_text(m->cap, text));
-    } else {
-        co_buf_puts(out, "null,");
-    }
-    put_sums(&m->all, out);
-#define X(name, text) co_buf_printf(out, ",\"" #name "\":%" PRIu64, m->n.name);
-    MONEY_COUNTER_LIST(X)
-#undef X
-    co_buf_puts(out, ",\"outcomes\":{");
-    for (unsigned i = 0; i < ASK_OUTCOMES; i++) {
-        co_buf_printf(out, "%s\"%s\":%" PRIu64, i ? "," : "",
-                      ask_outcome_name((enum ask_outcome)i), m->n.outcomes[i]);
-    }
-    co_buf_puts(out, "},\"stages\":{");
-    for (unsigned i = 0; i < MONEY_PHASES; i++) {
-        const struct money_phase p = money_phase(m, i);
-
-        co_buf_printf(out, "%s\"%s\":{", i ? "," : "", shares_phase_name(i));
-        put_sums(&p.sums, out);
-        if (p.share >= 0) {
-            co_buf_printf(out, ",\"share_usd\":\"%s\"",
-                          price_text(p.share, text));
-            co_buf_printf(out, ",\"limit_usd\":\"%s\"",
-                          price_text(p.limit, text));
-        }
-        co_buf_printf(
-            out,
-            ",\"calls\":%" PRIu64 ",\"input_tokens\":%" PRIu64
-            ",\"cached_tokens\":%" PRIu64 ",\"output_tokens\":%" PRIu64,
-            p.calls, p.input_tokens, p.cached_tokens, p.output_tokens);
-        co_buf_puts(out, "}");
-    }
-    co_buf_puts(out, "}}");
 }
