@@ -198,23 +198,17 @@ batchbook_gone(struct batchbook *b, uint64_t task, bool ran, int64_t now_us)
     if (ran && e->phase == BATCHBOOK_SUBMIT) look_for(e, now_us, e->due_us);
 }
 
-static struct ask_text
-text_of(const char *text)
-{
-    return (struct ask_text){text, (uint32_t)strlen(text)};
-}
-
 void
 batchbook_task(const struct batchbook_entry *e, uint64_t task,
                struct batch_task *ret)
 {
     *ret = (struct batch_task){.op = batchbook_op(task),
                                .batch = e->number,
-                               .id = text_of(e->id),
+                               .id = ask_text_of(e->id),
                                .skip = e->skip,
                                .count = e->n,
                                .since = e->since};
-    if (ret->op == BATCH_HARVEST) ret->file = text_of(e->files[e->file]);
+    if (ret->op == BATCH_HARVEST) ret->file = ask_text_of(e->files[e->file]);
 }
 
 /* -- results -------------------------------------------------------------- */

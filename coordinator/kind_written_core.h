@@ -6,7 +6,7 @@
  * kind_written_kept.c: answers of earlier jobs.
  * kind_written_note.c: records. kind_written_letter.c: rows given up.
  * kind_written_writers.c: which writer is asked; kind_written_arms.c: what each
- * of them did. kind_written_batch.c: asks that go out as batches.
+ * of them did. kind_written_batch*.c: asks that go out as batches.
  * kind_written_payload.c: payloads. kind_written_why.c: questions. */
 #pragma once
 #include "coordinator/batchbook.h"
@@ -359,6 +359,8 @@ void take_outcome(struct written *w, uint64_t task, const struct ask_result *r,
 bool payload_ask(struct written *w, uint64_t task, struct co_buf *body);
 
 /* -- batches */
+/* Seconds since 1970. */
+uint64_t batch_unix_s(const struct written *w, int64_t now_us);
 /* The first call after a replay: what was being submitted in an earlier life
  * may go on until settled_us. */
 void batch_start(struct written *w, int64_t settled_us);

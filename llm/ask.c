@@ -2,9 +2,8 @@
 #include "llm/ask.h"
 
 #include "common/utf8.h"
-#include "proto/walk.h"
+#include "llm/payload.h"
 
-#include <msgpack.h>
 #include <string.h>
 
 enum task_key {
@@ -50,28 +49,11 @@ static const uint32_t result_required =
 /* ---- writing ---- */
 
 static void
-put_u64(msgpack_packer *pk, unsigned key, uint64_t value)
-{
-    (void)msgpack_pack_uint64(pk, key);
-    (void)msgpack_pack_uint64(pk, value);
-}
-
-static void
 put_bin(msgpack_packer *pk, unsigned key, const uint8_t *data, uint32_t len)
 {
     (void)msgpack_pack_uint64(pk, key);
     (void)msgpack_pack_bin(pk, len);
     (void)msgpack_pack_bin_body(pk, data, len);
-}
-
-static void
-put_str(msgpack_packer *pk, unsigned key, const char *text, uint32_t len,
-        uint32_t max)
-{
-    len = (uint32_t)co_utf8_cut((const uint8_t *)text, len, max);
-    (void)msgpack_pack_uint64(pk, key);
-    (void)msgpack_pack_str(pk, len);
-    (void)msgpack_pack_str_body(pk, text, len);
 }
 
 void
@@ -83,31 +65,32 @@ ask_put_task(const struct ask_task *t, struct co_buf *buf)
     msgpack_packer_init(&pk, buf, co_buf_write);
     (void)msgpack_pack_map(&pk, 5u + (t->input ? 1u : 0u) + (mends ? 2u : 0u) +
                                     (t->writer ? 1u : 0u));
-    put_u64(&pk, TASK_ROW, t->row);
-    put_u64(&pk, TASK_ASK, t->ask);
-    put_u64(&pk, TASK_STAGE, t->stage);
+    payload_put_u64(&pk, TASK_ROW, t->row);
+    payload_put_u64(&pk, TASK_ASK, t->ask);
+    payload_put_u64(&pk, TASK_STAGE, t->stage);
     if (t->input) put_bin(&pk, TASK_INPUT, t->input, t->input_len);
     if (mends) {
         put_bin(&pk, TASK_WRONG, t->wrong,
                 (uint32_t)co_utf8_cut(t->wrong, t->wrong_len, ASK_WRONG_MAX));
-        put_str(&pk, TASK_ERROR, t->error_len ? t->error : "", t->error_len,
-                ASK_ERROR_MAX);
+        payload_put_str(&pk, TASK_ERROR,
+                        (struct ask_text){t->error, t->error_len},
+                        ASK_ERROR_MAX);
     }
-    put_u64(&pk, TASK_INPUT_MAX, t->input_max);
-    put_u64(&pk, TASK_OUTPUT_MAX, t->output_max);
-    if (t->writer) put_u64(&pk, TASK_WRITER, t->writer);
+    payload_put_u64(&pk, TASK_INPUT_MAX, t->input_max);
+    payload_put_u64(&pk, TASK_OUTPUT_MAX, t->output_max);
+    if (t->writer) payload_put_u64(&pk, TASK_WRITER, t->writer);
 }
 
 static void
 put_text(msgpack_packer *pk, unsigned key, struct ask_text text, uint32_t max)
 {
-    if (text.len) put_str(pk, key, text.text, text.len, max);
+    if (text.len) payload_put_str(pk, key, text, max);
 }
 
 static void
 put_number(msgpack_packer *pk, unsigned key, uint64_t value)
 {
-    if (value) put_u64(pk, key, value);
+    if (value) payload_put_u64(pk, key, value);
 }
 
 static uint32_t
@@ -139,10 +122,10 @@ ask_put_result(const struct ask_result *r, struct co_buf *buf)
 
     msgpack_packer_init(&pk, buf, co_buf_write);
     (void)msgpack_pack_map(&pk, result_members(r));
-    put_u64(&pk, RESULT_ROW, r->row);
-    put_u64(&pk, RESULT_ASK, r->ask);
-    put_u64(&pk, RESULT_STAGE, r->stage);
-    put_u64(&pk, RESULT_OUTCOME, r->outcome);
+    payload_put_u64(&pk, RESULT_ROW, r->row);
+    payload_put_u64(&pk, RESULT_ASK, r->ask);
+    payload_put_u64(&pk, RESULT_STAGE, r->stage);
+    payload_put_u64(&pk, RESULT_OUTCOME, r->outcome);
     if (r->answer) {
         put_bin(&pk, RESULT_ANSWER, r->answer,
                 (uint32_t)co_utf8_cut(r->answer, r->answer_len,
@@ -151,10 +134,10 @@ ask_put_result(const struct ask_result *r, struct co_buf *buf)
     put_text(&pk, RESULT_ERROR, r->error, ASK_ERROR_MAX);
     put_text(&pk, RESULT_MODEL, r->model, ASK_TEXT_MAX);
     if (r->has_usage) {
-        put_u64(&pk, RESULT_USAGE, 1);
-        put_u64(&pk, RESULT_INPUT, r->input);
-        put_u64(&pk, RESULT_CACHED, r->cached);
-        put_u64(&pk, RESULT_OUTPUT, r->output);
+        payload_put_u64(&pk, RESULT_USAGE, 1);
+        payload_put_u64(&pk, RESULT_INPUT, r->input);
+        payload_put_u64(&pk, RESULT_CACHED, r->cached);
+        payload_put_u64(&pk, RESULT_OUTPUT, r->output);
     }
     put_text(&pk, RESULT_ENDPOINT, r->endpoint, ASK_TEXT_MAX);
     put_number(&pk, RESULT_FIRST_BYTE_US, r->first_byte_us);
@@ -166,36 +149,11 @@ ask_put_result(const struct ask_result *r, struct co_buf *buf)
 
 /* ---- reading ---- */
 
-static const uint8_t *
-get_bin(struct walk *w, uint32_t max, uint32_t *ret_len)
-{
-    const uint8_t *data = walk_bin(w, ret_len);
-
-    if (*ret_len > max) w->bad = true;
-    return data;
-}
-
-static const char *
-get_str(struct walk *w, uint32_t max, uint32_t *ret_len)
-{
-    const char *text = walk_str(w, ret_len);
-
-    if (*ret_len > max) w->bad = true;
-    return text;
-}
-
-static struct ask_text
-get_text(struct walk *w, uint32_t max)
-{
-    struct ask_text text;
-
-    text.text = get_str(w, max, &text.len);
-    return text;
-}
-
 static void
 get_task_member(struct walk *w, uint64_t key, struct ask_task *t)
 {
+    struct ask_text error;
+
     switch (key) {
     case TASK_ROW:
         t->row = walk_u64(w);
@@ -207,13 +165,15 @@ get_task_member(struct walk *w, uint64_t key, struct ask_task *t)
         t->stage = (enum ask_stage)walk_below(w, ASK_STAGES);
         break;
     case TASK_INPUT:
-        t->input = get_bin(w, ASK_ANSWER_MAX, &t->input_len);
+        t->input = payload_bin(w, ASK_ANSWER_MAX, &t->input_len);
         break;
     case TASK_WRONG:
-        t->wrong = get_bin(w, ASK_WRONG_MAX, &t->wrong_len);
+        t->wrong = payload_bin(w, ASK_WRONG_MAX, &t->wrong_len);
         break;
     case TASK_ERROR:
-        t->error = get_str(w, ASK_ERROR_MAX, &t->error_len);
+        error = payload_str(w, ASK_ERROR_MAX);
+        t->error = error.text;
+        t->error_len = error.len;
         break;
     case TASK_INPUT_MAX:
         t->input_max = walk_u64(w);
@@ -251,16 +211,16 @@ get_result_text(struct walk *w, uint64_t key, struct ask_result *r)
 {
     switch (key) {
     case RESULT_ERROR:
-        r->error = get_text(w, ASK_ERROR_MAX);
+        r->error = payload_str(w, ASK_ERROR_MAX);
         break;
     case RESULT_MODEL:
-        r->model = get_text(w, ASK_TEXT_MAX);
+        r->model = payload_str(w, ASK_TEXT_MAX);
         break;
     case RESULT_ENDPOINT:
-        r->endpoint = get_text(w, ASK_TEXT_MAX);
+        r->endpoint = payload_str(w, ASK_TEXT_MAX);
         break;
     case RESULT_FAULT:
-        r->fault = get_text(w, ASK_TEXT_MAX);
+        r->fault = payload_str(w, ASK_TEXT_MAX);
         break;
     default:
         walk_skip(w);
@@ -311,7 +271,7 @@ get_result_member(struct walk *w, uint64_t key, struct ask_result *r)
         r->outcome = (enum ask_outcome)walk_below(w, ASK_OUTCOMES);
         break;
     case RESULT_ANSWER:
-        r->answer = get_bin(w, ASK_WRONG_MAX, &r->answer_len);
+        r->answer = payload_bin(w, ASK_WRONG_MAX, &r->answer_len);
         break;
     case RESULT_USAGE:
         r->has_usage = walk_u32(w) == 1;

@@ -28,6 +28,8 @@
 #pragma once
 #include "common/buf.h"
 
+#include <string.h>
+
 /* Steps of the task ids of asks: 16 + ask. Lower ones are ranges and packs. */
 enum { ASK_STEP = 16, ASK_MAX = 200 /* asks of a row */ };
 
@@ -83,6 +85,12 @@ struct ask_text {
     const char *text; /* not NUL-terminated */
     uint32_t len;
 };
+
+static inline struct ask_text
+ask_text_of(const char *text)
+{
+    return (struct ask_text){text, (uint32_t)strlen(text)};
+}
 
 struct ask_result {
     uint64_t row;

@@ -1,15 +1,7 @@
-/* batch.c - see batch.h: payloads of tasks and results, and what both vendors
- * have alike. */
+/* batch.c - see batch.h: payloads of tasks and results. */
 #include "llm/batch.h"
 
-#include "common/utf8.h"
-#include "llm/pull.h"
-#include "proto/walk.h"
-
-#include <inttypes.h>
-#include <msgpack.h>
-#include <stdio.h>
-#include <string.h>
+#include "llm/payload.h"
 
 enum key {
     KEY_OP = 30,
@@ -35,30 +27,6 @@ enum key {
 };
 
 /* -- writing -------------------------------------------------------------- */
-
-static void
-put_u64(msgpack_packer *pk, unsigned key, uint64_t value)
-{
-    (void)msgpack_pack_uint64(pk, key);
-    (void)msgpack_pack_uint64(pk, value);
-}
-
-static void
-put_text(msgpack_packer *pk, struct ask_text text, size_t max)
-{
-    const size_t len =
-        text.len ? co_utf8_cut((const uint8_t *)text.text, text.len, max) : 0;
-
-    (void)msgpack_pack_str(pk, len);
-    if (len) (void)msgpack_pack_str_body(pk, text.text, len);
-}
-
-static void
-put_str(msgpack_packer *pk, unsigned key, struct ask_text text, size_t max)
-{
-    (void)msgpack_pack_uint64(pk, key);
-    put_text(pk, text, max);
-}
 
 static void
 put_raw(msgpack_packer *pk, unsigned key, const uint8_t *data, size_t len,
@@ -103,15 +71,15 @@ batch_put_task(const struct batch_task *t, struct co_buf *buf)
 
     msgpack_packer_init(&pk, buf, co_buf_write);
     (void)msgpack_pack_map(&pk, t->asks ? 10 : 9);
-    put_u64(&pk, KEY_OP, t->op);
-    put_u64(&pk, KEY_BATCH, t->batch);
-    put_u64(&pk, KEY_JOB, t->job);
-    put_str(&pk, KEY_ID, t->id, BATCH_ID_BYTES - 1);
-    put_str(&pk, KEY_FILE, t->file, BATCH_ID_BYTES - 1);
-    put_u64(&pk, KEY_SKIP, t->skip);
-    put_u64(&pk, KEY_COUNT, t->count);
-    put_u64(&pk, KEY_SINCE, t->since);
-    put_u64(&pk, KEY_UNTIL, t->until);
+    payload_put_u64(&pk, KEY_OP, t->op);
+    payload_put_u64(&pk, KEY_BATCH, t->batch);
+    payload_put_u64(&pk, KEY_JOB, t->job);
+    payload_put_str(&pk, KEY_ID, t->id, BATCH_ID_BYTES - 1);
+    payload_put_str(&pk, KEY_FILE, t->file, BATCH_ID_BYTES - 1);
+    payload_put_u64(&pk, KEY_SKIP, t->skip);
+    payload_put_u64(&pk, KEY_COUNT, t->count);
+    payload_put_u64(&pk, KEY_SINCE, t->since);
+    payload_put_u64(&pk, KEY_UNTIL, t->until);
     if (t->asks) put_raw(&pk, KEY_ASKS, t->asks, t->asks_len, buf);
 }
 
@@ -122,37 +90,27 @@ batch_put_result(const struct batch_result *r, struct co_buf *buf)
 
     msgpack_packer_init(&pk, buf, co_buf_write);
     (void)msgpack_pack_map(&pk, 12u + !!r->asks + !!r->unsent);
-    put_u64(&pk, KEY_OP, r->op);
-    put_u64(&pk, KEY_BATCH, r->batch);
-    put_str(&pk, KEY_ID, r->id, BATCH_ID_BYTES - 1);
-    put_u64(&pk, KEY_SKIP, r->skip);
-    put_u64(&pk, KEY_END, r->end);
-    put_u64(&pk, KEY_STATE, r->state);
+    payload_put_u64(&pk, KEY_OP, r->op);
+    payload_put_u64(&pk, KEY_BATCH, r->batch);
+    payload_put_str(&pk, KEY_ID, r->id, BATCH_ID_BYTES - 1);
+    payload_put_u64(&pk, KEY_SKIP, r->skip);
+    payload_put_u64(&pk, KEY_END, r->end);
+    payload_put_u64(&pk, KEY_STATE, r->state);
     (void)msgpack_pack_uint64(&pk, KEY_FILES);
     (void)msgpack_pack_array(&pk, r->n_files);
     for (uint32_t i = 0; i < r->n_files; i++) {
-        put_text(&pk, r->files[i], BATCH_ID_BYTES - 1);
+        payload_put_text(&pk, r->files[i], BATCH_ID_BYTES - 1);
     }
-    put_u64(&pk, KEY_TOTAL, r->total);
-    put_u64(&pk, KEY_DONE, r->done);
-    put_u64(&pk, KEY_FAILED, r->failed);
-    put_str(&pk, KEY_ERROR, r->error, ASK_ERROR_MAX);
-    put_str(&pk, KEY_FAULT, r->fault, ASK_TEXT_MAX);
+    payload_put_u64(&pk, KEY_TOTAL, r->total);
+    payload_put_u64(&pk, KEY_DONE, r->done);
+    payload_put_u64(&pk, KEY_FAILED, r->failed);
+    payload_put_str(&pk, KEY_ERROR, r->error, ASK_ERROR_MAX);
+    payload_put_str(&pk, KEY_FAULT, r->fault, ASK_TEXT_MAX);
     if (r->asks) put_raw(&pk, KEY_RESULTS, r->asks, r->asks_len, buf);
     if (r->unsent) put_raw(&pk, KEY_UNSENT, r->unsent, r->unsent_len, buf);
 }
 
 /* -- reading -------------------------------------------------------------- */
-
-static struct ask_text
-get_str(struct walk *w, size_t max)
-{
-    struct ask_text text;
-
-    text.text = walk_str(w, &text.len);
-    if (text.len > max) w->bad = true;
-    return text;
-}
 
 /* A value as it stands there. */
 static const uint8_t *
@@ -179,10 +137,10 @@ get_task_member(struct walk *w, uint64_t key, struct batch_task *t)
         t->job = walk_u64(w);
         break;
     case KEY_ID:
-        t->id = get_str(w, BATCH_ID_BYTES - 1);
+        t->id = payload_str(w, BATCH_ID_BYTES - 1);
         break;
     case KEY_FILE:
-        t->file = get_str(w, BATCH_ID_BYTES - 1);
+        t->file = payload_str(w, BATCH_ID_BYTES - 1);
         break;
     case KEY_SKIP:
         t->skip = walk_u64(w);
@@ -244,7 +202,7 @@ get_files(struct walk *w, struct batch_result *r)
         r->n_files = 0;
     }
     for (uint32_t i = 0; i < r->n_files; i++) {
-        r->files[i] = get_str(w, BATCH_ID_BYTES - 1);
+        r->files[i] = payload_str(w, BATCH_ID_BYTES - 1);
     }
 }
 
@@ -281,7 +239,7 @@ get_result_member(struct walk *w, uint64_t key, struct batch_result *r)
         r->op = (enum batch_op)walk_below(w, BATCH_OPS);
         break;
     case KEY_ID:
-        r->id = get_str(w, BATCH_ID_BYTES - 1);
+        r->id = payload_str(w, BATCH_ID_BYTES - 1);
         break;
     case KEY_END:
         r->end = walk_u32(w) == 1;
@@ -293,10 +251,10 @@ get_result_member(struct walk *w, uint64_t key, struct batch_result *r)
         get_files(w, r);
         break;
     case KEY_ERROR:
-        r->error = get_str(w, ASK_ERROR_MAX);
+        r->error = payload_str(w, ASK_ERROR_MAX);
         break;
     case KEY_FAULT:
-        r->fault = get_str(w, ASK_TEXT_MAX);
+        r->fault = payload_str(w, ASK_TEXT_MAX);
         break;
     case KEY_RESULTS:
         r->asks = get_raw(w, &r->asks_len);
@@ -373,203 +331,4 @@ batch_state_text(enum batch_state state)
     };
 
     return (unsigned)state < BATCH_STATES ? texts[state] : "?";
-}
-
-void
-batch_custom_text(const struct batch_custom *c, char out[BATCH_CUSTOM_BYTES])
-{
-    /* 10 + 8 + 16 + 2 * 3 digits at most in practice; 64 in any case */
-    (void)snprintf(out, BATCH_CUSTOM_BYTES,
-                   "c%016" PRIx64 "-%" PRIx64 "-%" PRIx64 "-%" PRIx32
-                   "-%" PRIx32,
-                   c->job, c->batch, c->row, c->ask, c->stage);
-}
-
-/* Hexadecimal up to a '-' or the end. */
-static bool
-read_hex(const char **at, const char *end, uint64_t *ret)
-{
-    uint64_t value = 0;
-    const char *p = *at;
-
-    for (; p < end && *p != '-'; p++) {
-        const char *digits = "0123456789abcdef", *digit = strchr(digits, *p);
-
-        if (!*p || !digit || p - *at >= 16) return false;
-        value = value << 4 | (uint64_t)(digit - digits);
-    }
-    if (p == *at) return false;
-    *at = p < end ? p + 1 : p;
-    *ret = value;
-    return true;
-}
-
-bool
-batch_custom_read(const char *text, size_t len, struct batch_custom *ret)
-{
-    const char *at = text + 1, *end = text + len;
-    uint64_t ask, stage;
-
-    if (len < 2 || len >= BATCH_CUSTOM_BYTES || text[0] != 'c' ||
-        !read_hex(&at, end, &ret->job) || !read_hex(&at, end, &ret->batch) ||
-        !read_hex(&at, end, &ret->row) || !read_hex(&at, end, &ask) ||
-        !read_hex(&at, end, &stage) || at != end) {
-        return false;
-    }
-    if (ask >= ASK_MAX || stage >= ASK_STAGES || ret->row >> 56) return false;
-    ret->ask = (uint32_t)ask;
-    ret->stage = (uint32_t)stage;
-    return true;
-}
-
-/* -- what vendors have alike ---------------------------------------------- */
-
-static const struct {
-    const char *provider;
-    const struct batch_api *api;
-} apis[] = {
-    {"openai", &batch_openai},
-    {"anthropic", &batch_anthropic},
-};
-
-const struct batch_api *
-batch_api_of(const char *provider)
-{
-    for (size_t i = 0; i < co_countof(apis); i++) {
-        if (strcmp(apis[i].provider, provider) == 0) return apis[i].api;
-    }
-    return NULL;
-}
-
-/* What is no text says nothing. */
-void
-batch_take_text(struct pull *p, char *out, size_t size)
-{
-    struct pull_slice text;
-
-    if (pull_peek(p) != PULL_TEXT) {
-        pull_skip(p);
-    } else if (pull_text(p, &text)) {
-        (void)pull_copy(&text, out, size);
-    }
-}
-
-/* The whole part of a number; what is none, or too large, says nothing. Counts
- * and times are told to people: no answer waits for a right one. */
-void
-batch_take_u64(struct pull *p, uint64_t *to)
-{
-    struct pull_slice number;
-    uint64_t n = 0;
-
-    if (pull_peek(p) != PULL_NUMBER) {
-        pull_skip(p);
-        return;
-    }
-    if (!pull_number(p, &number) || number.at[0] == '-') return;
-    for (size_t i = 0; i < number.len && number.at[i] != '.'; i++) {
-        const unsigned digit = (unsigned)number.at[i] - '0';
-
-        if (digit > 9 || n > (UINT64_MAX - digit) / 10) return;
-        n = 10 * n + digit;
-    }
-    *to = n;
-}
-
-static enum fault
-bad_json(const struct pull *p, struct co_diag *diag)
-{
-    (void)co_fail(diag, CO_PROTOCOL, "%s, at byte %zu",
-                  p->wrong ? p->wrong : "more follows", pull_where(p));
-    return FAULT_BAD_JSON;
-}
-
-enum fault
-batch_read_id(const char *body, size_t len, char id[BATCH_ID_BYTES],
-              struct co_diag *diag)
-{
-    struct pull_slice key;
-    struct pull p;
-
-    id[0] = '\0';
-    pull_init(&p, body, len);
-    if (pull_enter(&p, PULL_OBJECT)) {
-        while (pull_key(&p, &key)) {
-            if (pull_is(&key, "id")) {
-                batch_take_text(&p, id, BATCH_ID_BYTES);
-            } else {
-                pull_skip(&p);
-            }
-        }
-    }
-    if (!pull_end(&p)) return bad_json(&p, diag);
-    if (id[0]) return FAULT_NONE;
-    (void)co_fail(diag, CO_PROTOCOL, "it has no id");
-    return FAULT_BAD_SHAPE;
-}
-
-struct list {
-    const struct batch_api *api;
-    bool (*each)(void *self, const struct batch_info *info);
-    void *self;
-    bool stopped;
-    char *last;
-    struct co_diag *diag;
-};
-
-static enum fault
-read_elements(struct pull *p, struct list *l)
-{
-    if (!pull_enter(p, PULL_ARRAY)) return FAULT_NONE;
-    while (pull_item(p)) {
-        const char *at;
-        struct batch_info info;
-        enum fault fault;
-
-        (void)pull_peek(p); /* blanks are behind us */
-        at = (const char *)p->p;
-        pull_skip(p);
-        if (p->wrong || l->stopped) continue;
-        fault = l->api->read_info(at, (size_t)((const char *)p->p - at), &info,
-                                  l->diag);
-        if (fault) return fault;
-        (void)snprintf(l->last, BATCH_ID_BYTES, "%s", info.id);
-        l->stopped = !l->each(l->self, &info);
-    }
-    return FAULT_NONE;
-}
-
-enum fault
-batch_read_list(const struct batch_api *api, const char *body, size_t len,
-                bool (*each)(void *self, const struct batch_info *info),
-                void *self, bool *ret_more, char ret_last[BATCH_ID_BYTES],
-                struct co_diag *diag)
-{
-    struct list list = {
-        .api = api, .each = each, .self = self, .last = ret_last, .diag = diag};
-    struct pull_slice key;
-    bool has_data = false;
-    struct pull p;
-
-    *ret_more = false;
-    ret_last[0] = '\0';
-    pull_init(&p, body, len);
-    if (!pull_enter(&p, PULL_OBJECT)) return bad_json(&p, diag);
-    while (pull_key(&p, &key)) {
-        if (pull_is(&key, "data")) {
-            enum fault fault = read_elements(&p, &list);
-
-            if (fault) return fault;
-            has_data = true;
-        } else if (pull_is(&key, "has_more")) {
-            (void)pull_bool(&p, ret_more);
-        } else {
-            pull_skip(&p);
-        }
-    }
-    if (!pull_end(&p)) return bad_json(&p, diag);
-    if (list.stopped) *ret_more = false;
-    if (has_data) return FAULT_NONE;
-    (void)co_fail(diag, CO_PROTOCOL, "it has no data");
-    return FAULT_BAD_SHAPE;
 }

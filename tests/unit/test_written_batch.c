@@ -105,12 +105,6 @@ vendor_run(struct world *f, struct vendor *v, struct vendor_batch *b,
     assert_true(walk_done(&asks));
 }
 
-static struct ask_text
-text_of(const char *text)
-{
-    return (struct ask_text){text, (uint32_t)strlen(text)};
-}
-
 static void
 vendor_submit(struct world *f, struct vendor *v, const struct batch_task *t,
               struct batch_result *r)
@@ -120,8 +114,8 @@ vendor_submit(struct world *f, struct vendor *v, const struct batch_task *t,
     v->submitted++;
     if (v->refuses) {
         r->state = BATCH_REFUSED;
-        r->error = text_of("no such model");
-        r->fault = text_of("bad-request");
+        r->error = ask_text_of("no such model");
+        r->fault = ask_text_of("bad-request");
         return;
     }
     assert_null(vendor_find(v, t->batch)); /* else it is paid twice */
@@ -139,7 +133,7 @@ vendor_submit(struct world *f, struct vendor *v, const struct batch_task *t,
     } else if (!v->fails) {
         vendor_run(f, v, b, t);
     }
-    r->id = text_of("b");
+    r->id = ask_text_of("b");
     r->state = drawn(f, v->unsure) ? BATCH_UNSURE : BATCH_RUNNING;
     if (r->state == BATCH_UNSURE) r->id.len = 0;
 }
@@ -163,18 +157,18 @@ static void
 vendor_poll(struct vendor *v, struct vendor_batch *b, struct batch_result *r)
 {
     if (vendor_misses(v, b, r)) return;
-    r->id = text_of("b");
+    r->id = ask_text_of("b");
     if (b->crowded) {
         r->state = BATCH_REFUSED;
-        r->error = text_of("Enqueued token limit reached");
-        r->fault = text_of("rate-limited");
+        r->error = ask_text_of("Enqueued token limit reached");
+        r->fault = ask_text_of("rate-limited");
         vendor_forget(v, b);
         return;
     }
     if (v->fails) {
         r->state = BATCH_REFUSED;
-        r->error = text_of("line 3 is bad");
-        r->fault = text_of("bad-request");
+        r->error = ask_text_of("line 3 is bad");
+        r->fault = ask_text_of("bad-request");
         return;
     }
     if (b->polls && !b->cancelled) {
@@ -183,8 +177,8 @@ vendor_poll(struct vendor *v, struct vendor_batch *b, struct batch_result *r)
         return;
     }
     r->state = BATCH_ENDED;
-    r->files[r->n_files++] = text_of("answers");
-    if (b->n_unrun) r->files[r->n_files++] = text_of("unrun");
+    r->files[r->n_files++] = ask_text_of("answers");
+    if (b->n_unrun) r->files[r->n_files++] = ask_text_of("unrun");
 }
 
 /* A page of one of the files; arrays are the caller's. */
@@ -236,7 +230,7 @@ vendor_do(struct world *f, const struct batch_task *t, struct co_buf *result)
         assert_true(t->until >= t->since);
         assert_true(!b || b->made <= t->until);
         r.state = b ? BATCH_RUNNING : BATCH_NONE;
-        if (b) r.id = text_of("b");
+        if (b) r.id = ask_text_of("b");
         break;
     case BATCH_POLL:
         assert_non_null(b);

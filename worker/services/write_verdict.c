@@ -103,12 +103,6 @@ write_chance(enum fault fault, bool sent)
 }
 
 /* -- results ------------------------------------------------------------- */
-static struct ask_text
-text_of(const char *text)
-{
-    return (struct ask_text){text, (uint32_t)strlen(text)};
-}
-
 /* Where it went; what follows a '?' may be as good as a key. */
 static struct ask_text
 endpoint_of(const struct write_ask *a)
@@ -138,7 +132,7 @@ result_of_call(const struct write_ask *a, enum ask_outcome outcome)
     struct ask_result r = result_of(a, outcome);
 
     r.endpoint = endpoint_of(a);
-    r.model = text_of(c->answer.model);
+    r.model = ask_text_of(c->answer.model);
     r.has_usage = c->answer.has_usage;
     r.input = c->answer.input_tokens;
     r.cached = c->answer.cached_tokens;
@@ -146,7 +140,7 @@ result_of_call(const struct write_ask *a, enum ask_outcome outcome)
     r.first_byte_us = c->first_byte_us > 0 ? (uint64_t)c->first_byte_us : 0;
     r.total_us = c->total_us > 0 ? (uint64_t)c->total_us : 0;
     r.status = c->status > 0 ? (uint32_t)c->status : 0;
-    if (c->fault) r.fault = text_of(fault_name(c->fault));
+    if (c->fault) r.fault = ask_text_of(fault_name(c->fault));
     return r;
 }
 
@@ -172,7 +166,7 @@ tell_unfit(const struct write_ask *a, enum ask_outcome outcome, const char *why)
     struct ask_result r = result_of_call(a, outcome);
 
     quote(&r, &a->call.answer.text);
-    r.error = text_of(why);
+    r.error = ask_text_of(why);
     return tell(a, &r);
 }
 
@@ -218,7 +212,7 @@ tell_fault(const struct write_ask *a, enum ask_outcome outcome)
     struct ask_result r = result_of_call(a, outcome);
     const char *why = a->call.diag.text;
 
-    r.error = text_of(why[0] ? why : fault_advice(a->call.fault));
+    r.error = ask_text_of(why[0] ? why : fault_advice(a->call.fault));
     return tell(a, &r);
 }
 
@@ -336,7 +330,7 @@ write_unknown(struct write_ask *a, const char *why, int64_t now_us)
     struct ask_result r = result_of(a, ASK_UNKNOWN);
 
     r.endpoint = endpoint_of(a);
-    r.error = text_of(why);
+    r.error = ask_text_of(why);
     r.total_us = (uint64_t)(now_us - a->since_us);
     return tell(a, &r);
 }
@@ -346,7 +340,7 @@ write_refused(struct write_ask *a, const char *why)
 {
     struct ask_result r = result_of(a, ASK_REFUSED);
 
-    r.error = text_of(why);
+    r.error = ask_text_of(why);
     return tell(a, &r);
 }
 
