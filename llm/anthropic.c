@@ -78,29 +78,26 @@ read_usage(struct pull *p, struct provider_answer *answer)
     bool has_input = false;
 
     if (pull_null(p) || !pull_enter(p, PULL_OBJECT)) return;
-    answer->has_usage = true;
     while (pull_key(p, &key)) {
-        if (pull_null(p)) continue;
         if (pull_is(&key, "input_tokens")) {
-            has_input = pull_u64(p, &u.input);
+            has_input = provider_take_tokens(p, &u.input);
         } else if (pull_is(&key, "output_tokens")) {
-            (void)pull_u64(p, &answer->output_tokens);
+            answer->has_output |=
+                provider_take_tokens(p, &answer->output_tokens);
         } else if (pull_is(&key, "cache_read_input_tokens")) {
-            (void)pull_u64(p, &u.cache_read);
+            (void)provider_take_tokens(p, &u.cache_read);
         } else if (pull_is(&key, "cache_creation_input_tokens")) {
-            (void)pull_u64(p, &u.cache_write);
+            (void)provider_take_tokens(p, &u.cache_write);
         } else {
             pull_skip(p);
         }
     }
-    if (!has_input) return;
-    if (__builtin_add_overflow(u.input, u.cache_read, &u.input) ||
-        __builtin_add_overflow(u.input, u.cache_write, &u.input)) {
-        pull_refuse(p, "no sum of tokens below 2^64");
-        return;
+    if (has_input) {
+        answer->has_input = true;
+        answer->input_tokens = u.input + u.cache_read + u.cache_write;
+        answer->cached_tokens = u.cache_read;
     }
-    answer->input_tokens = u.input;
-    answer->cached_tokens = u.cache_read;
+    answer->has_usage = answer->has_input && answer->has_output;
 }
 
 static void
@@ -230,6 +227,8 @@ read_event(const char *name, const char *data, size_t len,
         while (pull_key(&p, &key)) {
             if (pull_is(&key, "message")) {
                 read_message(&p, answer);
+                /* What was written before the first word: not the whole. */
+                answer->has_output = answer->has_usage = false;
             } else if (pull_is(&key, "delta") ||
                        pull_is(&key, "content_block")) {
                 read_block(&p, true, answer);

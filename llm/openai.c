@@ -78,38 +78,56 @@ write_body(const struct provider_ask *ask, struct co_buf *body)
 }
 
 static void
-read_cached(struct pull *p, struct provider_answer *answer)
+read_cached(struct pull *p, uint64_t *ret_cached)
 {
     struct pull_slice key;
 
-    if (pull_null(p) || !pull_enter(p, PULL_OBJECT)) return;
+    if (pull_peek(p) != PULL_OBJECT) {
+        pull_skip(p);
+        return;
+    }
+    (void)pull_enter(p, PULL_OBJECT);
     while (pull_key(p, &key)) {
-        if (pull_is(&key, "cached_tokens") && pull_peek(p) == PULL_NUMBER) {
-            (void)pull_u64(p, &answer->cached_tokens);
+        if (pull_is(&key, "cached_tokens")) {
+            (void)provider_take_tokens(p, ret_cached);
         } else {
             pull_skip(p);
         }
     }
 }
 
+/* More cached tokens than there are: some gateways leave those out of
+ * prompt_tokens, as Anthropic's API does. */
+static void
+take_input(struct provider_answer *answer, uint64_t input, uint64_t cached)
+{
+    answer->has_input = true;
+    answer->input_tokens = cached > input ? input + cached : input;
+    answer->cached_tokens = cached;
+}
+
 static void
 read_usage(struct pull *p, struct provider_answer *answer)
 {
     struct pull_slice key;
+    uint64_t input = 0, cached = 0;
+    bool has_input = false;
 
     if (pull_null(p) || !pull_enter(p, PULL_OBJECT)) return;
-    answer->has_usage = true;
     while (pull_key(p, &key)) {
         if (pull_is(&key, "prompt_tokens")) {
-            (void)pull_u64(p, &answer->input_tokens);
+            has_input = provider_take_tokens(p, &input);
         } else if (pull_is(&key, "completion_tokens")) {
-            (void)pull_u64(p, &answer->output_tokens);
+            answer->has_output =
+                provider_take_tokens(p, &answer->output_tokens);
         } else if (pull_is(&key, "prompt_tokens_details")) {
-            read_cached(p, answer);
+            read_cached(p, &cached);
         } else {
             pull_skip(p);
         }
     }
+    if (has_input) take_input(answer, input, cached);
+    answer->has_usage = answer->has_input && answer->has_output;
 }
 
 /* "message" of an answer, "delta" of an event. */

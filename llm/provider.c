@@ -271,6 +271,27 @@ provider_take_member(struct pull *p, const struct pull_slice *key,
     }
 }
 
+bool
+provider_take_tokens(struct pull *p, uint64_t *ret_tokens)
+{
+    struct pull_slice number;
+    uint64_t n = 0;
+
+    if (pull_peek(p) != PULL_NUMBER) {
+        pull_skip(p);
+        return false;
+    }
+    if (!pull_number(p, &number)) return false;
+    for (size_t i = 0; i < number.len; i++) {
+        const unsigned digit = (unsigned)number.at[i] - '0';
+
+        if (digit > 9) return false;
+        n = co_min_u64(10 * n + digit, PROVIDER_TOKENS_MAX);
+    }
+    *ret_tokens = n;
+    return true;
+}
+
 enum fault
 provider_verdict(struct pull *p, const struct provider_answer *answer,
                  struct co_diag *diag)

@@ -14,6 +14,10 @@ enum {
     PROVIDER_MESSAGE_TOKENS = 16, /* that an API adds to a message, at most */
 };
 
+/* No call has more tokens; beyond it a count is taken as this many, so that
+ * sums over all calls that are out at a time stay counts. */
+#define PROVIDER_TOKENS_MAX UINT64_C(100000000000000)
+
 enum provider_role { PROVIDER_SYSTEM, PROVIDER_USER, PROVIDER_ASSISTANT };
 
 /* One turn of a conversation. Those of the system come first. */
@@ -71,7 +75,10 @@ struct provider_embed {
 struct provider_answer {
     struct co_buf text;
     char model[PROVIDER_MODEL_BYTES]; /* which one answered, as it says */
+    /* Both counts are known. With one alone the cost is not: it must not be
+     * taken for nothing. */
     bool has_usage;
+    bool has_input, has_output;
     uint64_t input_tokens; /* all, cached ones too */
     uint64_t cached_tokens, output_tokens;
     bool is_cut, is_filtered; /* ended at the most tokens, by a filter */
@@ -161,6 +168,10 @@ struct co_json;
 /* Members that all answers have alike: model and error. Others are skipped. */
 void provider_take_member(struct pull *p, const struct pull_slice *key,
                           struct provider_answer *answer);
+/* A count of tokens. False: what stands there is none (null, a text, less than
+ * 0, a fraction) and was stepped over: a good answer is not thrown away because
+ * its usage cannot be read, it is charged as one without. */
+bool provider_take_tokens(struct pull *p, uint64_t *ret_tokens);
 /* What the system says, with what has to be said of the schema in words; false:
  * nothing. *ret_text points into ask or into scratch. */
 bool provider_system(const struct provider_ask *ask, struct co_buf *scratch,

@@ -135,7 +135,8 @@ result_of_call(const struct write_ask *a, enum ask_outcome outcome)
     r.model = ask_text_of(c->answer.model);
     r.has_usage = c->answer.has_usage;
     r.input = c->answer.input_tokens;
-    r.cached = c->answer.cached_tokens;
+    /* Owners take no more; a record of an older version may say so. */
+    r.cached = co_min_u64(c->answer.cached_tokens, c->answer.input_tokens);
     r.output = c->answer.output_tokens;
     r.first_byte_us = c->first_byte_us > 0 ? (uint64_t)c->first_byte_us : 0;
     r.total_us = c->total_us > 0 ? (uint64_t)c->total_us : 0;
