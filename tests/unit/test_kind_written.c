@@ -3,17 +3,13 @@
  * uncharged. */
 #include "written_world.h"
 
-#define SETTLE_US ((int64_t)KIND_ANSWER_WAIT_MS * 1000)
-
 static void
 a_job_in_order_asks_each_row_twice_and_no_row_too_many(void **state)
 {
     struct world f;
 
     (void)state;
-    world_init(&f, 60, 1);
-    f.in_order = true;
-    world_start(&f);
+    world_start_in_order(&f, 60, 1);
     assert_int_equal(world_run(&f, 0), KIND_DONE);
     assert_int_equal(world_ledger(&f).accepted, 60);
     assert_int_equal(f.asked, 120);
@@ -28,9 +24,7 @@ a_row_is_asked_on_before_new_rows_whose_intents_were_there_earlier(void **state)
     struct world f;
 
     (void)state;
-    world_init(&f, 200, 1);
-    f.in_order = true;
-    world_start(&f);
+    world_start_in_order(&f, 200, 1);
     while (!f.n_out) {
         world_turn(&f, 1);
         world_commit(&f);
@@ -41,9 +35,7 @@ a_row_is_asked_on_before_new_rows_whose_intents_were_there_earlier(void **state)
     world_commit(&f);
     world_turn(&f, 1); /* nothing idles while the second intent is written */
     assert_int_equal(f.out[0].task, 1 << 8 | ASK_STEP);
-    while (f.durable < f.n_journal) {
-        world_commit(&f);
-    }
+    world_commit_all(&f);
     world_turn(&f, 1);
     assert_int_equal(f.out[1].task, ASK_STEP + 1);
     assert_int_equal(world_run(&f, 0), KIND_DONE);
@@ -58,18 +50,14 @@ no_more_is_intended_than_can_be_given_out(void **state)
     struct world f;
 
     (void)state;
-    world_init(&f, 200, 1);
-    f.in_order = true;
-    world_start(&f);
+    world_start_in_order(&f, 200, 1);
     written_kind.room(f.w, 5);
     for (int i = 0; i < 3; i++) {
         world_turn(&f, 5);
     }
     assert_int_equal(f.n_out, 0);
     assert_int_equal(money_open(written_money(f.w)), 5);
-    while (f.durable < f.n_journal) {
-        world_commit(&f);
-    }
+    world_commit_all(&f);
     world_turn(&f, 5);
     assert_int_equal(f.n_out, 5);
     assert_int_equal(money_open(written_money(f.w)), 5);
@@ -78,9 +66,7 @@ no_more_is_intended_than_can_be_given_out(void **state)
     world_turn(&f, 2);
     assert_int_equal(money_open(written_money(f.w)), 7);
     (void)world_answer(&f, 0); /* the row's second ask is one of the two */
-    while (f.durable < f.n_journal) {
-        world_commit(&f);
-    }
+    world_commit_all(&f);
     written_kind.room(f.w, 2);
     world_turn(&f, 2);
     assert_int_equal(money_open(written_money(f.w)), 6);
@@ -142,9 +128,7 @@ assert_nothing_reserved(struct world *f)
     f->now_us += 2 * SETTLE_US;
     for (unsigned i = 0; i < 10; i++) {
         world_turn(f, 1);
-        while (f->durable < f->n_journal) {
-            world_commit(f);
-        }
+        world_commit_all(f);
         for (size_t k = f->n_out; k-- > 0;) {
             if (f->out[k].known) (void)world_answer(f, k);
         }
@@ -228,9 +212,7 @@ a_raised_budget_goes_on_where_the_job_stopped(void **state)
     world_start(&f);
     assert_int_equal(world_run(&f, 0), KIND_PARTIAL);
     before = world_ledger(&f).accepted;
-    while (f.durable < f.n_journal) {
-        world_commit(&f);
-    }
+    world_commit_all(&f);
     f.options.cap *= 100;
     world_crash(&f);
     assert_int_equal(written_kind.done(f.w), KIND_RUNNING);
@@ -243,16 +225,6 @@ a_raised_budget_goes_on_where_the_job_stopped(void **state)
 }
 
 /* -- going on ------------------------------------------------------------- */
-
-/* The job's process ends, and another one goes on. */
-static void
-go_on(struct world *f)
-{
-    while (f->durable < f->n_journal) {
-        world_commit(f);
-    }
-    world_crash(f);
-}
 
 /* As one run would have come out: same rows, same number of questions where
  * none was lost, same ledger. */
@@ -299,7 +271,7 @@ more_rows_go_on_behind_the_last_and_not_in_the_next_cell(void **state)
         for (unsigned i = 0; i < 3; i++) {
             f.personas_options.rows = rows[i];
             if (i) {
-                go_on(&f);
+                world_next_life(&f);
             } else {
                 world_start(&f);
             }
@@ -327,7 +299,7 @@ run_in_stops(struct world *f, uint64_t seed, int64_t cap, int64_t step)
         if (stops % 2 == 0) f->options.cap += step;
         if (++stops > 4000) fail_msg("the job does not end");
         if (stops > 40) f->options.cap += 50 * step;
-        go_on(f);
+        world_next_life(f);
     }
     return stops;
 }
@@ -440,9 +412,7 @@ a_call_that_costs_more_than_it_could_stops_the_job(void **state)
     written_kind.why(f.w, f.now_us, &why);
     assert_non_null(strstr(co_buf_text(&why), "cost more than it could"));
     co_buf_fini(&why);
-    while (f.durable < f.n_journal) {
-        world_commit(&f);
-    }
+    world_commit_all(&f);
     asked = f.asked;
     world_crash(&f); /* it stays stopped */
     world_turn(&f, 10);
@@ -524,9 +494,7 @@ given_up_while_paused(const char *fault)
     struct world f;
     uint64_t dead;
 
-    world_init(&f, 60, 5);
-    f.in_order = true;
-    world_start(&f);
+    world_start_in_order(&f, 60, 5);
     world_step_in_order(&f);
     world_step_in_order(&f);
     f.all = ASK_REFUSED;

@@ -2,29 +2,7 @@
  * halved, die or come back, asks that are lost, late, withdrawn or void. */
 #include "written_world.h"
 
-#define SETTLE_US ((int64_t)KIND_ANSWER_WAIT_MS * 1000)
-
 /* -- ranges --------------------------------------------------------------- */
-
-/* Everything but ranges in order, until a range is out. */
-static size_t
-until_a_range_is_out(struct world *f)
-{
-    for (unsigned i = 0; i < 100; i++) {
-        world_turn(f, 1000);
-        for (size_t k = 0; k < f->n_out; k++) {
-            if ((f->out[k].task & 0xff) < ASK_STEP) return k;
-        }
-        while (f->n_out) {
-            (void)world_answer(f, 0);
-        }
-        while (f->durable < f->n_journal) {
-            world_commit(f);
-        }
-    }
-    fail_msg("no range is given out");
-    return 0;
-}
 
 static void
 a_halved_range_has_the_answers_of_its_halves(void **state)
@@ -34,10 +12,8 @@ a_halved_range_has_the_answers_of_its_halves(void **state)
     size_t at;
 
     (void)state;
-    world_init(&f, 250, 5);
-    f.in_order = true;
-    world_start(&f);
-    at = until_a_range_is_out(&f);
+    world_start_in_order(&f, 250, 5);
+    at = world_until_range(&f);
     whole = f.out[at].task;
     assert_int_equal(written_kind.split(f.w, whole, halves), 2);
     assert_null(written_kind.check(f.w));
@@ -59,10 +35,8 @@ a_range_that_died_and_is_revived_is_written_from_the_same_answers(void **state)
     size_t at;
 
     (void)state;
-    world_init(&f, 500, 5);
-    f.in_order = true;
-    world_start(&f);
-    at = until_a_range_is_out(&f);
+    world_start_in_order(&f, 500, 5);
+    at = world_until_range(&f);
     range = f.out[at].task;
     world_drop(&f, at);
     written_kind.dead(f.w, range);
@@ -89,7 +63,7 @@ a_range_that_accepts_rows_without_answers_is_refused(void **state)
     f.in_order = true;
     f.dead = 9;
     world_start(&f);
-    at = until_a_range_is_out(&f);
+    at = world_until_range(&f);
     whole.start = f.out[at].task >> 8;
     whole.count = whole.take = 250;
     co_buf_init(&result, 1 << 20);
@@ -126,9 +100,7 @@ new_rows_wait_when_answers_fill_their_memory_but_never_the_oldest(void **state)
         while (f.n_out && (f.out[0].task & 0xff) >= ASK_STEP) {
             (void)world_answer(&f, 0);
         }
-        while (f.durable < f.n_journal) {
-            world_commit(&f);
-        }
+        world_commit_all(&f);
     }
     assert_int_equal(f.next, KIND_NEXT_ANSWERS);
     world_fini(&f);
@@ -144,14 +116,9 @@ an_answer_for_a_sealed_row_settles_its_money_and_nothing_else(void **state)
     struct money_sums s;
 
     (void)state;
-    world_init(&f, 600, 5);
-    f.in_order = true;
-    world_start(&f);
+    world_start_in_order(&f, 600, 5);
     world_turn(&f, 1);
-    while (!f.n_out) {
-        world_commit(&f);
-        world_turn(&f, 1);
-    }
+    world_until_out(&f);
     assert_int_equal(f.out[0].task, ASK_STEP);
     world_send(&f, &f.out[0]);
     lost = f.out[0];
@@ -180,13 +147,8 @@ an_answer_for_a_sealed_row_settles_its_money_and_nothing_else(void **state)
 static void
 given_a_lost_ask_and_another_that_is_ready(struct world *f)
 {
-    world_init(f, 1, 5);
-    f->in_order = true;
-    world_start(f);
-    while (!f->n_out) {
-        world_commit(f);
-        world_turn(f, 1);
-    }
+    world_start_in_order(f, 1, 5);
+    world_until_out(f);
     world_send(f, &f->out[0]);
     f->out[0].known = false;
     assert_true(
@@ -279,18 +241,14 @@ a_range_that_comes_back_from_an_earlier_life_is_not_given_out_again(
     struct world f;
 
     (void)state;
-    world_init(&f, 500, 5);
-    f.in_order = true;
-    world_start(&f);
-    (void)until_a_range_is_out(&f);
+    world_start_in_order(&f, 500, 5);
+    (void)world_until_range(&f);
     while (f.n_out != 2 || ((f.out[0].task | f.out[1].task) & 0xff)) {
         world_turn(&f, 1000);
         for (size_t i = f.n_out; i-- > 0;) {
             if ((f.out[i].task & 0xff) >= ASK_STEP) (void)world_answer(&f, i);
         }
-        while (f.durable < f.n_journal) {
-            world_commit(&f);
-        }
+        world_commit_all(&f);
     }
     for (size_t i = 0; i < 2; i++) {
         world_send(&f, &f.out[i]);
@@ -323,10 +281,7 @@ asked_anew_after(bool no_late_answers)
     f.options.total_ms = 30000;
     f.options.no_late_answers = no_late_answers;
     world_start(&f);
-    while (!f.n_out) {
-        world_commit(&f);
-        world_turn(&f, 1);
-    }
+    world_until_out(&f);
     first = f.out[0].task;
     world_drop(&f, 0);
     world_crash(&f);
@@ -367,13 +322,8 @@ an_ask_that_was_surely_not_sent_is_free_again_when_the_job_stops(void **state)
     struct world f;
 
     (void)state;
-    world_init(&f, 1, 5);
-    f.in_order = true;
-    world_start(&f);
-    while (!f.n_out) {
-        world_commit(&f);
-        world_turn(&f, 1);
-    }
+    world_start_in_order(&f, 1, 5);
+    world_until_out(&f);
     written_kind.stopping(f.w);
     assert_int_equal(money_open(written_money(f.w)), 1);
     assert_true(written_kind.unsent(f.w, f.out[0].task));
@@ -437,13 +387,8 @@ an_intent_that_a_late_answer_overtakes_on_its_way_to_the_disk_is_void(
     int64_t unknown;
 
     (void)state;
-    world_init(&f, 1, 5);
-    f.in_order = true;
-    world_start(&f);
-    while (!f.n_out) {
-        world_commit(&f);
-        world_turn(&f, 1);
-    }
+    world_start_in_order(&f, 1, 5);
+    world_until_out(&f);
     /* the first ask is lost, then the second */
     world_send(&f, &f.out[0]);
     f.out[0].known = false;
@@ -489,9 +434,7 @@ money_of_an_intent_that_nobody_waits_for_does_not_stay_reserved(void **state)
     struct world f;
 
     (void)state;
-    world_init(&f, 1, 5);
-    f.in_order = true;
-    world_start(&f);
+    world_start_in_order(&f, 1, 5);
     co_buf_init(&result, 4096);
     ask_put_result(&r, &result);
     assert_true(written_kind.replay_note(f.w, first, sizeof first));
@@ -519,16 +462,14 @@ given_a_range_from_before_that_lacks_rows(struct world *f)
     struct world_task range;
     size_t at;
 
-    world_init(f, 240, 5);
-    f->in_order = true;
-    world_start(f);
+    world_start_in_order(f, 240, 5);
     for (unsigned i = 0; i < 4; i++) {
         world_step_in_order(f);
     }
     f->options.cap = 1;
     f->overrun_row = UINT64_MAX - 1; /* more is spent than this cap */
     world_crash(f);
-    at = until_a_range_is_out(f);
+    at = world_until_range(f);
     assert_true(written_counters(f->w)->rows_begun >
                 written_counters(f->w)->rows_done);
     range = f->out[at];
@@ -618,9 +559,7 @@ given_a_range_that_lacks_the_answer_of(struct world *f, uint64_t row)
 {
     struct world_task late = {0};
 
-    world_init(f, PERSONAS_CELL, 5);
-    f->in_order = true;
-    world_start(f);
+    world_start_in_order(f, PERSONAS_CELL, 5);
     while (written_counters(f->w)->rows_done < PERSONAS_CELL - 1) {
         world_turn(f, 1000);
         while (f->n_out) {
@@ -632,9 +571,7 @@ given_a_range_that_lacks_the_answer_of(struct world *f, uint64_t row)
                 (void)world_answer(f, 0);
             }
         }
-        while (f->durable < f->n_journal) {
-            world_commit(f);
-        }
+        world_commit_all(f);
     }
     assert_true(late.sent);
     f->options.cap = 1;
@@ -656,7 +593,7 @@ an_answer_that_comes_while_its_range_is_made_is_written_by_a_later_life(
     (void)state;
     late = given_a_range_that_lacks_the_answer_of(&f, row);
     f.now_us += SETTLE_US;
-    range = until_a_range_is_out(&f);
+    range = world_until_range(&f);
     assert_int_equal(f.n_out, 1);
     assert_int_equal(f.corpus[row], 0);
     *world_add_out(&f, late.task) = late;
@@ -693,10 +630,7 @@ a_worker_that_writes_no_row_from_some_answers_gets_them_once_in_a_life(
         world_start(&f);
         assert_int_equal(world_run(&f, 3), KIND_DONE);
         assert_int_equal(world_ledger(&f).accepted, 700);
-        while (f.durable < f.n_journal) {
-            world_commit(&f);
-        }
-        world_crash(&f);
+        world_next_life(&f);
         assert_int_equal(world_run(&f, 0), KIND_DONE);
         assert_int_equal(world_ledger(&f).accepted, 700);
         world_fini(&f);
@@ -735,9 +669,7 @@ what_was_released_behind_a_later_intent_is_free_and_was_not_lost(void **state)
     struct world f;
 
     (void)state;
-    world_init(&f, 1, 5);
-    f.in_order = true;
-    world_start(&f);
+    world_start_in_order(&f, 1, 5);
     assert_true(written_kind.replay_note(f.w, intent, sizeof intent));
     for (unsigned i = 0; i < TALK_LOST_MAX; i++) {
         intent[2]++;
@@ -768,14 +700,10 @@ a_range_of_an_earlier_life_waits_for_a_row_that_is_asked_on(void **state)
     uint64_t range;
 
     (void)state;
-    world_init(&f, 1, 5);
-    f.in_order = true;
-    world_start(&f);
+    world_start_in_order(&f, 1, 5);
     for (unsigned lost = 0; lost < TALK_LOST_MAX;) {
         world_turn(&f, 1);
-        while (f.durable < f.n_journal) {
-            world_commit(&f);
-        }
+        world_commit_all(&f);
         if (!f.n_out) continue;
         assert_int_equal(f.out[0].task >> 8, 0);
         written_kind.gone(f.w, f.out[0].task, KIND_GONE_LOST, f.now_us);
@@ -783,7 +711,7 @@ a_range_of_an_earlier_life_waits_for_a_row_that_is_asked_on(void **state)
         lost++;
     }
     assert_int_equal(written_counters(f.w)->rows_dead, 1);
-    range = f.out[until_a_range_is_out(&f)].task;
+    range = f.out[world_until_range(&f)].task;
     while (f.n_out) {
         world_drop(&f, 0);
     }
@@ -805,13 +733,8 @@ money_of_an_ask_that_is_found_again_is_out_again(void **state)
     uint64_t task;
 
     (void)state;
-    world_init(&f, 1, 5);
-    f.in_order = true;
-    world_start(&f);
-    while (!f.n_out) {
-        world_commit(&f);
-        world_turn(&f, 1);
-    }
+    world_start_in_order(&f, 1, 5);
+    world_until_out(&f);
     task = f.out[0].task;
     written_kind.gone(f.w, task, KIND_GONE_LOST, f.now_us);
     assert_int_equal(money_open(written_money(f.w)), 0);
@@ -879,9 +802,7 @@ a_row_is_begun_only_with_its_intent_and_waits_while_too_many_calls_are_out(
     struct world f;
 
     (void)state;
-    world_init(&f, 10, 5);
-    f.in_order = true;
-    world_start(&f);
+    world_start_in_order(&f, 10, 5);
     for (uint64_t i = 0; i < MONEY_OPEN_MAX; i += 256) {
         replay_foreign_intents(&f, 1000000 + i);
     }
@@ -905,13 +826,8 @@ a_result_of_another_stage_is_refused_and_the_ask_made_anew(void **state)
     struct world f;
 
     (void)state;
-    world_init(&f, 1, 5);
-    f.in_order = true;
-    world_start(&f);
-    while (!f.n_out) {
-        world_commit(&f);
-        world_turn(&f, 1);
-    }
+    world_start_in_order(&f, 1, 5);
+    world_until_out(&f);
     assert_int_equal(f.out[0].task, ASK_STEP);
     co_buf_init(&result, 4096);
     ask_put_result(&r, &result);
@@ -963,14 +879,9 @@ a_lost_ask_that_is_answered_before_it_is_made_anew_is_asked_once(void **state)
     struct co_buf body;
 
     (void)state;
-    world_init(&f, 10, 5);
-    f.in_order = true;
-    world_start(&f);
+    world_start_in_order(&f, 10, 5);
     world_turn(&f, 1);
-    while (!f.n_out) {
-        world_commit(&f);
-        world_turn(&f, 1);
-    }
+    world_until_out(&f);
     co_buf_init(&body, 1 << 16);
     assert_true(written_kind.payload(f.w, f.out[0].task, &body));
     written_kind.gone(f.w, f.out[0].task, KIND_GONE_LOST, f.now_us);
@@ -999,9 +910,7 @@ each_row_that_is_given_up_has_one_letter_in_all_lives(void **state)
     f.options.job = 0xabc;
     world_start(&f);
     assert_int_equal(world_run(&f, 0), KIND_DONE);
-    while (f.durable < f.n_journal) {
-        world_commit(&f);
-    }
+    world_commit_all(&f);
     letters = f.letters;
     all = f.letters_xor;
     assert_true(letters > 10);

@@ -83,9 +83,7 @@ publish(struct pair *p)
 
     for (unsigned i = 0; i < 3; i++) {
         world_turn(f, 1000);
-        while (f->durable < f->n_journal) {
-            world_commit(f);
-        }
+        world_commit_all(f);
     }
 }
 
@@ -272,9 +270,7 @@ change_writers(struct pair *p, uint64_t seed)
         if (world_rnd(f, 50) == 0) f->now_us += CHAIN_AWAY_US / 4;
         world_step(f);
     }
-    while (f->durable < f->n_journal) {
-        world_commit(f);
-    }
+    world_commit_all(f);
 }
 
 static void

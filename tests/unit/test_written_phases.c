@@ -15,16 +15,6 @@ cut(struct world *f, int64_t reserve, int64_t background, int64_t personas)
         .is_set = true, .reserve = reserve, .share = {background, personas}};
 }
 
-/* Everything is committed, and another life begins. */
-static void
-go_on(struct world *f)
-{
-    while (f->durable < f->n_journal) {
-        world_commit(f);
-    }
-    world_crash(f);
-}
-
 static int64_t
 charged(const struct world *f, unsigned phase)
 {
@@ -73,11 +63,11 @@ a_phase_that_runs_short_takes_the_reserve_and_then_stops_the_job(void **state)
     assert_int_equal(f.asked, 2 * written_counters(f.w)->rows_done);
     assert_true(written_counters(f.w)->rows_done > 0);
     /* once more in vain, then with a larger share */
-    go_on(&f);
+    world_next_life(&f);
     assert_int_equal(world_run(&f, 0), KIND_PARTIAL);
     assert_stopped_by(&f, "background");
     cut(&f, 2 * WORST_FIRST, 300 * WORST_FIRST, 400 * WORST_SECOND);
-    go_on(&f);
+    world_next_life(&f);
     assert_int_equal(world_run(&f, 0), KIND_DONE);
     assert_int_equal(world_ledger(&f).accepted, 300);
     assert_int_equal(f.asked, 600);
@@ -184,7 +174,7 @@ shares_that_bind_anywhere_give_the_rows_of_one_run(void **state)
 
             cut(&f, reserve, first, cap - reserve - first);
             if (tries) {
-                go_on(&f);
+                world_next_life(&f);
             } else {
                 world_start(&f);
             }
