@@ -3,13 +3,11 @@
 #include "common/clock.h"
 #include "llm/http.h"
 #include "tests/co_test.h"
+#include "tests/unit/loopback.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 enum { CONNECT_MS = 300, CROWD = 1001, FILLERS_MAX = 64 };
@@ -38,15 +36,8 @@ struct end {
 static void
 endpoint_open(struct endpoint *e, int backlog)
 {
-    struct sockaddr_in at = {.sin_family = AF_INET};
-    socklen_t len = sizeof at;
-
-    *e = (struct endpoint){.fd = socket(AF_INET, SOCK_STREAM, 0)};
-    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    assert_int_equal(bind(e->fd, (struct sockaddr *)&at, len), 0);
-    assert_int_equal(getsockname(e->fd, (struct sockaddr *)&at, &len), 0);
-    assert_int_equal(listen(e->fd, backlog), 0);
-    e->port = ntohs(at.sin_port);
+    *e = (struct endpoint){.fd = -1};
+    e->fd = loopback_listen(backlog, &e->port);
 }
 
 /* Connects until the queue of the listener is full: then SYNs are dropped. */

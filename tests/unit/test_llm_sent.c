@@ -3,13 +3,11 @@
  * been sent. Over real sockets of this machine. */
 #include "llm/http.h"
 #include "tests/co_test.h"
+#include "tests/unit/loopback.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 static const char answer[] = "HTTP/1.1 200 OK\r\n"
@@ -38,18 +36,9 @@ struct end {
 static void
 server_open(struct server *s, const enum deed *deeds, size_t count)
 {
-    struct sockaddr_in at = {.sin_family = AF_INET};
-    socklen_t len = sizeof at;
-
-    *s = (struct server){.fd = socket(AF_INET, SOCK_STREAM, 0),
-                         .connection = -1,
-                         .deeds = deeds,
-                         .count = count};
-    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    assert_int_equal(bind(s->fd, (struct sockaddr *)&at, len), 0);
-    assert_int_equal(getsockname(s->fd, (struct sockaddr *)&at, &len), 0);
-    assert_int_equal(listen(s->fd, 8), 0);
-    s->port = ntohs(at.sin_port);
+    *s = (struct server){
+        .fd = -1, .connection = -1, .deeds = deeds, .count = count};
+    s->fd = loopback_listen(8, &s->port);
 }
 
 static void
