@@ -3,11 +3,21 @@
  * restarts and roll-backs can be played. A struct to copy: a snapshot is a
  * copy. test_purse_script.c plays the same turns to both. */
 #pragma once
+#include "coordinator/purse.h"
 #include "coordinator/purse_script.h"
 
 #include <string.h>
 
 enum { MODEL_JOBS = 5, MODEL_DAYS = 8 };
+
+/* What tests count in. */
+enum {
+    US = 1000000, /* a second; and 1e-12 USD in 1e-6 USD */
+    DAY_MS = 86400000,
+    NOON_MS = DAY_MS / 2,
+};
+#define DAY 20000u
+#define MICRO INT64_C(1000000)
 
 struct purse_model_share {
     uint64_t epoch; /* 0: none */
@@ -293,6 +303,19 @@ purse_model_turn(struct purse_model *m, unsigned job,
     ret->have_total = own->have;
     ret->granted_day = counted ? d->granted : 0;
     ret->granted_total = l->granted;
+}
+
+/* A ledger with these caps is there, as an operator opens it. */
+static inline void
+purse_model_given(struct purse_model *m, int64_t cap_day, int64_t cap_total)
+{
+    m->l = (struct purse_model_ledger){.there = true,
+                                       .state = PURSE_LEDGER_OPEN,
+                                       .id = 1,
+                                       .epoch = 1,
+                                       .cap_day = cap_day,
+                                       .cap_total = cap_total};
+    memcpy(m->l.run, m->run, sizeof m->l.run);
 }
 
 /* `cohort budget rebuild`: stop; later, with what the journals say, go on. */

@@ -403,7 +403,7 @@ assert_same(const struct purse_answer *a, const struct purse_answer *b)
     assert_int_equal(a->cap_total, b->cap_total);
 }
 
-/* What test_purse.c proves with the model holds for the script, too. */
+/* What test_purse_jobs.c proves with the model holds for the script, too. */
 static void
 the_script_does_what_its_model_does(void **state)
 {

@@ -4,9 +4,6 @@
 #include "tests/unit/purse_model.h"
 #include "tests/unit/written_world.h"
 
-#define DAY 20000u
-enum { DAY_MS = 86400000 };
-
 struct shared {
     struct world f;
     struct purse p;
@@ -20,13 +17,7 @@ given(struct shared *s, uint64_t rows, uint64_t seed, int64_t cap)
     world_init(&s->f, rows, seed);
     memset(&s->m, 0, sizeof s->m);
     (void)snprintf(s->m.run, sizeof s->m.run, "1");
-    s->m.l = (struct purse_model_ledger){.there = true,
-                                         .state = PURSE_LEDGER_OPEN,
-                                         .id = 1,
-                                         .epoch = 1,
-                                         .run = "1",
-                                         .cap_day = cap,
-                                         .cap_total = -1};
+    purse_model_given(&s->m, cap, -1);
     s->opt = (struct purse_options){
         .redis = true, .cap_day = -1, .cap_total = -1, .owner = 1, .day = DAY};
     purse_init(&s->p, &s->opt);
