@@ -212,7 +212,7 @@ static int
 judge(struct conduct *c)
 {
     const struct child *coordinator = fleet_coordinator(c->fleet);
-    char how[80], words[400], text[700];
+    char how[80], words[400], text[1000];
 
     if (c->kill_asked) {
         progress_notice(c->progress, "stopped at once; what was committed is "

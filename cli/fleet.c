@@ -44,7 +44,7 @@ struct fleet {
     struct child redis, broker, coordinator;
     struct child workers[FLEET_WORKERS_MAX];
     size_t n_workers; /* children */
-    char broken[160];
+    char broken[160 + WORDS_BYTES];
     const char **keyless_env; /* of all but workers; texts are borrowed */
 };
 
@@ -209,15 +209,13 @@ key_options(const struct fleet *f, struct child *c, const char *key)
 
 /* The last line of a log, "" if there is none. */
 static void
-last_words(const struct fleet *f, const char *log_name, char *text, size_t size)
+last_words(const char *path, char *text, size_t size)
 {
-    char path[RUNDIR_PATH_SIZE + 64];
     struct co_buf log;
     char *line, *end;
 
     text[0] = '\0';
     co_buf_init(&log, 2UL * LOG_BYTES_MAX);
-    rundir_file(&f->dir, log_name, path, sizeof path);
     if (co_fs_read_file(path, LOG_BYTES_MAX, &log, NULL) == CO_OK) {
         char *start = (char *)(uintptr_t)co_buf_text(&log);
 
@@ -245,7 +243,7 @@ await_ready(struct fleet *f, int fd, struct co_diag *diag)
         if (p.revents & (POLLHUP | POLLERR)) break;
     }
     (void)child_wait(&f->broker, 1000);
-    last_words(f, "broker.log", words, sizeof words);
+    last_words(f->broker.log, words, sizeof words);
     return co_fail(diag, CO_UNAVAILABLE,
                    "the broker did not get ready on %s%s%s", f->front,
                    words[0] ? ": " : "", words);
@@ -467,7 +465,7 @@ on_death(struct fleet *f, struct child *c, int64_t now_ms)
 {
     bool calm = now_ms - c->started_ms > CALM_MS;
     uint32_t deaths = calm ? 1 : c->starts;
-    char how[80], text[256];
+    char how[80], words[WORDS_BYTES] = "", text[256];
 
     if (calm) c->starts = 1;
     child_exit_text(c, how, sizeof how);
@@ -487,8 +485,10 @@ on_death(struct fleet *f, struct child *c, int64_t now_ms)
     }
     notice(f, text);
     if (c->gave_up && c != &f->redis && !f->broken[0]) {
-        (void)snprintf(f->broken, sizeof f->broken, "the %s %s %u times",
-                       c->name, how, deaths);
+        /* Who ended by itself said why; who was killed did not. */
+        if (!c->last_exit.signal) last_words(c->log, words, sizeof words);
+        (void)snprintf(f->broken, sizeof f->broken, "the %s %s %u times%s%s",
+                       c->name, how, deaths, words[0] ? ": " : "", words);
     }
 }
 
@@ -615,7 +615,7 @@ fleet_keep_logs(struct fleet *f, const char *out)
 void
 fleet_last_words(const struct fleet *f, char *text, size_t size)
 {
-    last_words(f, "coordinator.log", text, size);
+    last_words(f->coordinator.log, text, size);
 }
 
 void

@@ -3,6 +3,7 @@ next step in its messages, over all commands; and that values of others (from
 Redis, from files) cannot pass for words of its own. Through the real program."""
 import json
 import os
+import resource
 import select
 import signal
 import socket
@@ -196,6 +197,19 @@ class Words(harness.SystemTest):
             (["dead"], "dead list, dead show"),
         ):
             self.assertIn(words, self.said(2, *args))
+
+    # ---- what the command starts ----
+
+    def test_why_a_worker_cannot_start_is_said_when_it_is_given_up(self):
+        job = self.bench.job(10)
+        with open(job, "a") as f:
+            f.write("provider: main\nproviders: {main: {kind: openai, model: m, endpoints: [{url: 'http://127.0.0.1:1'}]}}\n")
+        done = subprocess.run(
+            [f"{harness.BIN}/cohort", "run", job, "--workers", "1"], env=self.bench.env(), capture_output=True, text=True,
+            timeout=60 * harness.FACTOR, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256)))
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertIn("the worker ended with exit code 1 6 times: cohort-worker: ", done.stderr)
+        self.assertIn("raise `ulimit -Hn`", done.stderr)
 
     # ---- standard output ----
 
