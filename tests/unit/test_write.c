@@ -210,6 +210,32 @@ an_answer_is_told_without_the_key(void **state)
     end(&v);
 }
 
+/* Letter by letter as JSON may have it, so that only who reads it sees it. */
+static void
+an_answer_that_spells_the_key_is_told_without_it(void **state)
+{
+    struct served v;
+    struct co_buf content;
+    struct ask_result r;
+    char *at;
+
+    co_buf_init(&content, 1 << 20);
+    put_content(ASK_BACKGROUND, &content);
+    at = strstr((char *)content.data, "wwwww wwwww");
+    for (const char *c = KEY; *c; c++, at += 6) {
+        char letter[7];
+
+        (void)snprintf(letter, sizeof letter, "\\u%04x", (unsigned)*c);
+        memcpy(at, letter, 6);
+    }
+    given_answer(co_buf_text(&content), "stop");
+    co_buf_fini(&content);
+    r = ask(*state, &v); /* looks for it */
+    assert_int_equal(r.outcome, ASK_ANSWER);
+    assert_non_null(memmem(r.answer, r.answer_len, "******", 6));
+    end(&v);
+}
+
 static void
 what_was_sent_and_not_answered_is_perhaps_paid(void **state)
 {
@@ -316,6 +342,7 @@ main(void)
         T(a_server_that_is_not_there_got_nothing),
         T(a_refusal_is_told_without_the_key),
         T(an_answer_is_told_without_the_key),
+        T(an_answer_that_spells_the_key_is_told_without_it),
         T(what_was_sent_and_not_answered_is_perhaps_paid),
         T(a_server_that_failed_with_the_request_is_perhaps_paid),
         OWN(an_error_after_the_first_words_is_perhaps_paid),

@@ -189,6 +189,8 @@ tell_answer(const struct write_ask *a)
         return tell_unfit(a, ASK_INVALID,
                           wrong.text[0] ? wrong.text : co_err_text(err));
     }
+    /* What was spelt with escapes is plain only now. */
+    secret_redact(&a->lane->secrets[a->endpoint], (char *)form.data, form.len);
     r.answer = form.data;
     r.answer_len = (uint32_t)form.len;
     return tell(a, &r);
