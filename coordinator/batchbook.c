@@ -1,5 +1,6 @@
-/* batchbook.c - see batchbook.h. */
-#include "coordinator/batchbook.h"
+/* batchbook.c - see batchbook.h: which batches there are, and what is next for
+ * each. What results mean for them stands in batchbook_results.c. */
+#include "coordinator/batchbook_impl.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -75,8 +76,8 @@ batchbook_of(const struct batchbook *b, uint64_t task)
     return batchbook_find(b, task >> (8 + BATCHBOOK_SEQ_BITS));
 }
 
-static uint64_t
-task_of(const struct batchbook_entry *e, enum batch_op op)
+uint64_t
+batchbook_task_of(const struct batchbook_entry *e, enum batch_op op)
 {
     const uint64_t seq = e->seq & ((UINT32_C(1) << BATCHBOOK_SEQ_BITS) - 1);
 
@@ -86,8 +87,8 @@ task_of(const struct batchbook_entry *e, enum batch_op op)
 
 /* -- what is next --------------------------------------------------------- */
 
-static enum batch_op
-op_of(const struct batchbook_entry *e)
+enum batch_op
+batchbook_op_of(const struct batchbook_entry *e)
 {
     switch (e->phase) {
     case BATCHBOOK_FIND:
@@ -104,20 +105,35 @@ op_of(const struct batchbook_entry *e)
     return BATCH_SUBMIT;
 }
 
-/* Not known to be at the vendor. */
-static bool
-is_made(const struct batchbook_entry *e)
+bool
+batchbook_is_made(const struct batchbook_entry *e)
 {
     return e->phase == BATCHBOOK_SUBMIT || e->phase == BATCHBOOK_FIND;
 }
 
-/* What became of its submission is not known. */
-static void
-look_for(struct batchbook_entry *e, int64_t lost_us, int64_t due_us)
+/* Nobody tells when a vendor is through with a request whose answer was lost:
+ * so it is given as long again as there was no answer, within bounds that have
+ * nothing to do with how often somebody wants to look. OpenAI makes a batch of
+ * a short request within seconds, and may list it a little later; Anthropic
+ * takes all its requests with it, and cuts off what takes ten minutes. */
+static int64_t
+settle_us(const struct batchbook *b, const struct batchbook_entry *e,
+          int64_t now_us)
+{
+    int64_t took = e->asked_us ? now_us - e->asked_us : 0;
+
+    if (took > BATCHBOOK_SETTLE_MAX_US) took = BATCHBOOK_SETTLE_MAX_US;
+    if (took < BATCHBOOK_SETTLE_US) took = BATCHBOOK_SETTLE_US;
+    return took < b->poll_us ? b->poll_us : took;
+}
+
+void
+batchbook_look_for(const struct batchbook *b, struct batchbook_entry *e,
+                   int64_t now_us)
 {
     e->phase = BATCHBOOK_FIND;
-    e->lost_us = lost_us;
-    e->due_us = due_us;
+    e->settled_us = now_us + settle_us(b, e, now_us);
+    e->due_us = now_us + b->poll_us;
 }
 
 static bool
@@ -134,12 +150,18 @@ batchbook_noted(struct batchbook_entry *e)
 }
 
 void
-batchbook_restart(struct batchbook *b, int64_t due_us)
+batchbook_restart(struct batchbook *b, int64_t now_us, int64_t due_us)
 {
     for (uint32_t i = 0; i < b->n; i++) {
         struct batchbook_entry *e = b->entries[i];
 
-        if (is_made(e) && !e->op) look_for(e, due_us, due_us);
+        if (!batchbook_is_made(e)) continue;
+        e->asked_us = 0;
+        e->settled_us = now_us + settle_us(b, e, now_us);
+        if (e->settled_us < due_us) e->settled_us = due_us;
+        if (e->op) continue; /* somebody is at it */
+        e->phase = BATCHBOOK_FIND;
+        e->due_us = due_us;
     }
 }
 
@@ -151,8 +173,9 @@ batchbook_next(struct batchbook *b, int64_t now_us, uint64_t *ret_task)
 
         if (!is_idle(e)) continue;
         /* one that nobody wants is cancelled now, not at the next look */
-        if (e->due_us > now_us && op_of(e) != BATCH_CANCEL) continue;
-        e->op = task_of(e, op_of(e));
+        if (e->due_us > now_us && batchbook_op_of(e) != BATCH_CANCEL) continue;
+        e->op = batchbook_task_of(e, batchbook_op_of(e));
+        e->asked_us = now_us;
         *ret_task = e->op;
         return true;
     }
@@ -180,10 +203,11 @@ batchbook_adopt(struct batchbook *b, uint64_t task)
     if (!e || !is_idle(e)) return false;
     if (batchbook_op(task) == BATCH_SUBMIT && !e->id[0]) {
         e->phase = BATCHBOOK_SUBMIT; /* it is not lost */
-    } else if (task != task_of(e, op_of(e))) {
+    } else if (task != batchbook_task_of(e, batchbook_op_of(e))) {
         return false;
     }
     e->op = task;
+    e->asked_us = 0; /* by an earlier life, nobody knows when */
     return true;
 }
 
@@ -195,7 +219,7 @@ batchbook_gone(struct batchbook *b, uint64_t task, bool ran, int64_t now_us)
     if (!e || e->op != task) return;
     e->op = 0;
     e->due_us = now_us + b->poll_us;
-    if (ran && e->phase == BATCHBOOK_SUBMIT) look_for(e, now_us, e->due_us);
+    if (ran && e->phase == BATCHBOOK_SUBMIT) batchbook_look_for(b, e, now_us);
 }
 
 void
@@ -209,226 +233,6 @@ batchbook_task(const struct batchbook_entry *e, uint64_t task,
                                .count = e->n,
                                .since = e->since};
     if (ret->op == BATCH_HARVEST) ret->file = ask_text_of(e->files[e->file]);
-}
-
-/* -- results -------------------------------------------------------------- */
-
-bool
-batchbook_wants(const struct batchbook_entry *e, uint64_t task,
-                const struct batch_result *r)
-{
-    if (e->taken || r->op != batchbook_op(task) || r->batch != e->number) {
-        return false;
-    }
-    /* A submission that was given up may answer after all. That an earlier one
-     * came to nothing was seen before there was another. */
-    if (r->op == BATCH_SUBMIT) {
-        return is_made(e) && (r->id.len || task == task_of(e, BATCH_SUBMIT));
-    }
-    /* That it was looked for in a new life, and not submitted, no record says.
-     * What was found before it is submitted again says nothing. */
-    if (r->op == BATCH_FIND) {
-        return is_made(e) && task == task_of(e, BATCH_FIND) &&
-               (!e->op || batchbook_op(e->op) != BATCH_SUBMIT);
-    }
-    if (e->phase == BATCHBOOK_RUNS) {
-        return task == task_of(e, BATCH_POLL) ||
-               task == task_of(e, BATCH_CANCEL);
-    }
-    return task == task_of(e, op_of(e));
-}
-
-static bool
-take_id(struct batchbook_entry *e, struct ask_text id)
-{
-    if (!id.len || id.len >= sizeof e->id) return false;
-    memcpy(e->id, id.text, id.len);
-    e->id[id.len] = '\0';
-    return true;
-}
-
-/* It is at the vendor; polling tells more. */
-static enum batchbook_step
-runs(struct batchbook_entry *e, const struct batch_result *r, int64_t now_us,
-     int64_t due_us)
-{
-    if (!take_id(e, r->id)) {
-        look_for(e, now_us, due_us);
-        return BATCHBOOK_GOES_ON;
-    }
-    e->phase = BATCHBOOK_RUNS;
-    e->due_us = due_us;
-    return BATCHBOOK_GOES_ON;
-}
-
-static enum batchbook_step
-submitted(struct batchbook *b, struct batchbook_entry *e,
-          const struct batch_result *r, int64_t now_us)
-{
-    if (r->state == BATCH_REFUSED && !r->id.len) return BATCHBOOK_REFUSED;
-    if (r->state == BATCH_UNSURE) {
-        look_for(e, now_us, now_us + b->poll_us);
-        return BATCHBOOK_GOES_ON;
-    }
-    return runs(e, r, now_us, now_us + b->poll_us);
-}
-
-static enum batchbook_step
-found(struct batchbook *b, struct batchbook_entry *e,
-      const struct batch_result *r, int64_t now_us)
-{
-    if (r->state == BATCH_NONE) {
-        e->phase = BATCHBOOK_SUBMIT;
-        e->due_us = 0;
-        return BATCHBOOK_GOES_ON;
-    }
-    if (r->id.len) return runs(e, r, now_us, 0);
-    e->due_us = now_us + b->poll_us;
-    return BATCHBOOK_GOES_ON;
-}
-
-static enum batchbook_step
-ended(struct batchbook_entry *e, const struct batch_result *r)
-{
-    e->phase = BATCHBOOK_HARVEST;
-    e->misses = 0;
-    e->due_us = 0;
-    e->file = 0;
-    e->skip = 0;
-    e->n_files = 0;
-    for (uint32_t i = 0; i < r->n_files; i++) {
-        char *to = e->files[e->n_files++];
-
-        memcpy(to, r->files[i].text, r->files[i].len);
-        to[r->files[i].len] = '\0';
-    }
-    return e->n_files ? BATCHBOOK_GOES_ON : BATCHBOOK_DONE;
-}
-
-/* A vendor, or what stands before it, may be wrong for a moment. True: it was
- * said too often for that. */
-static bool
-is_missed(const struct batchbook *b, struct batchbook_entry *e, int64_t now_us)
-{
-    e->due_us = now_us + b->poll_us;
-    return ++e->misses >= BATCHBOOK_MISSES_MAX;
-}
-
-/* Nothing of it was run, and later it may be. */
-static bool
-is_crowded(const struct batch_result *r)
-{
-    const char *name = fault_name(FAULT_RATE_LIMITED);
-
-    return r->fault.len == strlen(name) &&
-           memcmp(r->fault.text, name, r->fault.len) == 0;
-}
-
-static bool
-is_alone(const struct batchbook *b, const struct batchbook_entry *e)
-{
-    for (uint32_t i = 0; i < b->n; i++) {
-        const struct batchbook_entry *other = b->entries[i];
-
-        if (other != e && other->phase >= BATCHBOOK_RUNS) return false;
-    }
-    return true;
-}
-
-/* Only its vendor can say so, and names it. Where there is no room though no
- * other one is there, it is too big: its vendor's words say for what. */
-static enum batchbook_step
-failed(const struct batchbook *b, struct batchbook_entry *e,
-       const struct batch_result *r, int64_t now_us)
-{
-    e->due_us = now_us + b->poll_us;
-    if (!r->id.len) return BATCHBOOK_GOES_ON;
-    if (!is_crowded(r)) return BATCHBOOK_REFUSED;
-    if (is_alone(b, e) && ++e->crowded >= BATCHBOOK_MISSES_MAX) {
-        return BATCHBOOK_REFUSED;
-    }
-    e->phase = BATCHBOOK_SUBMIT;
-    e->due_us = now_us + BATCHBOOK_CROWDED_POLLS * b->poll_us;
-    e->id[0] = '\0';
-    return BATCHBOOK_GOES_ON;
-}
-
-static enum batchbook_step
-polled(struct batchbook *b, struct batchbook_entry *e,
-       const struct batch_result *r, int64_t now_us)
-{
-    e->total = r->total;
-    e->done = r->done;
-    e->failed = r->failed;
-    switch (r->state) {
-    case BATCH_ENDED:
-        /* answers, and no file of them: it may come */
-        if (!r->n_files && r->done && !is_missed(b, e, now_us)) {
-            return BATCHBOOK_GOES_ON;
-        }
-        return ended(e, r);
-    case BATCH_REFUSED:
-        return failed(b, e, r, now_us);
-    case BATCH_GONE:
-        return is_missed(b, e, now_us) ? BATCHBOOK_LOST : BATCHBOOK_GOES_ON;
-    default:
-        e->misses = 0;
-        e->due_us = now_us + b->poll_us;
-        return BATCHBOOK_GOES_ON;
-    }
-}
-
-static enum batchbook_step
-cancelled(struct batchbook_entry *e, const struct batch_result *r)
-{
-    if (r->state == BATCH_GONE) return BATCHBOOK_LOST;
-    e->cancelled = true;
-    e->due_us = 0;
-    return BATCHBOOK_GOES_ON;
-}
-
-static enum batchbook_step
-harvested(const struct batchbook *b, struct batchbook_entry *e,
-          const struct batch_result *r, int64_t now_us)
-{
-    const bool gone = r->state == BATCH_GONE;
-
-    if (gone && !is_missed(b, e, now_us)) return BATCHBOOK_GOES_ON;
-    e->misses = 0;
-    e->due_us = 0;
-    if (gone || r->end) {
-        e->file++;
-        e->skip = 0;
-        return e->file < e->n_files ? BATCHBOOK_GOES_ON : BATCHBOOK_DONE;
-    }
-    e->skip = co_max_u64(r->skip, e->skip);
-    return BATCHBOOK_GOES_ON;
-}
-
-enum batchbook_step
-batchbook_commit(struct batchbook *b, struct batchbook_entry *e, uint64_t task,
-                 const struct batch_result *r, int64_t now_us)
-{
-    const uint32_t seq =
-        (uint32_t)(task >> 8) & ((UINT32_C(1) << BATCHBOOK_SEQ_BITS) - 1);
-
-    e->taken = false;
-    e->op = 0;
-    if (e->seq <= seq) e->seq = seq + 1; /* a late one is of the past */
-    switch (r->op) {
-    case BATCH_SUBMIT:
-        return submitted(b, e, r, now_us);
-    case BATCH_FIND:
-        return found(b, e, r, now_us);
-    case BATCH_POLL:
-        return polled(b, e, r, now_us);
-    case BATCH_HARVEST:
-        return harvested(b, e, r, now_us);
-    case BATCH_CANCEL:
-    case BATCH_OPS:
-        break;
-    }
-    return cancelled(e, r);
 }
 
 /* -- names ---------------------------------------------------------------- */

@@ -24,6 +24,9 @@ enum {
     /* What was there and is not: only so many looks make sure. */
     BATCHBOOK_MISSES_MAX = 3,
     BATCHBOOK_CROWDED_POLLS = 8, /* until it is tried where there was no room */
+    /* From the loss of a submission until it counts that it is not there. */
+    BATCHBOOK_SETTLE_US = 10 * 1000 * 1000,
+    BATCHBOOK_SETTLE_MAX_US = 600 * 1000 * 1000,
 };
 _Static_assert(ASK_STEP + ASK_MAX <= BATCHBOOK_STEP &&
                    BATCHBOOK_STEP + BATCH_OPS <= 256,
@@ -54,11 +57,14 @@ struct batchbook_entry {
     bool taken;   /* its result is on its way to the disk */
     bool cancels; /* nobody wants its answers */
     bool cancelled;
-    uint8_t misses;  /* looks in a row that found nothing where it was */
-    uint8_t crowded; /* how often there was no room for it alone */
-    int64_t due_us;  /* the next task not before */
-    int64_t lost_us; /* FIND: whoever submits it had done so by then */
-    uint64_t since;  /* made then, seconds since 1970 */
+    uint8_t misses;     /* looks in a row that found nothing where it was */
+    uint8_t crowded;    /* how often there was no room for it alone */
+    int64_t due_us;     /* the next task not before */
+    int64_t asked_us;   /* the last task was given out; 0: in an earlier life */
+    int64_t settled_us; /* FIND: whoever submitted it had done so by then, and
+                         * its vendor lists it: only a look from then on may say
+                         * that it is not there */
+    uint64_t since;     /* made then, seconds since 1970 */
     char id[BATCH_ID_BYTES];
     char files[BATCH_FILES][BATCH_ID_BYTES];
     uint32_t n_files, file;       /* file: that is being harvested */
@@ -98,8 +104,8 @@ struct batchbook_entry *batchbook_find(const struct batchbook *b,
 
 /* NEW -> SUBMIT. */
 void batchbook_noted(struct batchbook_entry *e);
-/* A new life: what was being submitted may be anywhere until then. */
-void batchbook_restart(struct batchbook *b, int64_t due_us);
+/* A new life: what was being submitted may be anywhere until due_us. */
+void batchbook_restart(struct batchbook *b, int64_t now_us, int64_t due_us);
 /* The next task that is due; it is out then. False: none. */
 bool batchbook_next(struct batchbook *b, int64_t now_us, uint64_t *ret_task);
 /* When the next one is; INT64_MAX: nothing without an event. */

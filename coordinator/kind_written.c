@@ -192,8 +192,9 @@ start(struct written *w, int64_t now_us)
     if (w->options.purse) purse_begin(w->options.purse);
     w->probe_us = now_us;
     /* nobody may be left who could answer, but a vendor takes its time */
-    batch_start(w, now_us + (int64_t)co_max_u64(ms * UINT64_C(1000),
-                                                (uint64_t)w->book.poll_us));
+    batch_start(w, now_us,
+                now_us + (int64_t)co_max_u64(ms * UINT64_C(1000),
+                                             (uint64_t)w->book.poll_us));
     w->open_due_us = money_open(w->m) ? now_us + (int64_t)ms * 1000 : INT64_MAX;
     rows_sweep(w);
 }

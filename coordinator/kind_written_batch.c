@@ -288,9 +288,9 @@ release_open(struct written *w)
 }
 
 void
-batch_start(struct written *w, int64_t settled_us)
+batch_start(struct written *w, int64_t now_us, int64_t due_us)
 {
-    batchbook_restart(&w->book, settled_us);
+    batchbook_restart(&w->book, now_us, due_us);
     if (w->options.batch.max_requests) release_open(w);
 }
 

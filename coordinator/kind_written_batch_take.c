@@ -54,7 +54,7 @@ batch_payload(struct written *w, uint64_t task, struct co_buf *body)
     if (!e || e->op != task || e->taken) return false;
     batchbook_task(e, task, &t);
     t.job = w->options.job;
-    if (t.op == BATCH_FIND) t.until = batch_unix_s(w, e->lost_us);
+    if (t.op == BATCH_FIND) t.until = batch_unix_s(w, e->settled_us);
     if (t.op != BATCH_SUBMIT) {
         batch_put_task(&t, body);
         return true;

@@ -362,8 +362,8 @@ bool payload_ask(struct written *w, uint64_t task, struct co_buf *body);
 /* Seconds since 1970. */
 uint64_t batch_unix_s(const struct written *w, int64_t now_us);
 /* The first call after a replay: what was being submitted in an earlier life
- * may go on until settled_us. */
-void batch_start(struct written *w, int64_t settled_us);
+ * may go on until due_us. */
+void batch_start(struct written *w, int64_t now_us, int64_t due_us);
 /* Makes a batch of asks that are ready. */
 void batch_gather(struct written *w, int64_t now_us);
 /* When there is something to do without an event; INT64_MAX: never. */
