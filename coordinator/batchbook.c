@@ -219,6 +219,9 @@ batchbook_gone(struct batchbook *b, uint64_t task, bool ran, int64_t now_us)
     if (!e || e->op != task) return;
     e->op = 0;
     e->due_us = now_us + b->poll_us;
+    /* one without its asks made nothing; what an earlier life gave out is not
+     * known */
+    ran &= e->claimed || !e->asked_us;
     if (ran && e->phase == BATCHBOOK_SUBMIT) batchbook_look_for(b, e, now_us);
 }
 
@@ -231,7 +234,8 @@ batchbook_task(const struct batchbook_entry *e, uint64_t task,
                                .id = ask_text_of(e->id),
                                .skip = e->skip,
                                .count = e->n,
-                               .since = e->since};
+                               .since = e->since,
+                               .account = e->account};
     if (ret->op == BATCH_HARVEST) ret->file = ask_text_of(e->files[e->file]);
 }
 

@@ -9,6 +9,10 @@
  *        gone, UNSURE,  |  | NONE     found        |     last page   v
  *        a new life     +->FIND -------------------+               over
  *
+ * A submission is first given out without its asks: the worker says for which
+ * account it would ask, so that it is known where to look for the batch before
+ * there can be one. Another worker than that account's claims it anew.
+ *
  * REFUSED and GONE, when it is said three times, end it from anywhere; where
  * its vendor had no room for it, it is submitted again. A submission of which
  * nobody knows what became is looked for at the vendor before it is made again.
@@ -53,9 +57,11 @@ struct batchbook_entry {
     uint64_t *tasks; /* owned: ids of its asks */
     uint32_t n;
     uint32_t seq;
-    uint64_t op;  /* task that is out; 0: none */
-    bool taken;   /* its result is on its way to the disk */
-    bool cancels; /* nobody wants its answers */
+    uint64_t op;      /* task that is out; 0: none */
+    bool taken;       /* its result is on its way to the disk */
+    bool claimed;     /* a worker has said which account is to make it */
+    uint64_t account; /* that, or which has it; 0: not known */
+    bool cancels;     /* nobody wants its answers */
     bool cancelled;
     uint8_t misses;     /* looks in a row that found nothing where it was */
     uint8_t crowded;    /* how often there was no room for it alone */

@@ -59,6 +59,13 @@ submitted(struct batchbook *b, struct batchbook_entry *e,
           const struct batch_result *r, int64_t now_us)
 {
     if (r->state == BATCH_REFUSED && !r->id.len) return BATCHBOOK_REFUSED;
+    if (r->state == BATCH_NONE) { /* nothing was sent: it is that account's */
+        e->claimed = true;
+        e->account = r->account;
+        e->phase = BATCHBOOK_SUBMIT;
+        e->due_us = 0;
+        return BATCHBOOK_GOES_ON;
+    }
     if (r->state == BATCH_UNSURE) {
         batchbook_look_for(b, e, now_us);
         return BATCHBOOK_GOES_ON;
@@ -209,6 +216,8 @@ batchbook_commit(struct batchbook *b, struct batchbook_entry *e, uint64_t task,
 
     e->taken = false;
     e->op = 0;
+    /* who was told of it has the account, with whatever key */
+    if (r->id.len && r->account) e->account = r->account;
     if (e->seq <= seq) e->seq = seq + 1; /* a late one is of the past */
     switch (r->op) {
     case BATCH_SUBMIT:

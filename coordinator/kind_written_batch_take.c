@@ -37,8 +37,10 @@ put_submit(struct written *w, struct batchbook_entry *e,
     if (!n) return false;
     batch_put_array(n, &all);
     co_buf_append(&all, asks.data, asks.len);
-    task->asks = all.data;
-    task->asks_len = all.len;
+    if (e->claimed) {
+        task->asks = all.data;
+        task->asks_len = all.len;
+    }
     if ((asks.err || all.err) && !body->err) body->err = CO_NOMEM;
     batch_put_task(task, body);
     return true;

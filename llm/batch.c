@@ -24,6 +24,7 @@ enum key {
     KEY_RESULTS,
     KEY_UNSENT,
     KEY_UNTIL,
+    KEY_ACCOUNT,
 };
 
 /* -- writing -------------------------------------------------------------- */
@@ -70,7 +71,7 @@ batch_put_task(const struct batch_task *t, struct co_buf *buf)
     msgpack_packer pk;
 
     msgpack_packer_init(&pk, buf, co_buf_write);
-    (void)msgpack_pack_map(&pk, t->asks ? 10 : 9);
+    (void)msgpack_pack_map(&pk, 9u + !!t->asks + !!t->account);
     payload_put_u64(&pk, KEY_OP, t->op);
     payload_put_u64(&pk, KEY_BATCH, t->batch);
     payload_put_u64(&pk, KEY_JOB, t->job);
@@ -80,6 +81,7 @@ batch_put_task(const struct batch_task *t, struct co_buf *buf)
     payload_put_u64(&pk, KEY_COUNT, t->count);
     payload_put_u64(&pk, KEY_SINCE, t->since);
     payload_put_u64(&pk, KEY_UNTIL, t->until);
+    if (t->account) payload_put_u64(&pk, KEY_ACCOUNT, t->account);
     if (t->asks) put_raw(&pk, KEY_ASKS, t->asks, t->asks_len, buf);
 }
 
@@ -89,7 +91,7 @@ batch_put_result(const struct batch_result *r, struct co_buf *buf)
     msgpack_packer pk;
 
     msgpack_packer_init(&pk, buf, co_buf_write);
-    (void)msgpack_pack_map(&pk, 12u + !!r->asks + !!r->unsent);
+    (void)msgpack_pack_map(&pk, 12u + !!r->account + !!r->asks + !!r->unsent);
     payload_put_u64(&pk, KEY_OP, r->op);
     payload_put_u64(&pk, KEY_BATCH, r->batch);
     payload_put_str(&pk, KEY_ID, r->id, BATCH_ID_BYTES - 1);
@@ -106,6 +108,7 @@ batch_put_result(const struct batch_result *r, struct co_buf *buf)
     payload_put_u64(&pk, KEY_FAILED, r->failed);
     payload_put_str(&pk, KEY_ERROR, r->error, ASK_ERROR_MAX);
     payload_put_str(&pk, KEY_FAULT, r->fault, ASK_TEXT_MAX);
+    if (r->account) payload_put_u64(&pk, KEY_ACCOUNT, r->account);
     if (r->asks) put_raw(&pk, KEY_RESULTS, r->asks, r->asks_len, buf);
     if (r->unsent) put_raw(&pk, KEY_UNSENT, r->unsent, r->unsent_len, buf);
 }
@@ -153,6 +156,9 @@ get_task_member(struct walk *w, uint64_t key, struct batch_task *t)
         break;
     case KEY_UNTIL:
         t->until = walk_u64(w);
+        break;
+    case KEY_ACCOUNT:
+        t->account = walk_u64(w);
         break;
     case KEY_ASKS:
         t->asks = get_raw(w, &t->asks_len);
@@ -220,6 +226,8 @@ number_of(struct batch_result *r, uint64_t key)
         return &r->done;
     case KEY_FAILED:
         return &r->failed;
+    case KEY_ACCOUNT:
+        return &r->account;
     default:
         return NULL;
     }

@@ -8,9 +8,11 @@
  *  32 job u64, which names it at the vendor together with the number
  *  33 id str, the vendor's      34 file str, of HARVEST
  *  35 skip u64, lines of it that were harvested before
- *  36 asks array of bin, of SUBMIT: tasks as in ask.h
+ *  36 asks array of bin, of SUBMIT: tasks as in ask.h; without them nothing is
+ *     submitted, and the result says which account would have been asked
  *  37 count u32, 38 since u64 and 49 until u64, of FIND: how many requests it
  *     holds, and made between these (seconds since 1970; until 0: nobody knows)
+ *  50 account u64, which made it or is to make it; absent: any
  * Result:
  *  30 op, 31 batch as in the task
  *  33 id str  35 skip u64, lines up to here are done  39 end u32: that was all
@@ -19,6 +21,7 @@
  *  45 error str  46 fault str
  *  47 asks array of bin: results as in ask.h
  *  48 unsent array of u64: row << 8 | ask; surely not paid: ask again
+ *  50 account u64, that was asked: of address and key (llm/endpoint_id.h)
  * Unknown keys are skipped. */
 #pragma once
 #include "llm/ask.h"
@@ -87,6 +90,7 @@ struct batch_task {
     size_t asks_len;
     uint32_t count;
     uint64_t since, until;
+    uint64_t account; /* 0: any */
 };
 
 struct batch_result {
@@ -99,6 +103,7 @@ struct batch_result {
     struct ask_text files[BATCH_FILES];
     uint32_t n_files;
     uint64_t total, done, failed;
+    uint64_t account; /* 0: not said */
     struct ask_text error, fault;
     const uint8_t *asks, *unsent; /* msgpack arrays; NULL: none */
     size_t asks_len, unsent_len;

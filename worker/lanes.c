@@ -4,6 +4,7 @@
 #include "worker/lanes.h"
 
 #include "common/fs.h"
+#include "llm/endpoint_id.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -49,6 +50,20 @@ address_of(const struct providers_entry *entry,
 {
     if (entry->replay_file[0]) return entry->replay_file;
     return endpoint->url[0] ? endpoint->url : NULL;
+}
+
+uint64_t
+lane_account(struct lane *lane)
+{
+    const char *url = address_of(lane->entry, &lane->entry->endpoints[0]);
+    struct co_diag why;
+
+    if (!lane->account &&
+        endpoint_id(url ? url : lane->entry->kind->host, &lane->secrets[0],
+                    &lane->account, &why)) {
+        lane->account = 0;
+    }
+    return lane->account;
 }
 
 static enum co_err

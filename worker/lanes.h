@@ -49,7 +49,8 @@ struct lane {
     TAILQ_HEAD(, lane_wait) waits;
     LIST_HEAD(, lane_orphan) orphans;
     struct co_log_limit log_limit, held_log_limit;
-    bool readable; /* http has something to do */
+    uint64_t account; /* lane_account() */
+    bool readable;    /* http has something to do */
 };
 
 /* Providers whose key is missing, or that cannot be called as the file says,
@@ -85,6 +86,11 @@ int64_t lanes_due_us(const struct lanes *lanes, int64_t now_us);
 uint32_t lanes_room(const struct lane *lane, int64_t now_us);
 /* Calls in flight, all lanes together. */
 uint32_t lanes_in_flight(const struct lanes *lanes);
+
+/* Whose the work is that goes to the first endpoint: address and key, the same
+ * for all workers that have both (llm/endpoint_id.h). Takes some 10 ms the
+ * first time. 0: it cannot be told. */
+uint64_t lane_account(struct lane *lane);
 
 /* Waits for room. */
 void lane_wait_add(struct lane *lane, struct lane_wait *wait);

@@ -2,6 +2,7 @@
 #include "tests/fake-llm/batches_impl.h"
 
 #include "common/clock.h"
+#include "common/hash.h"
 #include "common/json.h"
 
 #include <inttypes.h>
@@ -103,7 +104,8 @@ find_batch(const struct asking *a, const char *id, uint32_t *ret_number)
 
     if (strncmp(id, form, strlen(form)) != 0) return NULL;
     n = strtoul(id + strlen(form), NULL, 10);
-    if (n < 1 || n > a->b->n || a->b->batches[n - 1]->openai != openai) {
+    if (n < 1 || n > a->b->n || a->b->batches[n - 1]->openai != openai ||
+        a->b->batches[n - 1]->account != a->account) {
         return NULL;
     }
     *ret_number = (uint32_t)n;
@@ -139,7 +141,7 @@ list(const struct asking *a, const char *query)
     for (uint32_t i = (uint32_t)co_min_u64(from - 1, a->b->n); i-- > 0;) {
         struct batch *t = a->b->batches[i];
 
-        if (t->openai != openai) continue;
+        if (t->openai != openai || t->account != a->account) continue;
         if (left == 0) break;
         look_at(a, t);
         batches_put(&json, t, i + 1);
@@ -200,7 +202,10 @@ batches_answer(struct batches *b, const struct request *r, const char *key,
                const struct fail_rules *fails, int64_t now_us,
                struct co_buf *out, int64_t *ret_delay_us)
 {
-    const struct asking a = {b, r, fails, now_us, out, ret_delay_us};
+    const struct asking a = {
+        b,           r,      co_hash64(r->key, r->key ? r->key_len : 0, 0),
+        fails,       now_us, out,
+        ret_delay_us};
     char path[512], *query, *id, *verb = NULL;
 
     if (key &&

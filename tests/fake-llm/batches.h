@@ -1,7 +1,8 @@
 /* batches.h - the batch APIs of the fake endpoint: files and batches as OpenAI
  * has them, message batches as Anthropic has them. Requests are refused for
  * what the real APIs refuse; a batch is worked on when its time has come, and
- * billed then, at half the price. All is kept until the process ends. */
+ * billed then, at half the price. All is kept until the process ends, and
+ * seen with the key that made it. */
 #pragma once
 #include "tests/fake-llm/fail.h"
 #include "tests/fake-llm/ledger.h"

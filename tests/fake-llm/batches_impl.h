@@ -19,6 +19,7 @@ struct item {
 };
 
 struct batch {
+    uint64_t account; /* hash of the key that made it: others do not see it */
     bool openai, cancelled, worked;
     bool failed; /* its input is no good: nothing is run */
     char why[160];
@@ -46,6 +47,7 @@ struct batches {
 struct asking {
     struct batches *b;
     const struct request *r;
+    uint64_t account;
     const struct fail_rules *fails;
     int64_t now_us;
     struct co_buf *out;

@@ -106,6 +106,7 @@ keep(const struct asking *a, struct batch *t)
     struct batches *b = a->b;
 
     co_assert(b->n < BATCHES_MAX);
+    t->account = a->account;
     t->made_us = a->now_us;
     t->made_s = co_clock_wall_ms() / 1000;
     b->batches[b->n++] = t;

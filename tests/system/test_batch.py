@@ -3,6 +3,7 @@ of single calls and cost half; what expires is asked again; nobody pays twice,
 whoever is killed when."""
 import json
 import os
+import pathlib
 import signal
 import unittest
 from fractions import Fraction
@@ -17,10 +18,10 @@ KINDS = {"openai": "/v1", "anthropic": ""}
 
 
 class Batch(harness.SystemTest):
-    def job(self, fake, kind, rows, batch=None, name="job", price=None):
+    def job(self, fake, kind, rows, batch=None, name="job", price=None, key=None):
         provider = {
             "kind": kind, "model": "m", "limits": {"in_flight": 8},
-            "endpoints": [{"url": f"http://127.0.0.1:{fake.port}{KINDS[kind]}"}],
+            "endpoints": [{"url": f"http://127.0.0.1:{fake.port}{KINDS[kind]}", **({"key_file": key} if key else {})}],
             "price": price or HALF,
         }
         if batch:
@@ -45,6 +46,10 @@ class Batch(harness.SystemTest):
         code, out, err = self.bench.cohort("run", job, seconds=seconds)
         self.assertEqual(code, 0, out + err)
         return out
+
+    def logged(self):
+        """By the workers that the run started."""
+        return "".join(log.read_text() for log in pathlib.Path(self.bench.path("run")).glob("**/worker.log"))
 
     def texts(self):
         """Rows without what differs between two runs: when, for how much, and so their recipe."""
@@ -103,7 +108,7 @@ class Batch(harness.SystemTest):
         """And answers to the making of batches are lost besides."""
         fake = Fake(self, *PRICE, "--batch", "ms=50,expire=0.1,lose=2")
         job = self.job(fake, "openai", 40, {"max_requests": 8, "window": "50ms", "poll": "50ms"})
-        for least in (1, 2, 4, 6, 8):
+        for least in (1, 3, 6):
             first = self.bench.start("command", [f"{harness.BIN}/cohort", "run", job])
             wait_for("batches", lambda: fake.stats()["batches"] >= least or first.code() is not None)
             first.kill(signal.SIGKILL)
@@ -113,6 +118,34 @@ class Batch(harness.SystemTest):
         self.assertEqual(len(self.rows()), 40)
         stats = fake.stats()
         self.assertEqual((stats["billed"], stats["billed_again"], stats["batch_answers_lost"]), (80, 0, 2))
+        self.settles(fake)
+
+    def test_a_worker_with_another_key_neither_ends_a_batch_nor_makes_it_again(self):
+        fake = Fake(self, *PRICE, "--batch", "ms=1000000000")
+        key = self.bench.path("key")
+
+        def use(text):
+            with open(key, "w") as f:
+                f.write(text + "\n")
+
+        use("sk-of-the-account-that-pays")
+        job = self.job(fake, "openai", 10, {"window": "50ms", "poll": "50ms"}, key=key)
+        for text, seen in (("sk-of-the-account-that-pays", None), ("sk-of-somebody-else", "batch.not_mine")):
+            use(text)
+            run = self.bench.start("command", [f"{harness.BIN}/cohort", "run", job])
+            wait_for("a batch", lambda: fake.stats()["batches"] == 1, alive=[run])
+            if seen:
+                wait_for("its refusal", lambda: seen in self.logged(), alive=[run])
+            else:
+                wait_for("its number", lambda: "batch_1" in self.bench.cohort("why", self.bench.path("out"))[1])
+            run.kill(signal.SIGKILL)
+            run.wait()
+            wait_for("the end of all that it started", lambda: not self.bench.marked())
+        use("sk-of-the-account-that-pays")
+        fake.batches("ms=0")
+        self.run_job(job)
+        stats = fake.stats()
+        self.assertEqual((stats["batches"], stats["billed"], stats["billed_again"]), (2, 20, 0))
         self.settles(fake)
 
     def test_why_tells_of_batches_that_run(self):

@@ -59,6 +59,29 @@ answer_state(struct fixture *f, uint64_t task, enum batch_state state,
     return answer(f, task, &r);
 }
 
+/* It is submitted: first a worker says of which account it will be. */
+static uint64_t
+submitted(struct fixture *f, uint64_t account)
+{
+    const uint64_t task = given(f, BATCH_SUBMIT);
+    const struct batch_result r = {.op = BATCH_SUBMIT,
+                                   .batch = 1,
+                                   .state = BATCH_NONE,
+                                   .account = account};
+
+    (void)answer(f, task, &r);
+    return given(f, BATCH_SUBMIT);
+}
+
+static uint64_t
+account_in(const struct fixture *f, uint64_t task)
+{
+    struct batch_task t;
+
+    batchbook_task(f->e, task, &t);
+    return t.account;
+}
+
 /* Looks until it is submitted again; how long after since_us that was. */
 static int64_t
 made_again_after(struct fixture *f, int64_t since_us, unsigned *ret_looks)
@@ -89,14 +112,14 @@ a_lost_batch_is_not_made_again_before_ten_seconds_however_short_poll_is(
 
     (void)state;
     prepare(&f, 10 * MS);
-    (void)answer_state(&f, given(&f, BATCH_SUBMIT), BATCH_UNSURE, "");
+    (void)answer_state(&f, submitted(&f, 7), BATCH_UNSURE, "");
     lost_us = f.now_us;
     assert_true(made_again_after(&f, lost_us, &looks) >= 10 * S);
     assert_int_equal(looks, 2); /* a soon one, and one that counts */
     batchbook_fini(&f.book);
 
     prepare(&f, 10 * MS); /* the same where its worker was lost */
-    batchbook_gone(&f.book, given(&f, BATCH_SUBMIT), true, f.now_us);
+    batchbook_gone(&f.book, submitted(&f, 7), true, f.now_us);
     lost_us = f.now_us;
     assert_true(made_again_after(&f, lost_us, &looks) >= 10 * S);
     batchbook_fini(&f.book);
@@ -111,14 +134,14 @@ a_vendor_that_took_long_is_given_as_long_again(void **state)
 
     (void)state;
     prepare(&f, 10 * MS);
-    task = given(&f, BATCH_SUBMIT);
+    task = submitted(&f, 7);
     f.now_us += 75 * S;
     (void)answer_state(&f, task, BATCH_UNSURE, "");
     assert_true(made_again_after(&f, f.now_us, &looks) >= 75 * S);
     batchbook_fini(&f.book);
 
     prepare(&f, 10 * MS); /* but not without end */
-    task = given(&f, BATCH_SUBMIT);
+    task = submitted(&f, 7);
     f.now_us += 100000 * S;
     (void)answer_state(&f, task, BATCH_UNSURE, "");
     assert_true(made_again_after(&f, f.now_us, &looks) < 601 * S);
@@ -135,7 +158,7 @@ one_that_is_found_late_is_the_one(void **state)
 
     (void)state;
     prepare(&f, 10 * MS);
-    (void)answer_state(&f, given(&f, BATCH_SUBMIT), BATCH_UNSURE, "");
+    (void)answer_state(&f, submitted(&f, 7), BATCH_UNSURE, "");
     (void)answer_state(&f, given(&f, BATCH_FIND), BATCH_NONE, "");
     task = given(&f, BATCH_FIND);
     (void)answer_state(&f, task, BATCH_RUNNING, "batch_1");
@@ -159,6 +182,45 @@ in_a_new_life_it_is_the_same(void **state)
     batchbook_fini(&f.book);
 }
 
+/* Before there can be a batch it is known who can see it. */
+static void
+all_about_a_batch_is_for_the_account_that_makes_it(void **state)
+{
+    struct fixture f;
+    uint64_t task;
+    struct batch_result r = {.op = BATCH_SUBMIT, .batch = 1};
+
+    (void)state;
+    prepare(&f, S);
+    task = submitted(&f, 7);
+    assert_true(f.e->claimed);
+    assert_int_equal(account_in(&f, task), 7);
+    r.state = BATCH_NONE; /* it came to a worker with another key */
+    r.account = 8;
+    (void)answer(&f, task, &r);
+    task = given(&f, BATCH_SUBMIT);
+    assert_int_equal(account_in(&f, task), 8);
+    (void)answer_state(&f, task, BATCH_UNSURE, "");
+    task = given(&f, BATCH_FIND);
+    assert_int_equal(account_in(&f, task), 8);
+    (void)answer_state(&f, task, BATCH_RUNNING, "batch_1");
+    task = given(&f, BATCH_POLL);
+    assert_int_equal(account_in(&f, task), 8);
+    batchbook_fini(&f.book);
+}
+
+static void
+a_submission_without_its_asks_that_gets_lost_made_nothing(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    prepare(&f, S);
+    batchbook_gone(&f.book, given(&f, BATCH_SUBMIT), true, f.now_us);
+    (void)given(&f, BATCH_SUBMIT);
+    batchbook_fini(&f.book);
+}
+
 int
 main(void)
 {
@@ -168,6 +230,9 @@ main(void)
         cmocka_unit_test(a_vendor_that_took_long_is_given_as_long_again),
         cmocka_unit_test(one_that_is_found_late_is_the_one),
         cmocka_unit_test(in_a_new_life_it_is_the_same),
+        cmocka_unit_test(all_about_a_batch_is_for_the_account_that_makes_it),
+        cmocka_unit_test(
+            a_submission_without_its_asks_that_gets_lost_made_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -111,6 +111,12 @@ vendor_submit(struct world *f, struct vendor *v, const struct batch_task *t,
 {
     struct vendor_batch *b;
 
+    if (!t->asks) { /* it is claimed first */
+        r->state = BATCH_NONE;
+        r->account = 7;
+        return;
+    }
+    assert_int_equal(t->account, 7);
     v->submitted++;
     if (v->refuses) {
         r->state = BATCH_REFUSED;

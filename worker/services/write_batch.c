@@ -80,6 +80,9 @@ got(struct write_batch *b)
 {
     if (!b->fault) b->fault = write_batch_read_info(b);
     if (!b->fault) return write_batch_tell_info(b);
+    if (b->status == 404 && write_batch_is_stranger(b)) {
+        return write_batch_not_mine(b);
+    }
     write_batch_log(b);
     return b->status == 404 ? write_batch_tell_state(b, BATCH_GONE)
                             : write_batch_later(b);
@@ -89,6 +92,9 @@ got(struct write_batch *b)
 static enum service_step
 cancelled(struct write_batch *b)
 {
+    if (b->status == 404 && write_batch_is_stranger(b)) {
+        return write_batch_not_mine(b);
+    }
     if (b->fault && write_chance(b->fault, b->sent) != WRITE_NEVER &&
         b->status != 409) {
         write_batch_log(b);
@@ -201,6 +207,9 @@ begin_op(struct write_batch *b)
 
     switch (b->task.op) {
     case BATCH_SUBMIT:
+        if (!b->task.asks || write_batch_is_stranger(b)) {
+            return write_batch_tell_state(b, BATCH_NONE); /* of which account */
+        }
         b->asks = walk_start(b->task.asks, b->task.asks_len);
         b->left = walk_array(&b->asks);
         b->api->begin(&b->body);

@@ -106,6 +106,10 @@ enum service_step write_batch_later(struct write_batch *b);
 /* It cannot be asked for here. Only of one that was to be made that says
  * something about the batch: another worker can look after those that run. */
 enum service_step write_batch_cannot(struct write_batch *b);
+/* What was not found here may be there for the account that made it: a worker
+ * that has its key says so. */
+bool write_batch_is_stranger(const struct write_batch *b);
+enum service_step write_batch_not_mine(struct write_batch *b);
 /* No memory. */
 enum service_step write_batch_full(struct write_batch *b);
 void write_batch_log(struct write_batch *b);

@@ -97,6 +97,7 @@ peek(struct write_batch *b)
         b->candidate++;
     }
     if (b->candidate == b->n_candidates) {
+        if (write_batch_is_stranger(b)) return write_batch_not_mine(b);
         return write_batch_tell_state(b,
                                       b->is_unsure ? BATCH_UNSURE : BATCH_NONE);
     }

@@ -89,6 +89,9 @@ write_batch_judge(struct write_batch *b)
 enum service_step
 write_batch_harvested(struct write_batch *b)
 {
+    if (b->status == 404 && write_batch_is_stranger(b)) {
+        return write_batch_not_mine(b);
+    }
     if (b->fault) {
         write_batch_log(b);
         return b->status == 404 ? write_batch_tell_state(b, BATCH_GONE)

@@ -17,6 +17,7 @@ write_batch_result(const struct write_batch *b, enum batch_state state)
     return (struct batch_result){.op = b->task.op,
                                  .batch = b->task.batch,
                                  .state = state,
+                                 .account = lane_account(b->lane),
                                  .skip = b->task.skip};
 }
 
@@ -89,6 +90,30 @@ write_batch_later(struct write_batch *b)
     }
     b->run->reason = RETURN_LIMIT;
     b->run->not_before_ms = ms;
+    return SERVICE_RETURN;
+}
+
+bool
+write_batch_is_stranger(const struct write_batch *b)
+{
+    return b->task.account && b->task.account != lane_account(b->lane);
+}
+
+enum service_step
+write_batch_not_mine(struct write_batch *b)
+{
+    uint64_t more = 0;
+
+    if (co_log_every(&b->lane->log_limit, co_clock_ms(), LOG_MS, &more)) {
+        co_log(CO_LOG_WARN, "batch.not_mine",
+               "provider=%s op=%s batch=%llu more=%llu: it is not there for "
+               "this worker's key, and another one made it: put that key back, "
+               "here or at another worker",
+               b->lane->entry->name, batch_op_name(b->task.op),
+               (unsigned long long)b->task.batch, (unsigned long long)more);
+    }
+    b->run->reason = RETURN_LIMIT;
+    b->run->not_before_ms = write_not_before(&b->hints, b->run->task.attempt);
     return SERVICE_RETURN;
 }
 
