@@ -1,5 +1,6 @@
 /* kind_written_arms.c - what each writer did for the rows of each arm: what an
  * A/B comparison, and the question who wrote the rows, are answered from. */
+#include "common/bug.h"
 #include "coordinator/kind_written_core.h"
 
 #include "common/json.h"
@@ -52,7 +53,7 @@ arms_end(struct written *w, uint64_t row, const struct talk *t)
     if (!n) return;
     n->rows++;
     n->degraded += t->degraded;
-    w->n.degraded += t->degraded;
+    w->n.degraded += t->degraded * (1U + CO_BUG(degraded_counted_twice));
     w->n.built += t->built;
 }
 

@@ -272,7 +272,9 @@ restore_intent(struct written *w, struct walk *in, uint64_t type)
     switch (money_restore(w->m, (unsigned)stage, task, (int64_t)worst,
                           (uint32_t)day)) {
     case CO_OK:
-        money_tag(w->m, task, (uint8_t)writer);
+        if (!CO_BUG(replay_forgets_writers)) {
+            money_tag(w->m, task, (uint8_t)writer);
+        }
         restore_row(w, task, (uint8_t)stage, (uint8_t)writer);
         break;
     case CO_NOMEM:

@@ -106,7 +106,8 @@ static int64_t
 settle(struct written *w, uint64_t task, uint8_t writer,
        const struct ask_result *r)
 {
-    const struct written_writer *by = &w->writers[writer];
+    const struct written_writer *by =
+        &w->writers[CO_BUG(first_writers_price) ? 0 : writer];
     struct money_call call = {.outcome = r->outcome,
                               .has_usage = r->has_usage,
                               .input = r->input,
@@ -186,7 +187,7 @@ commit(struct written *w, const struct ask_result *r, uint8_t writer,
     step = talk_commit(t, &w->options.rules, r, charged, own, now_us);
     w->n.surplus += answer && step == TALK_SAME;
     if (step == TALK_NEXT || step == TALK_COMPLETE) {
-        t->served = writer;
+        t->served = arm && CO_BUG(fallbacks_unnamed) ? arm->chain[0] : writer;
         t->degraded |= arm && writer != arm->chain[0];
     }
     rows_changed(w, r->row, t, before, now_us);

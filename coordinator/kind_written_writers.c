@@ -4,6 +4,7 @@
  * writer as long as that can be asked: another one would begin the conversation
  * anew. Who was asked stands in the intent, and so in the journal; whether a
  * provider is away does not, and is found out anew in another life. */
+#include "common/bug.h"
 #include "coordinator/kind_written_core.h"
 
 #include <inttypes.h>
@@ -115,7 +116,8 @@ uint8_t
 writers_pick(struct written *w, uint64_t row, const struct talk *t,
              int64_t now_us)
 {
-    const struct writers_arm *arm = writers_arm_of(w, row, NULL);
+    const uint64_t other = CO_BUG(arm_of_the_try) ? t->asks : 0;
+    const struct writers_arm *arm = writers_arm_of(w, row + other, NULL);
 
     if (!arm) return 0;
     if (!has_fallback(arm)) return arm->chain[0];
@@ -325,6 +327,9 @@ built_intend(struct written *w, uint64_t row, struct talk *t, int64_t now_us)
     w->built->v[w->built->n++] =
         (struct intent){.task = row, .stage = t->stage};
     talk_build(t);
+    if (CO_BUG(built_before_commit)) {
+        (void)talk_built(t, (enum ask_stage)t->stage);
+    }
     rows_changed(w, row, t, before, now_us);
     return true;
 }

@@ -61,6 +61,13 @@ const struct planted planted_bugs[] = {
     {"answer_used_early", "paid", 1000},
     {"late_settled_twice", "paid", 1000},
     {"replay_forgets_notes", "paid", 1000},
+    /* several writers */
+    {"arm_of_the_try", "writers", 500},
+    {"first_writers_price", "writers", 500},
+    {"fallbacks_unnamed", "writers", 500},
+    {"replay_forgets_writers", "writers", 500},
+    {"built_before_commit", "writers", 500},
+    {"degraded_counted_twice", "writers", 500},
 };
 const unsigned planted_count = co_countof(planted_bugs);
 

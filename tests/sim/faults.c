@@ -539,6 +539,27 @@ static const struct {
 
 /* ---- when ---- */
 
+int64_t
+faults_liveness_us(const struct sim *s)
+{
+    return s->writers ? INT64_C(3) * LIVENESS_US : LIVENESS_US;
+}
+
+/* What no worker served is served again: who lacks a provider makes place for
+ * one that has all. */
+static void
+complete(struct sim *s, struct sim_event *e)
+{
+    struct node *n = &s->nodes[e->a];
+
+    if (!n->alive || worker_node_is_whole(s, n)) return;
+    if (worker_node_is_court(n)) {
+        sim_at(s, s->now_us + 1000000, complete, e->a, 0);
+    } else {
+        worker_node_drain(s, n, true);
+    }
+}
+
 static void
 heal(struct sim *s, struct sim_event *e)
 {
@@ -563,6 +584,10 @@ heal(struct sim *s, struct sim_event *e)
     }
     for (size_t i = 0; i < s->n_conns; i++) {
         s->conns[i].slow_until_us = 0;
+    }
+    for (unsigned i = 0; s->writers && i < s->n_workers; i++) {
+        sim_at(s, s->now_us, complete, (uint64_t)(node_worker(s, i) - s->nodes),
+               0);
     }
 }
 

@@ -6,6 +6,10 @@
 
 enum { LIVENESS_US = 600 * 1000000 };
 
+/* The same of a run: a provider that was away is tried again after up to ten
+ * minutes. */
+int64_t faults_liveness_us(const struct sim *s);
+
 struct fault_plan {
     int64_t mean_us;       /* between two faults; 0: none */
     unsigned spill_refuse; /* permille */

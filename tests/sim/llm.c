@@ -1,6 +1,7 @@
 /* llm.c - the service persona.write, as worker/services/write.c is, over an
  * endpoint that is a few lines of chance. A request that the endpoint accepts
  * is billed at once, whoever still waits for its answer. */
+#include "tests/sim/market.h"
 #include "tests/sim/paid.h"
 #include "tests/sim/workload.h"
 
@@ -13,6 +14,7 @@ enum {
     LATE_MAX_US = 150000000,
     RETRY_MAX_MS = 20000,
     BACKOFF_MAX_MS = 2000,
+    HINTS_MAX_MS = 90000,
     INPUT_MAX = 300,
     OUTPUT_MAX = 100,
 };
@@ -121,6 +123,11 @@ workload_make_written(struct sim *s, struct workload *w)
     choose_endpoint(s, w);
     choose_money(s, w);
     choose_shares(s, w);
+    w->n_writers = 1;
+    w->writers[0] = (struct written_writer){.provider = w->provider,
+                                            .price = w->price,
+                                            .call_price = w->call_price};
+    memcpy(w->writers[0].stages, w->stages, sizeof w->stages);
 }
 
 bool
@@ -129,95 +136,6 @@ workload_accepts(void *workload, uint64_t row)
     const struct workload *w = workload;
 
     return fake_accepts(row, w->reject_one_in);
-}
-
-/* ---- ranges ---- */
-
-uint64_t
-workload_text(const uint8_t *background, uint32_t background_len,
-              const uint8_t *personas, uint32_t personas_len)
-{
-    return co_mix64(co_hash64(background, background_len, 0) * 3 +
-                    co_hash64(personas, personas_len, 0));
-}
-
-/* The texts of a range's rows, by their place in it. */
-static void
-read_texts(const uint8_t *payload, uint32_t len,
-           uint64_t ret_texts[PERSONAS_CELL])
-{
-    struct walk w = walk_start(payload, len);
-
-    for (uint32_t pairs = walk_map(&w); pairs; pairs--) {
-        uint32_t n, lens[ASK_STAGES];
-        const uint8_t *answers[ASK_STAGES];
-
-        if (walk_u32(&w) != 5) {
-            walk_skip(&w);
-            continue;
-        }
-        n = walk_array(&w);
-        for (uint32_t i = 0; i < n && i < PERSONAS_CELL; i++) {
-            if (w.at < w.end && *w.at == 0xc0) {
-                walk_skip(&w);
-                continue;
-            }
-            co_assert(walk_array(&w) == ASK_STAGES + 1);
-            for (unsigned k = 0; k < ASK_STAGES; k++) {
-                answers[k] = walk_bin(&w, &lens[k]);
-            }
-            walk_skip(&w);
-            ret_texts[i] =
-                workload_text(answers[0], lens[0], answers[1], lens[1]);
-        }
-    }
-    co_assert(walk_done(&w));
-}
-
-static bool
-is_set(const uint8_t *bits, uint32_t i)
-{
-    return bits[i / 8] >> i % 8 & 1;
-}
-
-void
-workload_written_range(const struct workload *w, const uint8_t *payload,
-                       uint32_t len, struct co_buf *out)
-{
-    const struct fake_task t = fake_read(payload, len);
-    uint64_t texts[PERSONAS_CELL] = {0};
-    uint8_t bitmap[32] = {0}, frame[16384], hashes[8 * PERSONAS_CELL];
-    char raw[16384];
-    struct range_result r = {.start = t.start,
-                             .count = t.count,
-                             .drawn = t.count,
-                             .bitmap = bitmap,
-                             .frame = frame,
-                             .hashes = hashes};
-    size_t at = 0;
-
-    read_texts(payload, len, texts);
-    for (uint32_t i = 0; i < t.count; i++) {
-        const uint64_t index = t.start + i, hash = fake_hash(index);
-
-        if (!fake_accepts(index, w->reject_one_in)) continue;
-        if (is_set(t.unanswered, i)) continue;
-        bitmap[i / 8] = (uint8_t)(bitmap[i / 8] | 1u << i % 8);
-        for (unsigned k = 0; k < 8; k++) {
-            hashes[8 * r.accepted + k] = (uint8_t)(hash >> 8 * k);
-        }
-        r.accepted++;
-        if (r.rows == t.take || is_set(t.skip, i)) continue;
-        r.rows++;
-        at += (size_t)snprintf(raw + at, sizeof raw - at,
-                               "row %" PRIu64 " %016" PRIx64 "\n", index,
-                               texts[i]);
-    }
-    r.raw_bytes = at;
-    r.raw_crc32 = (uint32_t)crc32(0, (const uint8_t *)raw, (unsigned)at);
-    r.frame_bytes = ZSTD_compress(frame, sizeof frame, raw, at, 1);
-    co_assert(!ZSTD_isError(r.frame_bytes));
-    co_assert(range_encode(&r, out) == CO_OK);
 }
 
 /* ---- an ask ---- */
@@ -231,6 +149,7 @@ struct call {
     struct workload_env *env;
     struct sim_job *job;
     const struct workload *work;
+    const struct written_writer *by;
     struct ask_task ask;
     enum phase phase;
     enum end end;
@@ -243,6 +162,19 @@ give_back(struct service_run *run, uint32_t not_before_ms)
 {
     run->reason = RETURN_LIMIT;
     run->not_before_ms = not_before_ms;
+    return SERVICE_RETURN;
+}
+
+/* Breakers are open at all its endpoints, or one asked for a long wait. */
+static enum service_step
+give_away(struct call *c, struct service_run *run)
+{
+    struct sim *s = c->env->sim;
+
+    s->result.faults.call_away++;
+    run->reason = RETURN_AWAY;
+    run->not_before_ms = (uint32_t)sim_below(
+        s, sim_chance(s, 100) ? HINTS_MAX_MS : BACKOFF_MAX_MS);
     return SERVICE_RETURN;
 }
 
@@ -272,6 +204,15 @@ is_revoked(const struct call *c)
     return now >= e->outage && now < e->outage + e->revoked;
 }
 
+/* What its provider goes through. */
+static enum provider_time
+time_of(const struct call *c)
+{
+    const struct sim *s = c->env->sim;
+
+    return s->writers ? market_time(s, c->by->provider) : PROVIDER_WELL;
+}
+
 static bool
 is_one_in(uint64_t row, uint64_t salt, unsigned in)
 {
@@ -284,6 +225,7 @@ outcome_of(const struct call *c)
     const struct endpoint *e = &c->work->endpoint;
     const struct ask_task *a = &c->ask;
 
+    if (time_of(c) == PROVIDER_REFUSES) return ASK_REFUSED;
     if (!c->env->sim->healed && is_revoked(c)) return ASK_REFUSED;
     if (is_one_in(a->row, 3, e->refused_in)) return ASK_REFUSED;
     if (struck(c, e->cut)) return a->ask % 3 ? ASK_CUT : ASK_FILTERED;
@@ -346,10 +288,9 @@ bill_of(const struct call *c)
     const struct ask_result *r = &c->result;
     int64_t cost = 0;
 
-    if (!r->has_usage || c->work->price.input < 0) return 0;
-    co_assert(
-        price_cost(&c->work->price, r->input, r->cached, r->output, &cost));
-    return cost + c->work->call_price;
+    if (!r->has_usage || c->by->price.input < 0) return 0;
+    co_assert(price_cost(&c->by->price, r->input, r->cached, r->output, &cost));
+    return cost + c->by->call_price;
 }
 
 /* The endpoint has the request. A connection that breaks may do so before or
@@ -373,6 +314,10 @@ accept(struct call *c)
         s->result.faults.call_unbilled++;
         c->result.has_usage = false;
     }
+    if (time_of(c) == PROVIDER_FAILS) {
+        s->result.faults.call_failing++;
+        c->end = END_BROKEN;
+    }
     sim_enter(s, c->job);
     paid_on_sent(s, &c->ask, bill);
 }
@@ -385,6 +330,7 @@ send(struct call *c, struct service_run *run, int64_t now_us)
     const unsigned now = weather(c);
     int64_t us = sim_between(s, e->latency_us / 4, 2 * e->latency_us);
 
+    if (time_of(c) == PROVIDER_AWAY) return give_away(c, run);
     if ((!s->healed && now < e->outage) || struck(c, e->unconnected)) {
         s->result.faults.call_unconnected++;
         return give_back(run, (uint32_t)sim_below(s, BACKOFF_MAX_MS));
@@ -403,6 +349,20 @@ send(struct call *c, struct service_run *run, int64_t now_us)
     run->progressed = true;
     run->wait_until_us = now_us + us;
     return SERVICE_WAIT;
+}
+
+/* It came in the lane of its writer. */
+static void
+find_writer(struct call *c, const struct service_run *run)
+{
+    const char *lane = c->env->announced[run->task.service].provider;
+
+    c->by = &c->work->writers[c->ask.writer % c->work->n_writers];
+    if (c->ask.writer >= c->work->n_writers || !lane ||
+        strcmp(lane, c->by->provider) != 0) {
+        sim_fail(c->env->sim, "writer", "an ask for writer %u came in lane %s",
+                 c->ask.writer, lane ? lane : "of nobody");
+    }
 }
 
 static enum service_step
@@ -429,6 +389,7 @@ begin(struct service_env *env, struct service_run *run, int64_t now_us)
     if (run->task.recipe_hash != c->work->recipe_hash) {
         sim_fail(s, "recipe", "an ask runs with another recipe");
     }
+    find_writer(c, run);
     if (struck(c, 3)) {
         s->result.faults.ask_failed++;
         return service_fail(run, CO_PROTOCOL, "payload is not an ask");
@@ -495,6 +456,14 @@ stop(struct service_run *run, int64_t now_us)
     return tell_unknown(c, run);
 }
 
+static bool
+is_unsent(const struct service_run *run)
+{
+    const struct call *c = run->state;
+
+    return c->phase == WAITING;
+}
+
 static void
 abort_call(struct service_run *run)
 {
@@ -512,3 +481,12 @@ const struct service workload_write = {.name = "persona.write",
                                        .step = step,
                                        .stop = stop,
                                        .abort = abort_call};
+const struct service workload_write_asked = {.name = "persona.write",
+                                             .has_lanes = true,
+                                             .waits = true,
+                                             .hint_ns = 1000000000,
+                                             .begin = begin,
+                                             .step = step,
+                                             .stop = stop,
+                                             .unsent = is_unsent,
+                                             .abort = abort_call};

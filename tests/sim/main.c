@@ -1,5 +1,6 @@
 /* sim: runs seeds through the simulator.
- *   sim --seeds A..B [--profile calm|crash|net|disk|all|paid] [--bug NAME]
+ *   sim --seeds A..B [--profile calm|crash|net|disk|all|paid|writers] [--bug
+ * NAME]
  *       [--steps N] [--trace] [--cover FILE]
  * Prints what was run; on a violation the seed, step, invariant, the last
  * trace lines and the command that shows it again, and exits 1. */
@@ -36,9 +37,9 @@ wall_ms(void)
 static int
 usage(void)
 {
-    (void)fprintf(stderr,
-                  "usage: sim --seeds A..B [--profile calm|crash|net|disk|all|"
-                  "paid] [--bug NAME] [--steps N] [--trace] [--hash]\n");
+    (void)fprintf(
+        stderr, "usage: sim --seeds A..B [--profile calm|crash|net|disk|all|"
+                "paid|writers] [--bug NAME] [--steps N] [--trace] [--hash]\n");
     return 2;
 }
 

@@ -4,6 +4,7 @@
  * connects again and the ROUTER knows it under a new routing id. Both sides
  * notice a break some time later, and what they send until then is gone. */
 #pragma once
+#include "tests/sim/market.h"
 #include "tests/sim/nodes.h"
 
 enum conn_way { TO_BROKER, TO_DEALER };
@@ -14,10 +15,9 @@ struct conn_credit {
     uint64_t granted_after; /* behind a HELLO whose WELCOME is not out yet */
     bool known;             /* the dealer got WELCOME on it */
 };
-enum {
-    CONN_SERVICES = 3
-}; /* noop, ranges, and what a model writes; owners use
-    * the first only */
+/* noop, ranges, and what a model writes: for anybody, and for each provider;
+ * owners use the first only. */
+enum { CONN_SERVICES = 3 + PROVIDERS };
 
 struct conn {
     struct node *dealer, *broker;

@@ -94,6 +94,8 @@ void worker_node_drain(struct sim *s, struct node *n, bool now);
 /* Greets the broker anew though nothing broke. */
 void worker_node_greet(struct sim *s, struct node *n, unsigned link);
 uint64_t worker_node_incarnation(const struct node *n);
+/* It serves all providers that there are. */
+bool worker_node_is_whole(const struct sim *s, const struct node *n);
 /* Holds a suspect that runs alone: killing it would convict an innocent. */
 bool worker_node_is_court(const struct node *n);
 void worker_node_check(struct sim *s, const struct node *n);

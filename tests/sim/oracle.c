@@ -206,7 +206,9 @@ watch_payload(void *kind, uint64_t task, struct co_buf *body)
 
     if (ok && !body->err) {
         learn_count(s, task, body->data + before, body->len - before);
-        if (is_ask(s, task)) paid_on_published(s, task);
+        if (is_ask(s, task)) {
+            paid_on_published(s, task, body->data + before, body->len - before);
+        }
     }
     return ok;
 }
@@ -350,6 +352,55 @@ watch_replay_note(void *kind, const uint8_t *data, size_t len)
     return REAL->replay_note(kind, data, len);
 }
 
+static const char *
+watch_provider(const void *kind, uint64_t task)
+{
+    struct sim *s = sim_now;
+
+    return REAL->provider(kind, task);
+}
+
+static void
+watch_room(void *kind, uint32_t tasks)
+{
+    struct sim *s = sim_now;
+
+    REAL->room(kind, tasks);
+}
+
+static void
+watch_stopping(void *kind)
+{
+    struct sim *s = sim_now;
+
+    REAL->stopping(kind);
+}
+
+static bool
+watch_unsent(void *kind, uint64_t task)
+{
+    struct sim *s = sim_now;
+
+    return REAL->unsent(kind, task);
+}
+
+static bool
+watch_returned(void *kind, uint64_t task, const struct kind_return *how,
+               int64_t now_us)
+{
+    struct sim *s = sim_now;
+
+    return REAL->returned(kind, task, how, now_us);
+}
+
+static bool
+watch_recall(void *kind, uint64_t *ret_task)
+{
+    struct sim *s = sim_now;
+
+    return REAL->recall(kind, ret_task);
+}
+
 static bool
 watch_unwanted(void *kind, uint64_t *ret_task)
 {
@@ -416,6 +467,18 @@ static const struct job_kind watched = {
     .check = watch_check,
 };
 
+/* What seeds of before do not know of. */
+static void
+watch_lanes(const struct job_kind *real, struct job_kind *kind)
+{
+    if (real->provider) kind->provider = watch_provider;
+    if (real->room) kind->room = watch_room;
+    if (real->stopping) kind->stopping = watch_stopping;
+    if (real->unsent) kind->unsent = watch_unsent;
+    if (real->returned) kind->returned = watch_returned;
+    if (real->recall) kind->recall = watch_recall;
+}
+
 const struct job_kind *
 oracle_kind(struct sim *s, const struct job_kind *real)
 {
@@ -429,6 +492,7 @@ oracle_kind(struct sim *s, const struct job_kind *real)
     if (real->note) kind->note = watch_note;
     if (real->noted) kind->noted = watch_noted;
     if (real->replay_note) kind->replay_note = watch_replay_note;
+    if (s->job->work->tells) watch_lanes(real, kind);
     return kind;
 }
 

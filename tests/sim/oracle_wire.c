@@ -12,18 +12,16 @@ enum { FRONT_SIDE = 0, LONE_APART_US = 10000000 };
 
 /* ---- credit ---- */
 
-/* A worker grants by service; an owner has one. */
+/* A worker grants by service and provider; an owner has one. */
 static struct conn_credit *
-credit_of(struct conn *c, struct msg_str service)
+credit_of(struct conn *c, struct msg_str service, struct msg_str provider)
 {
-    unsigned k = 0;
-
-    if (c->dealer->kind == NODE_WORKER) {
-        k = msg_str_is(service, workload_bench.name)   ? 0
-            : msg_str_is(service, workload_write.name) ? 2
-                                                       : 1;
+    if (c->dealer->kind != NODE_WORKER ||
+        msg_str_is(service, workload_bench.name)) {
+        return &c->credit[0];
     }
-    return &c->credit[k];
+    if (!msg_str_is(service, workload_write.name)) return &c->credit[1];
+    return &c->credit[provider.len ? 3 + market_number(provider) : 2];
 }
 
 static void
@@ -215,7 +213,7 @@ oracle_on_broker_input(struct sim *s, unsigned side, uint64_t routing,
         }
     }
     if (m->type != MSG_credit || m->credit.greeting != c->greeting) return;
-    k = credit_of(c, m->credit.service);
+    k = credit_of(c, m->credit.service, m->credit.provider);
     if (c->greetings) {
         k->granted_after = m->credit.granted;
     } else if (m->credit.granted > k->granted) {
@@ -255,12 +253,12 @@ oracle_on_broker_output(struct sim *s, struct node *n, const struct outmsg *out,
         begin_credit(c);
         break;
     case MSG_tasks:
-        k = credit_of(c, m.tasks.service);
+        k = credit_of(c, m.tasks.service, m.tasks.provider);
         k->sent += m.tasks.tasks.n;
         check_credit(s, k, "broker to worker");
         break;
     case MSG_reclaimed:
-        k = credit_of(c, m.reclaimed.service);
+        k = credit_of(c, m.reclaimed.service, m.reclaimed.provider);
         s->result.faults.reclaimed += m.reclaimed.returned > k->returned;
         k->returned = m.reclaimed.returned;
         check_credit(s, k, "broker to worker");

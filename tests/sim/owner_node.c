@@ -2,6 +2,7 @@
  * network and clock instead of those of coordinator/owner.c, and the start of
  * run_job.c (what does the journal say; claim a number; attach; only then
  * read). The journal's thread is an event: owner_node_commit(). */
+#include "coordinator/chain.h"
 #include "coordinator/corpus.h"
 #include "coordinator/identity.h"
 #include "coordinator/kind_bench.h"
@@ -142,6 +143,9 @@ make_written(struct owner_node *o)
                                       .cap = w->cap,
                                       .shares = w->shares,
                                       .answers_max = w->answers_max,
+                                      .writers = w->table ? w->writers : NULL,
+                                      .table = w->table,
+                                      .recipe = w->recipe_hash,
                                       .accepts = workload_accepts,
                                       .accepts_self = w};
 
@@ -183,6 +187,7 @@ make_core(struct owner_node *o)
         .batch = w->batch,
         .window = w->window,
         .links = o->sim->n_brokers,
+        .wait_ms = w->table ? CHAIN_WAIT_MS : 0,
         .observer = {.ctx = o,
                      .lost = see_lost,
                      .malformed = see_malformed,

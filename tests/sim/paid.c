@@ -87,8 +87,8 @@ paid_on_sent(struct sim *s, const struct ask_task *ask, int64_t bill)
         sim_fail(s, "G4", "ask %llx is sent after its outcome is committed",
                  (unsigned long long)task);
     }
-    if (said->stage != ask->stage) {
-        sim_fail(s, "G4", "ask %llx is of another stage",
+    if (said->stage != ask->stage || said->writer != ask->writer) {
+        sim_fail(s, "G4", "ask %llx is of another stage or writer",
                  (unsigned long long)task);
     }
 }
@@ -108,11 +108,17 @@ paid_on_given(struct sim *s, uint64_t task)
 }
 
 void
-paid_on_published(struct sim *s, uint64_t task)
+paid_on_published(struct sim *s, uint64_t task, const uint8_t *data, size_t len)
 {
     const struct said *said = view_said(s, &s->job->paid->told, task);
+    struct ask_task ask;
 
     if (!said) return;
+    if (!ask_get_task(data, len, &ask) || ask.writer != said->writer ||
+        ask.stage != (enum ask_stage)said->stage) {
+        sim_fail(s, "G4", "ask %llx is published for writer %u, stage %u",
+                 (unsigned long long)task, ask.writer, ask.stage);
+    }
     if (!said->intended || said->released || said->settled) {
         sim_fail(s, "G4", "ask %llx is published, and is not open on disk",
                  (unsigned long long)task);
@@ -198,10 +204,15 @@ paid_is_settled(const struct sim *s, uint64_t task)
 }
 
 bool
-paid_row(const struct sim *s, uint64_t row, uint64_t *ret_text)
+paid_row(const struct sim *s, uint64_t row, struct paid_text *ret_text)
 {
     const struct said_row *said = &s->job->paid->told.rows[row];
 
-    *ret_text = co_mix64(said->answers[0] * 3 + said->answers[1]);
+    ret_text->says[0] = '\0';
+    ret_text->hash =
+        said->built ? 0 : co_mix64(said->answers[0] * 3 + said->answers[1]);
+    if (s->job->work->tells) {
+        paid_writers_says(s->job->work, row, said, ret_text);
+    }
     return said->accepted;
 }

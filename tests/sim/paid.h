@@ -9,6 +9,11 @@
  *     phase the first charges at most its share and the reserve; the last may
  *     have what the first leaves, and so has no bound but the cap.
  *
+ * Where several write (paid_writers.c): a row is of one arm, whatever happens
+ * to it; it is asked of that arm's writers only; it names the one whose answer
+ * completed it, and what its calls did cost until then. What is told of arms
+ * and writers adds up to what is committed.
+ *
  * Two views of the same: `told`, from what the owner's kind was told as
  * committed, and what a reader of its own makes of the journal's bytes. A new
  * owner's ledger is compared with the latter, and the former with both.
@@ -29,7 +34,9 @@ void paid_on_sent(struct sim *s, const struct ask_task *ask, int64_t bill);
 /* -- the owner's kind. next() gave out an ask, its payload went out, a result
  * of it was accepted and is committed. */
 void paid_on_given(struct sim *s, uint64_t task);
-void paid_on_published(struct sim *s, uint64_t task);
+/* data: its payload. */
+void paid_on_published(struct sim *s, uint64_t task, const uint8_t *data,
+                       size_t len);
 void paid_on_taken(struct sim *s, uint64_t task, const uint8_t *data,
                    uint32_t len);
 void paid_on_placed(struct sim *s, uint64_t task);
@@ -46,5 +53,12 @@ void paid_on_end(struct sim *s, const struct written *w, enum owner_end how);
 
 /* Whether the outcome of the ask is committed. */
 bool paid_is_settled(const struct sim *s, uint64_t task);
+/* What a row has to say: a hash of its answers, and, behind a blank, what it
+ * says of itself. */
+struct paid_text {
+    uint64_t hash;
+    char says[256];
+};
+
 /* Whether a committed range accepted the row; what it has to say then. */
-bool paid_row(const struct sim *s, uint64_t row, uint64_t *ret_text);
+bool paid_row(const struct sim *s, uint64_t row, struct paid_text *ret_text);

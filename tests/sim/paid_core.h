@@ -10,7 +10,7 @@ enum { PAID_NOTES_MAX = 64 };
 
 /* What is committed about one ask. */
 struct said {
-    uint8_t stage;
+    uint8_t stage, writer;
     bool intended, released, settled;
     int64_t worst;   /* of the intent */
     int64_t charged; /* settled */
@@ -23,12 +23,27 @@ struct said_row {
     uint8_t answered;  /* stages */
     uint64_t answers[ASK_STAGES];
     bool accepted; /* by a range */
+    /* Until it was done: what it says of itself. */
+    uint64_t input, output;
+    int64_t cost;
+    uint8_t served; /* whose answer was the last */
+    bool degraded, built;
+};
+
+/* What a writer did for an arm's rows. */
+struct said_tally {
+    uint64_t rows, degraded, calls;
+    int64_t cost;
 };
 
 struct view {
     struct said_row *rows;        /* ITEMS_MAX */
     int64_t settled, open, first; /* first: both, of the first phase */
     bool overrun;
+    struct said_tally tallies[WRITERS_ARMS_MAX][WRITERS_MAX + 1];
+    /* Rows that a fallback, and that the built-in writer wrote: in a part, or
+     * all; of these: in a range that counts. */
+    uint64_t degraded, built, degraded_in, built_in;
 };
 
 /* What happened to one ask in the world. */
@@ -72,6 +87,29 @@ void view_task(struct sim *s, struct view *v, uint64_t task,
                const uint8_t *data, uint32_t len);
 /* The first phase has its share and the reserve, and no more. */
 void view_check_first(struct sim *s, bool overrun, int64_t first);
+
+/* Whether a row needs no answer any more. */
+bool view_is_done(const struct said_row *row);
+
+/* -- paid_writers.c: of rows that several may write */
+/* An ask of that writer is intended. */
+void paid_writers_intent(struct sim *s, uint64_t row, uint64_t writer);
+/* An outcome counts; took: it is the answer of a stage. */
+void paid_writers_outcome(struct sim *s, struct view *v, uint64_t task,
+                          const struct ask_result *r, bool took);
+/* The built-in writer writes the row, if it is in that stage. */
+void paid_writers_built(struct sim *s, struct view *v, uint64_t row,
+                        uint64_t stage);
+/* A range that counts has the row. */
+void paid_writers_accept(struct view *v, uint64_t row);
+/* Behind its hash, in the line of a row. */
+void paid_writers_says(const struct workload *w, uint64_t row,
+                       const struct said_row *said, struct paid_text *ret);
+/* What is told of arms and writers; all: not only what is looked at in each
+ * turn. */
+void paid_writers_check(struct sim *s, const struct written *w, bool all);
+/* Into the counts of the run, at the job's end. */
+void paid_writers_count(struct sim *s, const struct written *w);
 
 /* -- paid_disk.c */
 /* Takes what the journal says for what was told, once nothing of the latter is

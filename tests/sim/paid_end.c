@@ -33,6 +33,7 @@ paid_check(struct sim *s, const struct written *w)
         sim_fail(s, "G5", "%lld is charged, the cap is %lld", (long long)all,
                  (long long)cap);
     }
+    paid_writers_check(s, w, false);
     view_check_first(s, p->told.overrun, charged_by(w, ASK_BACKGROUND));
     if (p->billed > all + p->excess && s->job->work->price.input >= 0) {
         sim_fail(s, "G5", "the endpoint bills %lld, %lld is charged",
@@ -62,6 +63,7 @@ paid_on_replayed(struct sim *s, uint32_t number, const struct written *w)
 {
     paid_disk_believe(s, number);
     check_equal(s, w);
+    paid_writers_check(s, w, true);
 }
 
 /* It stopped as row after row was given up: no money was short. */
@@ -76,6 +78,26 @@ is_hopeless(struct sim *s, const struct written *w)
            told.stop && strstr(told.stop, "one after another, were given up");
 }
 
+/* The dearest ask of a stage that there may be, of all writers. */
+static int64_t
+dearest_of(const struct workload *work, unsigned stage)
+{
+    int64_t dearest = 0;
+
+    for (uint32_t i = 0; i < work->n_writers; i++) {
+        const struct written_writer *by = &work->writers[i];
+        int64_t worst = 0;
+
+        co_assert(money_worst(
+            &by->price, by->call_price,
+            by->stages[stage].input_max + by->stages[stage].repair_max +
+                ASK_ANSWER_MAX + ASK_WRONG_MAX + ASK_ERROR_MAX,
+            by->stages[stage].output_max, &worst));
+        if (worst > dearest) dearest = worst;
+    }
+    return dearest;
+}
+
 /* It stopped for want of money, or because a call cost too much. */
 static void
 check_partial(struct sim *s, const struct written *w)
@@ -88,14 +110,7 @@ check_partial(struct sim *s, const struct written *w)
     s->result.faults.money_spent++;
     if (s->job->paid->told.overrun) return;
     for (unsigned i = 0; i < ASK_STAGES; i++) {
-        int64_t worst = 0;
-
-        co_assert(money_worst(&work->price, work->call_price,
-                              work->stages[i].input_max +
-                                  work->stages[i].repair_max + ASK_ANSWER_MAX +
-                                  ASK_WRONG_MAX + ASK_ERROR_MAX,
-                              work->stages[i].output_max, &worst));
-        dearest += worst;
+        dearest += dearest_of(work, i);
     }
     for (unsigned i = 0; work->shares.is_set && i < ASK_STAGES; i++) {
         const int64_t of_phase =
@@ -139,6 +154,8 @@ paid_on_end(struct sim *s, const struct written *w, enum owner_end how)
     paid_disk_believe(s, 0);
     paid_check(s, w);
     check_equal(s, w);
+    paid_writers_check(s, w, true);
+    paid_writers_count(s, w);
     s->result.faults.answer_salvaged += n->salvaged;
     s->result.faults.answer_surplus += written_counters(w)->surplus;
     for (uint64_t i = 0; i < ITEMS_MAX && s->job->work->price.input >= 0; i++) {

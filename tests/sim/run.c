@@ -2,6 +2,7 @@
  * An assertion of the cores ends the run like any other violation. */
 #include "tests/sim/disk.h"
 #include "tests/sim/faults.h"
+#include "tests/sim/market.h"
 #include "tests/sim/net.h"
 #include "tests/sim/oracle.h"
 #include "tests/sim/paid.h"
@@ -106,7 +107,8 @@ journaled_rows(struct sim *s, const struct co_buf *have, struct co_buf *out,
 {
     struct workload *w = s->job->work;
     struct fake_said said;
-    uint64_t rows = 0, text;
+    struct paid_text text;
+    uint64_t rows = 0;
     bool unfinished = false;
 
     fake_said_begin(&said, w->hash_bits);
@@ -118,7 +120,8 @@ journaled_rows(struct sim *s, const struct co_buf *have, struct co_buf *out,
         }
         if (unfinished && out->len == have->len) break;
         if (!fake_is_new(&said, i)) continue;
-        co_buf_printf(out, "row %" PRIu64 " %016" PRIx64 "\n", i, text);
+        co_buf_printf(out, "row %" PRIu64 " %016" PRIx64 "%s\n", i, text.hash,
+                      text.says);
         rows++;
     }
     fake_said_end(&said);
@@ -267,11 +270,12 @@ ended(struct sim *s)
 
     if (s->result.failed) return true;
     if (s->over && s->now_us > s->over_us + AFTER_US) return true;
-    if (s->healed && !s->over && s->now_us > s->heal_us + LIVENESS_US) {
+    if (s->healed && !s->over &&
+        s->now_us > s->heal_us + faults_liveness_us(s)) {
         say_all(s);
         sim_fail(s, "liveness",
                  "not all jobs are over %d s after the last fault",
-                 LIVENESS_US / 1000000);
+                 (int)(faults_liveness_us(s) / 1000000));
         return true;
     }
     return s->result.steps >= most;
@@ -355,7 +359,8 @@ static void
 make(struct sim *s)
 {
     s->profile = s->options.profile;
-    s->paid = s->profile == PROFILE_PAID;
+    s->writers = s->profile == PROFILE_WRITERS;
+    s->paid = s->profile >= PROFILE_PAID;
     if (s->paid) s->profile = PROFILE_ALL;
     if (s->profile == PROFILE_ALL && sim_chance(s, 700)) {
         s->profile = (enum sim_profile)sim_below(s, PROFILE_FAULTS);
@@ -369,6 +374,7 @@ make(struct sim *s)
     sim_trace(s, "seed %llu, %s, %u brokers, %u jobs, %u workers",
               (unsigned long long)s->options.seed, sim_profile_name(s->profile),
               s->n_brokers, s->n_jobs, s->n_workers);
+    if (s->writers) market_make(s);
     make_jobs(s);
     redis_make(s);
     faults_make(s);
@@ -397,6 +403,7 @@ unmake(struct sim *s)
     net_free(s);
     faults_free(s);
     redis_free(s);
+    market_free(s);
     for (unsigned i = 0; i < s->n_jobs; i++) {
         sim_enter(s, &s->jobs[i]);
         paid_free(s);

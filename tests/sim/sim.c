@@ -141,9 +141,10 @@ const char *
 sim_profile_name(enum sim_profile profile)
 {
     static const char *const names[PROFILE_COUNT] = {
-        [PROFILE_CALM] = "calm", [PROFILE_CRASH] = "crash",
-        [PROFILE_NET] = "net",   [PROFILE_DISK] = "disk",
-        [PROFILE_ALL] = "all",   [PROFILE_PAID] = "paid",
+        [PROFILE_CALM] = "calm",       [PROFILE_CRASH] = "crash",
+        [PROFILE_NET] = "net",         [PROFILE_DISK] = "disk",
+        [PROFILE_ALL] = "all",         [PROFILE_PAID] = "paid",
+        [PROFILE_WRITERS] = "writers",
     };
 
     return names[profile];

@@ -31,6 +31,7 @@ enum sim_profile {
     /* Jobs whose rows a model writes, with the faults of any of the above. It
      * stands behind them so that their seeds do what they always did. */
     PROFILE_PAID = PROFILE_FAULTS,
+    PROFILE_WRITERS, /* of these: several writers, that go away and come back */
     PROFILE_COUNT
 };
 
@@ -95,7 +96,13 @@ struct sim_event {
     X(answer_wrong)                                                            \
     X(answer_salvaged)                                                         \
     X(answer_surplus)                                                          \
-    X(money_spent)
+    X(money_spent)                                                             \
+    X(call_away)                                                               \
+    X(call_failing)                                                            \
+    X(went_away)                                                               \
+    X(row_moved)                                                               \
+    X(row_degraded)                                                            \
+    X(row_built)
 
 struct sim_faults {
 #define X(name) uint64_t name;
@@ -129,6 +136,7 @@ struct node;
 struct conn;
 struct workload;
 struct paid;
+struct market;
 struct oracle;
 struct disk;
 struct fault_plan;
@@ -155,6 +163,8 @@ struct sim {
     struct sim_result result;
     enum sim_profile profile; /* of this run: what breaks */
     bool paid;                /* there are jobs whose rows a model writes */
+    bool writers;             /* they have several */
+    struct market *market;    /* of these; NULL: there are none */
     int64_t now_us;
     uint64_t random; /* schedule */
     struct sim_heap heap;

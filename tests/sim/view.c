@@ -83,7 +83,7 @@ view_charge(struct view *v, const struct said *said, int64_t by)
 
 static void
 view_intent(struct sim *s, struct view *v, uint64_t task, uint64_t stage,
-            uint64_t worst)
+            uint64_t worst, uint64_t writer)
 {
     struct said *said = view_said(s, v, task);
 
@@ -92,8 +92,11 @@ view_intent(struct sim *s, struct view *v, uint64_t task, uint64_t stage,
         sim_fail(s, "G4", "ask %llx is intended twice",
                  (unsigned long long)task);
     }
-    *said = (struct said){
-        .stage = (uint8_t)stage, .intended = true, .worst = (int64_t)worst};
+    *said = (struct said){.stage = (uint8_t)stage,
+                          .writer = (uint8_t)writer,
+                          .intended = true,
+                          .worst = (int64_t)worst};
+    paid_writers_intent(s, task >> 8, writer);
     v->open += said->worst;
     view_charge(v, said, said->worst);
     check_cap(s, v);
@@ -112,15 +115,17 @@ view_release(struct sim *s, struct view *v, uint64_t task)
 }
 
 static int64_t
-cost_of(const struct workload *w, const struct ask_result *r, int64_t worst)
+cost_of(const struct workload *w, const struct said *said,
+        const struct ask_result *r)
 {
+    const struct written_writer *by = &w->writers[said->writer];
     int64_t cost = 0;
 
     if (r->outcome == ASK_REFUSED) return 0;
-    if (!r->has_usage) return worst;
-    if (w->price.input < 0) return 0;
-    co_assert(price_cost(&w->price, r->input, r->cached, r->output, &cost));
-    return cost + w->call_price;
+    if (!r->has_usage) return said->worst;
+    if (by->price.input < 0) return 0;
+    co_assert(price_cost(&by->price, r->input, r->cached, r->output, &cost));
+    return cost + by->call_price;
 }
 
 /* Only one that the model plays may be. */
@@ -133,11 +138,36 @@ view_overrun(struct sim *s, struct view *v, uint64_t task)
              (unsigned long long)task);
 }
 
-static void
+bool
+view_is_done(const struct said_row *row)
+{
+    return row->built || row->answered == ASK_STAGES;
+}
+
+/* Whether it is the one that its row waited for. */
+static bool
 view_answer(struct said_row *row, const struct ask_result *r)
 {
-    if (r->outcome != ASK_ANSWER || r->stage != row->answered) return;
+    if (r->outcome != ASK_ANSWER || row->built || r->stage != row->answered) {
+        return false;
+    }
     row->answers[row->answered++] = co_hash64(r->answer, r->answer_len, 0);
+    return true;
+}
+
+/* What its row says of itself is summed up until it is done. */
+static void
+view_row(struct sim *s, struct view *v, uint64_t task, const struct said *said,
+         const struct ask_result *r)
+{
+    struct said_row *row = &v->rows[task >> 8];
+
+    if (!view_is_done(row)) {
+        row->cost += said->charged;
+        row->input += r->has_usage ? r->input : 0;
+        row->output += r->has_usage ? r->output : 0;
+    }
+    paid_writers_outcome(s, v, task, r, view_answer(row, r));
 }
 
 static void
@@ -157,13 +187,13 @@ view_result(struct sim *s, struct view *v, uint64_t task, const uint8_t *data,
     said->settled = true;
     said->outcome = (uint8_t)r.outcome;
     if (r.outcome != ASK_UNKNOWN) {
-        said->charged = cost_of(s->job->work, &r, said->worst);
+        said->charged = cost_of(s->job->work, said, &r);
         v->open -= said->worst;
         v->settled += said->charged;
         view_charge(v, said, said->charged - said->worst);
         if (said->charged > said->worst) view_overrun(s, v, task);
     }
-    view_answer(&v->rows[task >> 8], &r);
+    view_row(s, v, task, said, &r);
     check_cap(s, v);
 }
 
@@ -195,18 +225,60 @@ view_range(struct sim *s, struct view *v, const uint8_t *data, uint32_t len)
 
         if (index >= ITEMS_MAX) break;
         if (r.bitmap[i / 8] >> i % 8 & 1) {
+            if (!row->accepted) paid_writers_accept(v, index);
             row->accepted = true;
-            if (row->answered < ASK_STAGES) {
+            if (!view_is_done(row)) {
                 sim_fail(s, "G1", "row %llu has %u committed answers",
                          (unsigned long long)index, row->answered);
             }
-        } else if (row->answered == ASK_STAGES && !row->accepted &&
-                   !was_trouble(row) && workload_accepts(s->job->work, index)) {
+        } else if (view_is_done(row) && !row->accepted && !was_trouble(row) &&
+                   workload_accepts(s->job->work, index)) {
             sim_fail(s, "G1", "row %llu is answered and not written",
                      (unsigned long long)index);
         }
     }
     range_result_fini(&r);
+}
+
+/* Numbers for each task; 0: no such record. */
+static uint32_t
+width_of(uint64_t type)
+{
+    switch (type) {
+    case 1: /* intents */
+        return 3;
+    case 2: /* releases */
+        return 1;
+    case 20: /* intents, each for a writer */
+        return 5;
+    case 21: /* rows for the built-in writer */
+        return 2;
+    default:
+        return 0;
+    }
+}
+
+static void
+view_element(struct sim *s, struct view *v, uint64_t type, struct walk *in)
+{
+    const uint64_t task = walk_u64(in);
+    uint64_t stage, worst, writer = 0;
+
+    if (type == 2) {
+        view_release(s, v, task);
+        return;
+    }
+    stage = walk_u64(in);
+    if (type == 21) {
+        paid_writers_built(s, v, task, stage);
+        return;
+    }
+    worst = walk_u64(in);
+    if (type == 20) {
+        (void)walk_u64(in); /* the day */
+        writer = walk_u64(in);
+    }
+    if (!in->bad) view_intent(s, v, task, stage, worst, writer);
 }
 
 void
@@ -215,19 +287,12 @@ view_note(struct sim *s, struct view *v, const uint8_t *data, size_t len)
     struct walk in = walk_start(data, len);
     const uint32_t n = walk_array(&in);
     const uint64_t type = n ? walk_u64(&in) : 0;
+    const uint32_t width = width_of(type);
 
-    for (uint32_t i = 1; i < n && !in.bad; i += type == 1 ? 3 : 1) {
-        const uint64_t task = walk_u64(&in);
-
-        if (type == 1) {
-            const uint64_t stage = walk_u64(&in);
-
-            view_intent(s, v, task, stage, walk_u64(&in));
-        } else {
-            view_release(s, v, task);
-        }
+    for (uint32_t i = 1; width && i < n && !in.bad; i += width) {
+        view_element(s, v, type, &in);
     }
-    if (!walk_done(&in) || (type != 1 && type != 2)) {
+    if (!walk_done(&in) || !width) {
         sim_fail(s, "protocol", "a note cannot be read");
     }
 }

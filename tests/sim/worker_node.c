@@ -2,6 +2,7 @@
  * worker/worker_shell*.c do. Results that do not fit in memory go to a spill
  * that may refuse or damage them. */
 #include "tests/sim/faults.h"
+#include "tests/sim/market.h"
 #include "tests/sim/net.h"
 #include "tests/sim/oracle.h"
 #include "tests/sim/workload.h"
@@ -31,8 +32,8 @@ struct worker_node {
     struct workload_env env; /* first: a service gets its address */
     struct sim *sim;
     struct node *node;
-    struct slots_service announced[3];
-    const struct service *services[3];
+    struct slots_service announced[3 + PROVIDERS];
+    const struct service *services[3 + PROVIDERS];
     uint32_t n_services;
     struct slots *slots;
     struct work *work;
@@ -142,7 +143,12 @@ announce(struct sim *s, struct worker_node *w)
     w->n_services = 2;
     w->services[0] = &workload_bench;
     w->services[1] = &workload_range;
-    if (s->paid) announce_lane(s, w);
+    if (s->writers) {
+        w->n_services += market_announce(s, w->announced + 2, w->services + 2);
+    } else if (s->paid) {
+        announce_lane(s, w);
+    }
+    w->env.announced = w->announced;
     for (int i = 0; i < 2; i++) {
         const struct service *service = w->services[i];
         uint64_t ns = service->hint_ns;
@@ -187,7 +193,9 @@ open_core(struct sim *s, struct worker_node *w)
     };
 
     co_assert(!slots_new(&config, &w->slots));
-    if (w->n_services == 3) slots += w->announced[2].slots;
+    for (uint32_t i = 2; i < w->n_services; i++) {
+        slots += w->announced[i].slots;
+    }
     co_assert(!work_new(w->slots, slots, w->services, &w->env.env, worker_clock,
                         &w->work));
 }
@@ -267,6 +275,14 @@ worker_node_drain(struct sim *s, struct node *n, bool now)
         slots_drain(w->slots, now_of(w), &w->out);
     }
     node_wake(s, n, s->now_us);
+}
+
+bool
+worker_node_is_whole(const struct sim *s, const struct node *n)
+{
+    const struct worker_node *w = n->core;
+
+    return !w || !s->writers || w->n_services == co_countof(w->services);
 }
 
 void

@@ -2,6 +2,7 @@
 #include "tests/sim/workload.h"
 
 #include "common/hash.h"
+#include "tests/sim/market.h"
 #include "tests/unit/fake_ranges.h"
 
 enum { SLICE_US = 50000, RECIPE_BYTES = 300 };
@@ -88,6 +89,7 @@ workload_make(struct sim *s)
     if (s->paid && (s->job->index == 0 || sim_chance(s, 500))) {
         workload_make_written(s, w);
         choose_recipe(s, w);
+        if (s->writers) market_choose(s, w);
     } else if (sim_chance(s, 500)) {
         choose_personas(s, w);
     } else {
@@ -113,6 +115,12 @@ workload_make(struct sim *s)
 void
 workload_free(struct sim *s)
 {
+    struct writers *table = s->job->work->table;
+
+    for (uint32_t i = 0; table && i < table->n; i++) {
+        free(table->v[i]);
+    }
+    free(table);
     co_bytes_unref(&s->job->work->recipe);
     free(s->job->work);
     s->job->work = NULL;

@@ -51,6 +51,11 @@ struct workload {
     int64_t call_price, cap;
     struct shares shares; /* of the cap */
     uint64_t answers_max;
+    /* Who writes; stages and prices above are those of the first. */
+    struct written_writer writers[WRITERS_MAX];
+    uint32_t n_writers;
+    struct writers *table; /* NULL: it alone. Owned, with all of v */
+    bool tells;            /* its rows say who wrote them, and for what */
 };
 
 void workload_make(struct sim *s);
@@ -63,6 +68,7 @@ bool workload_failing(const struct workload *w, uint64_t start, uint32_t count);
 struct workload_env {
     struct service_env env;
     struct sim *sim;
+    const struct slots_service *announced;
     int64_t ahead_us; /* computed in this turn */
     unsigned speed;   /* percent */
     bool die;         /* a poisoned row has struck */
@@ -70,6 +76,8 @@ struct workload_env {
 extern const struct service workload_bench, workload_range;
 /* llm.c: persona.write */
 extern const struct service workload_write;
+/* The same, whose calls that wait may be called back. */
+extern const struct service workload_write_asked;
 /* Chooses what only a job with a model has. */
 void workload_make_written(struct sim *s, struct workload *w);
 /* Whether a candidate becomes a row, if its texts come. */
