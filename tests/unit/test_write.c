@@ -223,7 +223,7 @@ an_answer_that_spells_the_key_is_told_without_it(void **state)
     put_content(ASK_BACKGROUND, &content);
     at = strstr((char *)content.data, "wwwww wwwww");
     for (const char *c = KEY; *c; c++, at += 6) {
-        char letter[7];
+        char letter[16];
 
         (void)snprintf(letter, sizeof letter, "\\u%04x", (unsigned)*c);
         memcpy(at, letter, 6);
