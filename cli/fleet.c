@@ -4,6 +4,7 @@
 #include "cli/rundir.h"
 #include "common/clock.h"
 #include "common/fs.h"
+#include "common/hash.h"
 #include "common/lifeline.h"
 
 #include <dirent.h>
@@ -296,6 +297,7 @@ start_worker(struct fleet *f, uint64_t processes, struct co_diag *diag)
 {
     struct child *c = &f->workers[f->n_workers++];
     enum co_err err = own_program(f, c, "worker", "worker.log");
+    char limits_id[CO_HEX16_SIZE];
 
     if (err) return co_fail(diag, err, "out of memory");
     child_option(c, "--broker",
@@ -307,6 +309,8 @@ start_worker(struct fleet *f, uint64_t processes, struct co_diag *diag)
         child_option_u64(c, "--llm-slots", f->opt.llm_slots);
     }
     child_option(c, "--data", f->opt.data);
+    (void)co_hex16(co_random_u64() | 1, limits_id);
+    child_option(c, "--limits-id", limits_id); /* of all its starts */
     common_options(f, c);
     key_options(f, c, f->opt.keys.worker);
     c->wanted = true;

@@ -136,6 +136,15 @@ static const struct co_option table[] = {
      .placeholder = "HEX",
      .help = "id in Redis and on the wire (a supervisor gives it)",
      .no_env = true},
+    {.name = "limits-id",
+     .type = CO_OPTION_STRING,
+     .offset = FIELD(limits_id_text),
+     .min = 16,
+     .max = 16,
+     .placeholder = "HEX",
+     .help = "as whom it stands in the limits of endpoints: one that follows a "
+             "dead process takes its places over (who starts it gives it)",
+     .no_env = true},
     {.name = "supervisor",
      .type = CO_OPTION_STRING,
      .offset = FIELD(supervisor),
@@ -302,6 +311,19 @@ check_shared(const struct worker_config *config, struct co_diag *diag)
     return err;
 }
 
+/* text NULL: not given. */
+static enum co_err
+read_id(const char *option, const char *text, uint64_t *ret_id,
+        struct co_diag *diag)
+{
+    char *end;
+
+    if (!text) return CO_OK;
+    *ret_id = strtoull(text, &end, 16);
+    if (!*end && *ret_id) return CO_OK;
+    return co_fail(diag, CO_USAGE, "--%s: 16 hex digits, not 0", option);
+}
+
 enum co_err
 worker_config_check(struct worker_config *config, struct co_diag *diag)
 {
@@ -326,14 +348,12 @@ worker_config_check(struct worker_config *config, struct co_diag *diag)
                        "in Redis: give --redis URL, or a fixed number",
                        config->processes);
     }
-    if (config->id_text) {
-        char *end;
-
-        config->id = strtoull(config->id_text, &end, 16);
-        if (*end || !config->id) {
-            return co_fail(diag, CO_USAGE, "--id: 16 hex digits, not 0");
-        }
+    err = read_id("id", config->id_text, &config->id, diag);
+    if (!err) {
+        err = read_id("limits-id", config->limits_id_text, &config->limits_id,
+                      diag);
     }
+    if (err) return err;
     for (size_t i = 0; i < config->brokers.count; i++) {
         if (sock_allowed(config->brokers.items[i], keys, diag)) return CO_USAGE;
     }

@@ -23,8 +23,10 @@ struct worker_config {
     uint64_t spill_bytes;
     const char *processes;                 /* as given: N, auto or MIN..MAX */
     uint32_t processes_min, processes_max; /* worker_config_check */
-    const char *id_text;    /* given by a supervisor; NULL: none */
-    uint64_t id;            /* the same as a number */
+    const char *id_text;        /* given by a supervisor; NULL: none */
+    uint64_t id;                /* the same as a number */
+    const char *limits_id_text; /* the same of who stands in the limits */
+    uint64_t limits_id;
     const char *supervisor; /* its id; NULL: started by itself */
     uint64_t slots;
     const char *providers;  /* file, NULL: no model is called from here */

@@ -77,7 +77,7 @@ worker_limits_new(const struct worker_limits_self *self,
 
     if (!w) return CO_NOMEM;
     w->self = *self;
-    (void)co_hex16(self->incarnation, w->worker);
+    (void)co_hex16(self->id, w->worker);
     (void)co_key(CO_KEY_LIMITS, SHARED, NULL, w->index);
     (void)co_key(CO_KEY_EVENTS, self->ns, NULL, w->events);
     err = co_redis_start(&options, &w->redis, diag);
@@ -131,7 +131,7 @@ worker_limits_add(struct worker_limits *w, const struct providers_entry *entry,
         w->n = before;
         return err;
     }
-    limiter_seed(limiter, w->self.incarnation);
+    limiter_seed(limiter, w->self.id);
     w->limiters[w->n_limiters++] = limiter;
     return CO_OK;
 }

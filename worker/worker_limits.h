@@ -15,7 +15,7 @@ struct worker_limits; /* opaque */
 struct worker_limits_self {
     const char *url, *ns, *name; /* name: of the worker, for events */
     bool insecure;
-    uint64_t incarnation;
+    uint64_t id; /* of the worker to the limits */
 };
 
 /* Texts of self are borrowed for life. CO_USAGE: the URL. */

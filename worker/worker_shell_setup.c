@@ -140,7 +140,7 @@ open_lanes(struct worker_shell *s, struct co_diag *diag)
         .ns = c->ns,
         .name = s->name,
         .insecure = c->redis_insecure,
-        .incarnation = s->incarnation,
+        .id = c->limits_id ? c->limits_id : s->incarnation,
     };
     struct lanes_options options = {.in_flight = (uint32_t)c->llm_slots,
                                     .redis = c->redis ? &redis : NULL};

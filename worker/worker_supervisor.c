@@ -22,8 +22,11 @@
 enum { LOOK_MS = 1000 };
 
 struct child {
-    pid_t pid;    /* 0: not running */
-    uint64_t id;  /* of the worker, new at each start */
+    pid_t pid;   /* 0: not running */
+    uint64_t id; /* of the worker, new at each start */
+    /* Of the worker to the limits, the same at each start: what its process
+     * held of an endpoint when it died is the next one's at once. */
+    uint64_t limits_id;
     bool leaving; /* it was asked to drain */
     int64_t started_ms, restart_ms;
     uint32_t crashes; /* in a row */
@@ -41,7 +44,7 @@ struct worker_supervisor {
     struct elastic *elastic; /* NULL: the number is fixed */
     int64_t beat_ms;         /* of elastic: the next */
     int64_t too_many_ms;     /* since then; 0: they are not */
-    char id_arg[32], supervisor_arg[128];
+    char id_arg[32], limits_arg[32], supervisor_arg[128];
 };
 
 int64_t
@@ -79,10 +82,11 @@ make_argv(struct worker_supervisor *v, char *const *argv)
     v->argv[n] = "--processes=1";
     v->argv[n + 1] = "--lifeline=0";
     v->argv[n + 2] = v->id_arg;
+    v->argv[n + 3] = v->limits_arg;
     if (v->elastic) {
         (void)snprintf(v->supervisor_arg, sizeof v->supervisor_arg,
                        "--supervisor=%s", elastic_id(v->elastic));
-        v->argv[n + 3] = v->supervisor_arg;
+        v->argv[n + 4] = v->supervisor_arg;
     }
     return CO_OK;
 }
@@ -105,6 +109,8 @@ start_child(struct worker_supervisor *v, struct child *c)
     c->leaving = false;
     c->id = co_random_u64();
     (void)snprintf(v->id_arg, sizeof v->id_arg, "--id=%016" PRIx64, c->id);
+    (void)snprintf(v->limits_arg, sizeof v->limits_arg,
+                   "--limits-id=%016" PRIx64, c->limits_id);
     if (co_proc_spawn(v->argv, &opts, &c->pid, &why)) {
         c->pid = 0;
         c->crashes++;
@@ -342,6 +348,18 @@ supervise(struct worker_supervisor *v, int signals_fd, int lifeline_fd)
     }
 }
 
+/* Also a supervisor may follow a dead one, whose children died with it. */
+static void
+name_children(struct worker_supervisor *v, const struct worker_config *config)
+{
+    for (size_t i = 0; i < v->n; i++) {
+        const uint64_t id = config->limits_id + i + 1;
+
+        v->children[i].limits_id =
+            config->limits_id && id ? id : co_random_u64() | 1;
+    }
+}
+
 static enum co_err
 set_up(struct worker_supervisor *v, const struct worker_config *config,
        char *const *argv, struct co_diag *diag)
@@ -353,6 +371,7 @@ set_up(struct worker_supervisor *v, const struct worker_config *config,
     for (size_t i = config->processes_min; i < v->n; i++) {
         v->children[i].restart_ms = INT64_MAX;
     }
+    name_children(v, config);
     if (worker_config_elastic(config)) {
         err = elastic_new(config, &v->elastic, diag);
         if (err) return err;

@@ -4,6 +4,7 @@ endpoint that fails is left alone while others do its work. The long form, with
 up to 64 processes, is bench/llm_storm.py."""
 import json
 import os
+import signal
 import subprocess
 import time
 import unittest
@@ -115,6 +116,29 @@ class Limits(harness.SystemTest):
         self.assertEqual(code, 0, err)
         events = [json.loads(line) for line in out.splitlines()]
         self.assertEqual([(e["from"], e["to"], e["url"]) for e in events], [("closed", "open", broken.url)])
+
+    def test_who_follows_a_killed_worker_has_its_places_at_once(self):
+        fake = fake_llm.Fake(self, "--script", "latency=200")
+        job = self.bench.job(30)
+        fake_llm.provide(job, [fake], limits={"in_flight": 8})
+        run = subprocess.Popen(
+            [f"{harness.BIN}/cohort", "run", job, "--workers", "2"], env=self.bench.env(), cwd=self.bench.top,
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+        self.addCleanup(run.wait)
+        self.addCleanup(run.kill)
+        wait_for("calls", lambda: fake.stats()["billed"] > 12, 30)
+        for pid in self.children_of(run.pid, "cohort-worker"):  # the supervisor, and so all
+            os.kill(pid, signal.SIGKILL)
+        self.assertEqual(run.wait(40 * harness.FACTOR), 0)  # without them it would wait for a minute
+
+    @staticmethod
+    def read(path):
+        with open(path) as f:
+            return f.read()
+
+    def children_of(self, parent, name):
+        children = self.read(f"/proc/{parent}/task/{parent}/children").split()
+        return [int(pid) for pid in children if self.read(f"/proc/{pid}/comm").strip() == name]
 
     def test_calls_follow_the_weights_of_endpoints(self):
         rows = 150

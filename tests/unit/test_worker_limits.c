@@ -35,10 +35,8 @@ struct fixture {
 static void
 start_worker(struct fixture *f, struct worker *w, uint64_t incarnation)
 {
-    const struct worker_limits_self self = {.url = f->redis.url,
-                                            .ns = "t",
-                                            .name = "w",
-                                            .incarnation = incarnation};
+    const struct worker_limits_self self = {
+        .url = f->redis.url, .ns = "t", .name = "w", .id = incarnation};
     const struct secret *keys[] = {&f->secret};
 
     assert_int_equal(limiter_new(&f->entry, true, &w->limiter), CO_OK);

@@ -124,7 +124,7 @@ without_redis_an_ask_is_tried_again_within_seconds(void **state)
         .url = "unix:///nonexistent/redis.sock",
         .ns = "test",
         .name = "test",
-        .incarnation = 1,
+        .id = 1,
     };
     static const int64_t gone_us = 70000000;
     const struct ask_task task = an_ask();
