@@ -80,7 +80,9 @@ worst_row(const struct written *w, uint8_t writer, int64_t *ret_first,
     return true;
 }
 
-/* Of the dearest of all writers: nobody knows who will write a row. */
+/* Of the dearest of all writers: nobody knows who will write a row. Where the
+ * money decides that, a row stays with its writer, and needs what that one may
+ * cost. */
 static bool
 find_worst(struct written *w)
 {
@@ -93,6 +95,13 @@ find_worst(struct written *w)
         }
         if (first > w->first) w->first = first;
         if (later > w->later) w->later = later;
+        w->later_by[i] = later;
+        for (unsigned need = 0; need < MEANS_NEEDS; need++) {
+            w->beyond[need][i] = INT64_MAX;
+        }
+    }
+    for (uint32_t i = 0; i < w->n_writers && !w->options.degrades; i++) {
+        w->later_by[i] = w->later;
     }
     return true;
 }
@@ -249,8 +258,8 @@ next_ask(struct written *w, int64_t now_us, uint64_t *ret_task)
 static void
 settle_over(struct written *w, int64_t now_us)
 {
-    if (!w->over && ask_is_spent(w)) w->over = WRITTEN_SPENT;
-    if (!w->over && ask_is_shared_out(w, now_us)) w->over = WRITTEN_SHARED;
+    if (!w->over && means_are_spent(w)) w->over = WRITTEN_SPENT;
+    if (!w->over && means_are_shared_out(w, now_us)) w->over = WRITTEN_SHARED;
     if (!w->over || w->final) return;
     if (money_open(w->m) || w->n_notes || w->n_taken) return;
     if (w->going.n || w->ready.n) return;

@@ -73,6 +73,9 @@ struct written_options {
     struct written_batch batch;
     int64_t cap;          /* 1e-12 USD; 0: none */
     struct shares shares; /* of the cap; unset: it is one pot */
+    /* A row whose writer has become too dear for what the cap leaves goes on
+     * with the next one of its arm; else the job stops. */
+    bool degrades;
     struct purse *purse;  /* caps over several jobs; borrowed; NULL: none */
     uint64_t answers_max; /* bytes in memory; 0: 256 MiB */
     /* Of a task; 0: unset. An ask that an earlier life made and nobody names is
@@ -154,7 +157,8 @@ CO_DEFINE_FREEP(struct written, written_free)
     X(aways, "times that a provider with a fallback was found away")           \
     X(moved, "asks that went to another writer than the row's last one")       \
     X(degraded, "rows that a fallback wrote, in a part at least")              \
-    X(built, "of these: by the built-in writer")
+    X(built, "of these: by the built-in writer")                               \
+    X(starved, "of these: as the money left did not cover the first writer")
 
 struct written_counters {
 #define X(name, text) uint64_t name;
@@ -167,6 +171,7 @@ struct written_tally {
     uint64_t rows;     /* written; a row is that of its last stage's writer */
     uint64_t accepted; /* of these, in ranges that counted */
     uint64_t degraded; /* of rows: not by their arm's first writer alone */
+    uint64_t starved;  /* of these: as money did not cover that one */
     uint64_t dead;     /* given up while it wrote */
     uint64_t calls;    /* with an outcome */
     uint64_t wrong;    /* of these: answers that were not what was asked for */

@@ -55,6 +55,8 @@ arms_end(struct written *w, uint64_t row, const struct talk *t)
     n->degraded += t->degraded;
     w->n.degraded += t->degraded * (1U + CO_BUG(degraded_counted_twice));
     w->n.built += t->built;
+    n->starved += t->starved;
+    w->n.starved += t->starved;
 }
 
 void
@@ -79,6 +81,7 @@ add(struct written_tally *to, const struct written_tally *n)
     to->rows += n->rows;
     to->accepted += n->accepted;
     to->degraded += n->degraded;
+    to->starved += n->starved;
     to->dead += n->dead;
     to->calls += n->calls;
     to->wrong += n->wrong;
@@ -108,6 +111,7 @@ put_tally(const struct written_tally *n, bool priced, struct co_json *json)
     co_json_put_u64(json, "rows", n->rows);
     co_json_put_u64(json, "accepted", n->accepted);
     co_json_put_u64(json, "degraded", n->degraded);
+    if (n->starved) co_json_put_u64(json, "degraded_budget", n->starved);
     co_json_put_u64(json, "dead", n->dead);
     co_json_put_u64(json, "calls", n->calls);
     co_json_put_u64(json, "wrong", n->wrong);

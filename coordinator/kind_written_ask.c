@@ -1,10 +1,7 @@
 /* kind_written_ask.c - which rows are asked next, and the intents to do so.
  * Rows that are begun go before new ones: a row that is half done is money
- * spent for nothing. A new row is begun only when the money left covers its
- * worst case and the later stages of those begun before it, for the same
- * reason. Repairs are not counted in: they are few, and what they take is
- * missing at the very end only. A row whose answers are all in the cache costs
- * nothing, and is begun also when there is no money left. */
+ * spent for nothing (kind_written_means.c). A row whose answers are all in the
+ * cache costs nothing, and is begun also when there is no money left. */
 #include "coordinator/kind_written_core.h"
 
 #include <stdlib.h>
@@ -15,7 +12,6 @@ enum {
      * so there are only some more than there are calls out. */
     BATCH_MIN = 16,
     BATCH_PART = 4,
-    FORESEE_ROWS = 20, /* that say what a row takes */
 };
 
 /* -- bounds --------------------------------------------------------------- */
@@ -57,23 +53,6 @@ ask_is_paused(const struct written *w)
     return !w->chained && w->streak >= WRITTEN_REFUSED_STREAK;
 }
 
-/* -- money ---------------------------------------------------------------- */
-
-static uint64_t
-times_freed(const struct written *w)
-{
-    const struct money_counters *n = money_counters(w->m);
-
-    return n->calls + n->released;
-}
-
-/* A new row would not fit, and nothing was freed since. */
-static bool
-is_short_for_rows(const struct written *w)
-{
-    return w->short_at == times_freed(w) + 1;
-}
-
 /* Without a price nothing can be counted, and caps over several jobs would hold
  * for nobody. */
 bool
@@ -83,99 +62,47 @@ ask_is_unpriced(const struct written *w)
            purse_free(w->options.purse) != INT64_MAX;
 }
 
-/* Nothing that is under way can free money. */
-static bool
-is_idle(const struct written *w)
-{
-    return !money_open(w->m) && !w->n_notes && !w->n_taken && !w->waits.n &&
-           !w->releases.n;
-}
-
-/* Whether an ask of the first phase fits beside the later ones of all rows that
- * are early then. */
-static bool
-leaves_later(const struct written *w, int64_t worst, uint64_t early)
-{
-    int64_t more[ASK_STAGES] = {worst};
-
-    _Static_assert(ASK_STAGES == 2, "w->later is of the last stage");
-    return !__builtin_mul_overflow(w->later, early, &more[ASK_STAGES - 1]) &&
-           money_fits_phases(w->m, more);
-}
-
-/* Where phases have shares, what mends an early row must not eat what rows that
- * were begun need to end: the reserve is for all. When all of them wait for
- * that, one goes on. */
-static bool
-may_go_on(const struct written *w, const struct talk *t, int64_t worst)
-{
-    if (!w->options.shares.is_set || t->state == TALK_IDLE) return true;
-    return t->stage + 1 == ASK_STAGES ||
-           leaves_later(w, worst, is_idle(w) ? 1 : w->early);
-}
-
-/* What the first phase will need yet, by what its rows took: so many more rows,
- * a quarter above, and room to reserve one. Nothing when no row is to be begun;
- * all that it has while too little is known, unless nothing is out: then nobody
- * will know more, and the job would end with that money in hand. */
-static void
-foresee(struct written *w)
-{
-    const struct money_phase p = money_phase(w->m, ASK_BACKGROUND);
-    const uint64_t rows = personas_progress(w->p).rows, at = ask_expected(w);
-    const uint64_t left = rows > at ? rows - at : 0;
-    const uint64_t known =
-        w->n.rows_begun > w->early ? w->n.rows_begun - w->early : 0;
-    __int128 need;
-
-    if (!w->options.shares.is_set) return;
-    if (!left && !w->early) {
-        money_need(w->m, ASK_BACKGROUND, 0);
-        return;
-    }
-    need = known < (is_idle(w) ? 1 : FORESEE_ROWS)
-               ? INT64_MAX
-               : (__int128)p.sums.settled * left / known * 5 / 4 + w->first;
-    money_need(w->m, ASK_BACKGROUND,
-               need > INT64_MAX ? INT64_MAX : (int64_t)need);
-}
-
-/* Rows that are begun, and have the money to end, may be among those that wait
- * for a provider. It is tried in the end: then they are short, or go on. */
-static bool
-is_over(const struct written *w)
-{
-    return is_idle(w) && w->away_us == INT64_MAX;
-}
-
-bool
-ask_is_spent(const struct written *w)
-{
-    return w->is_short && !w->is_waiting && is_over(w);
-}
-
-const char *
-ask_short_phase(const struct written *w)
-{
-    const bool is_phases =
-        w->options.shares.is_set && w->short_phase < MONEY_PHASES;
-
-    return is_phases ? shares_phase_name(w->short_phase) : NULL;
-}
-
-bool
-ask_is_shared_out(struct written *w, int64_t now_us)
-{
-    if (!w->is_waiting || !is_over(w) || !w->options.purse ||
-        purse_why(w->options.purse) != PURSE_WHY_TOTAL) {
-        w->shared_us = 0;
-        return false;
-    }
-    if (!w->shared_us) w->shared_us = now_us;
-    return now_us - w->shared_us >= WRITTEN_SHARED_US;
-}
-
 /* -- intents -------------------------------------------------------------- */
+
+/* Who is asked next, and what for: as_asked is the talk as it will be then.
+ * Where the money left does not cover that one, and never will, whoever comes
+ * next. */
+static enum co_err
+reserve(struct written *w, uint64_t row, struct talk *as_asked, int64_t now_us,
+        int64_t *ret_worst)
+{
+    const uint64_t task = written_task(row, as_asked->asks);
+    const struct talk before = *as_asked; /* its texts are borrowed */
+    enum co_err err = CO_OK;
+
+    do {
+        bool poor;
+        const uint8_t writer = writers_pick(w, row, &before, now_us, &poor);
+        uint64_t input;
+
+        *as_asked = before;
+        as_asked->poor = poor;
+        as_asked->mend &= before.writer == writer; /* see talk_move() */
+        as_asked->writer = writer;
+        if (writer >= WRITER_BUILTIN) return CO_OK;
+        err = !ask_bound(w, as_asked, &input, ret_worst) ? CO_RANGE
+              : !means_cover_call(w, as_asked, *ret_worst)
+                  ? CO_FULL
+                  : money_reserve(w->m, as_asked->stage, task, *ret_worst);
+        if (err == CO_FULL) w->short_phase = money_short_phase(w->m);
+    } while (err == CO_FULL && means_give_up(w, as_asked, *ret_worst));
+    return err;
+}
+
+static bool
+not_now(struct written *w, enum co_err err)
+{
+    w->held_back = err == CO_NOMEM ? KIND_NEXT_MEMORY : KIND_NEXT_ALL_OUT;
+    w->is_waiting |= err == CO_UNAVAILABLE;
+    w->is_short |= err == CO_FULL;
+    w->n.no_memory += err == CO_NOMEM; /* tried again next turn */
+    return false;
+}
 
 /* False: the money does not reach, or there is no memory; nothing changed. A
  * new row is begun only with its reservation: a replay knows of rows by their
@@ -185,42 +112,36 @@ intend(struct written *w, struct note *note, uint64_t row, struct talk *t,
        int64_t now_us)
 {
     const struct row_before before = rows_before(t);
-    const uint64_t task = written_task(row, t->asks);
-    const uint8_t writer = writers_pick(w, row, t, now_us);
-    struct talk as_asked = *t; /* its texts are borrowed */
-    uint64_t input;
-    int64_t worst;
+    struct intent *v = &note->v[note->n];
+    struct talk as_asked = *t;
+    int64_t worst = 0;
     enum co_err err;
 
     if (kept_take(w, row, t, now_us)) return true;
-    if (writer == WRITER_BUILTIN) return built_intend(w, row, t, now_us);
-    if (writer == WRITER_NONE) {
+    err = reserve(w, row, &as_asked, now_us, &worst);
+    if (err) return not_now(w, err);
+    if (as_asked.writer == WRITER_BUILTIN) {
+        return built_intend(w, row, t, as_asked.poor, now_us);
+    }
+    if (as_asked.writer == WRITER_NONE) {
         w->held_back = KIND_NEXT_LATER;
         return false;
     }
-    as_asked.mend &= as_asked.writer == writer; /* see talk_move() */
-    as_asked.writer = writer;
-    err = !ask_bound(w, &as_asked, &input, &worst) ? CO_RANGE
-          : !may_go_on(w, t, worst)
-              ? CO_FULL
-              : money_reserve(w->m, t->stage, task, worst);
-    if (err == CO_FULL) w->short_phase = money_short_phase(w->m);
-    if (err) {
-        w->held_back = err == CO_NOMEM ? KIND_NEXT_MEMORY : KIND_NEXT_ALL_OUT;
-        w->is_waiting |= err == CO_UNAVAILABLE;
-        w->is_short |= err == CO_FULL;
-        w->n.no_memory += err == CO_NOMEM; /* tried again next turn */
-        return false;
-    }
     if (t->state == TALK_IDLE) talk_begin(t);
-    w->n.moved += t->asks && t->writer != writer;
-    talk_move(t, writer);
-    money_tag(w->m, task, writer);
-    writers_asked(w, task, writer, now_us);
+    w->n.moved += t->asks && t->writer != as_asked.writer;
+    talk_move(t, as_asked.writer);
+    t->poor = as_asked.poor;
+    *v = (struct intent){.task = written_task(row, t->asks),
+                         .amount = worst,
+                         .stage = t->stage,
+                         .writer = t->writer,
+                         .poor = t->poor};
+    v->day = money_day(w->m, v->task);
+    money_tag(w->m, v->task, intent_tag(v));
+    writers_asked(w, v->task, t->writer, now_us);
     w->n.mended += t->mend;
     w->n.afresh += !t->mend && t->wrong.data;
-    note->v[note->n++] =
-        (struct intent){task, worst, money_day(w->m, task), t->stage, writer};
+    note->n++;
     (void)talk_intend(t);
     rows_changed(w, row, t, before, now_us);
     return true;
@@ -299,31 +220,12 @@ pull(struct written *w, int64_t now_us)
     }
 }
 
-/* Whether the money reaches for another row. Rows that are begun go first. */
-static bool
-is_affordable(struct written *w, const struct talk *fresh)
-{
-    uint64_t input;
-    int64_t worst;
-
-    if (w->is_short || w->is_waiting) return false;
-    if (is_short_for_rows(w) || !ask_bound(w, fresh, &input, &worst) ||
-        !leaves_later(w, worst, w->early + 1)) {
-        if (!is_short_for_rows(w)) w->short_phase = money_short_phase(w->m);
-        w->short_at = times_freed(w) + 1;
-        w->is_short = true;
-        return false;
-    }
-    w->is_waiting = !money_is_here(w->m, worst);
-    return !w->is_waiting;
-}
-
 /* Whether it costs nothing, as all its answers are in the cache. A row that was
  * looked for in vain is not looked for again in each turn. */
 static bool
 is_paid_for(struct written *w, uint64_t row)
 {
-    const uint64_t at = times_freed(w) + 1;
+    const uint64_t at = means_times_freed(w) + 1;
 
     if (w->unkept == row + 1 && w->unkept_at == at) return false;
     if (kept_is_whole(w, row)) return true;
@@ -332,22 +234,40 @@ is_paid_for(struct written *w, uint64_t row)
     return false;
 }
 
+/* Whether the money left covers a new row, by whoever that is then. */
+static enum kind_next
+may_afford(struct written *w, uint64_t row, int64_t now_us)
+{
+    const bool is_held = w->is_short || w->is_waiting;
+    struct talk fresh;
+    uint64_t input;
+    int64_t worst = 0;
+
+    do {
+        bool poor;
+
+        w->is_short &= is_held;
+        fresh = (struct talk){.stage = ASK_BACKGROUND};
+        fresh.writer = writers_pick(w, row, &fresh, now_us, &poor);
+        if (fresh.writer == WRITER_NONE) return KIND_NEXT_LATER;
+        if (fresh.writer == WRITER_BUILTIN) return KIND_NEXT_TASK; /* is free */
+        if (is_held || !ask_bound(w, &fresh, &input, &worst)) break;
+        if (means_cover_row(w, &fresh, worst)) return KIND_NEXT_TASK;
+    } while (!w->is_waiting && means_give_up(w, &fresh, worst));
+    return is_paid_for(w, row) ? KIND_NEXT_TASK : KIND_NEXT_MONEY;
+}
+
 /* Why the row may not be begun; TASK: it may. */
 static enum kind_next
 may_begin(struct written *w, uint64_t row, int64_t now_us)
 {
-    struct talk fresh = {.stage = ASK_BACKGROUND};
     const struct personas_progress at = personas_progress(w->p);
 
     /* the oldest cell goes on whatever it takes: all else waits for it */
     if (w->bytes >= w->options.answers_max && row / PERSONAS_CELL > at.front) {
         return KIND_NEXT_ANSWERS;
     }
-    fresh.writer = writers_pick(w, row, &fresh, now_us);
-    if (fresh.writer == WRITER_NONE) return KIND_NEXT_LATER;
-    if (fresh.writer == WRITER_BUILTIN) return KIND_NEXT_TASK; /* for nothing */
-    return is_affordable(w, &fresh) || is_paid_for(w, row) ? KIND_NEXT_TASK
-                                                           : KIND_NEXT_MONEY;
+    return may_afford(w, row, now_us);
 }
 
 static void
@@ -461,7 +381,7 @@ ask_prepare(struct written *w, int64_t now_us)
 
     w->held_back = KIND_NEXT_ALL_OUT;
     w->is_short = w->is_waiting = false;
-    foresee(w);
+    means_foresee(w);
     w->away_us = INT64_MAX;
     pull(w, now_us);
     if (w->over || !has_room(w)) return;

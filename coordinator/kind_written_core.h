@@ -5,6 +5,7 @@
  * kind_written_take.c: results of asks. kind_written_range.c: those of ranges.
  * kind_written_kept.c: answers of earlier jobs.
  * kind_written_note.c: records. kind_written_letter.c: rows given up.
+ * kind_written_means.c: what the money left covers, and whom it does not.
  * kind_written_writers.c: which writer is asked; kind_written_arms.c: what each
  * of them did. kind_written_batch*.c: asks that go out as batches.
  * kind_written_payload.c: payloads. kind_written_why.c: questions. */
@@ -31,23 +32,38 @@ struct hold {
     bool out; /* given out */
 };
 
+/* Of a call in the ledger, beside the number of its writer: it is the writer as
+ * money did not cover the one before. */
+enum { TAG_POOR = 0x80, TAG_WRITER = 0x0f };
+_Static_assert(WRITERS_MAX - 1 <= TAG_WRITER, "all writers have a tag");
+
 struct intent {
     uint64_t task;
     int64_t amount;
     uint32_t day; /* that the purse charges it to; 0: none */
     uint8_t stage;
     uint8_t writer;
+    bool poor; /* talk.h */
 };
+
+/* What the ledger keeps of it. */
+static inline uint8_t
+intent_tag(const struct intent *intent)
+{
+    return (uint8_t)(intent->writer | (intent->poor ? TAG_POOR : 0));
+}
 
 enum note_type {
     NOTE_INTENTS = 1,
     NOTE_RELEASES = 2,
     NOTE_DATED = 3, /* intents, each with its day */
     NOTE_LETTER = 4,
-    NOTE_KEPT = 5,   /* answers from the cache; letter holds the record */
-    NOTE_BATCH = 6,  /* asks that are one batch; letter holds the record */
-    NOTE_BY = 20,    /* intents, each with its day and its writer */
-    NOTE_BUILT = 21, /* rows that the built-in writer writes, with stages */
+    NOTE_KEPT = 5,     /* answers from the cache; letter holds the record */
+    NOTE_BATCH = 6,    /* asks that are one batch; letter holds the record */
+    NOTE_BY = 20,      /* intents, each with its day and its writer */
+    NOTE_BUILT = 21,   /* rows that the built-in writer writes, with stages */
+    NOTE_BY_POOR = 24, /* as NOTE_BY, and why it is that writer */
+    NOTE_BUILT_POOR = 25,        /* as NOTE_BUILT, and why */
     NOTE_PURSE = PURSE_NOTE_TAG, /* the purse's own; v is empty */
 };
 
@@ -60,6 +76,10 @@ struct note {
 };
 
 enum { NOTES_MAX = 4 };
+
+/* What money may not cover any more: the calls of a new row; another one about
+ * the first stage; one about the second. */
+enum means_need { MEANS_ROW, MEANS_FIRST, MEANS_LATER, MEANS_NEEDS };
 
 /* Beside the numbers of writers. */
 enum { WRITER_BUILTIN = WRITERS_MAX, WRITER_NONE = 0xff };
@@ -109,10 +129,11 @@ struct written {
     uint32_t n_holds, cap_holds;
     uint64_t coming; /* live and done rows of all holds */
     uint64_t early;  /* live rows in holds that are not in the last stage */
-    uint64_t bytes;  /* of texts in talks and taken */
-    uint32_t ahead;  /* talks whose ask is not given out yet: INTENT, READY */
-    uint32_t room;   /* asks and ranges that could be published now */
-    uint64_t swept;  /* front at the last sweep */
+    uint64_t early_by[WRITERS_MAX]; /* of these, by the writer they are with */
+    uint64_t bytes;                 /* of texts in talks and taken */
+    uint32_t ahead; /* talks whose ask is not given out yet: INTENT, READY */
+    uint32_t room;  /* asks and ranges that could be published now */
+    uint64_t swept; /* front at the last sweep */
 
     struct fifo wanted;    /* rows to be asked now */
     struct fifo going;     /* rows whose intent is committed: a later ask */
@@ -161,8 +182,12 @@ struct written {
     char refusal[ASK_ERROR_MAX + ASK_TEXT_MAX];
     uint32_t hopeless; /* rows given up in this life since one was written */
     char hopeless_why[320];
-    int64_t first;        /* worst case of a row's first ask */
-    int64_t later;        /* the same of the stages after it */
+    int64_t first;                 /* worst case of a row's first ask */
+    int64_t later;                 /* the same of the stages after it */
+    int64_t later_by[WRITERS_MAX]; /* what is set aside for these, by writer */
+    /* The least that a writer's call may cost and money did not cover; in this
+     * life that stays so. INT64_MAX: none. */
+    int64_t beyond[MEANS_NEEDS][WRITERS_MAX];
     bool is_short;        /* an ask did not fit the money left, last time */
     bool is_waiting;      /* it did, and waits for money that all jobs share */
     int64_t shared_us;    /* since when there is none of it; 0: there is */
@@ -230,7 +255,7 @@ bool rows_next(struct written *w, struct hold *h, uint64_t *ret_row);
 /* The talk of a row changes: what it was before. */
 struct row_before {
     size_t bytes;
-    uint8_t state, stage;
+    uint8_t state, stage, writer;
 };
 struct row_before rows_before(const struct talk *t);
 /* It has changed: keeps sums, and lines the row up for what it needs. */
@@ -293,22 +318,47 @@ void ask_go_on(struct written *w, int64_t now_us);
 void ask_prepare(struct written *w, int64_t now_us);
 /* Rows that will be there when what is begun is done. */
 uint64_t ask_expected(const struct written *w);
+
+/* -- means */
+/* Calls paid and reservations freed: nothing fits now that did not before,
+ * unless this has grown. */
+uint64_t means_times_freed(const struct written *w);
+/* Nothing that is under way can free money. */
+bool means_is_idle(const struct written *w);
+/* Whether money covers the calls of another row, which is all zeros but for its
+ * writer, beside what rows need that are begun. */
+bool means_cover_row(struct written *w, const struct talk *fresh,
+                     int64_t worst);
+/* The same of another call of a row that is begun. */
+bool means_cover_call(struct written *w, const struct talk *t, int64_t worst);
+/* Money did not cover this call of the talk's writer: whether it never will. If
+ * so that is remembered; false also when it was already, or the job is not one
+ * that degrades. */
+bool means_give_up(struct written *w, const struct talk *t, int64_t worst);
+/* Whether the next call of the talk, were it that writer's, is known not to be
+ * covered. */
+bool means_are_beyond(const struct written *w, const struct talk *t,
+                      uint8_t writer);
+/* Tells the ledger what the first phase will need yet. */
+void means_foresee(struct written *w);
 /* Nothing can be asked any more for want of money; nothing is out, and no row
  * waits for a provider. */
-bool ask_is_spent(const struct written *w);
+bool means_are_spent(const struct written *w);
 /* Whose money does not reach, for a person; NULL: that of the whole job. */
-const char *ask_short_phase(const struct written *w);
+const char *means_short_phase(const struct written *w);
 /* The same for want of money that all jobs share, of all days; since when is
  * kept. A cap of a day is waited for. */
-bool ask_is_shared_out(struct written *w, int64_t now_us);
+bool means_are_shared_out(struct written *w, int64_t now_us);
+void means_why(const struct written *w, struct co_buf *out);
 
 /* -- writers */
 /* CO_INVALID: there are none such. */
 enum co_err writers_start(struct written *w);
 /* Of a row that is WANTED (or new): the number of who is asked next,
- * WRITER_BUILTIN, or WRITER_NONE: all are away, until away_us. */
+ * WRITER_BUILTIN, or WRITER_NONE: all are away, until away_us. *ret_poor: money
+ * did not cover one before. */
 uint8_t writers_pick(struct written *w, uint64_t row, const struct talk *t,
-                     int64_t now_us);
+                     int64_t now_us, bool *ret_poor);
 /* An intent was made for the talk's writer. */
 void writers_asked(struct written *w, uint64_t task, uint8_t writer,
                    int64_t now_us);
@@ -322,14 +372,15 @@ bool writers_is_away(const struct written *w, uint64_t row,
 const struct writers_arm *writers_arm_of(const struct written *w, uint64_t row,
                                          uint32_t *ret_arm);
 /* Gives a row that is WANTED or new to the built-in writer, with the next
- * record. False: no memory, or no room in it. */
-bool built_intend(struct written *w, uint64_t row, struct talk *t,
+ * record. poor: as money does not cover others. False: no memory, or no room in
+ * it. */
+bool built_intend(struct written *w, uint64_t row, struct talk *t, bool poor,
                   int64_t now_us);
 bool built_is_full(const struct written *w);
 /* The record goes to the journal; there is room in notes. */
 void built_close(struct written *w);
 /* It is committed. */
-void built_commit(struct written *w, uint64_t row, uint8_t stage,
+void built_commit(struct written *w, const struct intent *built,
                   int64_t now_us);
 const char *written_provider(const void *kind, uint64_t task);
 bool written_returned(void *kind, uint64_t task, const struct kind_return *how,

@@ -15,6 +15,9 @@
  *        for a writer of the recipe (job/writers.h); those of 1 and 3 are for 0
  *   [21, row, stage, ...]  the built-in writer writes these rows, if they are
  *        in that stage still
+ *   [24, task, stage, worst, day, writer, poor, ...]  as 20; poor 1: as money
+ *        did not cover a writer that comes before in the row's list
+ *   [25, row, stage, poor, ...]  as 21, the same
  *
  * Besides those of the purse, which begin with 'P' (job/purse_note.h). The
  * stage stands in it because a late answer may have moved the row on before the
@@ -32,10 +35,21 @@
 static uint32_t
 width_of(uint64_t type)
 {
+    if (type == NOTE_BY_POOR) return 6;
     if (type == NOTE_BY) return 5;
     if (type == NOTE_BUILT) return 2;
+    if (type == NOTE_BUILT_POOR) return 3;
     if (type == NOTE_DATED) return 4;
     return type == NOTE_INTENTS ? 3 : 1;
+}
+
+static bool
+is_poor(const struct note *note)
+{
+    for (uint32_t i = 0; i < note->n; i++) {
+        if (note->v[i].poor) return true;
+    }
+    return false;
 }
 
 /* The least that tells all of it: folders with one writer stay readable for
@@ -45,11 +59,28 @@ type_of(const struct note *note)
 {
     uint8_t type = note->type;
 
-    for (uint32_t i = 0; note->type == NOTE_INTENTS && i < note->n; i++) {
+    if (note->type == NOTE_BUILT && is_poor(note)) return NOTE_BUILT_POOR;
+    if (note->type != NOTE_INTENTS) return type;
+    if (is_poor(note)) return NOTE_BY_POOR;
+    for (uint32_t i = 0; i < note->n; i++) {
         if (note->v[i].writer) return NOTE_BY;
         if (note->v[i].day) type = NOTE_DATED;
     }
     return type;
+}
+
+/* The numbers of an element, as many as it has in its record. */
+static void
+put_intent(const struct intent *v, uint8_t type, msgpack_packer *pk)
+{
+    const bool built = type == NOTE_BUILT_POOR;
+    const uint64_t numbers[] = {
+        v->task, v->stage,  built ? v->poor : (uint64_t)v->amount,
+        v->day,  v->writer, v->poor};
+
+    for (uint32_t k = 0; k < width_of(type); k++) {
+        (void)msgpack_pack_uint64(pk, numbers[k]);
+    }
 }
 
 static void
@@ -75,13 +106,7 @@ put_note(const struct note *note, struct co_buf *out)
     (void)msgpack_pack_array(&pk, 1 + (size_t)note->n * width);
     (void)msgpack_pack_uint64(&pk, type);
     for (uint32_t i = 0; i < note->n; i++) {
-        const uint64_t numbers[] = {note->v[i].task, note->v[i].stage,
-                                    (uint64_t)note->v[i].amount, note->v[i].day,
-                                    note->v[i].writer};
-
-        for (uint32_t k = 0; k < width; k++) {
-            (void)msgpack_pack_uint64(&pk, numbers[k]);
-        }
+        put_intent(&note->v[i], type, &pk);
     }
 }
 
@@ -214,7 +239,7 @@ written_noted(void *kind, int64_t now_us)
         if (note->type == NOTE_INTENTS) {
             intended(w, &note->v[i], now_us);
         } else if (note->type == NOTE_BUILT) {
-            built_commit(w, note->v[i].task, note->v[i].stage, now_us);
+            built_commit(w, &note->v[i], now_us);
         } else {
             release(w, note->v[i].task);
         }
@@ -233,9 +258,9 @@ written_noted(void *kind, int64_t now_us)
 /* An ask of a row that had others: what became of the one before is not
  * known, unless it is settled. */
 static void
-restore_row(struct written *w, uint64_t task, uint8_t stage, uint8_t writer)
+restore_row(struct written *w, const struct intent *intent)
 {
-    const uint64_t row = task >> 8;
+    const uint64_t row = intent->task >> 8;
     struct row_before before;
     struct block *b;
     struct talk *t;
@@ -249,8 +274,11 @@ restore_row(struct written *w, uint64_t task, uint8_t stage, uint8_t writer)
     t = &b->talks[row % PERSONAS_CELL];
     if (t->asks) (void)money_lost(w->m, written_task(row, t->asks - 1u));
     before = rows_before(t);
-    talk_restore(t, written_ask(task), (enum ask_stage)stage);
-    if (talk_is_live(t) && t->stage == stage) talk_move(t, writer);
+    talk_restore(t, written_ask(intent->task), (enum ask_stage)intent->stage);
+    if (talk_is_live(t) && t->stage == intent->stage) {
+        talk_move(t, intent->writer);
+        t->poor = intent->poor;
+    }
     rows_changed(w, row, t, before, 0);
 }
 
@@ -260,11 +288,16 @@ restore_intent(struct written *w, struct walk *in, uint64_t type)
     const uint64_t task = walk_u64(in), stage = walk_u64(in),
                    worst = walk_u64(in),
                    day = type == NOTE_INTENTS ? 0 : walk_u64(in),
-                   writer = type == NOTE_BY ? walk_u64(in) : 0;
+                   writer = type >= NOTE_BY ? walk_u64(in) : 0,
+                   poor = type == NOTE_BY_POOR ? walk_u64(in) : 0;
+    const struct intent intent = {.task = task,
+                                  .stage = (uint8_t)stage,
+                                  .writer = (uint8_t)writer,
+                                  .poor = poor == 1};
 
     if (in->bad || day > UINT32_MAX || !written_is_ask(task) ||
         written_ask(task) >= ASK_MAX || stage >= ASK_STAGES ||
-        worst > INT64_MAX || writer >= w->n_writers) {
+        worst > INT64_MAX || writer >= w->n_writers || poor > 1) {
         in->bad = true;
         return;
     }
@@ -273,9 +306,9 @@ restore_intent(struct written *w, struct walk *in, uint64_t type)
                           (uint32_t)day)) {
     case CO_OK:
         if (!CO_BUG(replay_forgets_writers)) {
-            money_tag(w->m, task, (uint8_t)writer);
+            money_tag(w->m, task, intent_tag(&intent));
         }
-        restore_row(w, task, (uint8_t)stage, (uint8_t)writer);
+        restore_row(w, &intent);
         break;
     case CO_NOMEM:
         w->n.no_memory++;
@@ -298,7 +331,8 @@ restore_release(struct written *w, uint64_t task)
 
     if (t && !talk_is_present(t, written_ask(task)) &&
         money_is_unknown(w->m, task) &&
-        money_tag_of(w->m, task) == t->writer && /* else it began anew */
+        /* else it began anew */
+        (money_tag_of(w->m, task) & TAG_WRITER) == t->writer &&
         money_phase_of(w->m, task) == t->stage) {
         talk_restore_unsent(t);
     }
@@ -327,12 +361,15 @@ restore_letter(struct written *w, struct walk *in)
 }
 
 static void
-restore_built(struct written *w, struct walk *in)
+restore_built(struct written *w, struct walk *in, uint64_t type)
 {
-    const uint64_t row = walk_u64(in), stage = walk_u64(in);
+    const uint64_t row = walk_u64(in), stage = walk_u64(in),
+                   poor = type == NOTE_BUILT_POOR ? walk_u64(in) : 0;
+    const struct intent built = {
+        .task = row, .stage = (uint8_t)stage, .poor = poor == 1};
     const struct talk *t;
 
-    if (in->bad || stage >= ASK_STAGES) {
+    if (in->bad || stage >= ASK_STAGES || poor > 1) {
         in->bad = true;
         return;
     }
@@ -344,14 +381,15 @@ restore_built(struct written *w, struct walk *in)
     }
     t = rows_talk(w, row);
     if (t->asks) (void)money_lost(w->m, written_task(row, t->asks - 1u));
-    built_commit(w, row, (uint8_t)stage, 0);
+    built_commit(w, &built, 0);
 }
 
 static bool
 is_of_tasks(uint64_t type)
 {
     return (type >= NOTE_INTENTS && type <= NOTE_DATED) || type == NOTE_BY ||
-           type == NOTE_BUILT;
+           type == NOTE_BUILT || type == NOTE_BY_POOR ||
+           type == NOTE_BUILT_POOR;
 }
 
 static bool
@@ -373,8 +411,8 @@ replay_tasks(struct written *w, struct walk *in)
     for (uint32_t i = 1; i < n && !in->bad; i += width) {
         if (type == NOTE_RELEASES) {
             restore_release(w, walk_u64(in));
-        } else if (type == NOTE_BUILT) {
-            restore_built(w, in);
+        } else if (type == NOTE_BUILT || type == NOTE_BUILT_POOR) {
+            restore_built(w, in, type);
         } else {
             restore_intent(w, in, type);
         }

@@ -51,6 +51,7 @@ put_server(const struct written *w, uint64_t row, const struct talk *t,
     if (!t->degraded || w->options.table->fallback_ok) return;
     co_json_key(json, "degraded");
     co_json_bool(json, true);
+    if (t->starved) co_json_put_text(json, "degraded_by", "budget");
 }
 
 /* The members of an object, without its braces. */

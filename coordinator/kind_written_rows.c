@@ -186,7 +186,10 @@ hold_count(struct written *w, struct hold *h, bool in)
         const struct talk *t = rows_talk(w, h->start + i);
 
         if (!t || t->state == TALK_IDLE) continue;
-        if (is_early(t->state, t->stage)) w->early += in ? 1u : -1ull;
+        if (is_early(t->state, t->stage)) {
+            w->early += in ? 1u : -1ull;
+            w->early_by[t->writer] += in ? 1u : -1ull;
+        }
         if (!in) continue;
         h->live = (uint16_t)(h->live + talk_is_live(t));
         h->done = (uint16_t)(h->done + (t->state == TALK_DONE));
@@ -279,7 +282,7 @@ rows_next(struct written *w, struct hold *h, uint64_t *ret_row)
 struct row_before
 rows_before(const struct talk *t)
 {
-    return (struct row_before){talk_bytes(t), t->state, t->stage};
+    return (struct row_before){talk_bytes(t), t->state, t->stage, t->writer};
 }
 
 /* A model that cannot do what is asked of it, or a prompt that nobody could
@@ -347,9 +350,14 @@ count_ends(struct written *w, uint64_t row, const struct talk *t,
  * room for another row, also when no call was paid or released for that: an
  * answer came from the cache. */
 static void
-count_early(struct written *w, bool was, bool is)
+count_early(struct written *w, const struct talk *t, struct row_before before)
 {
+    const bool was = is_early(before.state, before.stage);
+    const bool is = is_early(t->state, t->stage);
+
     w->early += (uint64_t)is - (uint64_t)was;
+    w->early_by[before.writer] -= was;
+    w->early_by[t->writer] += is;
     if (was && !is) w->short_at = 0;
 }
 
@@ -371,8 +379,7 @@ rows_changed(struct written *w, uint64_t row, struct talk *t,
         h->done = (uint16_t)(h->done + done - was_done);
         w->coming +=
             (uint64_t)(live || done) - (uint64_t)(was_live || was_done);
-        count_early(w, is_early(before.state, before.stage),
-                    is_early(t->state, t->stage));
+        count_early(w, t, before);
     }
     if (t->state == before.state && t->stage == before.stage) return;
     line_up(w, row, t, now_us);

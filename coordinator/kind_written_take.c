@@ -165,9 +165,10 @@ count_refusals(struct written *w, const struct ask_result *r)
 
 /* Moves the row on. */
 static void
-commit(struct written *w, const struct ask_result *r, uint8_t writer,
+commit(struct written *w, const struct ask_result *r, uint8_t tag,
        int64_t charged, bool own, int64_t now_us)
 {
+    const uint8_t writer = tag & TAG_WRITER;
     const struct writers_arm *arm = writers_arm_of(w, r->row, NULL);
     struct talk *t = rows_talk(w, r->row);
     const bool answer = r->outcome == ASK_ANSWER;
@@ -189,6 +190,7 @@ commit(struct written *w, const struct ask_result *r, uint8_t writer,
     if (step == TALK_NEXT || step == TALK_COMPLETE) {
         t->served = arm && CO_BUG(fallbacks_unnamed) ? arm->chain[0] : writer;
         t->degraded |= arm && writer != arm->chain[0];
+        t->starved |= tag & TAG_POOR;
     }
     rows_changed(w, r->row, t, before, now_us);
 }
@@ -197,14 +199,14 @@ void
 take_outcome(struct written *w, uint64_t task, const struct ask_result *r,
              int64_t now_us)
 {
-    const uint8_t writer = money_tag_of(w->m, task);
+    const uint8_t tag = money_tag_of(w->m, task), writer = tag & TAG_WRITER;
     int64_t charged;
 
     kept_offer(w, r);
     charged = settle(w, task, writer, r);
     arms_call(w, r->row, writer, r, charged);
     writers_on_result(w, task, writer, r, is_rows_own(w, r), now_us);
-    commit(w, r, writer, charged, count_refusals(w, r), now_us);
+    commit(w, r, tag, charged, count_refusals(w, r), now_us);
 }
 
 static void

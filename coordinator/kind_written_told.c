@@ -20,7 +20,7 @@ _Static_assert(co_countof(short_texts) == MONEY_PHASES, "one a phase");
 static const char *
 stop_of(const struct written *w)
 {
-    if (w->over == WRITTEN_SPENT && ask_short_phase(w)) {
+    if (w->over == WRITTEN_SPENT && means_short_phase(w)) {
         return short_texts[w->short_phase];
     }
     if (w->over == WRITTEN_SPENT) {
@@ -165,6 +165,7 @@ written_told(const void *kind, struct kind_money *ret_money)
         .quality_ppm = quality_of(w),
         .degraded = w->n.degraded,
         .built = w->n.built,
+        .starved = w->n.starved,
         .has_phases = true,
         .stop = stop_of(w),
         .batches = w->batches[0] ? w->batches : NULL,

@@ -196,13 +196,13 @@ why_asks(const struct written *w, int64_t now_us, struct co_buf *out)
 static void
 why_stopped(const struct written *w, int64_t now_us, struct co_buf *out)
 {
-    if (w->over == WRITTEN_SPENT && ask_short_phase(w)) {
+    if (w->over == WRITTEN_SPENT && means_short_phase(w)) {
         co_buf_printf(out,
                       "stopped: the share of phase %s and the reserve do not "
                       "cover another call. Raise budget.usd, or give the phase "
                       "more of it, and run the job again: it goes on where it "
                       "stopped\n",
-                      ask_short_phase(w));
+                      means_short_phase(w));
     } else if (w->over == WRITTEN_SPENT) {
         co_buf_puts(out, "stopped: the money left does not cover another "
                          "call. Raise the job's budget and run it again: it "
@@ -240,6 +240,7 @@ written_why(const void *kind, int64_t now_us, struct co_buf *out)
     why_stopped(w, now_us, out);
     why_money(w, out);
     why_asks(w, now_us, out);
+    means_why(w, out);
     arms_why(w, now_us, out);
     batch_why(w, now_us, out);
     co_buf_printf(out,
@@ -259,7 +260,7 @@ written_why(const void *kind, int64_t now_us, struct co_buf *out)
 static const char *
 check_holds(const struct written *w)
 {
-    uint64_t coming = 0, early = 0;
+    uint64_t coming = 0, early = 0, by = 0;
 
     for (uint32_t i = 0; i < w->n_holds; i++) {
         const struct hold *h = &w->holds[i];
@@ -282,7 +283,12 @@ check_holds(const struct written *w)
         coming += live + done;
     }
     if (coming != w->coming) return "rows to come are miscounted";
-    if (early != w->early) return "rows at their first stage are miscounted";
+    for (uint32_t i = 0; i < w->n_writers; i++) {
+        by += w->early_by[i];
+    }
+    if (early != w->early || by != early) {
+        return "rows at their first stage are miscounted";
+    }
     return NULL;
 }
 

@@ -112,26 +112,60 @@ may_ask(const struct written *w, uint8_t writer, int64_t now_us)
     return chain_may_ask(&w->chains[w->chain_of[writer]], now_us);
 }
 
+/* A stage that was begun stays with its writer; where the money decides who
+ * writes, all of the row does: what was set aside for it is that one's price.
+ */
+static bool
+stays(const struct written *w, const struct talk *t)
+{
+    return t->sticks || (w->options.degrades && t->stage > ASK_BACKGROUND);
+}
+
+/* Nobody of the arm can be asked: one is waited for, if money would cover it.
+ * Where it covers none, whoever would be asked finds the job short of it. */
+static uint8_t
+nobody(struct written *w, const struct writers_arm *arm, const struct talk *t,
+       int64_t now_us)
+{
+    uint8_t dear = WRITER_NONE;
+    bool awaited = false;
+
+    for (uint32_t i = 0; i < arm->n; i++) {
+        const uint8_t writer = arm->chain[i];
+        const int64_t until_us = chain_at(w, writer)->until_us;
+
+        if (may_ask(w, writer, now_us)) {
+            if (dear == WRITER_NONE) dear = writer;
+        } else if (!means_are_beyond(w, t, writer)) {
+            awaited = true;
+            if (until_us < w->away_us) w->away_us = until_us;
+        }
+    }
+    if (awaited) return WRITER_NONE;
+    return dear == WRITER_NONE ? arm->chain[0] : dear;
+}
+
 uint8_t
 writers_pick(struct written *w, uint64_t row, const struct talk *t,
-             int64_t now_us)
+             int64_t now_us, bool *ret_poor)
 {
     const uint64_t other = CO_BUG(arm_of_the_try) ? t->asks : 0;
     const struct writers_arm *arm = writers_arm_of(w, row + other, NULL);
 
+    *ret_poor = false;
     if (!arm) return 0;
     if (!has_fallback(arm)) return arm->chain[0];
-    if (t->sticks && may_ask(w, t->writer, now_us)) return t->writer;
-    for (uint32_t i = 0; i < arm->n; i++) {
-        if (may_ask(w, arm->chain[i], now_us)) return arm->chain[i];
+    if (stays(w, t) && may_ask(w, t->writer, now_us) &&
+        !means_are_beyond(w, t, t->writer)) {
+        *ret_poor = t->poor;
+        return t->writer;
     }
-    if (arm->builtin) return WRITER_BUILTIN;
     for (uint32_t i = 0; i < arm->n; i++) {
-        const int64_t until_us = chain_at(w, arm->chain[i])->until_us;
-
-        if (until_us < w->away_us) w->away_us = until_us;
+        if (!may_ask(w, arm->chain[i], now_us)) continue;
+        if (!means_are_beyond(w, t, arm->chain[i])) return arm->chain[i];
+        *ret_poor = true;
     }
-    return WRITER_NONE;
+    return arm->builtin ? WRITER_BUILTIN : nobody(w, arm, t, now_us);
 }
 
 void
@@ -306,7 +340,8 @@ built_is_full(const struct written *w)
 }
 
 bool
-built_intend(struct written *w, uint64_t row, struct talk *t, int64_t now_us)
+built_intend(struct written *w, uint64_t row, struct talk *t, bool poor,
+             int64_t now_us)
 {
     const struct row_before before = rows_before(t);
 
@@ -325,7 +360,7 @@ built_intend(struct written *w, uint64_t row, struct talk *t, int64_t now_us)
     }
     if (t->state == TALK_IDLE) talk_begin(t);
     w->built->v[w->built->n++] =
-        (struct intent){.task = row, .stage = t->stage};
+        (struct intent){.task = row, .stage = t->stage, .poor = poor};
     talk_build(t);
     if (CO_BUG(built_before_commit)) {
         (void)talk_built(t, (enum ask_stage)t->stage);
@@ -342,18 +377,23 @@ built_close(struct written *w)
 }
 
 void
-built_commit(struct written *w, uint64_t row, uint8_t stage, int64_t now_us)
+built_commit(struct written *w, const struct intent *built, int64_t now_us)
 {
+    const uint64_t row = built->task;
     struct talk *t = rows_talk(w, row);
     struct row_before before;
 
     if (!t) return;
     if (t->state == TALK_IDLE) talk_begin(t); /* in a replay */
     before = rows_before(t);
-    if (!talk_built(t, (enum ask_stage)stage)) return;
+    if (!talk_built(t, (enum ask_stage)built->stage)) return;
+    t->starved |= built->poor;
     rows_changed(w, row, t, before, now_us);
     if (w->n.built != 1 || !w->options.notice || !w->running) return;
-    w->options.notice(w->options.notice_self,
-                      "all providers of a row are away: the built-in writer "
+    w->options.notice(
+        w->options.notice_self,
+        built->poor ? "the money left covers no provider of a row: the "
+                      "built-in writer writes such rows, as budget.short says"
+                    : "all providers of a row are away: the built-in writer "
                       "writes such rows, as their fallbacks say");
 }

@@ -130,6 +130,25 @@ money_fits_phases(struct money *m, const int64_t more[MONEY_PHASES])
     return money_fits(m, sum) && reaches(m, more);
 }
 
+bool
+money_may_fit(const struct money *m, const int64_t more[MONEY_PHASES])
+{
+    static const int64_t none[MONEY_PHASES];
+    int64_t used[MONEY_PHASES], sum = m->all.settled + m->all.unknown;
+    struct shares shares = m->shares;
+
+    for (unsigned i = 0; i < MONEY_PHASES; i++) {
+        const struct money_sums *s = &m->phase[i].sums;
+
+        if (more[i] < 0 || __builtin_add_overflow(sum, more[i], &sum)) {
+            return false;
+        }
+        used[i] = s->settled + s->unknown + more[i];
+    }
+    if (sum > m->cap) return false;
+    return !shares.is_set || shares_use(&shares, used, none, NULL);
+}
+
 unsigned
 money_short_phase(const struct money *m)
 {

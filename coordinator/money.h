@@ -101,6 +101,9 @@ bool money_fits(const struct money *m, int64_t amount);
 /* Whether that much more of each phase fits under the cap, and its phase's
  * money does reach. */
 bool money_fits_phases(struct money *m, const int64_t more[MONEY_PHASES]);
+/* The same once nothing is reserved any more, should all of that cost nothing:
+ * if not, it will never fit. */
+bool money_may_fit(const struct money *m, const int64_t more[MONEY_PHASES]);
 /* The phase whose money did not reach when the last of these questions, or of
  * the reservations below, was answered no; MONEY_PHASES: it was the cap. */
 unsigned money_short_phase(const struct money *m);

@@ -87,6 +87,9 @@ struct talk {
     uint8_t served; /* that of the last stage's answer */
     bool sticks;   /* an ask of this stage was made: it stays with its writer */
     bool degraded; /* another than its arm's first writer answered */
+    bool poor;     /* the money left did not cover one before the present writer
+                    * in its arm's list */
+    bool starved;  /* degraded, in a part at least, for that reason */
     bool built;    /* DONE: the built-in writer's, without answers */
     bool away;     /* WANTED: the last ask may come back (it was lost) */
     int64_t due_us; /* WANTED: not before; OUT: it went out then */

@@ -28,7 +28,9 @@
     X(words, "words", "words_written", false)   /* of these rows */            \
     X(quality_ppm, "quality_ppm", "quality_ppm", false)                        \
     X(degraded, "degraded", "rows_degraded", false) /* by a fallback */        \
-    X(built, "built_in", "rows_built_in", false)    /* of these */
+    X(built, "built_in", "rows_built_in", false)    /* of these */             \
+    /* of the degraded ones: as money did not cover the first writer */        \
+    X(starved, "degraded_budget", "rows_degraded_budget", false)
 
 /* Of a phase; JSON only, under "phases". X(member, in JSON) */
 #define MONEY_PHASE_AMOUNT_LIST(X)                                             \
