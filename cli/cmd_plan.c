@@ -245,6 +245,43 @@ put_phase(const struct plan *p, unsigned i, struct co_buf *out)
     co_buf_putc(out, '\n');
 }
 
+/* Whether every arm ends with somebody who costs nothing: then all rows are
+ * written, whatever the budget is. */
+static bool
+ends_free(const struct job_spec *spec)
+{
+    const struct writers *all = spec->writers;
+
+    for (uint32_t i = 0; all && i < all->n_arms; i++) {
+        const struct writers_arm *arm = &all->arms[i];
+        bool is_free = arm->builtin;
+
+        for (uint32_t k = 1; k < arm->n && !is_free; k++) {
+            const struct writer *by = all->v[arm->chain[k]];
+
+            is_free = by->price.input == 0 && by->price.output == 0 &&
+                      by->call_price == 0;
+        }
+        if (!is_free) return false;
+    }
+    return all != NULL;
+}
+
+/* What becomes of the rows that the budget is not enough for. */
+static void
+put_degraded(const struct plan *p, uint64_t rows, struct co_buf *out)
+{
+    if (!p->job.spec->degrades) return;
+    if (!ends_free(p->job.spec)) {
+        co_buf_puts(out, "; then fallbacks write, while what is left covers "
+                         "them");
+        return;
+    }
+    co_buf_puts(out, "; about ");
+    say_count(out, p->e.rows - rows);
+    co_buf_puts(out, " more by fallbacks (degraded)");
+}
+
 static void
 put_money(const struct plan *p, struct co_buf *out)
 {
@@ -285,6 +322,7 @@ put_money(const struct plan *p, struct co_buf *out)
     if (phase < SHARES_PHASES) {
         co_buf_printf(out, "; %s runs short", shares_phase_name(phase));
     }
+    put_degraded(p, rows, out);
     co_buf_putc(out, '\n');
 }
 
@@ -429,6 +467,9 @@ put_budget(const struct plan *p, struct co_json *json)
     co_json_put_u64(json, "rows", co_min_u64(rows, p->e.rows));
     if (phase < SHARES_PHASES) {
         co_json_put_text(json, "short", shares_phase_name(phase));
+    }
+    if (spec->degrades && rows < p->e.rows && ends_free(spec)) {
+        co_json_put_u64(json, "degraded", p->e.rows - rows);
     }
     co_json_end(json);
 }

@@ -94,6 +94,7 @@ struct field {
     N(rows_written)                                                            \
     N(rows_degraded)                                                           \
     N(rows_built_in)                                                           \
+    N(rows_degraded_budget)                                                    \
     N(lost) N(failed) N(salvaged) N(duplicate) N(updated_at) N(moved_at)
 
 #define T(f) {#f, offsetof(struct OF, f), sizeof(((struct OF *)0)->f)},

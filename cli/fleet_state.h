@@ -62,6 +62,7 @@ struct fleet_job {
     char row_usd[32], usd_per_min[32], calls[24];
     uint64_t calls_lost, calls_cached, rows_written;
     uint64_t rows_degraded, rows_built_in; /* by a fallback; of these */
+    uint64_t rows_degraded_budget;         /* the same, for want of money */
     uint64_t updated_at, moved_at; /* ms since 1970, by its coordinator */
     uint64_t begun_at;             /* score in `jobs` */
     uint64_t permille;             /* of the rows asked for, rounded down */

@@ -115,10 +115,15 @@ say_fallbacks(const struct money_line *m, struct co_buf *out)
     say_count(out, m->degraded);
     co_buf_puts(out, m->degraded == 1 ? " row" : " rows");
     co_buf_puts(out, " by fallbacks");
-    if (!m->built) return;
+    if (m->built) {
+        co_buf_puts(out, ", ");
+        say_count(out, m->built);
+        co_buf_puts(out, " of them built in");
+    }
+    if (!m->starved) return;
     co_buf_puts(out, ", ");
-    say_count(out, m->built);
-    co_buf_puts(out, " of them built in");
+    say_count(out, m->starved);
+    co_buf_puts(out, " for want of money");
 }
 
 void

@@ -489,6 +489,12 @@ why_notes(const struct fleet_state *s, const struct fleet_job *j, struct why *w)
             "%" PRIu64 " row%s by fallbacks, %" PRIu64 " of them built in",
             j->rows_degraded, s_of(j->rows_degraded), j->rows_built_in);
     }
+    if (j->rows_degraded_budget) {
+        say(w, F_FALLBACKS,
+            "%" PRIu64 " of these as the money left did not cover their "
+            "provider (budget.short: degrade)",
+            j->rows_degraded_budget);
+    }
     if (c && c->redis_failed) {
         say(w, F_REFUSED,
             "Redis refused %" PRIu64 " command%s of its coordinator",

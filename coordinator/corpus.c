@@ -130,6 +130,7 @@ corpus_make_written(struct corpus *c, struct co_diag *diag)
         .personas = c->personas,
         .service = c->opt.service,
         .cap = c->opt.budget > 0 ? c->opt.budget : 0,
+        .degrades = c->opt.degrades,
         .purse = c->opt.purse,
         .batch =
             c->opt.writer->batch ? c->opt.batch : (struct written_batch){0},

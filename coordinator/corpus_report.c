@@ -236,6 +236,13 @@ say_arms(const struct corpus_facts *f, struct co_buf *out)
                       (unsigned long long)n->degraded,
                       (unsigned long long)n->built);
     }
+    if (n->starved) {
+        co_buf_printf(out,
+                      "Of these %llu are a fallback's as the budget did not "
+                      "cover their provider; they say `degraded_by`, unless "
+                      "the job took fallbacks to be as good.\n\n",
+                      (unsigned long long)n->starved);
+    }
     written_arms_table(f->written, out);
 }
 

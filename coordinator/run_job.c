@@ -420,6 +420,7 @@ run_work(struct run *r, uint32_t number, struct co_diag *diag)
         .writers = r->p.spec->writers,
         .budget = r->p.spec->budget,
         .shares = &r->p.spec->shares,
+        .degrades = r->p.spec->degrades,
         .purse = &r->purse,
         .batch = batch_of(r->p.spec),
         .call_total_ms = call_total_ms(r->p.spec),

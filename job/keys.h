@@ -54,12 +54,15 @@
       "how often a wrong answer is given back to be mended")                   \
     X("answers.fresh", "number", "`1`", "`0` to `5`", true,                    \
       "how often it is asked anew after that; then the row is dead")           \
-    X("budget", "map", "none", "`usd`, `reserve`, `phases`", false,            \
+    X("budget", "map", "none", "`usd`, `reserve`, `short`, `phases`", false,   \
       "see its keys")                                                          \
     X("budget.usd", "number", "none", "up to `9000000`, 12 decimals", false,   \
       "no more is spent; a higher one goes on")                                \
     X("budget.reserve", "share", "`0`", "USD, or a percent of `usd`: `10%`",   \
       false, "comes off first; phases that run short take from it")            \
+    X("budget.short", "text", "`stop`", "`stop`, `degrade`", false,            \
+      "where the money left covers no other call: the job stops, or rows go "  \
+      "on with the fallbacks")                                                 \
     X("budget.phases", "map", "none", "`background`, `personas`", false,       \
       "cuts the rest; without it the budget is one pot")                       \
     X("budget.phases.background", "share", "none",                             \

@@ -281,6 +281,7 @@ static const struct {
     {"budget", NULL},
     {"budget.usd", spec_read_budget},
     {"budget.reserve", spec_read_reserve},
+    {"budget.short", spec_read_short},
     {"budget.phases", NULL},
     {"budget.phases.background", spec_read_share},
     {"budget.phases.personas", spec_read_share},
@@ -362,6 +363,7 @@ spec_of_tree(const struct co_yaml *root, struct job_spec **ret_spec,
     if (!err) err = spec_check_budget(spec, root, diag);
     if (!err) err = spec_check_provider(spec, root, diag);
     if (!err) err = spec_check_arms(spec, root, diag);
+    if (!err) err = spec_check_short(spec, root, diag);
     if (err) return err;
     if (!spec->dir[0]) {
         (void)snprintf(spec->dir, sizeof spec->dir, "out/%s", spec->name);

@@ -70,6 +70,7 @@ struct job_spec {
     uint32_t budget_line;
     struct shares_wish shares_wish; /* budget.reserve, budget.phases */
     struct shares shares;           /* of the budget, as they say */
+    bool degrades;                  /* budget.short: degrade */
     bool cached;                    /* cache: own or shared */
     bool cache_shared;
     struct writer *writer; /* by spec_open_writer; NULL: the built-in one */

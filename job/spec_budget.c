@@ -1,7 +1,5 @@
-/* spec_budget.c - the keys of a job file that say what it may cost, and whether
- * that covers a row. */
+/* spec_budget.c - the keys of a job file that say what it may cost. */
 #include "job/spec_impl.h"
-#include "job/writer_bound.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -177,64 +175,4 @@ spec_check_budget(struct job_spec *spec, const struct co_yaml *root,
                         "usd is missing: a budget says what calls may cost at "
                         "most, such as {usd: 5.00}; leave budget out for a job "
                         "without a limit");
-}
-
-/* ---- a row ---- */
-
-/* Each phase has to cover its calls of a row, with the reserve: what the one
- * before it leaves comes only when rows were asked. */
-static enum co_err
-check_shares(const struct job_spec *spec, const struct writer *writer,
-             struct co_diag *diag)
-{
-    int64_t all[SHARES_PHASES];
-    struct shares shares = spec->shares;
-    int64_t worst[SHARES_PHASES];
-    char share[PRICE_TEXT_BYTES], reserve[PRICE_TEXT_BYTES],
-        cost[PRICE_TEXT_BYTES];
-    unsigned i = 0;
-    enum co_err err = CO_OK;
-
-    for (unsigned s = 0; s < SHARES_PHASES && !err; s++) {
-        err = writer_stage_worst(writer, (enum ask_stage)s, &worst[s], diag);
-        all[s] = INT64_MAX;
-    }
-    if (err || shares_use(&shares, worst, all, &i)) return err;
-    return co_fail(
-        diag, CO_INVALID,
-        "%s:%" PRIu32 ": budget.phases.%s: %s USD, with the reserve of %s, "
-        "covers not even one row, whose call may cost up to %s USD (that much "
-        "is set aside before it is asked for, what it does not take is given "
-        "back). Raise the budget or the share, or lower answers.max_tokens",
-        spec->file, spec->budget_line, shares_phase_name(i),
-        price_text(spec->shares.share[i], share),
-        price_text(spec->shares.reserve, reserve), price_text(worst[i], cost));
-}
-
-/* Rows whose answers are in the cache are written all the same. */
-enum co_err
-spec_check_one_row(const struct job_spec *spec, const struct writer *writer,
-                   struct co_diag *diag)
-{
-    char budget[PRICE_TEXT_BYTES], row[PRICE_TEXT_BYTES];
-    int64_t worst;
-    enum co_err err;
-
-    if (spec->budget < 0 || spec->cached) return CO_OK;
-    err = writer_row_worst(writer, &worst, diag);
-    if (err) {
-        return co_fail_prefix(diag, err, "%s:%" PRIu32 ": budget.usd",
-                              spec->file, spec->budget_line);
-    }
-    if (worst <= spec->budget) {
-        return spec->shares.is_set ? check_shares(spec, writer, diag) : CO_OK;
-    }
-    return co_fail(
-        diag, CO_INVALID,
-        "%s:%" PRIu32 ": budget.usd: %s USD covers not even one row, which may "
-        "cost up to %s USD (that much is set aside before it is asked for, "
-        "what it does not take is given back). Raise the budget, or lower "
-        "answers.max_tokens",
-        spec->file, spec->budget_line, price_text(spec->budget, budget),
-        price_text(worst, row));
 }

@@ -14,6 +14,11 @@ spec_reader spec_read_max_tokens, spec_read_temperature, spec_read_repairs;
 spec_reader spec_read_fresh, spec_read_cache;
 /* spec_arms.c: shares of the rows, and what stands in for whom. */
 spec_reader spec_read_arms, spec_read_fallback_ok;
+spec_reader spec_read_short;
+/* All keys are read: who degrades has a fallback to go to. */
+co_must_use enum co_err spec_check_short(const struct job_spec *spec,
+                                         const struct co_yaml *root,
+                                         struct co_diag *diag);
 /* All keys are read: arms have texts to write, and fallback_ok a fallback. */
 co_must_use enum co_err spec_check_arms(const struct job_spec *spec,
                                         const struct co_yaml *root,
@@ -37,10 +42,10 @@ spec_reader spec_read_budget, spec_read_reserve, spec_read_share;
 co_must_use enum co_err spec_check_budget(struct job_spec *spec,
                                           const struct co_yaml *root,
                                           struct co_diag *diag);
-/* Before a call is made, its worst case is set aside: that of a row has to be
- * there. */
+/* spec_one_row.c: before a call is made, its worst case is set aside. That of a
+ * row has to be there, whoever of its writers is asked. All of them are known.
+ */
 co_must_use enum co_err spec_check_one_row(const struct job_spec *spec,
-                                           const struct writer *writer,
                                            struct co_diag *diag);
 /* All keys are read: the provider is there, and has texts to write. */
 co_must_use enum co_err spec_check_provider(const struct job_spec *spec,

@@ -315,7 +315,6 @@ spec_make_writer(const struct job_spec *spec,
     if (!err) err = check_budget(spec, writer, diag);
     if (!err) err = open_prompts(spec, prompts, data_dir, writer, diag);
     if (!err) err = check_tpm(spec, entry, writer, diag);
-    if (!err) err = spec_check_one_row(spec, writer, diag);
     if (!err) *ret_writer = co_take(&writer);
     return err;
 }
@@ -338,6 +337,15 @@ check_batches(const struct job_spec *spec, struct co_diag *diag)
     return CO_OK;
 }
 
+static void
+drop_writers(struct job_spec *spec)
+{
+    writers_free(spec->writers);
+    spec->writers = NULL;
+    writer_free(spec->writer);
+    spec->writer = NULL;
+}
+
 enum co_err
 spec_open_writer(struct job_spec *spec, const char *data_dir,
                  struct co_diag *diag)
@@ -350,10 +358,11 @@ spec_open_writer(struct job_spec *spec, const char *data_dir,
     err = spec_make_writer(spec, entry, spec->prompts, data_dir,
                            spec->price_date, &writer, diag);
     if (err) return err;
-    writers_free(spec->writers);
-    spec->writers = NULL;
-    writer_free(spec->writer);
+    drop_writers(spec);
     spec->writer = writer;
     err = spec_open_arms(spec, data_dir, diag);
-    return err ? err : check_batches(spec, diag);
+    if (!err) err = check_batches(spec, diag);
+    if (!err) err = spec_check_one_row(spec, diag);
+    if (err) drop_writers(spec);
+    return err;
 }

@@ -97,6 +97,33 @@ class Fallback(harness.SystemTest):
         self.assertIn("the built-in writer", proc.log())
         self.assertIn("30 of them are the built-in writer's", self.card())
 
+    def test_a_short_budget_goes_on_with_whom_it_covers_and_more_money_with_the_first(self):
+        main, cheap = fake(self), fake(self)
+        providers = {"main": provider(main, "big", price={"call_usd": 1}, fallback=["cheap", "builtin"]),
+                     "cheap": provider(cheap, "small", price={"call_usd": 0.05})}
+        job = self.job(40, providers, more="budget: {usd: 41, short: degrade}\n")
+        code, plan, err = self.bench.cohort("plan", job)
+        self.assertEqual(code, 0, err)
+        self.assertRegex(plan, r"41 USD: enough for about \d+ rows; about \d+ more by fallbacks \(degraded\)")
+        self.fleet(workers=0)
+        self.bench.worker("--providers", job)
+        proc = self.run_on(job)
+        self.check_corpus(self.bench.path("out"), 40)
+        before = self.provenance()
+        marks = [(p["provider"], p.get("degraded"), p.get("degraded_by")) for p in before.values()]
+        self.assertEqual([marks.count(m) for m in (("main", None, None), ("cheap", True, "budget"),
+                                                   ("builtin", True, "budget"))], [20, 10, 10])
+        self.assertEqual((main.stats()["billed"], cheap.stats()["billed"]), (40, 20))
+        money = harness.run_json(self.bench.path("out"))["money"]
+        self.assertEqual((money["settled_usd"], money["degraded"], money["degraded_budget"]), ("41", 20, 20))
+        self.assertIn("does not cover provider main", proc.log())
+        self.assertIn("Of these 20 are a fallback's as the budget", self.card())
+        job = self.job(60, providers, more="budget: {usd: 100, short: degrade}\n")
+        self.run_on(job)
+        after = self.provenance()
+        self.assertEqual({row: after[row] for row in before}, before)
+        self.assertEqual({after[row]["provider"] for row in set(after) - set(before)}, {"main"})
+
     def test_a_provider_that_is_back_is_asked_again(self):
         main, cheap = fake(self, "--fail", "429:1:retry-after=3600"), fake(self, "--fail", "latency=100:1")
         job = self.job(300, {"main": provider(main, "big", fallback=["cheap"]), "cheap": provider(cheap, "small")})

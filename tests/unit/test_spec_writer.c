@@ -80,7 +80,7 @@ answers_and_the_budget_are_read_exactly(void **state)
                    "value)");
     assert_refused(WRITTEN "budget: {eur: 5}\n",
                    "us.yaml:8: budget.eur: unknown key; allowed here: usd, "
-                   "reserve or phases");
+                   "reserve, short or phases");
 }
 
 static void
