@@ -1,6 +1,6 @@
 /* slots.c - the slots core's front: making it, and which message goes where.
- * The rules themselves stand in slots_tasks.c, slots_results.c, slots_credit.c
- * and slots_link.c. */
+ * The rules themselves stand in slots_tasks.c, slots_run.c, slots_back.c,
+ * slots_results.c, slots_credit.c and slots_link.c. */
 #include "common/cover.h"
 #include "worker/slots_impl.h"
 

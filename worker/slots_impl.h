@@ -246,13 +246,13 @@ slots_is_active(uint8_t state)
     return state >= SLOTS_PARKED && state <= SLOTS_DROPPED;
 }
 
-/* slots_tasks.c: TASKS, CANCEL, recipes, giving back */
+/* slots_tasks.c: TASKS and recipes */
 void slots_on_tasks(struct slots *s, uint32_t link, const struct msg_tasks *t,
                     struct co_bytes body, int64_t now_us, struct outbox *out);
-void slots_on_cancel(struct slots *s, const struct msg_cancel *c);
 void slots_on_blob(struct slots *s, const struct msg_blob *b,
                    struct co_bytes body, int64_t now_us, struct outbox *out);
-void slots_forget_tasks(struct slots *s, uint64_t job);
+
+/* slots_back.c: giving back, CANCEL and FORGET */
 /* Ends a task that is not done with RETURNED; frees it. */
 void slots_return_held(struct slots *s, uint32_t index,
                        enum return_reason reason);
@@ -263,6 +263,10 @@ void slots_return_list(struct slots *s, enum slots_state state,
                        enum return_reason reason);
 void slots_return_queued(struct slots *s, enum return_reason reason);
 void slots_push_returns(struct slots *s, struct outbox *out);
+/* What waits is given back, what runs is stopped; what is done stays. */
+void slots_cancel_held(struct slots *s, uint32_t index);
+void slots_on_cancel(struct slots *s, const struct msg_cancel *c);
+void slots_forget_tasks(struct slots *s, uint64_t job);
 
 /* slots_results.c: gathering, keeping, spilling */
 co_must_use enum co_err slots_results_init(struct slots *s);
