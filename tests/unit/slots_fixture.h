@@ -101,6 +101,18 @@ took(struct fixture *f, uint32_t link, enum msg_type type, struct msg *ret,
     return false;
 }
 
+/* The grant in the first CREDIT for that service that was sent; 0: none was. */
+static inline uint64_t
+granted(struct fixture *f, uint32_t link, const char *service)
+{
+    struct msg m;
+
+    while (took(f, link, MSG_credit, &m, NULL)) {
+        if (msg_str_is(m.credit.service, service)) return m.credit.granted;
+    }
+    return 0;
+}
+
 static inline struct msg
 take(struct fixture *f, uint32_t link, enum msg_type type)
 {

@@ -1,5 +1,6 @@
 /* test_slots.c - the worker's core runs what it is sent: in order, within its
- * time, suspects alone, results in batches. The rest: test_slots_*.c. */
+ * time, suspects alone, results in batches; and its states are as drawn. The
+ * rest: test_slots_*.c. */
 #include "tests/unit/slots_fixture.h"
 
 static void
@@ -284,6 +285,70 @@ setup_two_slots(void **state)
     return fixture_setup_config(state, (struct slots_config){.slots = 2});
 }
 
+static void
+every_pair_of_task_state_and_event_is_as_drawn(void **state)
+{
+    (void)state;
+    /* rows: FREE PARKED QUEUED RUNNING STOPPING DROPPED DONE; columns: TAKE
+     * PARK READY START FINISH CANCEL RETURN DROP ACK. '-' is refused. */
+    static const char *const drawn[SLOTS_STATE_COUNT] = {
+        [SLOTS_FREE] = "QP-----F-",     [SLOTS_PARKED] = "--Q---FF-",
+        [SLOTS_QUEUED] = "---RD-FF-",   [SLOTS_RUNNING] = "----DSFX-",
+        [SLOTS_STOPPING] = "----DSFX-", [SLOTS_DROPPED] = "----FXFX-",
+        [SLOTS_DONE] = "------FFF",
+    };
+    static const char letters[] = "-FPQRSXD";
+
+    for (unsigned st = SLOTS_FREE; st < SLOTS_STATE_COUNT; st++) {
+        for (unsigned ev = 0; ev < SLOTS_EVENT_COUNT; ev++) {
+            enum slots_state to =
+                slots_state_after((enum slots_state)st, (enum slots_event)ev);
+            assert_int_equal(letters[to], drawn[st][ev]);
+        }
+    }
+}
+
+static void
+every_pair_of_link_state_and_event_is_as_drawn(void **state)
+{
+    (void)state;
+    /* columns: CONNECT WELCOME WHO SILENT BARRED BYE */
+    static const char *const drawn[LINK_STATE_COUNT] = {
+        [LINK_DOWN] = "G-G--X", [LINK_GREETED] = "GUGGBX",
+        [LINK_UP] = "GUGGBX",   [LINK_BARRED] = "G----X",
+        [LINK_GONE] = "------",
+    };
+    static const char letters[] = "-DGUBX";
+
+    for (unsigned st = LINK_DOWN; st < LINK_STATE_COUNT; st++) {
+        for (unsigned ev = 0; ev < LINK_EVENT_COUNT; ev++) {
+            enum link_state to =
+                slots_link_after((enum link_state)st, (enum link_event)ev);
+            assert_int_equal(letters[to], drawn[st][ev]);
+        }
+    }
+}
+
+static void
+every_pair_of_result_state_and_event_is_as_drawn(void **state)
+{
+    (void)state;
+    static const char *const drawn[RESULT_STATE_COUNT] = {
+        [RESULT_PENDING] = "SPP", /* SEND NO_OWNER AGAIN */
+        [RESULT_SENT] = "SWP",
+        [RESULT_WAITING] = "SWP",
+    };
+    static const char letters[] = "PSW";
+
+    for (unsigned st = 0; st < RESULT_STATE_COUNT; st++) {
+        for (unsigned ev = 0; ev < RESULT_EVENT_COUNT; ev++) {
+            enum result_state to = slots_result_after((enum result_state)st,
+                                                      (enum result_event)ev);
+            assert_int_equal(letters[to], drawn[st][ev]);
+        }
+    }
+}
+
 #define T(name)                                                                \
     cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 #define T2(name)                                                               \
@@ -307,6 +372,9 @@ main(void)
         T2(a_result_still_gathered_goes_to_the_broker_that_asks_again),
         T2(a_suspect_beside_tasks_of_another_broker_is_given_back_and_room_is_made),
         T2(only_what_is_not_begun_is_called_back_when_that_is_all_that_is_asked),
+        cmocka_unit_test(every_pair_of_task_state_and_event_is_as_drawn),
+        cmocka_unit_test(every_pair_of_link_state_and_event_is_as_drawn),
+        cmocka_unit_test(every_pair_of_result_state_and_event_is_as_drawn),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
