@@ -76,7 +76,7 @@ world_init(struct world *f, uint64_t rows, uint64_t seed)
         .accepts_self = f,
         .dead = world_dead,
         .dead_self = f};
-    f->given = calloc(WORLD_ROWS_MAX * 32, 1);
+    f->given = calloc((size_t)WORLD_ROWS_MAX * 32, 1);
     f->losses = calloc(WORLD_ROWS_MAX, 1);
     f->corpus = calloc(WORLD_ROWS_MAX, sizeof *f->corpus);
     assert_true(f->given && f->losses && f->corpus);
@@ -156,7 +156,7 @@ world_take_notes(struct world *f)
 {
     struct co_buf note;
 
-    co_buf_init(&note, 256 * 1024);
+    co_buf_init(&note, (size_t)256 * 1024);
     while (written_kind.note(f->w, &note)) {
         assert_int_equal(note.err, CO_OK);
         world_append(f, WORLD_NOTE, 0, note.data, note.len);
