@@ -1,124 +1,11 @@
-/* writer.c - see writer.h.
+/* writer.c - see writer.h: the callers' side, and the journal's life.
  * Two batches: callers fill one under the lock, the thread works on the
  * other; they are swapped, so that in steady state nothing is allocated per
  * record, and the lock is handed over once a batch. The answers are one
  * allocation a commit. */
-#include "journal/writer.h"
+#include "journal/writer_impl.h"
 
-#include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
-#include <time.h>
-
-#include "common/clock.h"
-#include "common/mailbox.h"
-
-struct batch {
-    struct commit_entry *entries;
-    size_t count, cap;
-    struct co_bytes *parts; /* of all entries, in order */
-    size_t part_count, part_cap;
-    uint64_t bytes; /* in segments */
-};
-
-struct journal {
-    pthread_mutex_t lock;
-    pthread_cond_t wake; /* for the thread: records, room for answers, stop */
-    /* under lock */
-    struct batch open; /* what callers fill */
-    uint64_t queued;   /* bytes: open and in work */
-    uint64_t queue_max;
-    size_t unanswered; /* answers not taken */
-    bool corked, stopping, dropping;
-    bool idle;      /* the thread waits, and any record is worth waking it */
-    bool gathering; /* it waits until gather_us, or for a full commit */
-    bool with;      /* with_fd waits for its sync */
-    bool with_failed;
-    int with_fd;
-    enum co_err err;                         /* sticky */
-    struct journal_answer *rest, **rest_end; /* when the mailbox is over */
-
-    pthread_mutex_t core; /* held around every use of commit */
-    struct commit *commit;
-    struct batch work; /* the thread's */
-    int64_t gather_us; /* the thread's: no small commit begins earlier */
-    struct journal_pos *positions;
-    size_t position_cap;
-
-    struct co_mailbox *answers;
-    struct journal_answer *last_resort; /* for when there is no memory */
-    struct segment_name segment;        /* owner's view */
-    pthread_t thread;
-    bool threadless, running, stopped;
-};
-
-/* ---- batches ---- */
-
-static bool
-grow(void **array, size_t *cap, size_t need, size_t item)
-{
-    size_t next = *cap ? *cap : 64;
-    void *p;
-
-    if (need <= *cap) return true;
-    while (next < need) {
-        next *= 2;
-    }
-    p = realloc(*array, next * item);
-    if (!p) return false;
-    *array = p;
-    *cap = next;
-    return true;
-}
-
-static bool
-batch_reserve(struct batch *b, size_t parts)
-{
-    void *entries = b->entries;
-    void *all = b->parts;
-    bool ok = grow(&entries, &b->cap, b->count + 1, sizeof *b->entries);
-
-    b->entries = entries;
-    ok =
-        ok && grow(&all, &b->part_cap, b->part_count + parts, sizeof *b->parts);
-    b->parts = all;
-    return ok;
-}
-
-/* parts may have moved while it grew: entries find theirs again here. */
-static void
-batch_link(struct batch *b)
-{
-    struct co_bytes *parts = b->parts;
-    size_t i;
-
-    for (i = 0; i < b->count; i++) {
-        b->entries[i].parts = parts;
-        parts += b->entries[i].part_count;
-    }
-}
-
-static void
-batch_clear(struct batch *b)
-{
-    size_t i;
-
-    for (i = 0; i < b->part_count; i++) {
-        co_bytes_unref(&b->parts[i]);
-    }
-    b->count = b->part_count = 0;
-    b->bytes = 0;
-}
-
-static void
-batch_fini(struct batch *b)
-{
-    batch_clear(b);
-    free(b->entries);
-    free(b->parts);
-    *b = (struct batch){0};
-}
 
 /* ---- callers' side ---- */
 
@@ -139,13 +26,13 @@ append_locked(struct journal *j, const struct commit_entry *entry,
               const struct co_bytes *parts)
 {
     uint64_t bytes = record_bytes(entry->length);
-    struct batch *b = &j->open;
+    struct writer_batch *b = &j->open;
     uint32_t i;
 
     if (j->err) return j->err;
     if (j->stopping) return CO_STATE;
     if (j->queued && j->queued + bytes > j->queue_max) return CO_FULL;
-    if (!batch_reserve(b, entry->part_count)) return CO_NOMEM;
+    if (!writer_batch_reserve(b, entry->part_count)) return CO_NOMEM;
     b->entries[b->count++] = *entry;
     for (i = 0; i < entry->part_count; i++) {
         b->parts[b->part_count++] = co_bytes_ref(parts[i]);
@@ -316,241 +203,11 @@ journal_error(struct journal *j, struct co_diag *diag)
     return err;
 }
 
-/* ---- the thread's side ---- */
-
-/* NULL without memory. */
-static struct journal_answer *
-answer_new(const struct commit_entry *entries, const struct journal_pos *pos,
-           size_t count, enum co_err err)
-{
-    struct journal_answer *a =
-        calloc(1, sizeof *a + count * sizeof a->records[0]);
-    size_t i;
-
-    if (!a) return NULL;
-    a->err = err;
-    for (i = 0; i < count; i++) {
-        if (entries[i].type == RECORD_NONE) continue;
-        a->records[a->count].cookie = entries[i].cookie;
-        if (!err) a->records[a->count].pos = pos[i];
-        a->count++;
-        a->last_cookie = entries[i].cookie;
-        a->bytes += record_bytes(entries[i].length);
-    }
-    return a;
-}
-
-static void
-answer_send(struct journal *j, struct journal_answer *a, uint64_t done_bytes)
-{
-    (void)pthread_mutex_lock(&j->lock);
-    co_assert(j->queued >= done_bytes);
-    j->queued -= done_bytes;
-    if (!j->threadless && !j->rest && j->unanswered < JOURNAL_ANSWERS_MAX) {
-        enum co_err err = co_mailbox_put(j->answers, a);
-
-        j->unanswered++;
-        co_assert(!err); /* its capacity is JOURNAL_ANSWERS_MAX */
-    } else {
-        *j->rest_end = a;
-        j->rest_end = &a->next;
-    }
-    (void)pthread_mutex_unlock(&j->lock);
-}
-
-static uint64_t
-entries_bytes(const struct commit_entry *entries, size_t count)
-{
-    uint64_t bytes = 0;
-    size_t i;
-
-    for (i = 0; i < count; i++) {
-        bytes += record_bytes(entries[i].length);
-    }
-    return bytes;
-}
-
-static void
-journal_set_error(struct journal *j, enum co_err err)
-{
-    (void)pthread_mutex_lock(&j->lock);
-    if (!j->err) j->err = err;
-    (void)pthread_mutex_unlock(&j->lock);
-}
-
-/* Commits a prefix of the entries and answers; everything else fails with
- * the first error. Returns how many were dealt with. */
-static size_t
-work_step(struct journal *j, const struct commit_entry *entries, size_t count)
-{
-    int64_t start = co_clock_us();
-    size_t used = count;
-    struct journal_answer *a;
-    enum co_err err;
-
-    (void)pthread_mutex_lock(&j->core);
-    err = commit_run(j->commit, entries, count, j->positions, &used);
-    if (err) used = count;
-    a = answer_new(entries, j->positions, used, err);
-    if (!a) {
-        /* Records that nobody can be told of: the journal stops, with the
-         * answer that was set aside for this (none if it was used). */
-        err = err ? err : CO_NOMEM;
-        used = count;
-        a = co_take(&j->last_resort);
-        if (a) a->err = err;
-    }
-    if (a) a->last_sequence = commit_sequence(j->commit);
-    (void)pthread_mutex_unlock(&j->core);
-    if (err) journal_set_error(j, err);
-    if (a) {
-        a->commit_us =
-            (uint32_t)co_min_u64((uint64_t)(co_clock_us() - start), UINT32_MAX);
-        answer_send(j, a, entries_bytes(entries, used));
-    }
-    return used;
-}
-
-static void
-work_wait_room(struct journal *j)
-{
-    (void)pthread_mutex_lock(&j->lock);
-    while (!j->stopping && j->unanswered >= JOURNAL_ANSWERS_MAX) {
-        (void)pthread_cond_wait(&j->wake, &j->lock);
-    }
-    (void)pthread_mutex_unlock(&j->lock);
-}
-
-/* No memory for the positions of a batch. */
-static void
-work_refuse(struct journal *j)
-{
-    struct journal_answer *a = co_take(&j->last_resort);
-
-    journal_set_error(j, CO_NOMEM);
-    if (!a) return;
-    a->err = CO_NOMEM;
-    answer_send(j, a, j->work.bytes);
-}
-
-/* Before the batch: what it deletes may be all else that has the content. */
-static void
-work_with(struct journal *j)
-{
-    enum co_err err;
-    bool wanted;
-    int fd;
-
-    (void)pthread_mutex_lock(&j->lock);
-    wanted = j->with;
-    fd = j->with_fd;
-    j->with = false;
-    (void)pthread_mutex_unlock(&j->lock);
-    if (!wanted) return;
-    (void)pthread_mutex_lock(&j->core);
-    err = commit_sync_file(j->commit, fd);
-    (void)pthread_mutex_unlock(&j->core);
-    if (!err) return;
-    (void)pthread_mutex_lock(&j->lock);
-    j->with_failed = true;
-    if (!j->err) j->err = err;
-    (void)pthread_mutex_unlock(&j->lock);
-}
-
-static void
-work_batch(struct journal *j)
-{
-    struct batch *b = &j->work;
-    void *positions = j->positions;
-    bool ok =
-        grow(&positions, &j->position_cap, b->count, sizeof *j->positions);
-    size_t i = 0;
-
-    j->positions = positions;
-    work_with(j);
-    batch_link(b);
-    if (!ok) work_refuse(j);
-    while (ok && i < b->count) {
-        if (!j->threadless) work_wait_room(j);
-        i += work_step(j, b->entries + i, b->count - i);
-    }
-    batch_clear(b);
-}
-
-/* Under load a commit a sync would be thousands a second, each of which costs
- * a system call, a wake-up of the owner and the disk's attention: small ones
- * begin at most once in JOURNAL_GATHER_US. One that comes after a pause, or
- * with 256 KiB behind it, waits for nothing. True: time to commit. */
-static bool
-work_is_due(struct journal *j, int64_t now_us)
-{
-    if (!j->open.count) return j->with;
-    if (j->open.bytes >= JOURNAL_CORK_BYTES) return true;
-    return !j->corked && now_us >= j->gather_us;
-}
-
-static void
-work_wait(struct journal *j, int64_t now_us)
-{
-    int64_t left_us = j->gather_us - now_us;
-    struct timespec until;
-
-    if (left_us <= 0 || !j->open.count) {
-        j->idle = true;
-        (void)pthread_cond_wait(&j->wake, &j->lock);
-        j->idle = false;
-        return;
-    }
-    j->gathering = true;
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += left_us * 1000;
-    until.tv_sec += until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
-    (void)pthread_cond_timedwait(&j->wake, &j->lock, &until);
-    j->gathering = false;
-}
-
-/* Takes what is queued; false when there is nothing and never will be. */
-static bool
-work_take(struct journal *j, bool wait)
-{
-    struct batch empty = j->work;
-    int64_t now_us = co_clock_us();
-    bool have;
-
-    (void)pthread_mutex_lock(&j->lock);
-    while (wait && !j->stopping && !work_is_due(j, now_us)) {
-        work_wait(j, now_us);
-        now_us = co_clock_us();
-    }
-    have = (j->open.count || j->with) && !j->dropping;
-    if (have) {
-        j->work = j->open;
-        j->open = empty;
-    }
-    j->gather_us = now_us + JOURNAL_GATHER_US;
-    (void)pthread_mutex_unlock(&j->lock);
-    return have;
-}
-
-static void *
-journal_thread(void *arg)
-{
-    struct journal *j = arg;
-
-    while (work_take(j, true)) {
-        work_batch(j);
-    }
-    return NULL;
-}
-
 enum co_err
 journal_commit(struct journal *j)
 {
     co_assert(j->threadless);
-    while (work_take(j, false)) {
-        work_batch(j);
-    }
+    writer_work(j, false);
     return j->err;
 }
 
@@ -568,7 +225,7 @@ commit_one(struct journal *j, uint8_t type, const void *content, size_t len,
     err = commit_final(j->commit, &entry, &pos);
     if (err) (void)commit_error(j->commit, diag);
     (void)pthread_mutex_unlock(&j->core);
-    if (err) journal_set_error(j, err);
+    if (err) writer_set_error(j, err);
     return err;
 }
 
@@ -591,6 +248,13 @@ journal_claim(const char *dir, uint64_t job, uint32_t owner,
               struct co_diag *diag)
 {
     return commit_claim(dir, job, owner, diag);
+}
+
+static void *
+journal_thread(void *arg)
+{
+    writer_work(arg, true);
+    return NULL;
 }
 
 static enum co_err
@@ -673,9 +337,7 @@ journal_stop(struct journal *j, struct co_diag *diag)
 
     if (j->stopped) return journal_error(j, diag);
     journal_join(j, false);
-    while (j->threadless && work_take(j, false)) {
-        work_batch(j);
-    }
+    if (j->threadless) writer_work(j, false);
     j->stopped = true;
     err = journal_error(j, diag);
     if (!err && j->err) {
@@ -698,8 +360,8 @@ journal_free(struct journal *j)
     }
     co_mailbox_free(j->answers);
     commit_free(j->commit);
-    batch_fini(&j->open);
-    batch_fini(&j->work);
+    writer_batch_fini(&j->open);
+    writer_batch_fini(&j->work);
     free(j->positions);
     free(j->last_resort);
     (void)pthread_mutex_destroy(&j->lock);
