@@ -201,6 +201,23 @@ attach(struct world *w, unsigned link)
     check(w);
 }
 
+/* A broker that is new here, or anew: its grants count from 0. */
+co_unused static void
+given_broker(struct world *w, unsigned link, uint64_t credit)
+{
+    w->granted[link] = 0;
+    attach(w, link);
+    grant(w, link, credit);
+}
+
+/* One broker, and what its credit allows is out. */
+co_unused static void
+given_out(struct world *w, uint64_t credit)
+{
+    given_broker(w, 0, credit);
+    publish(w);
+}
+
 /* A result of h, good or failed, from its worker. */
 co_unused static void
 result(struct world *w, const struct held *h, bool ok)

@@ -35,9 +35,7 @@ an_ack_comes_after_the_commit_and_not_before(void **state)
     struct held h;
 
     (void)state;
-    attach(w, 0);
-    grant(w, 0, 5);
-    publish(w);
+    given_out(w, 5);
     h = held_take(w, 0);
     result(w, &h, true);
     result(w, &h, true); /* sent again: repeats what is not committed yet */
@@ -64,9 +62,7 @@ a_task_of_hours_is_published_once(void **state)
     struct held h;
 
     (void)state;
-    attach(w, 0);
-    grant(w, 0, 5);
-    publish(w);
+    given_out(w, 5);
     for (int second = 0; second < 3 * 3600; second++) {
         w->now_us += 1000000;
         if (engine_next_compare(w->e, w->now_us) == 0) {
@@ -124,9 +120,7 @@ a_returned_task_waits_for_its_time_and_costs_nothing(void **state)
     struct held h;
 
     (void)state;
-    attach(w, 0);
-    grant(w, 0, 50);
-    publish(w);
+    given_out(w, 50);
     for (int i = 0; i < 10; i++) {
         h = held_take(w, 0);
         give_back(w, &h, 500);
@@ -150,9 +144,7 @@ a_late_result_is_salvaged_and_the_newer_attempt_cancelled(void **state)
     struct held old;
 
     (void)state;
-    attach(w, 0);
-    grant(w, 0, 50);
-    publish(w);
+    given_out(w, 50);
     old = held_take(w, 0);
     lose(w, &old, LOST_LINK, 1);
     publish(w);
@@ -177,9 +169,7 @@ only_refused_tasks_give_their_grant_back(void **state)
     uint64_t ids[4];
 
     (void)state;
-    attach(w, 0);
-    grant(w, 0, 4);
-    publish(w);
+    given_out(w, 4);
     for (int i = 0; i < 4; i++) {
         ids[i] = w->held[i].task;
     }

@@ -31,9 +31,7 @@ a_task_of_a_lost_link_may_turn_up_at_another(void **state)
     struct world *w = given_bench(1);
 
     (void)state;
-    attach(w, 0);
-    grant(w, 0, 5);
-    publish(w);
+    given_out(w, 5);
     engine_on_link_down(w->e, 0, w->now_us);
     inventory(w, 1, w->held[0].task);
     attach(w, 1);
@@ -51,18 +49,14 @@ an_older_attempt_in_an_inventory_holds_nothing(void **state)
     struct held h;
 
     (void)state;
-    attach(w, 0);
-    grant(w, 0, 5);
-    publish(w);
+    given_out(w, 5);
     h = held_take(w, 0);
     lose(w, &h, LOST_LINK, 1);
     publish(w);
     assert_int_equal(held_take(w, 0).attempt, 2);
     engine_on_link_down(w->e, 0, w->now_us);
     inventory(w, 0, h.task); /* attempt 1: all that the new broker heard of */
-    attach(w, 0);
-    w->granted[0] = 0;
-    grant(w, 0, 5);
+    given_broker(w, 0, 5);
     publish(w);
     assert_int_equal(w->n_held, 1);
     assert_int_equal(w->held[0].attempt, 3);
@@ -77,9 +71,7 @@ the_loss_of_a_higher_attempt_is_a_loss(void **state)
     struct held h;
 
     (void)state;
-    attach(w, 0);
-    grant(w, 0, 5);
-    publish(w);
+    given_out(w, 5);
     h = held_take(w, 0);
     h.attempt = 2;
     lose(w, &h, LOST_LINK, 1);
@@ -111,9 +103,7 @@ a_task_that_its_broker_lost_in_silence_is_found_and_sent_again(void **state)
     struct world *w = given_bench(2);
 
     (void)state;
-    attach(w, 0);
-    grant(w, 0, 5);
-    publish(w);
+    given_out(w, 5);
     assert_int_equal(w->n_held, 2);
     w->now_us += 29000000;
     assert_int_equal(engine_next_compare(w->e, w->now_us), ENGINE_LINKS_MAX);
@@ -121,9 +111,7 @@ a_task_that_its_broker_lost_in_silence_is_found_and_sent_again(void **state)
     assert_int_equal(engine_next_compare(w->e, w->now_us), 0);
     assert_int_equal(engine_next_compare(w->e, w->now_us), ENGINE_LINKS_MAX);
     inventory(w, 0, w->held[0].task); /* the other one is not named */
-    attach(w, 0);
-    w->granted[0] = 0;
-    grant(w, 0, 5);
+    given_broker(w, 0, 5);
     publish(w);
     assert_int_equal(w->n_held, 3);
     assert_int_equal(w->held[2].task, w->held[1].task);
@@ -141,8 +129,7 @@ unused_grants_are_given_back_when_reclaimed(void **state)
         .service = msg_text("noop"), .count = 50, .job = JOB};
 
     (void)state;
-    attach(w, 0);
-    grant(w, 0, 40);
+    given_broker(w, 0, 40);
     engine_on_reclaim(w->e, 0, &r);
     check(w);
     publish(w);
@@ -163,8 +150,7 @@ a_reclaim_of_an_earlier_attachment_is_not_answered(void **state)
         .service = msg_text("noop"), .count = 30, .job = JOB};
 
     (void)state;
-    attach(w, 0);
-    grant(w, 0, 40);
+    given_broker(w, 0, 40);
     engine_on_link_down(w->e, 0, w->now_us);
     grant(w, 0, 40); /* was said before it saw the ATTACH, as the next */
     w->out.n = 0;
@@ -183,9 +169,7 @@ a_reclaim_from_before_a_comparison_is_not_answered(void **state)
         .service = msg_text("noop"), .count = 30, .job = JOB};
 
     (void)state;
-    attach(w, 0);
-    grant(w, 0, 40);
-    publish(w);
+    given_out(w, 40);
     w->now_us += 40LL * 1000 * 1000;
     assert_int_equal(engine_next_compare(w->e, w->now_us), 0);
     grant(w, 0, 80);
@@ -209,20 +193,16 @@ a_broker_that_comes_back_is_asked_what_it_still_holds(void **state)
     uint32_t one = 1;
 
     (void)state;
-    attach(w, 0);
-    grant(w, 0, 10);
-    publish(w);
+    given_out(w, 10);
     assert_int_equal(w->n_held, 10);
     w->n_held = 0;
     engine_on_link_down(w->e, 0, w->now_us);
-    w->granted[0] = 0;
     check(w);
     inv.tasks = (struct msg_u64s){ids, 2};
     inv.attempts = (struct msg_u32s){&one, 1};
     engine_on_inventory(w->e, 0, &inv, w->now_us);
     check(w);
-    attach(w, 0);
-    grant(w, 0, 20);
+    given_broker(w, 0, 20);
     publish(w);
     assert_int_equal(w->n_held, 8);
     for (uint32_t i = 0; i < 8; i++) {
@@ -239,9 +219,7 @@ a_broker_that_restarted_gets_again_what_no_worker_claims_in_a_second(
     struct msg_attached a = {.job = JOB, .owner = OWNER, .settle_ms = 15000};
 
     (void)state;
-    attach(w, 0);
-    grant(w, 0, 10);
-    publish(w);
+    given_out(w, 10);
     assert_int_equal(w->n_held, 10);
     w->n_held = 0;
     engine_on_link_down(w->e, 0, w->now_us);
@@ -273,11 +251,8 @@ tasks_of_a_broker_that_stays_away_go_to_another(void **state)
     struct world *w = given_bench(10);
 
     (void)state;
-    attach(w, 0);
-    grant(w, 0, 10);
-    publish(w);
-    attach(w, 1);
-    grant(w, 1, 20);
+    given_out(w, 10);
+    given_broker(w, 1, 20);
     w->n_held = 0;
     engine_on_link_down(w->e, 0, w->now_us);
     publish(w);

@@ -10,8 +10,7 @@ only_the_death_of_its_worker_counts_against_a_task(void **state)
     struct held h;
 
     (void)state;
-    attach(w, 0);
-    grant(w, 0, 1000);
+    given_broker(w, 0, 1000);
     for (int i = 0; i < 30; i++) {
         publish(w);
         h = held_take(w, 0);
@@ -39,9 +38,7 @@ tasks_of_a_worker_that_held_many_are_suspect_only_when_a_second_one_dies(
     struct held h;
 
     (void)state;
-    attach(w, 0);
-    grant(w, 0, 1000);
-    publish(w);
+    given_out(w, 1000);
     h = held_take(w, 0);
     lose(w, &h, LOST_SILENT, 5);
     publish(w);
@@ -64,8 +61,7 @@ one_row_that_kills_workers_is_found_and_only_it_dies(void **state)
     uint32_t crashes = 0;
 
     (void)state;
-    attach(w, 0);
-    grant(w, 0, 100000);
+    given_broker(w, 0, 100000);
     for (int turn = 0; turn < 2000 && !engine_done(w->e); turn++) {
         publish(w);
         while (w->n_held) {
@@ -174,9 +170,7 @@ a_row_lives_when_a_worker_that_looked_dead_is_heard_again(void **state)
     struct held suspect, other;
 
     (void)state;
-    attach(w, 0);
-    grant(w, 0, 50);
-    publish(w);
+    given_out(w, 50);
     suspect = held_take(w, 0);
     other = held_take(w, 0);
     lose(w, &suspect, LOST_SILENT, 2);
@@ -271,9 +265,7 @@ a_lone_loss_does_not_count_when_others_go_at_the_same_moment(void **state)
     struct held suspect, other;
 
     (void)state;
-    attach(w, 0);
-    grant(w, 0, 50);
-    publish(w);
+    given_out(w, 50);
     suspect = held_take(w, 0);
     lose(w, &suspect, LOST_WORKER_DEAD, 2);
     for (int i = 0; i < 6; i++) {
@@ -297,8 +289,7 @@ a_half_dies_after_three_failures_of_its_own(void **state)
     uint32_t failures = 0;
 
     (void)state;
-    attach(w, 0);
-    grant(w, 0, 10000);
+    given_broker(w, 0, 10000);
     for (int turn = 0; turn < 4000 && !counters(w).dead; turn++) {
         publish(w);
         while (w->n_held) {
@@ -324,8 +315,7 @@ a_failing_row_dies_after_three_failures_with_back_off(void **state)
     struct held h;
 
     (void)state;
-    attach(w, 0);
-    grant(w, 0, 50);
+    given_broker(w, 0, 50);
     start = w->now_us;
     for (int i = 0; i < 3; i++) {
         publish(w);
