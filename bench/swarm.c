@@ -409,8 +409,5 @@ main(int argc, char **argv)
     }
     r.broker.options = more;
     if (!err) err = run(&r, &diag);
-    if (!err) return 0;
-    (void)fprintf(stderr, "bench_swarm: %s\n",
-                  diag.text[0] ? diag.text : co_err_text(err));
-    return err == CO_USAGE ? 2 : 1;
+    return co_exit_status("bench_swarm", err, &diag);
 }

@@ -106,3 +106,12 @@ co_assert_failed(const char *cond, const char *file, int line, const char *func)
                   file, line, func, cond);
     abort();
 }
+
+int
+co_exit_status(const char *program, enum co_err err, const struct co_diag *diag)
+{
+    if (!err) return 0;
+    (void)fprintf(stderr, "%s: %s\n", program,
+                  diag->text[0] ? diag->text : co_err_text(err));
+    return err == CO_USAGE ? 2 : 1;
+}

@@ -59,6 +59,11 @@ struct co_diag {
 enum co_err co_fail(struct co_diag *diag, enum co_err err, const char *fmt, ...)
     co_printf(3, 4);
 
+/* What main() returns: 0; 2 when the call has to be changed, else 1. The one
+ * place of a program that says why: "program: text" goes to stderr. */
+int co_exit_status(const char *program, enum co_err err,
+                   const struct co_diag *diag);
+
 /* Puts "prefix: " in front of the message that stands in diag; returns err. */
 enum co_err co_fail_prefix(struct co_diag *diag, enum co_err err,
                            const char *fmt, ...) co_printf(3, 4);

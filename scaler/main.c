@@ -237,8 +237,6 @@ main(int argc, char **argv)
     struct co_diag diag = {""};
     enum co_err err = run(argc, argv, &diag);
 
-    if (!err) return 0;
-    (void)fprintf(stderr, CO_PROGRAM "-scaler: %s\n",
-                  diag.text[0] ? diag.text : co_err_text(err));
-    return err == CO_USAGE || err == CO_INVALID ? 2 : 1;
+    if (err == CO_INVALID) err = CO_USAGE;
+    return co_exit_status(CO_PROGRAM "-scaler", err, &diag);
 }

@@ -7,8 +7,6 @@
 #include "worker/worker_shell.h"
 #include "worker/worker_supervisor.h"
 
-#include <stdio.h>
-
 static enum co_err
 start(int argc, char **argv, struct co_diag *diag)
 {
@@ -42,8 +40,5 @@ main(int argc, char **argv)
     struct co_diag diag = {""};
     enum co_err err = start(argc, argv, &diag);
 
-    if (!err) return 0;
-    (void)fprintf(stderr, CO_PROGRAM "-worker: %s\n",
-                  diag.text[0] ? diag.text : co_err_text(err));
-    return err == CO_USAGE ? 2 : 1;
+    return co_exit_status(CO_PROGRAM "-worker", err, &diag);
 }
