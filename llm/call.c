@@ -262,9 +262,11 @@ judge(struct call *call)
     return call->answer.is_cut ? FAULT_LENGTH : FAULT_NONE;
 }
 
-/* Codes of APIs that tell more than the status does. */
+/* Codes of APIs that tell more than the status does; where a vendor has none
+ * for it, words of its message: an empty account is not the fault of the one
+ * request that met it. */
 static enum fault
-refine(enum fault fault, const char *code)
+refine(enum fault fault, const struct provider_answer *answer)
 {
     static const struct {
         const char *code;
@@ -272,15 +274,20 @@ refine(enum fault fault, const char *code)
     } known[] = {
         {"insufficient_quota", FAULT_NO_MONEY},
         {"billing_error", FAULT_NO_MONEY},
+        {"billing_hard_limit_reached", FAULT_NO_MONEY},
+        {"billing_not_active", FAULT_NO_MONEY},
         {"overloaded_error", FAULT_OVERLOADED},
         {"rate_limit_error", FAULT_RATE_LIMITED},
         {"rate_limit_exceeded", FAULT_RATE_LIMITED},
     };
+    static const char no_credit[] = "credit balance is too low"; /* Anthropic */
 
     for (size_t i = 0; i < co_countof(known); i++) {
-        if (strcmp(known[i].code, code) == 0) return known[i].fault;
+        if (strcmp(known[i].code, answer->error_code) == 0) {
+            return known[i].fault;
+        }
     }
-    return fault;
+    return strstr(answer->error, no_credit) ? FAULT_NO_MONEY : fault;
 }
 
 static void
@@ -314,7 +321,7 @@ on_done(void *self, const struct http_result *result)
     /* Also with status 200: some gateways pass errors on like that. */
     if (call->answer.error[0]) {
         if (result->status == 200) call->fault = FAULT_SERVER;
-        call->fault = refine(call->fault, call->answer.error_code);
+        call->fault = refine(call->fault, &call->answer);
     }
     if (!call->fault) call->fault = judge(call);
     if (call->fault) explain(call, result);

@@ -200,6 +200,21 @@ a_refusal_is_told_without_the_key(void **state)
     end(&v);
 }
 
+/* Anthropic's words for it, with the status and type of a bad request, which
+ * would be held against the row. */
+static void
+an_empty_account_is_not_the_requests_fault(void **state)
+{
+    struct served v;
+    struct ask_result r;
+
+    given_error("400 Bad", "Your credit balance is too low to access the API.");
+    r = ask(*state, &v);
+    assert_int_equal(r.outcome, ASK_REFUSED);
+    assert_text(r.fault, "no-money");
+    end(&v);
+}
+
 static void
 an_answer_is_told_without_the_key(void **state)
 {
@@ -341,6 +356,7 @@ main(void)
         T(a_server_in_trouble_is_tried_again_later),
         T(a_server_that_is_not_there_got_nothing),
         T(a_refusal_is_told_without_the_key),
+        T(an_empty_account_is_not_the_requests_fault),
         T(an_answer_is_told_without_the_key),
         T(an_answer_that_spells_the_key_is_told_without_it),
         T(what_was_sent_and_not_answered_is_perhaps_paid),
