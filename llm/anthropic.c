@@ -211,6 +211,19 @@ read_answer(const char *body, size_t len, struct provider_answer *answer,
     return provider_verdict(&p, answer, diag);
 }
 
+/* The name of the event once more: some gateways leave out the other. */
+static void
+read_type(struct pull *p, struct provider_answer *answer)
+{
+    struct pull_slice type;
+
+    if (pull_peek(p) != PULL_TEXT) {
+        pull_skip(p);
+    } else if (pull_text(p, &type)) {
+        answer->has_end |= pull_is(&type, "message_stop");
+    }
+}
+
 /* message_start, content_block_start, content_block_delta, message_delta,
  * message_stop, ping, error; unknown ones are to be stepped over. */
 static enum fault
@@ -234,6 +247,8 @@ read_event(const char *name, const char *data, size_t len,
                 read_block(&p, true, answer);
             } else if (pull_is(&key, "usage")) {
                 read_usage(&p, answer);
+            } else if (pull_is(&key, "type")) {
+                read_type(&p, answer);
             } else {
                 provider_take_member(&p, &key, answer);
             }

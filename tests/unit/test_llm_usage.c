@@ -136,6 +136,21 @@ a_stream_that_ends_without_its_tokens_has_no_usage(void **state)
     provider_answer_fini(&a);
 }
 
+static void
+a_stream_whose_events_have_no_names_ends_all_the_same(void **state)
+{
+    struct provider_answer a;
+
+    (void)state;
+    provider_answer_init(&a, 1000);
+    tell("", "{\"type\":\"content_block_delta\",\"delta\":{\"text\":\"hi\"}}",
+         &a);
+    assert_false(a.has_end);
+    tell("", "{\"type\":\"message_stop\"}", &a);
+    assert_true(a.has_end);
+    provider_answer_fini(&a);
+}
+
 int
 main(void)
 {
@@ -146,6 +161,7 @@ main(void)
             more_cached_tokens_than_there_are_were_left_out_of_the_prompt),
         cmocka_unit_test(a_count_beyond_belief_is_the_highest_that_there_is),
         cmocka_unit_test(a_stream_that_ends_without_its_tokens_has_no_usage),
+        cmocka_unit_test(a_stream_whose_events_have_no_names_ends_all_the_same),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
