@@ -328,11 +328,12 @@ check_batches(const struct job_spec *spec, struct co_diag *diag)
         const struct writer *writer = spec->writers->v[i];
 
         if (!writer->batch) continue;
-        return co_fail(diag, CO_INVALID,
-                       "%s: providers.%s.batch: a job with several writers "
-                       "(ab, fallback) makes single calls only; leave out one "
-                       "of the two",
-                       spec->file, writer->provider);
+        return co_fail(
+            diag, CO_INVALID,
+            "%s: providers.%s.batch: a job with several writers "
+            "(arms, fallback) makes single calls only; leave out one "
+            "of the two",
+            spec->file, writer->provider);
     }
     return CO_OK;
 }

@@ -8,6 +8,7 @@
 #include "common/clock.h"
 #include "llm/url.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum { BODY_KEPT_MAX = 65536, SWEEP_MIN_US = 5000, SWEEP_MAX_US = 250000 };
@@ -182,6 +183,23 @@ redirect(struct slot *slot)
     return true;
 }
 
+/* Where it leads, should the server have no words of its own for it; without a
+ * query, which may be as good as a key. */
+static void
+explain_redirect(struct slot *slot)
+{
+    const char *to = NULL;
+
+    curl_easy_getinfo(slot->easy, CURLINFO_REDIRECT_URL, &to);
+    if (to) {
+        (void)snprintf(slot->error, sizeof slot->error, "it leads to %.*s",
+                       (int)strcspn(to, "?"), to);
+    } else {
+        (void)snprintf(slot->error, sizeof slot->error, "it leads nowhere");
+    }
+    slot->result.why = slot->error;
+}
+
 /* What was answered was sent: does libcurl say so? */
 static void
 learn_counts(struct slot *slot)
@@ -211,6 +229,7 @@ on_message(const CURLMsg *message)
     http_slot_withdraw(slot);
     if (fault == FAULT_REDIRECT && redirect(slot)) return;
     if (slot->redirects) slot->target_id = 0; /* its URL is another now */
+    if (fault == FAULT_REDIRECT) explain_redirect(slot);
     if (slot->fault) {
         http_slot_fault(slot, slot->fault); /* libcurl wrote over the reason */
     } else if (code && !slot->enough) {

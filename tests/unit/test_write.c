@@ -200,6 +200,20 @@ a_refusal_is_told_without_the_key(void **state)
     end(&v);
 }
 
+static void
+a_redirect_to_another_origin_is_refused_with_where_it_leads(void **state)
+{
+    struct served v;
+    struct ask_result r;
+
+    endpoint.status = "307 Moved";
+    endpoint.headers = "Location: http://127.0.0.2:1/v1?token=5\r\n";
+    r = ask(*state, &v);
+    assert_int_equal(r.outcome, ASK_REFUSED);
+    assert_text(r.error, "it leads to http://127.0.0.2:1/v1");
+    end(&v);
+}
+
 /* Anthropic's words for it, with the status and type of a bad request, which
  * would be held against the row. */
 static void
@@ -356,6 +370,7 @@ main(void)
         T(a_server_in_trouble_is_tried_again_later),
         T(a_server_that_is_not_there_got_nothing),
         T(a_refusal_is_told_without_the_key),
+        T(a_redirect_to_another_origin_is_refused_with_where_it_leads),
         T(an_empty_account_is_not_the_requests_fault),
         T(an_answer_is_told_without_the_key),
         T(an_answer_that_spells_the_key_is_told_without_it),
