@@ -27,6 +27,7 @@ enum {
     BATCHBOOK_SEQ_BITS = 20,
     /* What was there and is not: only so many looks make sure. */
     BATCHBOOK_MISSES_MAX = 3,
+    BATCHBOOK_READINGS_MAX = 3,  /* of files in which lines are missing */
     BATCHBOOK_CROWDED_POLLS = 8, /* until it is tried where there was no room */
     /* From the loss of a submission until it counts that it is not there. */
     BATCHBOOK_SETTLE_US = 10 * 1000 * 1000,
@@ -64,6 +65,7 @@ struct batchbook_entry {
     bool cancels;     /* nobody wants its answers */
     bool cancelled;
     uint8_t misses;     /* looks in a row that found nothing where it was */
+    uint8_t readings;   /* of all its files, to their end */
     uint8_t crowded;    /* how often there was no room for it alone */
     int64_t due_us;     /* the next task not before */
     int64_t asked_us;   /* the last task was given out; 0: in an earlier life */
@@ -140,6 +142,11 @@ enum batchbook_step batchbook_commit(struct batchbook *b,
                                      struct batchbook_entry *e, uint64_t task,
                                      const struct batch_result *r,
                                      int64_t now_us);
+
+/* All its files are in (DONE), and some of its requests have no line: files may
+ * end early. They are to be read again. False: that was done often enough. */
+bool batchbook_read_again(const struct batchbook *b, struct batchbook_entry *e,
+                          int64_t now_us);
 
 const char *batchbook_phase_text(enum batchbook_phase phase);
 const char *batchbook_phase_name(enum batchbook_phase phase);

@@ -207,6 +207,17 @@ harvested(const struct batchbook *b, struct batchbook_entry *e,
     return BATCHBOOK_GOES_ON;
 }
 
+/* The vendor is asked anew what files there are: one may have come since. */
+bool
+batchbook_read_again(const struct batchbook *b, struct batchbook_entry *e,
+                     int64_t now_us)
+{
+    if (++e->readings >= BATCHBOOK_READINGS_MAX) return false;
+    e->phase = BATCHBOOK_RUNS;
+    e->due_us = now_us + b->poll_us;
+    return true;
+}
+
 enum batchbook_step
 batchbook_commit(struct batchbook *b, struct batchbook_entry *e, uint64_t task,
                  const struct batch_result *r, int64_t now_us)

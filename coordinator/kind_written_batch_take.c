@@ -188,7 +188,7 @@ commit_page(struct written *w, const struct batchbook_entry *e,
         co_assert(read); /* as in take() */
         if (!is_in(e, task) || !money_has(w->m, task, NULL) ||
             one.stage != money_phase_of(w->m, task)) {
-            w->n.duplicates++;
+            w->n.duplicates += !e->readings; /* else most of them are */
             continue;
         }
         take_outcome(w, task, &one, now_us);
@@ -200,6 +200,16 @@ commit_page(struct written *w, const struct batchbook_entry *e,
 
         if (is_in(e, task)) unrun(w, task);
     }
+}
+
+/* Whether nothing was said of some request of it. */
+static bool
+has_open(const struct written *w, const struct batchbook_entry *e)
+{
+    for (uint32_t i = 0; i < e->n; i++) {
+        if (money_has(w->m, e->tasks[i], NULL)) return true;
+    }
+    return false;
 }
 
 void
@@ -216,6 +226,10 @@ batch_place(struct written *w, uint64_t task, int64_t now_us)
     co_assert(read && e); /* as in take() */
     if (r.op == BATCH_HARVEST) commit_page(w, e, &r, now_us);
     step = batchbook_commit(&w->book, e, task, &r, now_us);
+    if (step == BATCHBOOK_DONE && has_open(w, e) &&
+        batchbook_read_again(&w->book, e, now_us)) {
+        step = BATCHBOOK_GOES_ON;
+    }
     if (step != BATCHBOOK_GOES_ON) close_batch(w, e, step, &r, now_us);
     free(entry);
 }

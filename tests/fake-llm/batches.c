@@ -42,6 +42,8 @@ batches_set(struct batches *b, const char *text, size_t len,
             rules.answer_ms = strtoull(value, NULL, 10);
         } else if (strcmp(word, "lose") == 0) {
             rules.lose = strtoull(value, NULL, 10);
+        } else if (strcmp(word, "cut") == 0) {
+            rules.cut = strtoull(value, NULL, 10);
         } else if (strcmp(word, "expire") == 0) {
             rules.expire = (uint32_t)(strtod(value, NULL) * MILLION);
         } else if (strcmp(word, "error") == 0) {

@@ -17,6 +17,7 @@ struct batches_rules {
     uint32_t error;     /* of a million: fail at the vendor's, unpaid */
     uint32_t drop;      /* of a million: answered, and no line says so */
     uint64_t answer_ms; /* until whoever makes one is told so */
+    uint64_t cut;       /* so many files are given that end early */
     uint64_t lose;      /* so many are made, and the answer is lost */
 };
 

@@ -87,14 +87,19 @@ batches_upload(const struct asking *a)
     return batches_say(a, &body);
 }
 
+/* One that is cut short ends within its last line. */
 int
 batches_say_file(const struct asking *a, const struct co_buf *file)
 {
+    const bool cut = a->b->rules.cut > 0 && file->len > 8;
+    const size_t len = cut ? file->len - 8 : file->len;
+
+    a->b->rules.cut -= cut;
     co_buf_printf(a->out,
                   "HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream"
                   "\r\nContent-Length: %zu\r\n\r\n",
-                  file->len);
-    co_buf_append(a->out, file->data, file->len);
+                  len);
+    co_buf_append(a->out, file->data, len);
     return 200;
 }
 

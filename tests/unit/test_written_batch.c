@@ -13,6 +13,7 @@ struct vendor_batch {
     uint32_t n, n_unrun;
     uint32_t polls;  /* so many more until it ends */
     uint32_t misses; /* so many more times it is not there */
+    uint32_t shorts; /* so many more times its files end early */
     bool cancelled;
     bool crowded;  /* it finds no room */
     uint64_t made; /* seconds since 1970 */
@@ -28,6 +29,7 @@ struct vendor {
     bool fails;       /* every batch, when it is looked at */
     uint32_t crowded; /* so many batches find no room */
     uint32_t misses;  /* each look fails so often at first */
+    uint32_t shorts;  /* the files of each end early so often */
     bool strangers;   /* and a worker that knows no batches is asked before */
     uint32_t unsure;  /* one answer to a submission in so many is lost */
     uint32_t cancels; /* how often it was told to */
@@ -132,6 +134,7 @@ vendor_submit(struct world *f, struct vendor *v, const struct batch_task *t,
     b->polls = v->polls;
     v->batches[v->n++] = b;
     b->misses = v->misses;
+    b->shorts = v->shorts;
     b->made = (uint64_t)(f->options.wall_ms + f->now_us / 1000) / 1000;
     if (v->crowded) {
         v->crowded--;
@@ -211,6 +214,10 @@ vendor_harvest(const struct vendor *v, struct vendor_batch *b,
     r->state = BATCH_ENDED;
     r->skip = from + n;
     r->end = n < VENDOR_PAGE;
+    if (b->shorts && from + n < all) { /* what stands behind did not come */
+        b->shorts--;
+        r->end = true;
+    }
     r->asks = asks->data;
     r->asks_len = asks->len;
     r->unsent = unsent->data;
@@ -344,6 +351,44 @@ a_request_that_no_line_is_about_is_lost_and_counts_as_spent(void **state)
     assert_true(written_counters(f.w)->lost > 5);
     sums = money_sums(written_money(f.w));
     assert_true(sums.unknown > 0 && sums.settled + sums.unknown >= f.paid);
+    finish(&f, v);
+}
+
+/* Its answers are there, and paid for: only the file was cut short. */
+static void
+a_file_that_ends_early_is_read_again_and_nothing_is_lost(void **state)
+{
+    struct world f;
+    struct vendor *v = prepare(&f, 100, 14);
+    struct money_sums sums;
+
+    (void)state;
+    f.in_order = true;
+    v->expire = 9;
+    v->shorts = BATCHBOOK_READINGS_MAX - 1;
+    world_start(&f);
+    assert_int_equal(world_run(&f, 0), KIND_DONE);
+    assert_int_equal(f.asked, 200);
+    assert_int_equal(written_counters(f.w)->lost, 0);
+    sums = money_sums(written_money(f.w));
+    assert_int_equal(sums.settled, f.paid);
+    assert_int_equal(sums.unknown + sums.reserved, 0);
+    finish(&f, v);
+}
+
+static void
+a_file_that_always_ends_early_leaves_its_requests_unknown(void **state)
+{
+    struct world f;
+    struct vendor *v = prepare(&f, 100, 15);
+
+    (void)state;
+    f.in_order = true;
+    v->shorts = BATCHBOOK_READINGS_MAX;
+    world_start(&f);
+    assert_int_equal(world_run(&f, 0), KIND_DONE);
+    assert_true(written_counters(f.w)->lost > 0);
+    assert_true(money_sums(written_money(f.w)).unknown > 0);
     finish(&f, v);
 }
 
@@ -570,6 +615,10 @@ main(void)
         cmocka_unit_test(what_was_not_run_is_asked_again_and_costs_nothing),
         cmocka_unit_test(
             a_request_that_no_line_is_about_is_lost_and_counts_as_spent),
+        cmocka_unit_test(
+            a_file_that_ends_early_is_read_again_and_nothing_is_lost),
+        cmocka_unit_test(
+            a_file_that_always_ends_early_leaves_its_requests_unknown),
         cmocka_unit_test(a_vendor_that_refuses_stops_the_asking),
         cmocka_unit_test(
             a_batch_that_fails_its_vendors_checks_is_refused_as_a_whole),
