@@ -97,6 +97,8 @@ batchbook_op_of(const struct batchbook_entry *e)
         return e->cancels && !e->cancelled ? BATCH_CANCEL : BATCH_POLL;
     case BATCHBOOK_HARVEST:
         return BATCH_HARVEST;
+    case BATCHBOOK_CLEAN:
+        return BATCH_CLEAN;
     case BATCHBOOK_NEW:
     case BATCHBOOK_SUBMIT:
     case BATCHBOOK_PHASES:
@@ -155,6 +157,9 @@ batchbook_restart(struct batchbook *b, int64_t now_us, int64_t due_us)
     for (uint32_t i = 0; i < b->n; i++) {
         struct batchbook_entry *e = b->entries[i];
 
+        if (e->phase == BATCHBOOK_CLEAN) {
+            e->settled_us = now_us + BATCHBOOK_CLEAN_US;
+        }
         if (!batchbook_is_made(e)) continue;
         e->asked_us = 0;
         e->settled_us = now_us + settle_us(b, e, now_us);
@@ -165,9 +170,24 @@ batchbook_restart(struct batchbook *b, int64_t now_us, int64_t due_us)
     }
 }
 
+/* Files that nobody deleted in time stay. */
+static void
+drop_late(struct batchbook *b, int64_t now_us)
+{
+    for (uint32_t i = b->n; i-- > 0;) {
+        struct batchbook_entry *e = b->entries[i];
+
+        if (e->phase == BATCHBOOK_CLEAN && !e->taken &&
+            e->settled_us <= now_us) {
+            batchbook_remove(b, e);
+        }
+    }
+}
+
 bool
 batchbook_next(struct batchbook *b, int64_t now_us, uint64_t *ret_task)
 {
+    drop_late(b, now_us);
     for (uint32_t i = 0; i < b->n; i++) {
         struct batchbook_entry *e = b->entries[i];
 
@@ -191,6 +211,9 @@ batchbook_due(const struct batchbook *b)
         const struct batchbook_entry *e = b->entries[i];
 
         if (is_idle(e) && e->due_us < due) due = e->due_us;
+        if (e->phase == BATCHBOOK_CLEAN && e->settled_us < due) {
+            due = e->settled_us;
+        }
     }
     return due;
 }
@@ -236,6 +259,12 @@ batchbook_task(const struct batchbook_entry *e, uint64_t task,
                                .count = e->n,
                                .since = e->since,
                                .account = e->account};
+    if (ret->op == BATCH_CLEAN) {
+        for (uint32_t i = 0; i < e->n_files; i++) {
+            ret->files[ret->n_files++] = ask_text_of(e->files[i]);
+        }
+        ret->files[ret->n_files++] = ask_text_of(e->input);
+    }
     if (ret->op == BATCH_HARVEST) ret->file = ask_text_of(e->files[e->file]);
 }
 

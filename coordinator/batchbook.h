@@ -7,7 +7,7 @@
  *      NEW ----------> SUBMIT ------------------> RUNS ---------> HARVEST
  *                       |  ^                       ^                 |
  *        gone, UNSURE,  |  | NONE     found        |     last page   v
- *        a new life     +->FIND -------------------+               over
+ *        a new life     +->FIND -------------------+        over <- CLEAN
  *
  * A submission is first given out without its asks: the worker says for which
  * account it would ask, so that it is known where to look for the batch before
@@ -32,6 +32,8 @@ enum {
     /* From the loss of a submission until it counts that it is not there. */
     BATCHBOOK_SETTLE_US = 10 * 1000 * 1000,
     BATCHBOOK_SETTLE_MAX_US = 600 * 1000 * 1000,
+    /* A job waits no longer for files to be deleted. */
+    BATCHBOOK_CLEAN_US = 10 * 1000 * 1000,
 };
 _Static_assert(ASK_STEP + ASK_MAX <= BATCHBOOK_STEP &&
                    BATCHBOOK_STEP + BATCH_OPS <= 256,
@@ -43,7 +45,8 @@ _Static_assert(ASK_STEP + ASK_MAX <= BATCHBOOK_STEP &&
     X(SUBMIT, "is submitted")                                                  \
     X(FIND, "is looked for at the vendor")                                     \
     X(RUNS, "runs at the vendor")                                              \
-    X(HARVEST, "ended: its answers are fetched")
+    X(HARVEST, "ended: its answers are fetched")                               \
+    X(CLEAN, "is over: its files are deleted at the vendor")
 
 enum batchbook_phase {
 #define X(name, text) BATCHBOOK_##name,
@@ -74,6 +77,7 @@ struct batchbook_entry {
                          * that it is not there */
     uint64_t since;     /* made then, seconds since 1970 */
     char id[BATCH_ID_BYTES];
+    char input[BATCH_ID_BYTES]; /* that was uploaded; "": none, or not known */
     char files[BATCH_FILES][BATCH_ID_BYTES];
     uint32_t n_files, file;       /* file: that is being harvested */
     uint64_t skip;                /* its lines that are in */
@@ -136,6 +140,7 @@ enum batchbook_step {
     BATCHBOOK_DONE,    /* all there was is in: asks without a line are lost */
     BATCHBOOK_REFUSED, /* no ask of it was run */
     BATCHBOOK_LOST,    /* nobody knows what became of its asks */
+    BATCHBOOK_OVER,    /* that was known, and now its files are gone or not */
 };
 /* Such a result is committed. */
 enum batchbook_step batchbook_commit(struct batchbook *b,
@@ -147,6 +152,13 @@ enum batchbook_step batchbook_commit(struct batchbook *b,
  * end early. They are to be read again. False: that was done often enough. */
 bool batchbook_read_again(const struct batchbook *b, struct batchbook_entry *e,
                           int64_t now_us);
+
+/* Nothing of it is wanted any more but that its files go. False: it has none,
+ * and is removed. */
+bool batchbook_clean(struct batchbook *b, struct batchbook_entry *e,
+                     int64_t now_us);
+/* Whether files are being deleted. */
+bool batchbook_cleans(const struct batchbook *b);
 
 const char *batchbook_phase_text(enum batchbook_phase phase);
 const char *batchbook_phase_name(enum batchbook_phase phase);

@@ -32,11 +32,11 @@ batchbook_wants(const struct batchbook_entry *e, uint64_t task,
 }
 
 static bool
-take_id(struct batchbook_entry *e, struct ask_text id)
+take_text(char to[BATCH_ID_BYTES], struct ask_text from)
 {
-    if (!id.len || id.len >= sizeof e->id) return false;
-    memcpy(e->id, id.text, id.len);
-    e->id[id.len] = '\0';
+    if (!from.len || from.len >= BATCH_ID_BYTES) return false;
+    memcpy(to, from.text, from.len);
+    to[from.len] = '\0';
     return true;
 }
 
@@ -45,7 +45,7 @@ static enum batchbook_step
 runs(const struct batchbook *b, struct batchbook_entry *e,
      const struct batch_result *r, int64_t now_us, int64_t due_us)
 {
-    if (!take_id(e, r->id)) {
+    if (!take_text(e->id, r->id)) {
         batchbook_look_for(b, e, now_us);
         return BATCHBOOK_GOES_ON;
     }
@@ -99,10 +99,7 @@ ended(struct batchbook_entry *e, const struct batch_result *r)
     e->skip = 0;
     e->n_files = 0;
     for (uint32_t i = 0; i < r->n_files; i++) {
-        char *to = e->files[e->n_files++];
-
-        memcpy(to, r->files[i].text, r->files[i].len);
-        to[r->files[i].len] = '\0';
+        e->n_files += take_text(e->files[e->n_files], r->files[i]);
     }
     return e->n_files ? BATCHBOOK_GOES_ON : BATCHBOOK_DONE;
 }
@@ -132,7 +129,10 @@ is_alone(const struct batchbook *b, const struct batchbook_entry *e)
     for (uint32_t i = 0; i < b->n; i++) {
         const struct batchbook_entry *other = b->entries[i];
 
-        if (other != e && other->phase >= BATCHBOOK_RUNS) return false;
+        if (other != e && (other->phase == BATCHBOOK_RUNS ||
+                           other->phase == BATCHBOOK_HARVEST)) {
+            return false;
+        }
     }
     return true;
 }
@@ -207,6 +207,28 @@ harvested(const struct batchbook *b, struct batchbook_entry *e,
     return BATCHBOOK_GOES_ON;
 }
 
+bool
+batchbook_clean(struct batchbook *b, struct batchbook_entry *e, int64_t now_us)
+{
+    if (e->input[0]) {
+        e->phase = BATCHBOOK_CLEAN;
+        e->settled_us = now_us + BATCHBOOK_CLEAN_US;
+        e->due_us = 0;
+        return true;
+    }
+    batchbook_remove(b, e);
+    return false;
+}
+
+bool
+batchbook_cleans(const struct batchbook *b)
+{
+    for (uint32_t i = 0; i < b->n; i++) {
+        if (b->entries[i]->phase == BATCHBOOK_CLEAN) return true;
+    }
+    return false;
+}
+
 /* The vendor is asked anew what files there are: one may have come since. */
 bool
 batchbook_read_again(const struct batchbook *b, struct batchbook_entry *e,
@@ -229,6 +251,7 @@ batchbook_commit(struct batchbook *b, struct batchbook_entry *e, uint64_t task,
     e->op = 0;
     /* who was told of it has the account, with whatever key */
     if (r->id.len && r->account) e->account = r->account;
+    (void)take_text(e->input, r->input);
     if (e->seq <= seq) e->seq = seq + 1; /* a late one is of the past */
     switch (r->op) {
     case BATCH_SUBMIT:
@@ -240,8 +263,10 @@ batchbook_commit(struct batchbook *b, struct batchbook_entry *e, uint64_t task,
     case BATCH_HARVEST:
         return harvested(b, e, r, now_us);
     case BATCH_CANCEL:
+        return cancelled(e, r);
+    case BATCH_CLEAN:
     case BATCH_OPS:
         break;
     }
-    return cancelled(e, r);
+    return BATCHBOOK_OVER;
 }

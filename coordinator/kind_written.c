@@ -337,6 +337,18 @@ given_out(struct written *w)
     return KIND_NEXT_TASK;
 }
 
+static enum kind_state
+written_done(const void *kind)
+{
+    const struct written *w = kind;
+
+    /* what money is free, and who was given up, is written before the end */
+    if (w->n_notes || w->releases.n || w->n_letters) return KIND_RUNNING;
+    /* and files at a vendor go, for some seconds at most */
+    if (w->running && batchbook_cleans(&w->book)) return KIND_RUNNING;
+    return personas_kind.done(w->p);
+}
+
 static enum kind_next
 written_next(void *kind, int64_t now_us, uint64_t *ret_task,
              int64_t *ret_due_us)
@@ -354,7 +366,7 @@ written_next(void *kind, int64_t now_us, uint64_t *ret_task,
     batch_tell(w, now_us);
     if (next_range(w, now_us, ret_task)) return given_out(w);
     if (w->n_notes || w->releases.n || w->n_letters) return KIND_NEXT_INTENT;
-    if (personas_kind.done(w->p) != KIND_RUNNING) return KIND_NEXT_OVER;
+    if (written_done(w) != KIND_RUNNING) return KIND_NEXT_OVER;
     due = due_us(w, now_us);
     if (due == INT64_MAX) return w->held_back;
     *ret_due_us = due;
@@ -362,16 +374,6 @@ written_next(void *kind, int64_t now_us, uint64_t *ret_task,
 }
 
 /* -- the rest of the interface -------------------------------------------- */
-
-static enum kind_state
-written_done(const void *kind)
-{
-    const struct written *w = kind;
-
-    /* what money is free, and who was given up, is written before the end */
-    if (w->n_notes || w->releases.n || w->n_letters) return KIND_RUNNING;
-    return personas_kind.done(w->p);
-}
 
 static void
 written_ledger(const void *kind, struct kind_ledger *ret_ledger)

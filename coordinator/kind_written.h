@@ -145,6 +145,8 @@ CO_DEFINE_FREEP(struct written, written_free)
     X(late, "late answers of older asks that were used")                       \
     X(batches, "batches that were written down")                               \
     X(unrun, "asks that expired or failed in a batch, unpaid: asked again")    \
+    X(files_deleted, "files of batches that were deleted at their vendor")     \
+    X(files_left, "files of batches that could not be deleted there")          \
     X(surplus, "answers that came too late to be used: paid all the same")     \
     X(withdrawn, "asks withdrawn as another answer was there or the row was "  \
                  "not needed")                                                 \

@@ -118,12 +118,32 @@ refuse(struct written *w, uint64_t task, const struct batch_result *r,
     if (money_has(w->m, task, NULL)) take_outcome(w, task, &result, now_us);
 }
 
+/* Whether nothing was said of some request of it. */
+static bool
+has_open(const struct written *w, const struct batchbook_entry *e)
+{
+    for (uint32_t i = 0; i < e->n; i++) {
+        if (money_has(w->m, e->tasks[i], NULL)) return true;
+    }
+    return false;
+}
+
 /* The batch is over: what its asks are that have no outcome. */
 static void
 close_batch(struct written *w, struct batchbook_entry *e,
             enum batchbook_step step, const struct batch_result *r,
             int64_t now_us)
 {
+    bool all_known;
+
+    if (step == BATCHBOOK_OVER) {
+        w->n.files_deleted += r->done;
+        w->n.files_left += r->failed;
+        batchbook_remove(&w->book, e);
+        return;
+    }
+    /* else somebody may want to see what is there of them */
+    all_known = step == BATCHBOOK_REFUSED || !has_open(w, e);
     for (uint32_t i = 0; i < e->n; i++) {
         if (step == BATCHBOOK_REFUSED) {
             refuse(w, e->tasks[i], r, now_us);
@@ -131,6 +151,11 @@ close_batch(struct written *w, struct batchbook_entry *e,
             lose(w, e->tasks[i], now_us);
         }
     }
+    if (all_known) {
+        (void)batchbook_clean(&w->book, e, now_us);
+        return;
+    }
+    w->n.files_left += e->n_files + (e->input[0] != '\0');
     batchbook_remove(&w->book, e);
 }
 
@@ -200,16 +225,6 @@ commit_page(struct written *w, const struct batchbook_entry *e,
 
         if (is_in(e, task)) unrun(w, task);
     }
-}
-
-/* Whether nothing was said of some request of it. */
-static bool
-has_open(const struct written *w, const struct batchbook_entry *e)
-{
-    for (uint32_t i = 0; i < e->n; i++) {
-        if (money_has(w->m, e->tasks[i], NULL)) return true;
-    }
-    return false;
 }
 
 void

@@ -25,6 +25,7 @@ enum key {
     KEY_UNSENT,
     KEY_UNTIL,
     KEY_ACCOUNT,
+    KEY_INPUT,
 };
 
 /* -- writing -------------------------------------------------------------- */
@@ -65,13 +66,23 @@ batch_put_u64(uint64_t value, struct co_buf *buf)
     (void)msgpack_pack_uint64(&pk, value);
 }
 
+static void
+put_files(msgpack_packer *pk, const struct ask_text *files, uint32_t n)
+{
+    (void)msgpack_pack_uint64(pk, KEY_FILES);
+    (void)msgpack_pack_array(pk, n);
+    for (uint32_t i = 0; i < n; i++) {
+        payload_put_text(pk, files[i], BATCH_ID_BYTES - 1);
+    }
+}
+
 void
 batch_put_task(const struct batch_task *t, struct co_buf *buf)
 {
     msgpack_packer pk;
 
     msgpack_packer_init(&pk, buf, co_buf_write);
-    (void)msgpack_pack_map(&pk, 9u + !!t->asks + !!t->account);
+    (void)msgpack_pack_map(&pk, 9u + !!t->asks + !!t->account + !!t->n_files);
     payload_put_u64(&pk, KEY_OP, t->op);
     payload_put_u64(&pk, KEY_BATCH, t->batch);
     payload_put_u64(&pk, KEY_JOB, t->job);
@@ -81,6 +92,7 @@ batch_put_task(const struct batch_task *t, struct co_buf *buf)
     payload_put_u64(&pk, KEY_COUNT, t->count);
     payload_put_u64(&pk, KEY_SINCE, t->since);
     payload_put_u64(&pk, KEY_UNTIL, t->until);
+    if (t->n_files) put_files(&pk, t->files, t->n_files);
     if (t->account) payload_put_u64(&pk, KEY_ACCOUNT, t->account);
     if (t->asks) put_raw(&pk, KEY_ASKS, t->asks, t->asks_len, buf);
 }
@@ -91,23 +103,23 @@ batch_put_result(const struct batch_result *r, struct co_buf *buf)
     msgpack_packer pk;
 
     msgpack_packer_init(&pk, buf, co_buf_write);
-    (void)msgpack_pack_map(&pk, 12u + !!r->account + !!r->asks + !!r->unsent);
+    (void)msgpack_pack_map(&pk, 12u + !!r->account + !!r->input.len +
+                                    !!r->asks + !!r->unsent);
     payload_put_u64(&pk, KEY_OP, r->op);
     payload_put_u64(&pk, KEY_BATCH, r->batch);
     payload_put_str(&pk, KEY_ID, r->id, BATCH_ID_BYTES - 1);
     payload_put_u64(&pk, KEY_SKIP, r->skip);
     payload_put_u64(&pk, KEY_END, r->end);
     payload_put_u64(&pk, KEY_STATE, r->state);
-    (void)msgpack_pack_uint64(&pk, KEY_FILES);
-    (void)msgpack_pack_array(&pk, r->n_files);
-    for (uint32_t i = 0; i < r->n_files; i++) {
-        payload_put_text(&pk, r->files[i], BATCH_ID_BYTES - 1);
-    }
+    put_files(&pk, r->files, r->n_files);
     payload_put_u64(&pk, KEY_TOTAL, r->total);
     payload_put_u64(&pk, KEY_DONE, r->done);
     payload_put_u64(&pk, KEY_FAILED, r->failed);
     payload_put_str(&pk, KEY_ERROR, r->error, ASK_ERROR_MAX);
     payload_put_str(&pk, KEY_FAULT, r->fault, ASK_TEXT_MAX);
+    if (r->input.len) {
+        payload_put_str(&pk, KEY_INPUT, r->input, BATCH_ID_BYTES - 1);
+    }
     if (r->account) payload_put_u64(&pk, KEY_ACCOUNT, r->account);
     if (r->asks) put_raw(&pk, KEY_RESULTS, r->asks, r->asks_len, buf);
     if (r->unsent) put_raw(&pk, KEY_UNSENT, r->unsent, r->unsent_len, buf);
@@ -124,6 +136,21 @@ get_raw(struct walk *w, size_t *ret_len)
     walk_skip(w);
     *ret_len = (size_t)(w->at - at);
     return at;
+}
+
+static uint32_t
+get_files(struct walk *w, uint32_t max, struct ask_text *ret_files)
+{
+    const uint32_t n = walk_array(w);
+
+    if (n > max) {
+        w->bad = true;
+        return 0;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        ret_files[i] = payload_str(w, BATCH_ID_BYTES - 1);
+    }
+    return n;
 }
 
 static void
@@ -156,6 +183,9 @@ get_task_member(struct walk *w, uint64_t key, struct batch_task *t)
         break;
     case KEY_UNTIL:
         t->until = walk_u64(w);
+        break;
+    case KEY_FILES:
+        t->n_files = get_files(w, BATCH_CLEAN_FILES, t->files);
         break;
     case KEY_ACCOUNT:
         t->account = walk_u64(w);
@@ -197,19 +227,6 @@ batch_is_task(const uint8_t *data, size_t len)
         walk_skip(&w);
     }
     return false;
-}
-
-static void
-get_files(struct walk *w, struct batch_result *r)
-{
-    r->n_files = walk_array(w);
-    if (r->n_files > BATCH_FILES) {
-        w->bad = true;
-        r->n_files = 0;
-    }
-    for (uint32_t i = 0; i < r->n_files; i++) {
-        r->files[i] = payload_str(w, BATCH_ID_BYTES - 1);
-    }
 }
 
 static uint64_t *
@@ -256,7 +273,10 @@ get_result_member(struct walk *w, uint64_t key, struct batch_result *r)
         r->state = (enum batch_state)walk_below(w, BATCH_STATES);
         break;
     case KEY_FILES:
-        get_files(w, r);
+        r->n_files = get_files(w, BATCH_FILES, r->files);
+        break;
+    case KEY_INPUT:
+        r->input = payload_str(w, BATCH_ID_BYTES - 1);
         break;
     case KEY_ERROR:
         r->error = payload_str(w, ASK_ERROR_MAX);

@@ -12,6 +12,7 @@
  *     submitted, and the result says which account would have been asked
  *  37 count u32, 38 since u64 and 49 until u64, of FIND: how many requests it
  *     holds, and made between these (seconds since 1970; until 0: nobody knows)
+ *  41 files array of str, of CLEAN: to be deleted, as nobody needs them
  *  50 account u64, which made it or is to make it; absent: any
  * Result:
  *  30 op, 31 batch as in the task
@@ -22,6 +23,7 @@
  *  47 asks array of bin: results as in ask.h
  *  48 unsent array of u64: row << 8 | ask; surely not paid: ask again
  *  50 account u64, that was asked: of address and key (llm/endpoint_id.h)
+ *  51 input str, the file that was uploaded
  * Unknown keys are skipped. */
 #pragma once
 #include "llm/ask.h"
@@ -32,7 +34,8 @@
     X(FIND, "find")                                                            \
     X(POLL, "poll")                                                            \
     X(HARVEST, "harvest")                                                      \
-    X(CANCEL, "cancel")
+    X(CANCEL, "cancel")                                                        \
+    X(CLEAN, "clean")
 
 enum batch_op {
 #define X(id, name) BATCH_##id,
@@ -60,6 +63,7 @@ enum batch_state {
 enum {
     BATCH_ID_BYTES = 128, /* of a batch or a file, with its NUL */
     BATCH_FILES = 2,
+    BATCH_CLEAN_FILES = BATCH_FILES + 1, /* and the one that was uploaded */
     BATCH_CUSTOM_BYTES = 65, /* 64 characters is what vendors take */
     /* What the vendors allow, as documented in November 2025. */
     BATCH_OPENAI_REQUESTS_MAX = 50000,
@@ -91,12 +95,14 @@ struct batch_task {
     uint32_t count;
     uint64_t since, until;
     uint64_t account; /* 0: any */
+    struct ask_text files[BATCH_CLEAN_FILES];
+    uint32_t n_files;
 };
 
 struct batch_result {
     enum batch_op op;
     uint64_t batch;
-    struct ask_text id;
+    struct ask_text id, input;
     uint64_t skip;
     bool end;
     enum batch_state state;
@@ -144,6 +150,7 @@ struct batch_info {
     enum batch_state state; /* RUNNING, ENDED or REFUSED */
     char files[BATCH_FILES][BATCH_ID_BYTES];
     uint32_t n_files;
+    char input[BATCH_ID_BYTES]; /* the file that was uploaded */
     uint64_t total, done, failed;
     bool has_name; /* it says itself whose it is */
     uint64_t job, batch;
@@ -175,6 +182,8 @@ struct batch_api {
     const char *upload_path; /* requests go there first; NULL: with the batch */
     const char *upload_type; /* Content-Type header of that */
     const char *file_path;   /* printf form of where a file's lines are */
+    const char
+        *clean_path; /* likewise of a file to be deleted; NULL: none is */
     /* The upload, or the batch with its requests, piece by piece. */
     void (*begin)(struct co_buf *body);
     void (*add)(const char *custom, const uint8_t *request, size_t len,

@@ -220,6 +220,8 @@ read_info(const char *body, size_t len, struct batch_info *info,
                 batch_take_text(&p, info->id, sizeof info->id);
             } else if (pull_is(&key, "status")) {
                 batch_take_text(&p, status, sizeof status);
+            } else if (pull_is(&key, "input_file_id")) {
+                batch_take_text(&p, info->input, sizeof info->input);
             } else if (pull_is(&key, "output_file_id")) {
                 batch_take_text(&p, output, sizeof output);
             } else if (pull_is(&key, "error_file_id")) {
@@ -376,6 +378,7 @@ const struct batch_api batch_openai = {
     .upload_path = "/v1/files",
     .upload_type = "Content-Type: multipart/form-data; boundary=" BOUNDARY,
     .file_path = "/v1/files/%s/content",
+    .clean_path = "/v1/files/%s",
     .begin = begin,
     .add = add,
     .end = end,

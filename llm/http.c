@@ -107,7 +107,11 @@ http_start(struct http *http, const struct http_request *request)
     curl_easy_setopt(slot->easy, CURLOPT_POSTFIELDSIZE_LARGE,
                      (curl_off_t)request->body_len);
     /* Last: the fields make a POST of it again. */
-    if (request->get) curl_easy_setopt(slot->easy, CURLOPT_HTTPGET, 1L);
+    if (request->get || request->erases) {
+        curl_easy_setopt(slot->easy, CURLOPT_HTTPGET, 1L);
+    }
+    curl_easy_setopt(slot->easy, CURLOPT_CUSTOMREQUEST,
+                     request->erases ? "DELETE" : NULL);
     slot->shard = choose_shard(http);
     slot->shard->active++;
     http->now_us = co_clock_us();

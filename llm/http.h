@@ -55,6 +55,7 @@ struct http_request {
     const void *body;                 /* borrowed until on_done */
     size_t body_len;
     bool get;     /* a GET: no body is sent */
+    bool erases;  /* a DELETE, likewise */
     bool is_file; /* on_stream takes any body of a status 200, of any size */
     void *self;
     /* The next bytes of an event stream (text/event-stream of a status 200),

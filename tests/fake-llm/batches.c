@@ -187,11 +187,14 @@ on_batch(const struct asking *a, const char *id, const char *verb)
 static int
 on_file(const struct asking *a, const char *id, const char *verb)
 {
-    const struct co_buf *file = id ? batches_find_file(a->b, id) : NULL;
+    struct co_buf *file = id ? batches_find_file(a->b, id) : NULL;
 
     if (!id) {
         return a->r->is_post ? batches_upload(a)
                              : batches_refuse(a, 405, "only POST");
+    }
+    if (file && !verb && a->r->is_delete) {
+        return batches_delete_file(a, file, id);
     }
     if (!file || !verb || strcmp(verb, "content") != 0 || a->r->is_post) {
         return batches_refuse(a, 404, "there is no such file");
@@ -238,4 +241,5 @@ batches_stats(const struct batches *b, struct co_json *json)
     co_json_put_u64(json, "batches", b->n);
     co_json_put_u64(json, "batch_requests", b->requests);
     co_json_put_u64(json, "batch_answers_lost", b->lost);
+    co_json_put_u64(json, "files", b->n_files - b->deleted);
 }

@@ -40,6 +40,8 @@ struct batches {
     uint32_t n;
     struct co_buf files[BATCHES_FILES_MAX]; /* number less 1 */
     uint32_t n_files;
+    bool gone[BATCHES_FILES_MAX]; /* that were deleted */
+    uint64_t deleted;             /* so many */
     uint64_t requests, lost;
 };
 
@@ -77,6 +79,8 @@ int batches_say_batch(const struct asking *a, const struct batch *t,
 /* batches_make.c. NULL: there is no such file. */
 struct co_buf *batches_new_file(struct batches *b, uint32_t *ret_number);
 struct co_buf *batches_find_file(struct batches *b, const char *id);
+int batches_delete_file(const struct asking *a, struct co_buf *file,
+                        const char *id);
 int batches_say_file(const struct asking *a, const struct co_buf *file);
 int batches_upload(const struct asking *a);
 int batches_create_openai(const struct asking *a);

@@ -30,7 +30,8 @@ batches_find_file(struct batches *b, const char *id)
     const unsigned long n =
         strncmp(id, "file-", 5) == 0 ? strtoul(id + 5, NULL, 10) : 0;
 
-    return n >= 1 && n <= b->n_files ? &b->files[n - 1] : NULL;
+    if (n < 1 || n > b->n_files || b->gone[n - 1]) return NULL;
+    return &b->files[n - 1];
 }
 
 /* The part of a form; NULL: it is not there. */
@@ -84,6 +85,20 @@ batches_upload(const struct asking *a)
                   "\"bytes\":%zu,\"created_at\":%" PRId64
                   ",\"filename\":\"requests.jsonl\",\"purpose\":\"batch\"}",
                   number, len, co_clock_wall_ms() / 1000);
+    return batches_say(a, &body);
+}
+
+int
+batches_delete_file(const struct asking *a, struct co_buf *file, const char *id)
+{
+    co_auto(co_buf_fini) struct co_buf body;
+
+    co_buf_fini(file);
+    a->b->gone[file - a->b->files] = true;
+    a->b->deleted++;
+    co_buf_init(&body, BATCHES_BODY_MAX);
+    co_buf_printf(&body, "{\"id\":\"%s\",\"object\":\"file\",\"deleted\":true}",
+                  id);
     return batches_say(a, &body);
 }
 

@@ -112,6 +112,7 @@ request_read(const char *bytes, size_t len, struct request *ret_request)
     path = memchr(p, ' ', (size_t)(line - p));
     if (!path) return CO_PROTOCOL;
     r.is_post = begins(p, line, "POST ");
+    r.is_delete = begins(p, line, "DELETE ");
     path++;
     p = memchr(path, ' ', (size_t)(line - path));
     if (!p) return CO_PROTOCOL;

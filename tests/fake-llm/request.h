@@ -39,7 +39,7 @@ struct request {
     size_t rest_len;
     const char *type; /* value of Content-Type; NULL: not given */
     size_t type_len;
-    bool is_post, is_json, has_version;
+    bool is_post, is_delete, is_json, has_version;
     /* Filled by request_check. */
     bool stream, include_usage;
     bool is_mending;            /* quotes an answer of the model */

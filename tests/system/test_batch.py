@@ -74,6 +74,7 @@ class Batch(harness.SystemTest):
         stats = batch.stats()
         self.assertGreater(stats["batch_requests"], 50, "nothing expired")
         self.assertEqual((stats["billed"], stats["billed_again"], stats["refused"]), (50, 0, 0))
+        self.assertEqual(stats["files"], 0, "left at the vendor")
         self.assertIn("50 calls", out)
 
     def test_openai_batches_give_the_rows_of_single_calls_at_half_the_price(self):

@@ -29,6 +29,9 @@ struct vendor {
     bool fails;       /* every batch, when it is looked at */
     uint32_t crowded; /* so many batches find no room */
     uint32_t misses;  /* each look fails so often at first */
+    bool keeps_files; /* where requests are uploaded */
+    bool clings;      /* its files cannot be deleted */
+    uint32_t cleaned;
     uint32_t shorts;  /* the files of each end early so often */
     bool strangers;   /* and a worker that knows no batches is asked before */
     uint32_t unsure;  /* one answer to a submission in so many is lost */
@@ -186,6 +189,7 @@ vendor_poll(struct vendor *v, struct vendor_batch *b, struct batch_result *r)
         return;
     }
     r->state = BATCH_ENDED;
+    if (v->keeps_files) r->input = ask_text_of("requests");
     r->files[r->n_files++] = ask_text_of("answers");
     if (b->n_unrun) r->files[r->n_files++] = ask_text_of("unrun");
 }
@@ -252,6 +256,12 @@ vendor_do(struct world *f, const struct batch_task *t, struct co_buf *result)
     case BATCH_HARVEST:
         assert_non_null(b);
         vendor_harvest(v, b, t, &r, &asks, &unsent);
+        break;
+    case BATCH_CLEAN:
+        assert_int_equal(t->n_files, b ? 2 + (b->n_unrun > 0) : t->n_files);
+        v->cleaned++;
+        r.done = v->clings ? 0 : t->n_files;
+        r.failed = v->clings ? t->n_files : 0;
         break;
     case BATCH_CANCEL:
     case BATCH_OPS:
@@ -390,6 +400,28 @@ a_file_that_always_ends_early_leaves_its_requests_unknown(void **state)
     assert_true(written_counters(f.w)->lost > 0);
     assert_true(money_sums(written_money(f.w)).unknown > 0);
     finish(&f, v);
+}
+
+static void
+files_that_nobody_needs_are_deleted_and_a_job_ends_without_it(void **state)
+{
+    (void)state;
+    for (unsigned clings = 0; clings < 2; clings++) {
+        struct world f;
+        struct vendor *v = prepare(&f, 100, 16);
+        const struct written_counters *n;
+
+        f.in_order = true;
+        v->keeps_files = true;
+        v->clings = clings;
+        world_start(&f);
+        assert_int_equal(world_run(&f, 0), KIND_DONE);
+        n = written_counters(f.w);
+        assert_int_equal(v->cleaned, n->batches);
+        assert_int_equal(clings ? n->files_left : n->files_deleted,
+                         2 * n->batches);
+        finish(&f, v);
+    }
 }
 
 static void
@@ -619,6 +651,8 @@ main(void)
             a_file_that_ends_early_is_read_again_and_nothing_is_lost),
         cmocka_unit_test(
             a_file_that_always_ends_early_leaves_its_requests_unknown),
+        cmocka_unit_test(
+            files_that_nobody_needs_are_deleted_and_a_job_ends_without_it),
         cmocka_unit_test(a_vendor_that_refuses_stops_the_asking),
         cmocka_unit_test(
             a_batch_that_fails_its_vendors_checks_is_refused_as_a_whole),

@@ -104,6 +104,36 @@ cancelled(struct write_batch *b)
     return write_batch_tell_info(b);
 }
 
+/* -- clean ---------------------------------------------------------------- */
+
+/* The next file; what cannot be deleted stays, and is counted. */
+static enum service_step
+clean(struct write_batch *b)
+{
+    struct batch_result r = write_batch_result(b, BATCH_ENDED);
+
+    while (b->file < b->task.n_files && b->api->clean_path) {
+        const struct ask_text id = b->task.files[b->file++];
+
+        if (!write_batch_id_is_plain(id)) continue;
+        return write_batch_aim_at(b, REQUEST_CLEAN, b->api->clean_path, id);
+    }
+    r.done = b->cleaned;
+    r.failed = b->task.n_files - b->cleaned;
+    return write_batch_tell(b, &r);
+}
+
+static enum service_step
+cleaned(struct write_batch *b)
+{
+    if (b->fault && b->status != 404) {
+        write_batch_log(b);
+    } else {
+        b->cleaned++;
+    }
+    return clean(b);
+}
+
 /* -- steps ---------------------------------------------------------------- */
 
 static enum service_step
@@ -123,6 +153,8 @@ answered(struct write_batch *b)
         return got(b);
     case REQUEST_CANCEL:
         return cancelled(b);
+    case REQUEST_CLEAN:
+        return cleaned(b);
     case REQUEST_LINES:
         break;
     }
@@ -226,6 +258,8 @@ begin_op(struct write_batch *b)
     case BATCH_CANCEL:
         (void)snprintf(form, sizeof form, "%s/%%s/cancel", b->api->path);
         return write_batch_aim_at(b, REQUEST_CANCEL, form, b->task.id);
+    case BATCH_CLEAN:
+        return clean(b);
     case BATCH_OPS:
         break;
     }

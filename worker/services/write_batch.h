@@ -40,6 +40,7 @@ enum write_batch_request {
     REQUEST_GET,
     REQUEST_CANCEL,
     REQUEST_LINES,
+    REQUEST_CLEAN,
 };
 
 struct write_batch_candidate {
@@ -81,6 +82,7 @@ struct write_batch {
     uint32_t n_candidates, candidate, pages; /* FIND */
     char after[BATCH_ID_BYTES]; /* the page that is read begins there */
     bool is_unsure;
+    uint32_t file, cleaned; /* CLEAN: which is next, and how many are gone */
     struct batch_info info; /* what was found */
 
     struct lane_orphan orphan;

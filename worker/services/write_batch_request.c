@@ -144,6 +144,7 @@ write_batch_send(struct write_batch *b)
         .body_len = b->body.len,
         .get =
             is_file || b->request == REQUEST_GET || b->request == REQUEST_LIST,
+        .erases = b->request == REQUEST_CLEAN,
         .is_file = is_file,
         .self = b,
         .on_stream = is_file ? on_file : NULL,

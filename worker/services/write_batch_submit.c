@@ -75,7 +75,7 @@ write_batch_render(struct write_batch *b)
 enum service_step
 write_batch_uploaded(struct write_batch *b)
 {
-    char file[BATCH_ID_BYTES];
+    char *file = b->info.input;
 
     if (!b->fault) {
         b->fault = batch_read_id((const char *)b->answer.data, b->answer.len,

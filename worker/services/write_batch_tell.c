@@ -39,6 +39,7 @@ write_batch_tell_state(struct write_batch *b, enum batch_state state)
         r.error = ask_text_of(b->diag.text);
     }
     if (b->fault) r.fault = ask_text_of(fault_name(b->fault));
+    r.input = ask_text_of(b->info.input); /* that nothing was made of */
     return write_batch_tell(b, &r);
 }
 
@@ -49,6 +50,7 @@ write_batch_tell_info(struct write_batch *b)
     struct batch_result r = write_batch_result(b, info->state);
 
     r.id = ask_text_of(info->id);
+    r.input = ask_text_of(info->input);
     r.total = info->total;
     r.done = info->done;
     r.failed = info->failed;
