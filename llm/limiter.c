@@ -151,10 +151,11 @@ start_call(struct limiter *l, struct limiter_endpoint *e, uint64_t tokens,
 }
 
 enum limiter_why
-limiter_begin(struct limiter *l, uint64_t tokens_max, int64_t now_us,
-              uint32_t *ret_endpoint, int64_t *ret_until_us)
+limiter_begin(struct limiter *l, uint64_t near, uint64_t tokens_max,
+              int64_t now_us, uint32_t *ret_endpoint, int64_t *ret_until_us)
 {
-    struct limiter_endpoint *best = NULL;
+    struct limiter_endpoint *best = NULL, *home = limiter_route_home(l, near);
+    bool home_goes = false;
     int64_t until_us = INT64_MAX;
     enum limiter_why why = LIMITER_WHY_TOO_BIG;
 
@@ -165,6 +166,7 @@ limiter_begin(struct limiter *l, uint64_t tokens_max, int64_t now_us,
 
         if (w == LIMITER_WHY_GO) {
             if (!best || limiter_route_before(e, best)) best = e;
+            home_goes |= e == home;
         } else if (until < until_us || why == LIMITER_WHY_TOO_BIG) {
             until_us = until;
             why = w;
@@ -174,6 +176,7 @@ limiter_begin(struct limiter *l, uint64_t tokens_max, int64_t now_us,
         *ret_until_us = until_us;
         return why;
     }
+    if (home_goes && limiter_route_stays(home, best)) best = home;
     start_call(l, best, tokens_max, now_us);
     *ret_endpoint = (uint32_t)(best - l->endpoints);
     return LIMITER_WHY_GO;
@@ -192,6 +195,15 @@ limiter_end(struct limiter *l, uint32_t endpoint, uint64_t tokens_max,
                          (int64_t)tokens_max - (int64_t)tokens);
     limiter_health_take(e, &call, fault, hints, total_us, now_us);
     limiter_lease_pump(l, e, now_us);
+}
+
+void
+limiter_answered(struct limiter *l, uint32_t endpoint, bool misses)
+{
+    struct limiter_endpoint *e = &l->endpoints[endpoint];
+
+    co_assert(endpoint < l->n);
+    e->miss_ppm = limiter_ewma_ppm(e->miss_ppm, misses);
 }
 
 /* -- what may be announced -- */

@@ -41,17 +41,22 @@ void limiter_free(struct limiter *l);
 CO_DEFINE_FREEP(struct limiter, limiter_free)
 
 /* Takes a place for one call of at most that many tokens (input and output).
+ * Calls of the same near (0: near none) go to the same endpoint while it is
+ * about as free as the others: it has read most of their prompts before.
  * LIMITER_WHY_GO: it counts as in flight at *ret_endpoint from now on, until
  * limiter_end. Else *ret_until_us: when to ask again at the latest; INT64_MAX:
  * at any event (TOO_BIG: never, the limits would have to change). */
-enum limiter_why limiter_begin(struct limiter *l, uint64_t tokens_max,
-                               int64_t now_us, uint32_t *ret_endpoint,
-                               int64_t *ret_until_us);
+enum limiter_why limiter_begin(struct limiter *l, uint64_t near,
+                               uint64_t tokens_max, int64_t now_us,
+                               uint32_t *ret_endpoint, int64_t *ret_until_us);
 /* The call ended. tokens: as the answer says, or tokens_max when it says
  * nothing. total_us: how long ago limiter_begin was. hints: NULL for none. */
 void limiter_end(struct limiter *l, uint32_t endpoint, uint64_t tokens_max,
                  uint64_t tokens, enum fault fault, const struct hints *hints,
                  int64_t total_us, int64_t now_us);
+/* What an answer that ended well was worth: misses have another form than was
+ * asked for, and are asked for again. */
+void limiter_answered(struct limiter *l, uint32_t endpoint, bool misses);
 /* How many more calls of usual size could start now, all endpoints together:
  * what credit may be announced for. */
 uint32_t limiter_room(const struct limiter *l, int64_t now_us);

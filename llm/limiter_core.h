@@ -68,7 +68,7 @@ struct limiter_endpoint {
     uint64_t call_tokens;               /* of the largest lately */
     int64_t latency_us, usual_us, seen; /* EWMA, and the usual one */
     int64_t burst_us;                   /* refusals before are of one burst */
-    uint32_t error_ppm;                 /* EWMA */
+    uint32_t error_ppm, miss_ppm;       /* EWMA: calls failed, answers unfit */
 
     struct limiter_call *calls;
     uint32_t in_flight, calls_max;
@@ -132,9 +132,16 @@ void limiter_hurry(struct limiter_endpoint *e, int64_t now_us);
 
 /* -- limiter_route.c ---------------------------------------------------------
  */
+/* A rate of what is bad, in millionths, after one more. */
+uint32_t limiter_ewma_ppm(uint32_t ppm, bool bad);
 /* Whether a is to be called rather than b. */
 bool limiter_route_before(const struct limiter_endpoint *a,
                           const struct limiter_endpoint *b);
+/* Where calls of that value go as long as it stays; NULL: near is 0, or there
+ * is nothing to choose. */
+struct limiter_endpoint *limiter_route_home(struct limiter *l, uint64_t near);
+bool limiter_route_stays(const struct limiter_endpoint *home,
+                         const struct limiter_endpoint *best);
 /* Places that the endpoint has left. */
 int64_t limiter_route_places(const struct limiter *l,
                              const struct limiter_endpoint *e, int64_t now_us);

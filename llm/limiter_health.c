@@ -190,9 +190,7 @@ limiter_health_take(struct limiter_endpoint *e, const struct limiter_call *call,
         take_failure(e, now_us);
     }
     if (verdict != NEUTRAL) {
-        uint32_t now_ppm = verdict == GOOD ? 0 : LIMITER_PPM;
-
-        e->error_ppm = (uint32_t)(((uint64_t)e->error_ppm * 15 + now_ppm) / 16);
+        e->error_ppm = limiter_ewma_ppm(e->error_ppm, verdict != GOOD);
     }
 }
 

@@ -253,7 +253,7 @@ world_begin(struct world *w, struct world_proc *p, uint64_t tokens_max,
                              .tokens_max = tokens_max,
                              .tokens = tokens};
     hints_init(&c->hints);
-    if (limiter_begin(p->limiter, tokens_max, w->now_us + p->offset_us,
+    if (limiter_begin(p->limiter, 0, tokens_max, w->now_us + p->offset_us,
                       &c->endpoint, &until_us)) {
         return;
     }

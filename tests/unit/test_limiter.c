@@ -34,9 +34,10 @@ without_limits_calls_start_at_once(void **state)
     (void)state;
     assert_true(limiter_room(l, now) > 0);
     for (int i = 0; i < LIMITER_PLACES; i++) {
-        assert_int_equal(limiter_begin(l, 1, now, &e, &until), LIMITER_WHY_GO);
+        assert_int_equal(limiter_begin(l, 0, 1, now, &e, &until),
+                         LIMITER_WHY_GO);
     }
-    assert_int_equal(limiter_begin(l, 1, now, &e, &until), LIMITER_WHY_FULL);
+    assert_int_equal(limiter_begin(l, 0, 1, now, &e, &until), LIMITER_WHY_FULL);
     limiter_free(l);
 }
 
@@ -50,14 +51,15 @@ a_refusal_cuts_places_once_a_burst(void **state)
 
     (void)state;
     for (int i = 0; i < 100; i++) {
-        assert_int_equal(limiter_begin(l, 1, now, &e, &until), LIMITER_WHY_GO);
+        assert_int_equal(limiter_begin(l, 0, 1, now, &e, &until),
+                         LIMITER_WHY_GO);
     }
     now += WORLD_SECOND;
     for (int i = 0; i < 100; i++) {
         limiter_end(l, 0, 1, 1, FAULT_RATE_LIMITED, NULL, WORLD_SECOND, now);
     }
     now += WORLD_SECOND;
-    while (limiter_begin(l, 1, now, &e, &until) == LIMITER_WHY_GO) {
+    while (limiter_begin(l, 0, 1, now, &e, &until) == LIMITER_WHY_GO) {
         n++;
     }
     assert_int_equal(n, 75);
@@ -73,14 +75,14 @@ retry_after_is_obeyed_and_says_when(void **state)
     uint32_t e;
 
     (void)state;
-    assert_int_equal(limiter_begin(l, 1, now, &e, &until), LIMITER_WHY_GO);
+    assert_int_equal(limiter_begin(l, 0, 1, now, &e, &until), LIMITER_WHY_GO);
     end_call(l, e, FAULT_RATE_LIMITED, 7000, now);
-    assert_int_equal(limiter_begin(l, 1, now, &e, &until),
+    assert_int_equal(limiter_begin(l, 0, 1, now, &e, &until),
                      LIMITER_WHY_RETRY_AFTER);
     assert_in_range(until - now, 7 * WORLD_SECOND, 9 * WORLD_SECOND);
     assert_int_equal(limiter_room(l, now), 0);
     assert_int_equal(limiter_due_us(l, now), until);
-    assert_int_equal(limiter_begin(l, 1, until, &e, &until), LIMITER_WHY_GO);
+    assert_int_equal(limiter_begin(l, 0, 1, until, &e, &until), LIMITER_WHY_GO);
     limiter_free(l);
 }
 
@@ -93,10 +95,10 @@ a_call_beyond_the_limit_of_a_minute_never_starts(void **state)
     uint32_t e;
 
     (void)state;
-    assert_int_equal(limiter_begin(l, 1001, 5, &e, &until),
+    assert_int_equal(limiter_begin(l, 0, 1001, 5, &e, &until),
                      LIMITER_WHY_TOO_BIG);
     assert_int_equal(until, INT64_MAX);
-    assert_int_equal(limiter_begin(l, 10, 5, &e, &until), LIMITER_WHY_RATE);
+    assert_int_equal(limiter_begin(l, 0, 10, 5, &e, &until), LIMITER_WHY_RATE);
     limiter_free(l);
 }
 
@@ -111,15 +113,17 @@ a_success_between_failures_keeps_the_breaker_closed(void **state)
     (void)state;
     for (int i = 0; i < 40; i++) {
         now += WORLD_SECOND;
-        assert_int_equal(limiter_begin(l, 1, now, &e, &until), LIMITER_WHY_GO);
+        assert_int_equal(limiter_begin(l, 0, 1, now, &e, &until),
+                         LIMITER_WHY_GO);
         end_call(l, e, i % 5 == 4 ? FAULT_NONE : FAULT_RESET, -1, now);
     }
     for (int i = 0; i < 5; i++) {
         now += WORLD_SECOND;
-        assert_int_equal(limiter_begin(l, 1, now, &e, &until), LIMITER_WHY_GO);
+        assert_int_equal(limiter_begin(l, 0, 1, now, &e, &until),
+                         LIMITER_WHY_GO);
         end_call(l, e, FAULT_RESET, -1, now);
     }
-    assert_int_equal(limiter_begin(l, 1, now, &e, &until), LIMITER_WHY_OPEN);
+    assert_int_equal(limiter_begin(l, 0, 1, now, &e, &until), LIMITER_WHY_OPEN);
     assert_in_range(until - now, 59 * WORLD_SECOND, 60 * WORLD_SECOND);
     limiter_free(l);
 }
@@ -136,19 +140,20 @@ a_provider_is_away_when_all_its_endpoints_are_for_long(void **state)
 
     (void)state;
     assert_int_equal(limiter_away_us(l, now), 0);
-    assert_int_equal(limiter_begin(l, 1, now, &e, &until), LIMITER_WHY_GO);
+    assert_int_equal(limiter_begin(l, 0, 1, now, &e, &until), LIMITER_WHY_GO);
     end_call(l, e, FAULT_RATE_LIMITED, 61000, now);
     assert_int_equal(limiter_away_us(l, now), 0);
-    assert_int_equal(limiter_begin(l, 1, now, &other, &until), LIMITER_WHY_GO);
+    assert_int_equal(limiter_begin(l, 0, 1, now, &other, &until),
+                     LIMITER_WHY_GO);
     assert_int_not_equal(other, e);
     end_call(l, other, FAULT_RATE_LIMITED, 59000, now);
     assert_int_equal(limiter_away_us(l, now), 0);
     assert_int_equal(
-        limiter_begin(l, 1, now + (int64_t)70 * WORLD_SECOND, &e, &until),
+        limiter_begin(l, 0, 1, now + (int64_t)70 * WORLD_SECOND, &e, &until),
         LIMITER_WHY_GO);
     now += (int64_t)70 * WORLD_SECOND;
     end_call(l, e, FAULT_RATE_LIMITED, 120000, now);
-    assert_int_equal(limiter_begin(l, 1, now, &e, &until), LIMITER_WHY_GO);
+    assert_int_equal(limiter_begin(l, 0, 1, now, &e, &until), LIMITER_WHY_GO);
     end_call(l, e, FAULT_RATE_LIMITED, 90000, now);
     assert_in_range(limiter_away_us(l, now), now + (int64_t)89 * WORLD_SECOND,
                     now + (int64_t)93 * WORLD_SECOND);
@@ -170,20 +175,21 @@ who_fails_by_itself_stops_until_the_fleet_has_heard(void **state)
     assert_true(limiter_want(l, 0, now, &ask));
     limiter_granted(l, 0, &closed, now);
     for (int i = 0; i < 5; i++) {
-        assert_int_equal(limiter_begin(l, 1, now, &e, &until), LIMITER_WHY_GO);
+        assert_int_equal(limiter_begin(l, 0, 1, now, &e, &until),
+                         LIMITER_WHY_GO);
         end_call(l, e, FAULT_RESET, -1, now);
     }
-    assert_int_equal(limiter_begin(l, 1, now, &e, &until), LIMITER_WHY_OPEN);
+    assert_int_equal(limiter_begin(l, 0, 1, now, &e, &until), LIMITER_WHY_OPEN);
     assert_int_equal(until, now + (int64_t)60 * WORLD_SECOND);
     now = until; /* Redis was away: one more, which fails */
-    assert_int_equal(limiter_begin(l, 1, now, &e, &until), LIMITER_WHY_GO);
+    assert_int_equal(limiter_begin(l, 0, 1, now, &e, &until), LIMITER_WHY_GO);
     end_call(l, e, FAULT_RESET, -1, now);
-    assert_int_equal(limiter_begin(l, 1, now, &e, &until), LIMITER_WHY_OPEN);
+    assert_int_equal(limiter_begin(l, 0, 1, now, &e, &until), LIMITER_WHY_OPEN);
     assert_true(limiter_want(l, 0, now, &ask));
     assert_int_equal(ask.failures, 6);
-    assert_int_equal(limiter_begin(l, 1, now, &e, &until), LIMITER_WHY_OPEN);
+    assert_int_equal(limiter_begin(l, 0, 1, now, &e, &until), LIMITER_WHY_OPEN);
     limiter_granted(l, 0, &closed, now);
-    assert_int_equal(limiter_begin(l, 1, now, &e, &until), LIMITER_WHY_GO);
+    assert_int_equal(limiter_begin(l, 0, 1, now, &e, &until), LIMITER_WHY_GO);
     limiter_free(l);
 }
 
@@ -218,7 +224,8 @@ calls_go_by_weight_and_then_to_the_faster_endpoint(void **state)
 
     (void)state;
     for (int i = 0; i < 40; i++) {
-        assert_int_equal(limiter_begin(l, 1, now, &e, &until), LIMITER_WHY_GO);
+        assert_int_equal(limiter_begin(l, 0, 1, now, &e, &until),
+                         LIMITER_WHY_GO);
         n[e]++;
     }
     assert_int_equal(n[0], 30);
@@ -228,11 +235,12 @@ calls_go_by_weight_and_then_to_the_faster_endpoint(void **state)
     entry.endpoints[0].weight = 1;
     l = alone(&entry);
     for (int i = 0; i < 2; i++) {
-        assert_int_equal(limiter_begin(l, 1, now, &e, &until), LIMITER_WHY_GO);
+        assert_int_equal(limiter_begin(l, 0, 1, now, &e, &until),
+                         LIMITER_WHY_GO);
     }
     limiter_end(l, 0, 1, 1, FAULT_NONE, NULL, 9000, now + 9000);
     limiter_end(l, 1, 1, 1, FAULT_NONE, NULL, 4000, now + 9000);
-    assert_int_equal(limiter_begin(l, 1, now + 9000, &e, &until),
+    assert_int_equal(limiter_begin(l, 0, 1, now + 9000, &e, &until),
                      LIMITER_WHY_GO);
     assert_int_equal(e, 1);
     limiter_free(l);
@@ -248,11 +256,12 @@ an_endpoint_that_waits_leaves_the_calls_to_the_others(void **state)
     uint32_t e;
 
     (void)state;
-    assert_int_equal(limiter_begin(l, 1, now, &e, &until), LIMITER_WHY_GO);
+    assert_int_equal(limiter_begin(l, 0, 1, now, &e, &until), LIMITER_WHY_GO);
     assert_int_equal(e, 0);
     end_call(l, 0, FAULT_RATE_LIMITED, 60000, now);
     for (int i = 0; i < 20; i++) {
-        assert_int_equal(limiter_begin(l, 1, now, &e, &until), LIMITER_WHY_GO);
+        assert_int_equal(limiter_begin(l, 0, 1, now, &e, &until),
+                         LIMITER_WHY_GO);
         assert_int_equal(e, 1);
     }
     limiter_free(l);

@@ -227,7 +227,7 @@ redis_gone_leaves_a_share_for_a_minute_and_then_nothing(void **state)
     assert_int_equal(w->n_starts, at_60);
     limiter_free(w->procs[0].limiter); /* one that starts now has none */
     world_proc_start(w, &w->procs[0]);
-    assert_int_equal(limiter_begin(w->procs[0].limiter, 1,
+    assert_int_equal(limiter_begin(w->procs[0].limiter, 0, 1,
                                    w->now_us + w->procs[0].offset_us, &endpoint,
                                    &until_us),
                      LIMITER_WHY_FULL);

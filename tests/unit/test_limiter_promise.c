@@ -285,11 +285,11 @@ a_block_is_good_for_250_ms(void **state)
         p->wants = 1;
         world_step(w, STEP_US, restless_work);
     }
-    assert_int_equal(limiter_begin(p->limiter, 1, w->now_us + p->offset_us,
+    assert_int_equal(limiter_begin(p->limiter, 0, 1, w->now_us + p->offset_us,
                                    &endpoint, &until_us),
                      LIMITER_WHY_GO);
     w->now_us += (int64_t)LIMITER_LEASE_MS * MS;
-    assert_int_equal(limiter_begin(p->limiter, 1, w->now_us + p->offset_us,
+    assert_int_equal(limiter_begin(p->limiter, 0, 1, w->now_us + p->offset_us,
                                    &endpoint, &until_us),
                      LIMITER_WHY_RATE);
     world_close(w);

@@ -106,7 +106,7 @@ turn_until(struct worker *w, enum limiter_why why)
     enum limiter_why said;
     uint32_t endpoint;
 
-    while ((said = limiter_begin(w->limiter, 1, co_clock_us(), &endpoint,
+    while ((said = limiter_begin(w->limiter, 0, 1, co_clock_us(), &endpoint,
                                  &until_us)) != why) {
         if (said == LIMITER_WHY_GO) {
             limiter_end(w->limiter, 0, 1, 1, FAULT_LOCAL, NULL, 0,

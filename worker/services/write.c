@@ -251,8 +251,8 @@ try_to_send(struct write_ask *a, int64_t now_us)
     int64_t until_us = INT64_MAX;
 
     if (http_in_flight(lane->http) < lane->in_flight) {
-        why = limiter_begin(lane->limiter, a->tokens_max, now_us, &a->endpoint,
-                            &until_us);
+        why = limiter_begin(lane->limiter, a->task.row + 1, a->tokens_max,
+                            now_us, &a->endpoint, &until_us);
     }
     if (why == LIMITER_WHY_TOO_BIG) return refuse_too_big(a);
     if (why != LIMITER_WHY_GO) return hold(a, why, until_us, now_us);

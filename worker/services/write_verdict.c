@@ -166,6 +166,7 @@ tell_unfit(const struct write_ask *a, enum ask_outcome outcome, const char *why)
 {
     struct ask_result r = result_of_call(a, outcome);
 
+    limiter_answered(a->lane->limiter, a->endpoint, true);
     quote(&r, &a->call.answer.text);
     r.error = ask_text_of(why);
     return tell(a, &r);
@@ -189,6 +190,7 @@ tell_answer(const struct write_ask *a)
         return tell_unfit(a, ASK_INVALID,
                           wrong.text[0] ? wrong.text : co_err_text(err));
     }
+    limiter_answered(a->lane->limiter, a->endpoint, false);
     /* What was spelt with escapes is plain only now. */
     secret_redact(&a->lane->secrets[a->endpoint], (char *)form.data, form.len);
     r.answer = form.data;
