@@ -5,21 +5,17 @@
  * from then on the output folder is ours. So a run that is refused, or was
  * finished already, leaves the folder as it was. */
 #include "cli/conduct.h"
-#include "cli/open_job.h"
 #include "cli/registry.h"
 #include "cli/run_mark.h"
+#include "cli/run_providers.h"
 #include "cli/say.h"
 #include "cli/summary.h"
 #include "common/clock.h"
-#include "common/fs.h"
 #include "common/log.h"
 #include "common/redis.h"
 #include "common/signals.h"
 #include "job/budget.h"
 #include "job/spec.h"
-#include "llm/http.h"
-#include "llm/recorded.h"
-#include "llm/secret.h"
 #include "proto/keyring.h"
 
 #include <errno.h>
@@ -37,7 +33,6 @@ enum {
     COORDINATOR_RESTARTS = 2,
     SUMMARY_BYTES_MAX = 1 << 16,
     WORKERS_AUTO = 0,
-    KEY_VARIABLES_MAX = PROVIDERS_MAX * PROVIDERS_ENDPOINTS_MAX,
 };
 
 struct run_config {
@@ -124,7 +119,8 @@ struct run_cli {
     struct job_spec *spec;
     char out[PATH_MAX]; /* absolute */
     char endpoints[512];
-    const char *key_env[KEY_VARIABLES_MAX + 1]; /* of the file's providers */
+    const char
+        *key_env[RUN_PROVIDERS_KEYS_MAX + 1]; /* of the file's providers */
     struct fleet *fleet;
     struct progress progress;
     int signal_fd;
@@ -246,87 +242,6 @@ check_options(struct run_cli *r, struct co_diag *diag)
     return CO_OK;
 }
 
-/* The workers that are started read the keys; without one they would serve
- * nobody, and the job would wait for ever. */
-static enum co_err
-check_model_keys(const struct run_cli *r, struct co_diag *diag)
-{
-    const struct providers_entry *entry = spec_provider(r->spec);
-
-    for (uint32_t i = 0; entry && i < entry->n_endpoints; i++) {
-        const struct providers_endpoint *e = &entry->endpoints[i];
-        struct secret secret;
-        enum co_err err;
-
-        if (!e->key_env[0] && !e->key_file[0]) continue;
-        err = secret_load(e->key_env[0] ? e->key_env : NULL,
-                          e->key_file[0] ? e->key_file : NULL, "key_env",
-                          &secret, diag);
-        if (err) {
-            return co_fail_prefix(diag, err, "%s:%u: provider %s",
-                                  r->spec->file, entry->line, entry->name);
-        }
-        secret_forget(&secret);
-    }
-    return CO_OK;
-}
-
-/* A worker that cannot record leaves the provider out. */
-static enum co_err
-check_record(const struct run_cli *r, struct co_diag *diag)
-{
-    const struct providers_entry *entry = spec_provider(r->spec);
-    co_auto(co_fs_closep) int fd = -1;
-    enum co_err err;
-
-    if (!entry || !entry->record_file[0]) return CO_OK;
-    err = recorded_open(entry->record_file, &fd, diag);
-    if (!err) return CO_OK;
-    return co_fail_prefix(diag, err, "%s:%u: provider %s: record",
-                          r->spec->file, entry->line, entry->name);
-}
-
-static bool
-is_installed(const char *program)
-{
-    const char *at = getenv("PATH"), *end;
-
-    for (; at && *at; at = *end ? end + 1 : end) {
-        char path[PATH_MAX];
-        int n;
-
-        end = at + strcspn(at, ":");
-        n = snprintf(path, sizeof path, "%.*s/%s", (int)(end - at), at,
-                     program);
-        if (n < (int)sizeof path && access(path, X_OK) == 0) return true;
-    }
-    return false;
-}
-
-/* Limits a minute hold for all workers together, by way of Redis: without one
- * the workers that are started here would never call, or too often. */
-static enum co_err
-check_limits(const struct run_cli *r, struct co_diag *diag)
-{
-    const struct providers_entry *entry = spec_provider(r->spec);
-
-    if (r->cfg.redis || !entry || !providers_has_rates(entry)) return CO_OK;
-    if (r->cfg.brokers.count) {
-        return co_fail(diag, CO_USAGE,
-                       "%s:%u: provider %s has limits a minute, which workers "
-                       "share by way of Redis: give the --redis URL of that "
-                       "fleet, or leave --workers out to use its own",
-                       r->spec->file, entry->line, entry->name);
-    }
-    if (is_installed("redis-server")) return CO_OK;
-    return co_fail(diag, CO_USAGE,
-                   "%s:%u: provider %s has limits a minute, which workers "
-                   "share by way of Redis, and there is no redis-server in "
-                   "PATH: install it (apt-get install redis-server), or name "
-                   "a running one with --redis URL",
-                   r->spec->file, entry->line, entry->name);
-}
-
 static enum co_err
 check_cap(const struct run_config *cfg, const char *option, const char *given,
           struct co_diag *diag)
@@ -387,55 +302,39 @@ worker_count(const struct run_cli *r)
     return cores > 0 ? (uint64_t)cores : 1;
 }
 
-/* Calls at once of each worker process, so that all of them have as many as
- * the endpoints take; 0: that is not known. */
-static uint64_t
-llm_slots(const struct run_cli *r, uint64_t workers)
+/* Whether workers that are started here could call what the job asks. */
+static enum co_err
+check_providers(const struct run_cli *r, struct co_diag *diag)
 {
-    const struct providers_entry *entry = spec_provider(r->spec);
-    uint64_t all;
+    const struct run_providers_where where = {.has_redis = r->cfg.redis != NULL,
+                                              .has_brokers =
+                                                  r->cfg.brokers.count > 0};
 
-    if (!entry || !entry->limits.in_flight || !workers) return 0;
-    all = (uint64_t)entry->limits.in_flight * entry->n_endpoints;
-    return co_min_u64((all + workers - 1) / workers, HTTP_IN_FLIGHT_MAX);
-}
-
-/* Of all providers in the file: a worker may announce each of them. */
-static void
-list_key_env(struct run_cli *r)
-{
-    const struct providers *p = r->spec->providers;
-    size_t n = 0;
-
-    for (uint32_t i = 0; p && i < p->n; i++) {
-        for (uint32_t k = 0; k < p->entries[i].n_endpoints; k++) {
-            const char *name = p->entries[i].endpoints[k].key_env;
-
-            if (name[0]) r->key_env[n++] = name;
-        }
-    }
+    if (worker_count(r) == 0) return CO_OK;
+    return run_providers_check(r->spec, &where, diag);
 }
 
 static enum co_err
 make_fleet(struct run_cli *r, struct co_diag *diag)
 {
     bool calls = spec_provider(r->spec) != NULL && worker_count(r) > 0;
-    struct fleet_options options = {.own_broker = r->cfg.brokers.count == 0,
-                                    .brokers = r->cfg.brokers,
-                                    .broker_back = r->cfg.broker_back,
-                                    .workers = worker_count(r),
-                                    .redis = r->cfg.redis,
-                                    .redis_insecure = r->cfg.redis_insecure,
-                                    .name_space = r->cfg.name_space,
-                                    .data = r->cfg.data,
-                                    .providers = calls ? r->file : NULL,
-                                    .key_env = r->key_env,
-                                    .llm_slots = llm_slots(r, worker_count(r)),
-                                    .notice = on_notice,
-                                    .notice_arg = r};
+    struct fleet_options options = {
+        .own_broker = r->cfg.brokers.count == 0,
+        .brokers = r->cfg.brokers,
+        .broker_back = r->cfg.broker_back,
+        .workers = worker_count(r),
+        .redis = r->cfg.redis,
+        .redis_insecure = r->cfg.redis_insecure,
+        .name_space = r->cfg.name_space,
+        .data = r->cfg.data,
+        .providers = calls ? r->file : NULL,
+        .key_env = r->key_env,
+        .llm_slots = run_providers_slots(r->spec, worker_count(r)),
+        .notice = on_notice,
+        .notice_arg = r};
     enum co_err err;
 
-    list_key_env(r);
+    run_providers_key_env(r->spec, r->key_env);
     /* A fleet of our own talks through a private folder: no keys. */
     if (!options.own_broker && keyring_wanted(&r->cfg.keys)) {
         options.keys = (struct fleet_keys){.coordinator = r->cfg.keys.key,
@@ -593,12 +492,7 @@ cmd_run(int argc, char **argv)
     err = check_options(&r, &diag);
     if (!err) err = check_file(&r, &diag);
     if (!err) err = load_spec(&r, &diag);
-    if (!err && worker_count(&r) > 0) err = check_model_keys(&r, &diag);
-    if (!err && worker_count(&r) > 0) {
-        err = open_job_check_replay(r.spec, &diag);
-    }
-    if (!err && worker_count(&r) > 0) err = check_record(&r, &diag);
-    if (!err && worker_count(&r) > 0) err = check_limits(&r, &diag);
+    if (!err) err = check_providers(&r, &diag);
     if (!err) err = resolve_out(&r, &diag);
     if (!err) err = check_caps(&r.cfg, &diag);
     if (!err) err = check_redis(&r.cfg, &diag);

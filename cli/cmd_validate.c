@@ -5,6 +5,7 @@
 #include "common/hash.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #define PROGRAM CO_PROGRAM " validate"
 
@@ -34,6 +35,52 @@ static const struct co_options_spec options_spec = {
     .args_max = 1,
 };
 
+static void
+say_model(const struct writer *writer, struct co_buf *out)
+{
+    co_buf_printf(out, "%s: %s %s; price ", writer->provider, writer->kind,
+                  writer->model);
+    writer_say_price(writer, out);
+}
+
+/* What each phase may cost by itself, and what is left for those that run
+ * short. */
+static void
+say_shares(const struct shares *shares, struct co_buf *out)
+{
+    char usd[PRICE_TEXT_BYTES];
+
+    if (!shares->is_set) return;
+    co_buf_puts(out, "  of the budget: ");
+    for (unsigned i = 0; i < SHARES_PHASES; i++) {
+        co_buf_printf(out, "%s %s, ", shares_phase_name(i),
+                      price_text(shares->share[i], usd));
+    }
+    co_buf_printf(out, "reserve %s USD\n", price_text(shares->reserve, usd));
+}
+
+/* Arms and fallbacks: who is tried for which rows, and what those cost that
+ * have not been named yet. A provider with other prompts is another writer of
+ * the same price. */
+static void
+say_others(const struct writers *w, struct co_buf *out)
+{
+    co_buf_puts(out, "  arms and fallbacks: ");
+    writers_say(w, out);
+    co_buf_putc(out, '\n');
+    for (uint32_t i = 1; i < w->n; i++) {
+        uint32_t first = 0;
+
+        while (strcmp(w->v[first]->provider, w->v[i]->provider) != 0) {
+            first++;
+        }
+        if (first < i) continue;
+        co_buf_puts(out, "  also by ");
+        say_model(w->v[i], out);
+        co_buf_putc(out, '\n');
+    }
+}
+
 /* Who writes, for how much, and how it is asked: a line of its own. */
 static void
 say_writer(const struct job_spec *spec, struct co_buf *out)
@@ -41,9 +88,8 @@ say_writer(const struct job_spec *spec, struct co_buf *out)
     const struct writer *writer = spec->writer;
     char usd[PRICE_TEXT_BYTES];
 
-    co_buf_printf(out, "  written by %s: %s %s; price ", writer->provider,
-                  writer->kind, writer->model);
-    writer_say_price(writer, out);
+    co_buf_puts(out, "  written by ");
+    say_model(writer, out);
     if (spec->price_date[0]) {
         co_buf_printf(out, " (list price of %s)", spec->price_date);
     }
@@ -55,10 +101,8 @@ say_writer(const struct job_spec *spec, struct co_buf *out)
     co_buf_puts(out, "; ");
     writer_say_answers(writer, out);
     co_buf_putc(out, '\n');
-    if (!spec->writers) return;
-    co_buf_puts(out, "  arms and fallbacks: ");
-    writers_say(spec->writers, out);
-    co_buf_putc(out, '\n');
+    say_shares(&spec->shares, out);
+    if (spec->writers) say_others(spec->writers, out);
 }
 
 static void

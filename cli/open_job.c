@@ -46,19 +46,32 @@ make_recipe(struct open_job *job, struct co_diag *diag)
     return CO_OK;
 }
 
-enum co_err
-open_job_check_replay(const struct job_spec *spec, struct co_diag *diag)
+static enum co_err
+check_replay(const struct job_spec *spec, const struct providers_entry *entry,
+             struct co_diag *diag)
 {
-    const struct providers_entry *entry = spec_provider(spec);
     co_auto(recorded_freep) struct recorded *replay = NULL;
     enum co_err err;
 
-    if (!entry || !entry->replay_file[0]) return CO_OK;
+    if (!entry->replay_file[0]) return CO_OK;
     err = recorded_load(entry->replay_file, &replay, diag);
     if (!err) return CO_OK;
     (void)co_fail_prefix(diag, err, "%s:%u: provider %s: replay", spec->file,
                          entry->line, entry->name);
     return err == CO_NOMEM ? err : CO_USAGE;
+}
+
+enum co_err
+open_job_check_replay(const struct job_spec *spec, struct co_diag *diag)
+{
+    const struct providers_entry *v[PROVIDERS_MAX];
+    const uint32_t n = spec_providers(spec, v);
+    enum co_err err = CO_OK;
+
+    for (uint32_t i = 0; i < n && !err; i++) {
+        err = check_replay(spec, v[i], diag);
+    }
+    return err;
 }
 
 int

@@ -18,7 +18,7 @@ struct open_job {
 co_must_use int open_job(const char *file, const struct spec_overrides *over,
                          const char *data_dir, struct open_job *ret,
                          struct co_diag *diag);
-/* A provider of kind replay has a file that can be played. */
+/* Those that are played, of all that may write, have a file that can be. */
 co_must_use enum co_err open_job_check_replay(const struct job_spec *spec,
                                               struct co_diag *diag);
 void open_job_fini(struct open_job *job);

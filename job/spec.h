@@ -122,12 +122,17 @@ co_must_use enum co_err spec_open_data(struct job_spec *spec,
 /* Makes spec->writer when a provider writes: its prompts, and its price from
  * the file or, at the vendor's own host, from the table. data_dir: where the
  * program's prompts and prices lie, NULL: beside it. Before the recipe is made.
- * CO_INVALID: the prompts are wrong, or a budget has no price to count with. */
+ * CO_INVALID: the prompts are wrong, or a budget has no price, or no calls, to
+ * count with. */
 co_must_use enum co_err spec_open_writer(struct job_spec *spec,
                                          const char *data_dir,
                                          struct co_diag *diag);
 /* The provider that writes, as the file has it; NULL: the built-in writer. */
 const struct providers_entry *spec_provider(const struct job_spec *spec);
+/* All that may write for the job, each once: its own, then those of its arms,
+ * and behind each its fallbacks. Returns how many. */
+uint32_t spec_providers(const struct job_spec *spec,
+                        const struct providers_entry *ret[PROVIDERS_MAX]);
 /* Whether the user's phrases go with these. CO_OK when there are none. */
 co_must_use enum co_err spec_check_words(const struct job_spec *spec,
                                          const struct prose *prose,

@@ -161,19 +161,56 @@ entry_of(const struct job_spec *spec, const struct spec_arm *arm)
                : spec_provider(spec);
 }
 
+/* A job without arms is one. */
+static uint32_t
+arm_count(const struct job_spec *spec)
+{
+    return spec->n_arms ? spec->n_arms : 1;
+}
+
+static const struct providers_entry *
+entry_at(const struct job_spec *spec, uint32_t arm)
+{
+    return entry_of(spec, spec->n_arms ? &spec->arms[arm] : NULL);
+}
+
 /* Whether anybody stands in for a provider that the job asks. */
 static bool
 has_fallback(const struct job_spec *spec)
 {
-    const uint32_t n = spec->n_arms ? spec->n_arms : 1;
-
-    for (uint32_t i = 0; i < n; i++) {
-        const struct providers_entry *e =
-            entry_of(spec, spec->n_arms ? &spec->arms[i] : NULL);
+    for (uint32_t i = 0; i < arm_count(spec); i++) {
+        const struct providers_entry *e = entry_at(spec, i);
 
         if (e && (e->n_fallback || e->fallback_builtin)) return true;
     }
     return false;
+}
+
+static void
+add_once(const struct providers_entry *entry,
+         const struct providers_entry *ret[PROVIDERS_MAX], uint32_t *n)
+{
+    for (uint32_t i = 0; i < *n; i++) {
+        if (ret[i] == entry) return;
+    }
+    if (entry) ret[(*n)++] = entry; /* a file has no more of them */
+}
+
+uint32_t
+spec_providers(const struct job_spec *spec,
+               const struct providers_entry *ret[PROVIDERS_MAX])
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < arm_count(spec); i++) {
+        const struct providers_entry *e = entry_at(spec, i);
+
+        add_once(e, ret, &n);
+        for (uint32_t k = 0; e && k < e->n_fallback; k++) {
+            add_once(providers_find(spec->providers, e->fallback[k]), ret, &n);
+        }
+    }
+    return n;
 }
 
 enum co_err

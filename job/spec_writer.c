@@ -270,6 +270,20 @@ check_budget(const struct job_spec *spec, const struct writer *writer,
         writer->provider);
 }
 
+/* Who reads "budget" believes that something is kept to it. */
+static enum co_err
+check_no_budget(const struct job_spec *spec, struct co_diag *diag)
+{
+    if (spec->budget < 0) return CO_OK;
+    return co_fail(diag, CO_INVALID,
+                   "%s:%" PRIu32
+                   ": budget: is what calls may cost at most, and "
+                   "this job makes none: its texts are the built-in writer's "
+                   "and cost nothing. Leave budget out, or name the provider "
+                   "that writes (provider: NAME)",
+                   spec->file, spec->budget_line);
+}
+
 /* A call is charged at its start as many tokens as it may take: one that may
  * take more than the limit could never start. */
 static enum co_err
@@ -355,7 +369,7 @@ spec_open_writer(struct job_spec *spec, const char *data_dir,
     struct writer *writer = NULL;
     enum co_err err;
 
-    if (!entry) return CO_OK;
+    if (!entry) return check_no_budget(spec, diag);
     err = spec_make_writer(spec, entry, spec->prompts, data_dir,
                            spec->price_date, &writer, diag);
     if (err) return err;

@@ -69,6 +69,20 @@ class Fallback(harness.SystemTest):
         self.assertIn("main is away", proc.log())
         self.assertIn("A fallback wrote 40 rows", self.card())
 
+    def test_validate_says_who_may_write_for_how_much_and_what_each_phase_has(self):
+        job = self.job(4, {"main": {"kind": "openai", "model": "big", "price": PRICE, "fallback": ["home"]},
+                           "home": {"kind": "openai", "model": "small", "price": {"call_usd": 0}},
+                           "other": {"kind": "anthropic", "model": "large", "price": {"call_usd": 0.01}}},
+                       more="arms: [{name: a, share: 70}, {name: b, share: 30, provider: other}]\n"
+                            "budget: {usd: 5, reserve: 10%, phases: {background: 40%, personas: 60%}}\n")
+        code, out, err = self.bench.cohort("validate", job)
+        self.assertEqual(code, 0, err)
+        shares, arms, home, other = out.splitlines()[2:]
+        self.assertEqual(shares, "  of the budget: background 1.8, personas 2.7, reserve 0.5 USD")
+        self.assertEqual(arms, "  arms and fallbacks: a 70% main, home; b 30% other")
+        self.assertRegex(home, "^  also by home: openai small; price 0 ")
+        self.assertRegex(other, r"^  also by other: anthropic large; price .*0\.01 USD a call")
+
     def test_fallback_ok_takes_them_as_good(self):
         gone, cheap = fake(self), fake(self)
         gone.kill()
