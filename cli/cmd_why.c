@@ -158,7 +158,7 @@ tell_job(const struct fleet_state *s, const struct limits_state *limits,
     t->eta_s = j->eta_s;
     t->live = fleet_job_runs(j);
     why_of_job(s, j, &t->why);
-    why_of_limits(limits, j, &t->why);
+    why_of_limits(limits, s, j, &t->why);
 }
 
 static void

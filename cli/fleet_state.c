@@ -69,6 +69,7 @@ struct field {
     T(host)                                                                    \
     T(folder)                                                                  \
     T(service)                                                                 \
+    T(services)                                                                \
     N(owner)                                                                   \
     N(requested)                                                               \
     N(drawn)                                                                   \
@@ -353,18 +354,25 @@ add_queue(struct fleet_state *s, const char *service, size_t len)
 }
 
 static void
+add_queues(struct fleet_state *s, const char *services)
+{
+    const char *at = services;
+
+    for (size_t len; *at; at += len + (at[len] == ',')) {
+        len = strcspn(at, ",");
+        add_queue(s, at, len);
+    }
+}
+
+static void
 name_queues(struct fleet_state *s)
 {
     for (size_t i = 0; i < s->jobs.n; i++) {
-        add_queue(s, s->jobs.v[i].service, strlen(s->jobs.v[i].service));
+        add_queues(s, s->jobs.v[i].service);
+        add_queues(s, s->jobs.v[i].services);
     }
     for (size_t i = 0; i < s->workers.n; i++) {
-        const char *at = s->workers.v[i].services;
-
-        for (size_t len; *at; at += len + (at[len] == ',')) {
-            len = strcspn(at, ",");
-            add_queue(s, at, len);
-        }
+        add_queues(s, s->workers.v[i].services);
     }
     s->queues.all = s->queues.n;
 }
@@ -407,6 +415,10 @@ take_queue_field(const struct fleet_state *s, const char *name, uint64_t value,
     who++;
     if (strncmp(name, "backlog.", 8) == 0) {
         if (coordinator_lives(s, who)) q->backlog += value;
+        return;
+    }
+    if (strncmp(name, "remaining.", 10) == 0) {
+        if (coordinator_lives(s, who)) q->remaining += value;
         return;
     }
     if (!broker_lives(s, who)) return;

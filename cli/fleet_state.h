@@ -42,7 +42,7 @@ struct fleet_coordinator {
 struct fleet_queue {
     char service[260];
     unsigned brokers; /* that know the service */
-    uint64_t backlog, queued, in_flight, capacity, workers;
+    uint64_t backlog, remaining, queued, in_flight, capacity, workers;
     uint64_t tasks_in, results;
     uint64_t oldest_ms; /* the largest */
     uint64_t desired;   /* workers, by the scaler; FLEET_NO_RATE: none */
@@ -54,6 +54,8 @@ struct fleet_queue {
 struct fleet_job {
     char id[20], name[130], kind[20], state[16], why[200], why_code[20];
     char host[66], folder[1024], service[260];
+    char services[600]; /* of all its providers, separated by commas; "": of an
+                         * older coordinator, which tells of the first */
     uint64_t owner, requested, drawn, accepted, rejected, dead, surplus;
     uint64_t pending, rows_per_s, eta_s, tasks_out, tasks_ready;
     uint64_t retried, lost, failed, salvaged, duplicate;

@@ -30,7 +30,8 @@ struct why {
 void why_of_job(const struct fleet_state *s, const struct fleet_job *j,
                 struct why *ret);
 /* Adds which endpoints of models hold back a job that asks them, and why. */
-void why_of_limits(const struct limits_state *s, const struct fleet_job *j,
+void why_of_limits(const struct limits_state *limits,
+                   const struct fleet_state *s, const struct fleet_job *j,
                    struct why *why);
 /* Of a job whose folder alone is known: over, interrupted, or its Redis does
  * not answer. */

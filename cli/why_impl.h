@@ -157,6 +157,17 @@ void why_say(struct why *w, enum finding f, const char *fmt, ...)
 const char *why_s(uint64_t n);
 
 /* why_work.c */
+/* A service that the job's tasks go to: one for each of its providers. */
+struct why_lane {
+    char service[260];
+    const char *provider;        /* within service; NULL: none */
+    const struct fleet_queue *q; /* NULL: not known */
+    bool wanted;                 /* some of the job's tasks are for it */
+};
+enum { WHY_LANES_MAX = 8 };
+/* Returns how many; at least one. The first is the one that names the job. */
+size_t why_lanes(const struct fleet_state *s, const struct fleet_job *j,
+                 struct why_lane ret[WHY_LANES_MAX]);
 /* Nobody would do the work: that comes before whatever the coordinator says,
  * which may have published all it has and wait. False: somebody would. */
 bool why_nobody(const struct fleet_state *s, const struct fleet_job *j,

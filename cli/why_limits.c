@@ -94,24 +94,40 @@ say_first(struct why *w, size_t from)
     }
 }
 
-/* When all its endpoints are shut, that is why: what the coordinator says,
- * which has published all it has, is only what follows from it. */
-void
-why_of_limits(const struct limits_state *s, const struct fleet_job *j,
-              struct why *why)
+/* Whether tasks of the job wait for a provider that may not be called. */
+static bool
+waits_for_shut(const struct limits_state *limits, const struct fleet_state *s,
+               const struct fleet_job *j)
 {
-    const char *provider = strchr(j->service, '@');
+    struct why_lane v[WHY_LANES_MAX];
+    const size_t n = why_lanes(s, j, v);
+
+    for (size_t i = 0; i < n; i++) {
+        if (v[i].wanted && v[i].provider && all_shut(limits, v[i].provider)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* When all endpoints of a provider are shut, that is why: what the coordinator
+ * says, which has published all it has, is only what follows from it. One that
+ * is away while its fallback writes holds nothing up. */
+void
+why_of_limits(const struct limits_state *limits, const struct fleet_state *s,
+              const struct fleet_job *j, struct why *why)
+{
     const size_t before = why->n;
 
     if (!fleet_job_runs(j) ||
         strncmp(j->service, asking, strlen(asking)) != 0) {
         return;
     }
-    for (size_t i = 0; i < s->n; i++) {
-        why_endpoint(&s->v[i], s->now_us, why);
+    for (size_t i = 0; i < limits->n; i++) {
+        why_endpoint(&limits->v[i], limits->now_us, why);
     }
-    if (before && why->v[0].level != WHY_PROBLEM && provider &&
-        all_shut(s, provider + 1)) {
+    if (before && why->v[0].level != WHY_PROBLEM &&
+        waits_for_shut(limits, s, j)) {
         say_first(why, before);
     }
 }

@@ -112,6 +112,12 @@ struct kind_return {
     bool waited; /* no worker had it: it waited too long at its broker */
 };
 
+/* A provider's part of the rows that are left, as they are asked now. */
+struct kind_lane {
+    const char *provider; /* good as long as the kind */
+    uint32_t permille;
+};
+
 enum kind_state {
     KIND_RUNNING,
     KIND_DONE,    /* everything asked for is there, and sealed */
@@ -123,6 +129,8 @@ enum {
     KIND_SHARDS_MAX = 256,      /* open shards */
     KIND_NOTE_BYTES_MAX = 256 * 1024,
     KIND_ANSWER_WAIT_MS = 60000,
+    KIND_LANES_MAX = 6, /* providers of a job (job/writers.h) */
+    KIND_LANES_WHOLE = 1000,
 };
 
 /* How long the answer of a call that was lost is waited for, as long as a call
@@ -230,6 +238,10 @@ struct job_kind {
     /* Appends a JSON array: what each writer did for each arm of the job.
      * False: there is but one. NULL: the same. */
     bool (*arms)(const void *kind, struct co_buf *out);
+    /* Who is asked for which part of the rows now: each provider of the job
+     * once, also those that nobody asks. Less than a whole is left where the
+     * built-in writer stands in. Returns how many. NULL: there is but one. */
+    uint32_t (*lanes)(const void *kind, struct kind_lane ret[KIND_LANES_MAX]);
     /* Appends one JSON object about the job, without a newline. */
     void (*summary)(const void *kind, struct co_buf *out);
     /* Appends lines for a person: why the job is not further. */

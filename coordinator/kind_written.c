@@ -411,6 +411,7 @@ const struct job_kind written_kind = {
     .ledger = written_ledger,
     .money = written_told,
     .arms = written_arms,
+    .lanes = written_lanes,
     .summary = written_summary,
     .why = written_why,
     .check = written_check,

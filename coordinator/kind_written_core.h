@@ -371,6 +371,7 @@ bool writers_is_away(const struct written *w, uint64_t row,
 /* The arm of a row; its number, and NULL where there is but one writer. */
 const struct writers_arm *writers_arm_of(const struct written *w, uint64_t row,
                                          uint32_t *ret_arm);
+uint32_t written_lanes(const void *kind, struct kind_lane ret[KIND_LANES_MAX]);
 /* Gives a row that is WANTED or new to the built-in writer, with the next
  * record. poor: as money does not cover others. False: no memory, or no room in
  * it. */

@@ -196,6 +196,76 @@ written_provider(const void *kind, uint64_t task)
     return t ? w->writers[t->writer].provider : "";
 }
 
+/* -- lanes ---------------------------------------------------------------- */
+
+/* Who is asked for rows of that arm now, as a chain; WRITER_BUILTIN: nobody.
+ * One that is away is asked again when its time comes, but not for all rows. */
+static uint8_t
+chain_in_turn(const struct written *w, const struct writers_arm *arm)
+{
+    for (uint32_t i = 0; i < arm->n; i++) {
+        const uint8_t chain = w->chain_of[arm->chain[i]];
+
+        if (!w->chains[chain].away) return chain;
+    }
+    return arm->builtin ? (uint8_t)WRITER_BUILTIN : w->chain_of[arm->chain[0]];
+}
+
+/* Rows of the arm that are not written yet, about: some that are will not be
+ * accepted, and others come in their place. */
+static uint64_t
+rows_left(const struct written *w, uint32_t arm)
+{
+    const uint64_t rows = personas_progress(w->p).rows *
+                          w->options.table->arms[arm].share / WRITERS_SHARES;
+    uint64_t done = 0;
+
+    for (uint32_t k = 0; k <= WRITER_BUILTIN; k++) {
+        done += w->tallies[arm][k].rows;
+    }
+    return rows > done ? rows - done : 0;
+}
+
+/* Each arm goes to who is asked for it, and counts as much as it has left; at
+ * the very end, when none has, as its share says. */
+static void
+deal_arms(const struct written *w, uint32_t parts[WRITER_BUILTIN + 1])
+{
+    const struct writers *table = w->options.table;
+    uint64_t weights[WRITERS_ARMS_MAX], sum = 0, before = 0;
+
+    for (uint32_t i = 0; i < table->n_arms; i++) {
+        sum += weights[i] = rows_left(w, i);
+    }
+    for (uint32_t i = 0; i < table->n_arms && !sum; i++) {
+        weights[i] = table->arms[i].share;
+    }
+    if (!sum) sum = WRITERS_SHARES;
+    for (uint32_t i = 0; i < table->n_arms; i++) {
+        parts[chain_in_turn(w, &table->arms[i])] +=
+            (uint32_t)((before + weights[i]) * KIND_LANES_WHOLE / sum -
+                       before * KIND_LANES_WHOLE / sum);
+        before += weights[i];
+    }
+}
+
+uint32_t
+written_lanes(const void *kind, struct kind_lane ret[KIND_LANES_MAX])
+{
+    _Static_assert((int)KIND_LANES_MAX == (int)WRITERS_PROVIDERS_MAX,
+                   "each provider of a job is a lane");
+    const struct written *w = kind;
+    uint32_t parts[WRITER_BUILTIN + 1] = {0}, n = 0;
+
+    if (!w->options.table) return 0;
+    deal_arms(w, parts);
+    for (uint32_t i = 0; i < w->n_writers && n < KIND_LANES_MAX; i++) {
+        if (w->chain_of[i] != i) continue;
+        ret[n++] = (struct kind_lane){w->writers[i].provider, parts[i]};
+    }
+    return n;
+}
+
 /* -- what came of asks ---------------------------------------------------- */
 
 /* What is out for it is called back, if nobody has begun it. */

@@ -31,7 +31,6 @@
 
 enum {
     JOB_FILE_BYTES_MAX = 1 << 20,
-    SERVICE_BYTES = 80,
     DAY_MS = 24 * 3600 * 1000,
     LEAVE_MS = 1000, /* to give back what is left of the caps over jobs */
 };
@@ -49,8 +48,7 @@ struct run {
     struct run_file file_state;
     struct purse purse; /* of caps over several jobs */
     struct purse_redis *purse_redis;
-    struct cache *cache;         /* of answers; NULL: none */
-    char service[SERVICE_BYTES]; /* as workers and Redis call it */
+    struct cache *cache; /* of answers; NULL: none */
 };
 
 /* ---- the job and its folder ---- */
@@ -143,9 +141,23 @@ run_claim(struct run *r, uint32_t *ret_number, struct co_diag *diag)
 
 /* ---- running ---- */
 
+/* Names of all providers that may write for the job. */
+static uint32_t
+list_providers(const struct job_spec *spec, const char *ret[PROVIDERS_MAX])
+{
+    const struct providers_entry *v[PROVIDERS_MAX];
+    const uint32_t n = spec_providers(spec, v);
+
+    for (uint32_t i = 0; i < n; i++) {
+        ret[i] = v[i]->name;
+    }
+    return n;
+}
+
 static enum co_err
 run_watch(struct run *r, struct co_diag *diag)
 {
+    const char *providers[PROVIDERS_MAX];
     struct watch_options options = {
         .status_fd = config_fd(r->cfg.status_fd),
         .redis_url = r->cfg.redis,
@@ -160,15 +172,11 @@ run_watch(struct run *r, struct co_diag *diag)
         .folder = r->folder.dir};
 
     if (r->p.spec) { /* else only to tell that the job file is bad */
-        /* of several lanes it is the first's workers that tell of the rest */
-        const char *provider = r->p.spec->provider;
-
         options.job_name = r->p.spec->name;
-        (void)snprintf(r->service, sizeof r->service, "%s%s%s",
-                       spec_service(r->p.spec), provider[0] ? "@" : "",
-                       provider);
-        options.service = r->service;
-        if (provider[0]) options.rows_per_task = 1; /* calls */
+        options.service = spec_service(r->p.spec);
+        options.n_providers = list_providers(r->p.spec, providers);
+        options.providers = providers;
+        if (options.n_providers) options.rows_per_task = 1; /* calls */
     }
 
     return watch_new(&options, &r->watch, diag);

@@ -8,6 +8,7 @@
 #include "coordinator/purse_redis.h"
 #include "coordinator/scale.h"
 #include "coordinator/spend_rate.h"
+#include "coordinator/watch_lanes.h"
 #include "coordinator/watch_metrics.h"
 #include "coordinator/watch_redis.h"
 
@@ -29,6 +30,7 @@ enum {
 
 struct watch {
     struct watch_options opt;
+    struct watch_lanes lanes;
     struct watch_redis *redis;       /* NULL without Redis */
     struct scale *scale;             /* the namespace's scaler, or NULL */
     struct purse_redis *purse;       /* borrowed; NULL: no caps over jobs */
@@ -64,9 +66,13 @@ watch_new(const struct watch_options *options, struct watch **ret_watch,
     w->opt = *options;
     w->name = "starting";
     w->started_us = co_clock_us();
+    watch_lanes_init(&w->lanes, options->service ? options->service : "",
+                     options->providers, options->n_providers);
+    w->opt.providers = NULL; /* borrowed until here */
+    w->opt.service = w->lanes.v[0].service;
     co_buf_init(&w->line, LINE_BYTES_MAX);
     if (options->redis_url) {
-        err = watch_redis_new(options, &w->redis, diag);
+        err = watch_redis_new(&w->opt, &w->lanes, &w->redis, diag);
         if (err) return err;
     }
     if (options->redis_url && options->scale_quiet_ms) {
@@ -80,7 +86,7 @@ watch_new(const struct watch_options *options, struct watch **ret_watch,
         if (err) return err;
     }
     if (options->metrics) {
-        err = watch_metrics_new(options, &w->metrics, diag);
+        err = watch_metrics_new(&w->opt, &w->metrics, diag);
         if (err) return err;
     }
     if (options->status_fd >= 0) {
@@ -235,19 +241,26 @@ watch_why(const struct engine_status *status, struct watch_numbers *n,
         of_kind ? kind_next_text(status->kind) : engine_why_text(status->why);
 }
 
-/* All endpoints of the job's provider are shut: which one opens first, and
- * when. */
+/* All endpoints of a provider that rows are asked of are shut: which one opens
+ * first, and when. */
 static bool
 watch_shut(const struct watch *w, char text[ENDPOINT_STATE_TEXT])
 {
-    const char *provider = w->opt.service ? strchr(w->opt.service, '@') : NULL;
     const struct endpoint_state *v;
     uint64_t now_us;
     size_t n;
 
-    if (!provider) return false;
     v = watch_redis_endpoints(w->redis, &n, &now_us);
-    return endpoint_state_shut_text(v, n, provider + 1, now_us, text);
+    return watch_lanes_shut(&w->lanes, v, n, now_us, text);
+}
+
+static void
+watch_deal(struct watch *w)
+{
+    struct kind_lane now[KIND_LANES_MAX];
+
+    if (!w->kind->lanes) return;
+    watch_lanes_deal(&w->lanes, now, w->kind->lanes(w->state, now));
 }
 
 /* Answers that come all the same are a fallback's, or were on their way. */
@@ -410,6 +423,7 @@ watch_progress(struct watch *w, int64_t now_us)
             &w->spend, money.has_price ? money.settled + money.unknown : -1,
             now_us);
     }
+    watch_deal(w);
     if (w->engine) {
         struct engine_status status;
         bool explained = false;

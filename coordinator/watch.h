@@ -16,7 +16,11 @@ struct watch_options {
     const char *metrics;    /* where /metrics is served; NULL: nowhere */
     bool metrics_insecure;
     uint64_t job;
-    const char *job_name, *kind, *folder, *service;
+    const char *job_name, *kind, *folder;
+    const char *service; /* plain; each provider has a lane of it */
+    /* Those that may write for the job, n_providers of them; 0: none. */
+    const char *const *providers;
+    uint32_t n_providers;
     uint64_t rows_per_item; /* rows the ledger counts in; 1 */
 };
 

@@ -25,7 +25,7 @@ enum {
 #define SHARED "shared" /* the namespace of limits */
 
 struct watch_endpoints {
-    char provider[64];
+    const struct watch_lanes *lanes; /* borrowed */
     int64_t next_us;
     int64_t ahead_us; /* Redis's clock less ours; 0: not known */
     uint32_t out;     /* questions not answered yet */
@@ -33,21 +33,21 @@ struct watch_endpoints {
     /* this round's, and the last whole one */
     struct endpoint_state now[WATCH_ENDPOINTS_MAX], all[WATCH_ENDPOINTS_MAX];
     size_t n_now, n_all;
-    struct endpoint_state told[WATCH_ENDPOINTS_MAX]; /* the provider's */
+    struct endpoint_state told[WATCH_ENDPOINTS_MAX]; /* the job's */
 };
 
 enum co_err
-watch_endpoints_new(const char *service, struct watch_endpoints **ret_endpoints,
+watch_endpoints_new(const struct watch_lanes *lanes,
+                    struct watch_endpoints **ret_endpoints,
                     struct co_diag *diag)
 {
-    const char *provider = service ? strchr(service, '@') : NULL;
     struct watch_endpoints *e;
 
     *ret_endpoints = NULL;
-    if (!provider) return CO_OK;
+    if (!lanes->v[0].provider) return CO_OK;
     e = calloc(1, sizeof *e);
     if (!e) return co_fail(diag, CO_NOMEM, "out of memory");
-    (void)snprintf(e->provider, sizeof e->provider, "%s", provider + 1);
+    e->lanes = lanes;
     *ret_endpoints = e;
     return CO_OK;
 }
@@ -163,6 +163,15 @@ watch_endpoints_take(struct watch_endpoints *e, struct co_redis *redis,
     e->n_all = e->n_now;
 }
 
+static bool
+is_of_job(const struct watch_endpoints *e, const char *provider)
+{
+    for (uint32_t i = 0; i < e->lanes->n; i++) {
+        if (strcmp(e->lanes->v[i].provider, provider) == 0) return true;
+    }
+    return false;
+}
+
 const struct endpoint_state *
 watch_endpoints_list(struct watch_endpoints *e, int64_t now_us, size_t *ret_n,
                      uint64_t *ret_now_us)
@@ -171,7 +180,7 @@ watch_endpoints_list(struct watch_endpoints *e, int64_t now_us, size_t *ret_n,
     size_t n = 0;
 
     for (size_t i = 0; i < e->n_all; i++) {
-        if (strcmp(e->all[i].provider, e->provider) != 0) continue;
+        if (!is_of_job(e, e->all[i].provider)) continue;
         if (e->all[i].at + (uint64_t)CO_KEY_ALIVE_MS * 1000 <= now) continue;
         e->told[n++] = e->all[i];
     }

@@ -1,19 +1,20 @@
 /* watch_endpoints.h - what the workers of a fleet share about the endpoints of
- * one provider, read from Redis once a second over the coordinator's own
+ * a job's providers, read from Redis once a second over the coordinator's own
  * connection, so that a job can say which of them it waits for. Asks and takes
  * answers; never blocks. Not thread-safe: belongs to the loop. */
 #pragma once
 #include "common/redis.h"
-#include "llm/endpoint_state.h"
+#include "coordinator/watch_lanes.h"
 
 struct watch_endpoints; /* opaque */
 
 enum { WATCH_ENDPOINTS_MAX = 64 };
 
-/* service: of the job's tasks, as SERVICE@PROVIDER; one without a provider asks
- * no model, and *ret_endpoints is NULL. */
+/* lanes: of the job, borrowed for life; one without a provider asks no model,
+ * and *ret_endpoints is NULL. */
 co_must_use enum co_err
-watch_endpoints_new(const char *service, struct watch_endpoints **ret_endpoints,
+watch_endpoints_new(const struct watch_lanes *lanes,
+                    struct watch_endpoints **ret_endpoints,
                     struct co_diag *diag);
 void watch_endpoints_free(struct watch_endpoints *e);
 CO_DEFINE_FREEP(struct watch_endpoints, watch_endpoints_free)
@@ -27,7 +28,7 @@ void watch_endpoints_take(struct watch_endpoints *e, struct co_redis *redis,
 /* The connection is new: its user may be another one. */
 void watch_endpoints_up(struct watch_endpoints *e);
 
-/* Those of the provider that a worker told of within 15 s, and the time of
+/* Those of the providers that a worker told of within 15 s, and the time of
  * Redis now. */
 const struct endpoint_state *watch_endpoints_list(struct watch_endpoints *e,
                                                   int64_t now_us, size_t *ret_n,

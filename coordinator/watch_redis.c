@@ -26,6 +26,7 @@ enum {
 
 struct watch_redis {
     struct watch_options opt;
+    const struct watch_lanes *lanes; /* borrowed */
     struct co_redis *redis;
     struct co_redis_refusals refusals;
     char id[CO_HEX16_SIZE]; /* of the job */
@@ -45,7 +46,8 @@ struct watch_redis {
 
 enum co_err
 watch_redis_new(const struct watch_options *options,
-                struct watch_redis **ret_redis, struct co_diag *diag)
+                const struct watch_lanes *lanes, struct watch_redis **ret_redis,
+                struct co_diag *diag)
 {
     co_auto(watch_redis_freep) struct watch_redis *r = calloc(1, sizeof *r);
     struct co_redis_options redis = {.url = options->redis_url,
@@ -55,6 +57,7 @@ watch_redis_new(const struct watch_options *options,
 
     if (!r) return co_fail(diag, CO_NOMEM, "out of memory");
     r->opt = *options;
+    r->lanes = lanes;
     r->told_ms = co_clock_wall_ms();
     (void)co_hex16(options->job, r->id);
     if (gethostname(r->host, sizeof r->host - 1)) {
@@ -63,7 +66,7 @@ watch_redis_new(const struct watch_options *options,
     (void)snprintf(r->self, sizeof r->self, "%s-%d", r->host, (int)getpid());
     (void)snprintf(r->events_max, sizeof r->events_max, "%d",
                    (int)CO_KEY_EVENTS_MAX);
-    err = watch_endpoints_new(options->service, &r->endpoints, diag);
+    err = watch_endpoints_new(lanes, &r->endpoints, diag);
     if (!err) err = co_redis_start(&redis, &r->redis, diag);
     if (err) return err;
     *ret_redis = co_take(&r);
@@ -160,7 +163,8 @@ write_job(struct watch_redis *r, const struct watch_numbers *n,
     put(r, "why_code", n->why_code);
     put(r, "host", r->host);
     put(r, "folder", r->opt.folder);
-    put(r, "service", r->opt.service);
+    put(r, "service", r->lanes->v[0].service);
+    put(r, "services", r->lanes->names);
     put_u64(r, "owner", n->owner);
     put_u64(r, "requested", l->requested);
     put_u64(r, "drawn", l->drawn);
@@ -239,25 +243,34 @@ write_lease(struct watch_redis *r, uint32_t owner)
     finish(r);
 }
 
-/* Tasks that no broker has yet; the broker writes what it has. Each field is
- * this coordinator's own. */
+/* Tasks of a lane that no broker has yet; the broker writes what it has. Each
+ * field is this coordinator's own. */
 static void
-write_backlog(struct watch_redis *r, const struct watch_numbers *n)
+write_lane(struct watch_redis *r, uint32_t i, const struct watch_numbers *n)
 {
+    const char *service = r->lanes->v[i].service;
     char backlog[80], remaining[80], limit[80];
 
     (void)snprintf(backlog, sizeof backlog, "backlog.%s", r->self);
     (void)snprintf(remaining, sizeof remaining, "remaining.%s", r->self);
     (void)snprintf(limit, sizeof limit, "limit.%s", r->self);
-    begin(r, "HSET", CO_KEY_QUEUE, r->opt.service);
-    put_u64(r, backlog, n->ready);
-    put_u64(r, remaining, n->remaining);
+    begin(r, "HSET", CO_KEY_QUEUE, service);
+    put_u64(r, backlog, watch_lanes_part(r->lanes, i, n->ready));
+    put_u64(r, remaining, watch_lanes_part(r->lanes, i, n->remaining));
     put(r, limit, n->limit);
     finish(r);
     begin(r, "ZADD", CO_KEY_SERVICES, NULL);
     add_u64(r, (uint64_t)co_clock_wall_ms());
-    add(r, r->opt.service);
+    add(r, service);
     finish(r);
+}
+
+static void
+write_backlog(struct watch_redis *r, const struct watch_numbers *n)
+{
+    for (uint32_t i = 0; i < r->lanes->n; i++) {
+        write_lane(r, i, n);
+    }
 }
 
 static void
@@ -408,25 +421,33 @@ watch_redis_fd(const struct watch_redis *r)
     return co_redis_fd(r->redis);
 }
 
+static void
+clear_lane(struct watch_redis *r, const char *service)
+{
+    static const char *const fields[] = {"backlog", "remaining", "limit"};
+    char field[80];
+
+    for (size_t i = 0; i < co_countof(fields); i++) {
+        (void)snprintf(field, sizeof field, "%s.%s", fields[i], r->self);
+        begin(r, "HDEL", CO_KEY_QUEUE, service);
+        add(r, field);
+        finish(r);
+    }
+}
+
 void
 watch_redis_free(struct watch_redis *r)
 {
     if (!r) return;
     if (r->redis) {
-        static const char *const fields[] = {"backlog", "remaining", "limit"};
-        char field[80];
-
         /* What only a living coordinator has goes with it. */
         begin(r, "ZREM", CO_KEY_COORDINATORS, NULL);
         add(r, r->self);
         finish(r);
         begin(r, "DEL", CO_KEY_COORDINATOR, r->self);
         finish(r);
-        for (size_t i = 0; i < co_countof(fields); i++) {
-            (void)snprintf(field, sizeof field, "%s.%s", fields[i], r->self);
-            begin(r, "HDEL", CO_KEY_QUEUE, r->opt.service);
-            add(r, field);
-            finish(r);
+        for (uint32_t i = 0; i < r->lanes->n; i++) {
+            clear_lane(r, r->lanes->v[i].service);
         }
         co_redis_stop(r->redis, STOP_TIMEOUT_MS);
         co_redis_free(r->redis);

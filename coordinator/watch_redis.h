@@ -4,6 +4,7 @@
  * counted there and written again a quarter of a second later. */
 #pragma once
 #include "coordinator/watch.h"
+#include "coordinator/watch_lanes.h"
 #include "job/dead_file.h"
 #include "llm/endpoint_state.h"
 
@@ -28,7 +29,9 @@ struct watch_numbers {
     uint64_t stalled_ms;
 };
 
+/* lanes: borrowed for life; who owns them deals them anew. */
 co_must_use enum co_err watch_redis_new(const struct watch_options *options,
+                                        const struct watch_lanes *lanes,
                                         struct watch_redis **ret_redis,
                                         struct co_diag *diag);
 /* Writes what waits, for at most a second, and ends. NULL is fine. */
@@ -49,7 +52,7 @@ void watch_redis_letters(struct watch_redis *r,
                          const struct dead_file *letters);
 void watch_redis_letter(struct watch_redis *r,
                         const struct dead_letter *letter);
-/* What the job's workers share about the endpoints of its provider, at most a
+/* What the job's workers share about the endpoints of its providers, at most a
  * second old; none without Redis, and when it is away. *ret_now_us: the time
  * of Redis. Good until the next poll. */
 const struct endpoint_state *watch_redis_endpoints(const struct watch_redis *r,

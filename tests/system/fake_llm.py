@@ -55,12 +55,16 @@ class Fake:
         return self.ask("/stats")[2]
 
 
-def provide(job, fakes, limits=None, weights=None, **more):
-    """The job file's texts come from a model at those endpoints."""
+def provide(job, fakes, limits=None, weights=None, others=None, **more):
+    """The job file's texts come from a model at those endpoints; others: more
+    providers of the same kind, by name, each at one."""
     endpoints = [{"url": fake.url, "weight": weight} for fake, weight in zip(fakes, weights or [1] * len(fakes))]
     provider = {
         "kind": "openai", "model": "m", "limits": limits or {}, "endpoints": endpoints,
         "price": {"input_usd_per_mtok": 0.15, "output_usd_per_mtok": 0.6}, **more,
     }
+    providers = {"main": provider}
+    for name, fake in (others or {}).items():
+        providers[name] = {**provider, "endpoints": [{"url": fake.url}]}
     with open(job, "a") as f:
-        f.write(f"provider: main\nproviders: {json.dumps({'main': provider})}\n")
+        f.write(f"provider: main\nproviders: {json.dumps(providers)}\n")

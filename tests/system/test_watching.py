@@ -444,11 +444,11 @@ class Watching(harness.SystemTest):
         self.assertEqual(proc.wait(), 3)
 
     def test_an_endpoint_that_is_down_is_named_wherever_somebody_looks(self):
-        fake = fake_llm.Fake(self, "--script", "status=500")
+        fake, other = (fake_llm.Fake(self, "--script", "status=500") for _ in range(2))
         job = self.bench.job(40)
-        fake_llm.provide(job, [fake], limits={"in_flight": 8})
+        fake_llm.provide(job, [fake], limits={"in_flight": 8}, others={"other": other})
         with open(job, "a") as f:
-            f.write("budget: {usd: 5}\n")
+            f.write("budget: {usd: 5}\narms: [{name: a, share: 50}, {name: b, share: 50, provider: other}]\n")
         self.fleet(workers=0, redis=True)
         self.bench.worker("--providers", job)
         there = f"127.0.0.1:{free_port()}"
@@ -473,7 +473,16 @@ class Watching(harness.SystemTest):
         self.assertGreater(unknown, 0)
         code, out, err = self.bench.cohort("top", "--once", *self.bench.redis_args())
         self.assertEqual(code, 0, err)
-        self.assertRegex(out, rf"5 Endpoints  1\n.*\n{fake.url} +main +(open [0-9]+ s|half-open) ")
+        self.assertRegex(out, rf"5 Endpoints  2\n(.*\n)+{fake.url} +main +(open [0-9]+ s|half-open) ")
+        # The arms' other provider is no less the job's.
+        harness.wait_for("the other provider's metric", lambda: f'cohort_endpoint_open{{provider="other",url="{other.url}"' in self.scrape(there), 30, [proc])
+        job_id = self.bench.redis_call("ZRANGE", PREFIX + "jobs", 0, -1)[0]
+        lanes = ["persona.write@main", "persona.write@other"]
+        self.assertEqual(self.bench.redis_call("HGET", PREFIX + "job:" + job_id, "services"), ",".join(lanes))
+        for lane in lanes:  # workers for both are wished for, by what waits for each
+            harness.wait_for(f"the scaler's word on {lane}", lambda: self.bench.redis_call("HGET", PREFIX + "scale:" + lane, "waiting"), 30, [proc])
+            fields = self.bench.redis_call("HKEYS", PREFIX + "queue:" + lane)
+            self.assertTrue(any(name.startswith("backlog.") for name in fields), fields)
         self.assertRegex(out, r"6 Money \(USD\)  1\n.*\n\S+ +0 +0\.\d+ +\S+ +5 ")
         proc.kill(signal.SIGTERM)
         self.assertEqual(proc.wait(90), 3)

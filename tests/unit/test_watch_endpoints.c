@@ -1,4 +1,4 @@
-/* What a coordinator reads of the endpoints of its job's provider, from a real
+/* What a coordinator reads of the endpoints of its job's providers, from a real
  * redis-server. */
 #include "common/clock.h"
 #include "coordinator/watch_endpoints.h"
@@ -17,6 +17,7 @@ enum { PATIENCE_MS = 20000, LOOK_MS = 300, SECOND_US = 1000000 };
 struct fixture {
     struct redis_fixture redis;
     struct co_redis *actor;
+    struct watch_lanes lanes;
     struct watch_endpoints *endpoints;
     int64_t ahead_us; /* of the real clock: rounds need no waiting */
 };
@@ -31,6 +32,18 @@ connect_as(struct fixture *f, const char *user)
     assert_int_equal(co_redis_start(&options, &f->actor, NULL), CO_OK);
 }
 
+/* A job whose rows go to the first of them. */
+static void
+given_providers(struct fixture *f, uint32_t n)
+{
+    static const char *const names[] = {"main", "other"};
+
+    watch_endpoints_free(f->endpoints);
+    watch_lanes_init(&f->lanes, "persona.write", names, n);
+    assert_int_equal(watch_endpoints_new(&f->lanes, &f->endpoints, NULL),
+                     CO_OK);
+}
+
 static int
 setup(void **state)
 {
@@ -39,8 +52,7 @@ setup(void **state)
     assert_non_null(f);
     *state = f;
     redis_fixture_open(&f->redis);
-    assert_int_equal(
-        watch_endpoints_new("persona.write@main", &f->endpoints, NULL), CO_OK);
+    given_providers(f, 1);
     assert_non_null(f->endpoints);
     return 0;
 }
@@ -133,6 +145,24 @@ those_of_the_provider_that_workers_still_tell_of_are_known(void **state)
     (void)turn_until(f, 2);
 }
 
+/* The second is a fallback's, or an arm's. */
+static void
+those_of_every_provider_of_the_job_are_known(void **state)
+{
+    struct fixture *f = *state;
+    const struct endpoint_state *v;
+
+    given_providers(f, 2);
+    connect_as(f, "");
+    given_endpoint(f, "00000000000000a1", "main", 0);
+    given_endpoint(f, "00000000000000a2", "other", 0);
+    given_endpoint(f, "00000000000000a3", "stranger", 0);
+    v = turn_until(f, 2);
+    assert_string_not_equal(v[0].provider, v[1].provider);
+    assert_string_not_equal(v[0].provider, "stranger");
+    assert_string_not_equal(v[1].provider, "stranger");
+}
+
 static void
 what_no_worker_tells_of_any_more_is_forgotten_without_redis(void **state)
 {
@@ -153,9 +183,11 @@ static void
 a_job_that_asks_no_model_watches_none(void **state)
 {
     struct watch_endpoints *e;
+    struct watch_lanes lanes;
 
     (void)state;
-    assert_int_equal(watch_endpoints_new("persona.compose", &e, NULL), CO_OK);
+    watch_lanes_init(&lanes, "persona.compose", NULL, 0);
+    assert_int_equal(watch_endpoints_new(&lanes, &e, NULL), CO_OK);
     assert_null(e);
 }
 
@@ -187,6 +219,7 @@ main(void)
     static const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
         TEST(those_of_the_provider_that_workers_still_tell_of_are_known),
+        TEST(those_of_every_provider_of_the_job_are_known),
         TEST(what_no_worker_tells_of_any_more_is_forgotten_without_redis),
         TEST(a_job_that_asks_no_model_watches_none),
         TEST(a_user_that_may_not_read_them_is_not_asked_for_it_again),

@@ -355,13 +355,13 @@ endpoints_that_hold_back_are_named_for_jobs_that_ask_models(void **state)
         limits.v[0] = cases[i].e;
         (void)snprintf(j->service, sizeof j->service, "persona.write");
         f->why.n = 0;
-        why_of_limits(&limits, j, &f->why);
+        why_of_limits(&limits, &f->s, j, &f->why);
         assert_int_equal(f->why.n, cases[i].code ? 1 : 0);
         if (f->why.n) assert_string_equal(f->why.v[0].code, cases[i].code);
         if (f->why.n) assert_true(f->why.v[0].act[0] != '\0');
         (void)snprintf(j->service, sizeof j->service, "persona.compose");
         f->why.n = 0;
-        why_of_limits(&limits, j, &f->why);
+        why_of_limits(&limits, &f->s, j, &f->why);
         assert_int_equal(f->why.n, 0);
     }
 }
@@ -379,14 +379,14 @@ a_rate_that_is_used_up_is_told_in_the_limits_that_there_are(void **state)
                    "persona.write@main");
     limits.v[0].tokens_60s = 93;
     f->why.n = 0;
-    why_of_limits(&limits, &f->jobs[0], &f->why);
+    why_of_limits(&limits, &f->s, &f->jobs[0], &f->why);
     assert_string_equal(f->why.v[0].text,
                         "main (http://h/v1): 93 of 100 tokens of a minute are "
                         "used; a part stays free, so that no window of 60 s "
                         "has more");
     limits.v[0].rpm = 9;
     f->why.n = 0;
-    why_of_limits(&limits, &f->jobs[0], &f->why);
+    why_of_limits(&limits, &f->s, &f->jobs[0], &f->why);
     assert_non_null(
         strstr(f->why.v[0].text, "0 of 9 requests and 93 of 100 tokens"));
 }
@@ -413,17 +413,17 @@ an_endpoint_that_is_shut_comes_before_what_follows_from_it(void **state)
     }
     limits.v[0].breaker = 1;
     given_reason(f, WHY_FINE, "all_out");
-    why_of_limits(&limits, j, &f->why); /* the other one is called */
+    why_of_limits(&limits, &f->s, j, &f->why); /* the other one is called */
     assert_string_equal(f->why.v[0].code, "all_out");
     limits.v[1].hold_until = 9000000;
     given_reason(f, WHY_FINE, "all_out");
-    why_of_limits(&limits, j, &f->why);
+    why_of_limits(&limits, &f->s, j, &f->why);
     assert_int_equal(f->why.n, 3);
     assert_string_equal(f->why.v[0].code, "endpoint_open");
     assert_string_equal(f->why.v[1].code, "endpoint_waits");
     assert_string_equal(f->why.v[2].code, "all_out");
     given_reason(f, WHY_PROBLEM, "endpoint_refuses"); /* says what is wrong */
-    why_of_limits(&limits, j, &f->why);
+    why_of_limits(&limits, &f->s, j, &f->why);
     assert_string_equal(f->why.v[0].code, "endpoint_refuses");
 }
 

@@ -135,6 +135,20 @@ give_back_recalled(struct pair *p)
     }
 }
 
+/* Its part of the rows that are left, in thousandths. */
+static uint32_t
+lane_of(struct pair *p, const char *provider)
+{
+    struct kind_lane v[KIND_LANES_MAX];
+    const uint32_t n = written_kind.lanes(p->f.w, v);
+
+    for (uint32_t i = 0; i < n; i++) {
+        if (strcmp(v[i].provider, provider) == 0) return v[i].permille;
+    }
+    fail_msg("%s is no lane", provider);
+    return 0;
+}
+
 static void
 rows_are_the_first_writers_while_it_is_there(void **state)
 {
@@ -162,6 +176,8 @@ one_that_is_away_is_replaced_and_its_asks_are_called_back(void **state)
     out = p->f.n_out;
     assert_true(out >= 16);
     assert_int_equal(out_of(p, "main"), out);
+    assert_int_equal(lane_of(p, "main"), 1000);
+    assert_int_equal(lane_of(p, "cheap"), 0);
     assert_int_equal(writer_of(&p->f.out[0]), MAIN);
     assert_false(give_back(p, 0, RETURN_LIMIT, false)); /* it is only busy */
     assert_true(give_back(p, 0, RETURN_AWAY, false));
@@ -170,6 +186,8 @@ one_that_is_away_is_replaced_and_its_asks_are_called_back(void **state)
     assert_int_equal(p->notices, 1);
     publish(p);
     assert_int_equal(out_of(p, "cheap"), p->f.n_out);
+    assert_int_equal(lane_of(p, "main"), 0);
+    assert_int_equal(lane_of(p, "cheap"), 1000);
     assert_int_equal(writer_of(&p->f.out[0]), CHEAP);
     assert_int_equal(world_run(&p->f, 0), KIND_DONE);
     assert_non_null(strstr(arms_of(p), "\"provider\":\"cheap\",\"model\":\"m1\""
@@ -312,6 +330,8 @@ arms_have_their_shares_and_each_its_price(void **state)
         .name = "b", .share = 30, .n = 1, .chain = {CHEAP}};
     p->known[CHEAP].price = (struct price){30, 100, 10};
     world_start(&p->f);
+    assert_int_equal(lane_of(p, "main"), 700);
+    assert_int_equal(lane_of(p, "cheap"), 300);
     assert_int_equal(world_run(&p->f, 0), KIND_DONE);
     /* by recipe 0: these rows, in any life and any order */
     assert_non_null(
