@@ -147,6 +147,7 @@ take_history(struct plan *p)
         .all = {m->calls, m->input_tokens, m->output_tokens,
                 spent(m->settled, m->unknown)},
         .has_phases = m->has_phases,
+        .call_ms = m->call_ms,
     };
     for (unsigned i = 0; i < SHARES_PHASES; i++) {
         const struct money_phase_fields *phase = &m->phases[i];

@@ -167,6 +167,9 @@ struct written {
     int64_t
         away_us;    /* a row waits for a provider until then; INT64_MAX: none */
     int64_t now_us; /* of the last turn or event */
+    struct {
+        uint64_t calls, us;
+    } timed; /* calls that were answered, as far as they say how long it took */
     struct written_tally tallies[WRITERS_ARMS_MAX][WRITERS_MAX + 1];
     struct batchbook book; /* batches that are not over */
     char batches[192];     /* what of them is waited for; "": none is */

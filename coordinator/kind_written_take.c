@@ -195,6 +195,20 @@ commit(struct written *w, const struct ask_result *r, uint8_t tag,
     rows_changed(w, r->row, t, before, now_us);
 }
 
+/* A worker says so: within a day, which no call outlasts. */
+static void
+count_time(struct written *w, const struct ask_result *r)
+{
+    const uint64_t day_us = UINT64_C(86400) * 1000 * 1000;
+
+    if (r->total_us == 0 || r->outcome == ASK_UNKNOWN ||
+        r->outcome == ASK_REFUSED) {
+        return;
+    }
+    w->timed.calls++;
+    w->timed.us += co_min_u64(r->total_us, day_us);
+}
+
 void
 take_outcome(struct written *w, uint64_t task, const struct ask_result *r,
              int64_t now_us)
@@ -203,6 +217,7 @@ take_outcome(struct written *w, uint64_t task, const struct ask_result *r,
     int64_t charged;
 
     kept_offer(w, r);
+    count_time(w, r);
     charged = settle(w, task, writer, r);
     arms_call(w, r->row, writer, r, charged);
     writers_on_result(w, task, writer, r, is_rows_own(w, r), now_us);

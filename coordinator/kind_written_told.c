@@ -141,6 +141,14 @@ tell_calls(const struct written *w, struct kind_money *m)
     m->rows_dead = w->n.rows_dead;
 }
 
+/* Rounded up: 0 says that nobody knows. */
+static uint64_t
+call_ms(const struct written *w)
+{
+    if (w->timed.calls == 0) return 0;
+    return (w->timed.us / w->timed.calls + 999) / 1000;
+}
+
 void
 written_told(const void *kind, struct kind_money *ret_money)
 {
@@ -163,6 +171,7 @@ written_told(const void *kind, struct kind_money *ret_money)
         .written = w->n.rows_done,
         .words = w->n.words,
         .quality_ppm = quality_of(w),
+        .call_ms = call_ms(w),
         .degraded = w->n.degraded,
         .built = w->n.built,
         .starved = w->n.starved,

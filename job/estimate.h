@@ -38,6 +38,7 @@ struct estimate_history {
         int64_t cost; /* 1e-12 USD; -1: not known */
     } all, phases[ASK_STAGES];
     bool has_phases;
+    uint64_t call_ms; /* that a call took, mean; 0: not known */
 };
 
 struct estimate_wish {

@@ -27,6 +27,7 @@
     X(written, "written", "rows_written", true) /* with all answers */         \
     X(words, "words", "words_written", false)   /* of these rows */            \
     X(quality_ppm, "quality_ppm", "quality_ppm", false)                        \
+    X(call_ms, "call_ms", "call_ms", false) /* that a call takes, mean */      \
     X(degraded, "degraded", "rows_degraded", false) /* by a fallback */        \
     X(built, "built_in", "rows_built_in", false)    /* of these */             \
     /* of the degraded ones: as money did not cover the first writer */        \

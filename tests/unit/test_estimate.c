@@ -167,13 +167,13 @@ the_tightest_limit_is_what_binds(void **state)
     estimate(f, JOB("1000") "limits: {in_flight: 10, rpm: 5}}\n");
     assert_int_equal(f->e.bound, ESTIMATE_BY_RPM);
     assert_int_equal(f->e.ms[ESTIMATE_MID],
-                     f->e.calls[ESTIMATE_MID] * 60000 / 5);
+                     f->e.calls[ESTIMATE_MID] * 69600 / 5);
     /* A second endpoint halves it. */
     estimate(f, JOB("1000") "limits: {rpm: 5}, endpoints: [{url: "
                             "\"http://127.0.0.1:1\"}, {url: "
                             "\"http://127.0.0.1:2\"}]}\n");
     assert_int_equal(f->e.ms[ESTIMATE_MID],
-                     f->e.calls[ESTIMATE_MID] * 60000 / 10);
+                     f->e.calls[ESTIMATE_MID] * 69600 / 10);
     estimate(f, JOB("1000") "limits: {tpm: 50000}}\n");
     assert_int_equal(f->e.bound, ESTIMATE_BY_TPM);
     /* No number of workers is faster than that. */
@@ -270,6 +270,25 @@ what_rows_took_is_believed(void **state)
     assert_true(f->e.phases[1].cost[ESTIMATE_MID] == 40000);
 }
 
+/* 30 ms a call instead of seconds: no longer bound by calls in flight. */
+static void
+how_long_calls_took_is_believed(void **state)
+{
+    struct fixture *f = *state;
+
+    f->wish.history = (struct estimate_history){
+        .rows = 100, .all = {200, 1000, 50000, 7000}, .call_ms = 30};
+    estimate(f, JOB("1000") "limits: {in_flight: 8, rpm: 600}}\n");
+    assert_int_equal(f->e.call_ms[ESTIMATE_LOW], 21);
+    assert_int_equal(f->e.call_ms[ESTIMATE_MID], 30);
+    assert_int_equal(f->e.call_ms[ESTIMATE_HIGH], 60);
+    assert_int_equal(f->e.bound, ESTIMATE_BY_RPM);
+    assert_int_equal(f->e.ms[ESTIMATE_MID], 2000 * 116);
+    f->wish.history.call_ms = 0;
+    estimate(f, JOB("1000") "limits: {in_flight: 8, rpm: 600}}\n");
+    assert_int_equal(f->e.bound, ESTIMATE_BY_IN_FLIGHT);
+}
+
 static void
 a_cost_is_not_known_when_only_its_highest_figure_is_beyond_counting(
     void **state)
@@ -312,6 +331,7 @@ main(void)
         TEST(a_budget_is_enough_for_its_share_of_the_rows),
         TEST(shares_pay_for_the_rows_of_the_phase_that_is_short),
         TEST(what_rows_took_is_believed),
+        TEST(how_long_calls_took_is_believed),
         TEST(
             a_cost_is_not_known_when_only_its_highest_figure_is_beyond_counting),
         TEST(the_built_in_writer_calls_nobody),
