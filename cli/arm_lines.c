@@ -31,6 +31,8 @@ add_writer(const char *arm, const json_t *writer, struct arm_lines *lines)
     to->dead = status_line_u64(writer, "dead");
     to->wrong = status_line_u64(writer, "wrong");
     (void)snprintf(to->usd, sizeof to->usd, "%.40s", text_of(writer, "usd"));
+    (void)snprintf(to->unknown, sizeof to->unknown, "%.40s",
+                   text_of(writer, "unknown_usd"));
     (void)snprintf(to->row_usd, sizeof to->row_usd, "%.40s",
                    text_of(writer, "row_usd"));
 }
@@ -67,6 +69,9 @@ arm_lines_say(const struct arm_lines *lines, struct co_buf *out)
         co_buf_printf(out, ", %" PRIu64 " given up, %" PRIu64 " wrong answers",
                       a->dead, a->wrong);
         if (a->usd[0]) co_buf_printf(out, ", %s USD", a->usd);
+        if (a->unknown[0]) {
+            co_buf_printf(out, ", perhaps %s for lost calls", a->unknown);
+        }
         if (a->row_usd[0]) co_buf_printf(out, ", %s a row", a->row_usd);
         say_end_line(out, begin);
     }

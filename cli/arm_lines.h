@@ -8,7 +8,7 @@
 struct arm_line {
     char who[100]; /* "short by cheap" */
     uint64_t rows, accepted, degraded, dead, wrong;
-    char usd[48], row_usd[48]; /* "": not known */
+    char usd[48], unknown[48], row_usd[48]; /* "": not known; or none */
 };
 
 enum { ARM_LINES_MAX = 48 };

@@ -178,7 +178,8 @@ struct written_tally {
     uint64_t calls;    /* with an outcome */
     uint64_t wrong;    /* of these: answers that were not what was asked for */
     uint64_t input, output; /* tokens */
-    int64_t cost;           /* settled, 1e-12 USD */
+    uint64_t lost;          /* calls of which nobody knows what they cost */
+    struct money_sums money;
 };
 /* Appends a JSON array of arms, each with its writers; nothing where there is
  * but one writer. False: that. */

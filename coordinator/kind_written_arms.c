@@ -24,7 +24,7 @@ server_of(const struct talk *t)
 
 void
 arms_call(struct written *w, uint64_t row, uint8_t writer,
-          const struct ask_result *r, int64_t charged)
+          const struct ask_result *r)
 {
     struct written_tally *n = tally_of(w, row, writer);
 
@@ -36,7 +36,6 @@ arms_call(struct written *w, uint64_t row, uint8_t writer,
         n->input += r->input;
         n->output += r->output;
     }
-    if (__builtin_add_overflow(n->cost, charged, &n->cost)) n->cost = INT64_MAX;
 }
 
 void
@@ -75,6 +74,16 @@ provider_of(const struct written *w, uint32_t writer)
 
 /* -- told ----------------------------------------------------------------- */
 
+/* All of it together is what the ledger has, which an int64 holds. */
+static void
+add_money(struct written_tally *to, const struct written_tally *n)
+{
+    to->lost += n->lost;
+    to->money.settled += n->money.settled;
+    to->money.unknown += n->money.unknown;
+    to->money.reserved += n->money.reserved;
+}
+
 static void
 add(struct written_tally *to, const struct written_tally *n)
 {
@@ -87,9 +96,24 @@ add(struct written_tally *to, const struct written_tally *n)
     to->wrong += n->wrong;
     to->input += n->input;
     to->output += n->output;
-    if (__builtin_add_overflow(to->cost, n->cost, &to->cost)) {
-        to->cost = INT64_MAX;
+    add_money(to, n);
+}
+
+/* With its money, which the ledger keeps. */
+static struct written_tally
+tally_at(const struct written *w, uint32_t arm, uint32_t writer)
+{
+    struct written_tally n = w->tallies[arm][writer];
+
+    for (unsigned poor = 0; poor < 2 && writer != WRITER_BUILTIN; poor++) {
+        const uint8_t tag =
+            (uint8_t)(writer | arm << TAG_ARM | (poor ? TAG_POOR : 0));
+        const struct money_group g = money_group(w->m, tag);
+
+        add_money(&n,
+                  &(struct written_tally){.lost = g.unknown, .money = g.sums});
     }
+    return n;
 }
 
 /* Whether anybody may write, or has written, rows of the arm. */
@@ -101,6 +125,13 @@ is_of_arm(const struct writers_arm *arm, uint32_t writer)
         if (arm->chain[i] == writer) return true;
     }
     return false;
+}
+
+/* Of an accepted row; there is one. */
+static int64_t
+row_cost(const struct written_tally *n)
+{
+    return n->money.settled / (int64_t)n->accepted;
 }
 
 static void
@@ -117,17 +148,27 @@ put_tally(const struct written_tally *n, bool priced, struct co_json *json)
     co_json_put_u64(json, "wrong", n->wrong);
     co_json_put_u64(json, "input_tokens", n->input);
     co_json_put_u64(json, "output_tokens", n->output);
+    if (n->lost) co_json_put_u64(json, "lost", n->lost);
     if (!priced) return;
-    co_json_put_text(json, "usd", price_text(n->cost, text));
+    co_json_put_text(json, "usd", price_text(n->money.settled, text));
+    if (n->money.unknown) {
+        co_json_put_text(json, "unknown_usd",
+                         price_text(n->money.unknown, text));
+    }
+    if (n->money.reserved) {
+        co_json_put_text(json, "reserved_usd",
+                         price_text(n->money.reserved, text));
+    }
     if (!n->accepted) return;
-    co_json_put_text(json, "row_usd",
-                     price_text(n->cost / (int64_t)n->accepted, text));
+    co_json_put_text(json, "row_usd", price_text(row_cost(n), text));
 }
 
 static void
 put_writer(const struct written *w, uint32_t arm, uint32_t writer,
            struct co_json *json)
 {
+    const struct written_tally n = tally_at(w, arm, writer);
+
     co_json_object(json);
     if (writer == WRITER_BUILTIN) {
         co_json_put_text(json, "provider", "builtin");
@@ -136,7 +177,7 @@ put_writer(const struct written *w, uint32_t arm, uint32_t writer,
         co_json_put_text(json, "provider", w->writers[writer].provider);
         co_json_put_text(json, "model", w->options.table->v[writer]->model);
     }
-    put_tally(&w->tallies[arm][writer], w->priced, json);
+    put_tally(&n, w->priced, json);
     co_json_end(json);
 }
 
@@ -147,7 +188,9 @@ put_arm(const struct written *w, uint32_t i, struct co_json *json)
     struct written_tally sum = {0};
 
     for (uint32_t k = 0; k <= WRITER_BUILTIN; k++) {
-        add(&sum, &w->tallies[i][k]);
+        const struct written_tally n = tally_at(w, i, k);
+
+        add(&sum, &n);
     }
     co_json_object(json);
     co_json_put_text(json, "arm", arm->name);
@@ -184,18 +227,17 @@ put_line(const char *arm, const char *by, const struct written_tally *n,
          bool priced, struct co_buf *out)
 {
     const uint64_t tenths = n->rows ? n->wrong * 1000 / n->rows : 0;
-    char usd[PRICE_TEXT_BYTES], row[PRICE_TEXT_BYTES];
+    char usd[PRICE_TEXT_BYTES], row[PRICE_TEXT_BYTES], lost[PRICE_TEXT_BYTES];
 
     co_buf_printf(out,
                   "| %s | %s | %" PRIu64 " | %" PRIu64 " | %" PRIu64
                   " | %" PRIu64 " | %" PRIu64 ".%03" PRIu64 " | %" PRIu64
-                  " | %" PRIu64 " | %s | %s |\n",
+                  " | %" PRIu64 " | %s | %s | %s |\n",
                   arm, by, n->rows, n->accepted, n->degraded, n->dead,
                   tenths / 1000, tenths % 1000, n->input, n->output,
-                  priced ? price_text(n->cost, usd) : "",
-                  priced && n->accepted
-                      ? price_text(n->cost / (int64_t)n->accepted, row)
-                      : "");
+                  priced ? price_text(n->money.settled, usd) : "",
+                  priced ? price_text(n->money.unknown, lost) : "",
+                  priced && n->accepted ? price_text(row_cost(n), row) : "");
 }
 
 void
@@ -205,18 +247,19 @@ written_arms_table(const struct written *w, struct co_buf *out)
 
     if (!table) return;
     co_buf_puts(out, "| arm | written by | rows | accepted | degraded | given "
-                     "up | wrong answers a row | tokens in | out | USD | USD "
-                     "an accepted row |\n|---|---|---|---|---|---|---|---|---"
-                     "|---|---|\n");
+                     "up | wrong answers a row | tokens in | out | USD | "
+                     "perhaps, for lost calls | USD an accepted row |\n"
+                     "|---|---|---|---|---|---|---|---|---|---|---|---|\n");
     for (uint32_t i = 0; i < table->n_arms; i++) {
         const char *name = table->arms[i].name;
         struct written_tally sum = {0};
 
         for (uint32_t k = 0; k <= WRITER_BUILTIN; k++) {
-            add(&sum, &w->tallies[i][k]);
+            const struct written_tally n = tally_at(w, i, k);
+
+            add(&sum, &n);
             if (!is_of_arm(&table->arms[i], k)) continue;
-            put_line(name, provider_of(w, k), &w->tallies[i][k], w->priced,
-                     out);
+            put_line(name, provider_of(w, k), &n, w->priced, out);
         }
         put_line(name, "all", &sum, w->priced, out);
     }
@@ -248,7 +291,7 @@ static void
 why_tally(const struct written *w, uint32_t arm, uint32_t writer,
           struct co_buf *out)
 {
-    const struct written_tally *n = &w->tallies[arm][writer];
+    const struct written_tally n = tally_at(w, arm, writer);
     const char *name = w->options.table->arms[arm].name;
     char text[PRICE_TEXT_BYTES];
 
@@ -258,9 +301,13 @@ why_tally(const struct written *w, uint32_t arm, uint32_t writer,
         " degraded), %" PRIu64 " dead; %" PRIu64 " calls, %" PRIu64 " wrong",
         name, name[0] ? " by " : "",
         writer == WRITER_BUILTIN ? "builtin" : w->writers[writer].provider,
-        n->rows, n->accepted, n->degraded, n->dead, n->calls, n->wrong);
+        n.rows, n.accepted, n.degraded, n.dead, n.calls, n.wrong);
     if (w->priced) {
-        co_buf_printf(out, ", %s USD", price_text(n->cost, text));
+        co_buf_printf(out, ", %s USD", price_text(n.money.settled, text));
+    }
+    if (n.lost) {
+        co_buf_printf(out, ", %" PRIu64 " lost (perhaps %s USD)", n.lost,
+                      price_text(n.money.unknown, text));
     }
     co_buf_puts(out, "\n");
 }
@@ -274,6 +321,7 @@ arms_why(const struct written *w, int64_t now_us, struct co_buf *out)
     for (uint32_t i = 0; w->chained && i < w->n_writers; i++) {
         why_chain(w, i, now_us, out);
     }
+    stuck_why(w, out);
     for (uint32_t i = 0; i < table->n_arms; i++) {
         for (uint32_t k = 0; k <= WRITER_BUILTIN; k++) {
             if (is_of_arm(&table->arms[i], k)) why_tally(w, i, k, out);

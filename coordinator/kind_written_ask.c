@@ -137,7 +137,7 @@ intend(struct written *w, struct note *note, uint64_t row, struct talk *t,
                          .writer = t->writer,
                          .poor = t->poor};
     v->day = money_day(w->m, v->task);
-    money_tag(w->m, v->task, intent_tag(v));
+    money_tag(w->m, v->task, writers_tag(w, v));
     writers_asked(w, v->task, t->writer, now_us);
     w->n.mended += t->mend;
     w->n.afresh += !t->mend && t->wrong.data;

@@ -6,7 +6,8 @@
  * kind_written_kept.c: answers of earlier jobs.
  * kind_written_note.c: records. kind_written_letter.c: rows given up.
  * kind_written_means.c: what the money left covers, and whom it does not.
- * kind_written_writers.c: which writer is asked; kind_written_arms.c: what each
+ * kind_written_writers.c: which writer is asked; kind_written_stuck.c: arms
+ * that nobody serves; kind_written_arms.c: what each
  * of them did. kind_written_batch*.c: asks that go out as batches.
  * kind_written_payload.c: payloads. kind_written_why.c: questions. */
 #pragma once
@@ -32,10 +33,13 @@ struct hold {
     bool out; /* given out */
 };
 
-/* Of a call in the ledger, beside the number of its writer: it is the writer as
- * money did not cover the one before. */
-enum { TAG_POOR = 0x80, TAG_WRITER = 0x0f };
-_Static_assert(WRITERS_MAX - 1 <= TAG_WRITER, "all writers have a tag");
+/* Of a call in the ledger: its writer, its row's arm (TAG_ARM: where it
+ * stands), and whether it is that writer as money did not cover the one before.
+ */
+enum { TAG_POOR = 0x80, TAG_ARM = 4, TAG_ARMS = 0x07, TAG_WRITER = 0x0f };
+_Static_assert(WRITERS_MAX - 1 <= TAG_WRITER &&
+                   WRITERS_ARMS_MAX - 1 <= TAG_ARMS,
+               "all writers and arms have a tag");
 
 struct intent {
     uint64_t task;
@@ -45,13 +49,6 @@ struct intent {
     uint8_t writer;
     bool poor; /* talk.h */
 };
-
-/* What the ledger keeps of it. */
-static inline uint8_t
-intent_tag(const struct intent *intent)
-{
-    return (uint8_t)(intent->writer | (intent->poor ? TAG_POOR : 0));
-}
 
 enum note_type {
     NOTE_INTENTS = 1,
@@ -109,6 +106,8 @@ struct taken {
     uint8_t data[];
 };
 
+enum writers_stuck { STUCK_NOT, STUCK_UNSERVED, STUCK_UNCALLED };
+
 enum written_over {
     WRITTEN_GOES_ON,
     WRITTEN_SPENT,    /* nothing is out, and the money covers no further row */
@@ -161,6 +160,7 @@ struct written {
     uint32_t n_writers;
     uint8_t chain_of[WRITERS_MAX]; /* first writer of the same provider */
     struct chain chains[WRITERS_MAX];
+    uint8_t stuck[WRITERS_MAX]; /* enum writers_stuck, by chain */
     uint64_t arm_seed;
     bool chained; /* an arm has a fallback */
     bool priced;  /* all writers are */
@@ -362,6 +362,8 @@ enum co_err writers_start(struct written *w);
  * did not cover one before. */
 uint8_t writers_pick(struct written *w, uint64_t row, const struct talk *t,
                      int64_t now_us, bool *ret_poor);
+/* What the ledger keeps of an intent. */
+uint8_t writers_tag(const struct written *w, const struct intent *intent);
 /* An intent was made for the talk's writer. */
 void writers_asked(struct written *w, uint64_t task, uint8_t writer,
                    int64_t now_us);
@@ -394,12 +396,18 @@ bool written_recall(void *kind, uint64_t *ret_task);
 /* -- arms */
 /* A call is settled. */
 void arms_call(struct written *w, uint64_t row, uint8_t writer,
-               const struct ask_result *r, int64_t charged);
+               const struct ask_result *r);
 /* A row is written, or given up. */
 void arms_end(struct written *w, uint64_t row, const struct talk *t);
 /* It is in a range that counts. */
 void arms_accept(struct written *w, uint64_t row, const struct talk *t);
 void arms_why(const struct written *w, int64_t now_us, struct co_buf *out);
+
+/* -- stuck */
+/* What asks of that writer's provider wait for. Rows that have no other wait
+ * without end: a person is told, once each time. */
+void stuck_set(struct written *w, uint8_t writer, enum writers_stuck stuck);
+void stuck_why(const struct written *w, struct co_buf *out);
 
 /* -- take */
 /* Keeps a result from take() to place(). False: no memory. */

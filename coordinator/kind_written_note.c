@@ -306,7 +306,7 @@ restore_intent(struct written *w, struct walk *in, uint64_t type)
                           (uint32_t)day)) {
     case CO_OK:
         if (!CO_BUG(replay_forgets_writers)) {
-            money_tag(w->m, task, intent_tag(&intent));
+            money_tag(w->m, task, writers_tag(w, &intent));
         }
         restore_row(w, &intent);
         break;

@@ -168,6 +168,16 @@ writers_pick(struct written *w, uint64_t row, const struct talk *t,
     return arm->builtin ? WRITER_BUILTIN : nobody(w, arm, t, now_us);
 }
 
+uint8_t
+writers_tag(const struct written *w, const struct intent *intent)
+{
+    uint32_t arm = 0;
+
+    (void)writers_arm_of(w, intent->task >> 8, &arm);
+    return (uint8_t)(intent->writer | arm << TAG_ARM |
+                     (intent->poor ? TAG_POOR : 0));
+}
+
 void
 writers_asked(struct written *w, uint64_t task, uint8_t writer, int64_t now_us)
 {
@@ -319,6 +329,7 @@ writers_on_result(struct written *w, uint64_t task, uint8_t writer,
     struct chain *c = chain_at(w, writer);
 
     if (!w->options.table || !w->running) return; /* not of an earlier life */
+    stuck_set(w, writer, STUCK_NOT);
     if (r->outcome == ASK_REFUSED && own) {
         chain_on_heard(c);
     } else if (r->outcome == ASK_REFUSED || r->outcome == ASK_UNKNOWN) {
@@ -361,12 +372,17 @@ on_return(struct written *w, uint64_t task, const struct talk *t,
                           : how->reason == RETURN_LIMIT;
 
     if (how->reason == RETURN_AWAY) {
+        stuck_set(w, writer, STUCK_UNCALLED);
         if (!chain_on_away(c, task, how->not_before_ms, now_us)) return;
         went_away(w, w->chain_of[writer], "it cannot be called");
     } else if (busy) {
+        stuck_set(w, writer, STUCK_NOT);
         chain_on_heard(c);
     } else if (how->waited) {
-        if (!chain_on_waited(c, task, now_us)) return;
+        const bool news = chain_on_waited(c, task, now_us);
+
+        if (c->away) stuck_set(w, writer, STUCK_UNSERVED);
+        if (!news) return;
         went_away(w, w->chain_of[writer], "no worker serves it");
     }
 }

@@ -174,14 +174,27 @@ money_is_here(const struct money *m, int64_t amount)
 }
 
 static void
-add(struct money *m, unsigned phase, struct money_sums by)
+add_sums(struct money_sums *to, struct money_sums by)
 {
-    m->all.settled += by.settled;
-    m->all.unknown += by.unknown;
-    m->all.reserved += by.reserved;
-    m->phase[phase].sums.settled += by.settled;
-    m->phase[phase].sums.unknown += by.unknown;
-    m->phase[phase].sums.reserved += by.reserved;
+    to->settled += by.settled;
+    to->unknown += by.unknown;
+    to->reserved += by.reserved;
+}
+
+static void
+add(struct money *m, const struct money_entry *e, struct money_sums by)
+{
+    add_sums(&m->all, by);
+    add_sums(&m->phase[e->phase].sums, by);
+    add_sums(&m->groups[e->tag].sums, by);
+}
+
+/* One more, or less, of which nobody knows what it cost. */
+static void
+count_unknown(struct money *m, const struct money_entry *e, bool more)
+{
+    m->unknown += more ? 1u : -1ull;
+    m->groups[e->tag].unknown += more ? 1u : -1ull;
 }
 
 static enum co_err
@@ -192,11 +205,12 @@ enter(struct money *m, unsigned phase, uint64_t task, int64_t amount,
 
     if (e->state) return CO_EXISTS;
     if (!money_grow(m)) return CO_NOMEM;
-    *money_find(m, task) = (struct money_entry){
-        task, amount, day, ENTRY_RESERVED, (uint8_t)phase, 0};
+    e = money_find(m, task);
+    *e = (struct money_entry){task,           amount,         day,
+                              ENTRY_RESERVED, (uint8_t)phase, 0};
     m->open++;
     m->named++;
-    add(m, phase, (struct money_sums){.reserved = amount});
+    add(m, e, (struct money_sums){.reserved = amount});
     return CO_OK;
 }
 
@@ -273,8 +287,19 @@ void
 money_tag(struct money *m, uint64_t task, uint8_t tag)
 {
     struct money_entry *e = money_find(m, task);
+    const bool reserved = e->state == ENTRY_RESERVED;
+    const int64_t amount = e->amount;
 
-    if (e->state) e->tag = tag;
+    if (!e->state) return;
+    add_sums(&m->groups[e->tag].sums,
+             (struct money_sums){.unknown = reserved ? 0 : -amount,
+                                 .reserved = reserved ? -amount : 0});
+    m->groups[e->tag].unknown -= !reserved;
+    e->tag = tag;
+    add_sums(&m->groups[e->tag].sums,
+             (struct money_sums){.unknown = reserved ? 0 : amount,
+                                 .reserved = reserved ? amount : 0});
+    m->groups[e->tag].unknown += !reserved;
 }
 
 uint8_t
@@ -303,10 +328,10 @@ uncharge(struct money *m, const struct money_entry *e)
 {
     if (e->state == ENTRY_RESERVED) {
         m->open--;
-        add(m, e->phase, (struct money_sums){.reserved = -e->amount});
+        add(m, e, (struct money_sums){.reserved = -e->amount});
     } else {
-        m->unknown--;
-        add(m, e->phase, (struct money_sums){.unknown = -e->amount});
+        count_unknown(m, e, false);
+        add(m, e, (struct money_sums){.unknown = -e->amount});
     }
 }
 
@@ -345,7 +370,7 @@ charge(struct money *m, const struct money_entry *e, int64_t cost)
 {
     cost = cost > INT64_MAX - money_charged(m) ? INT64_MAX - money_charged(m)
                                                : cost;
-    add(m, e->phase, (struct money_sums){.settled = cost});
+    add(m, e, (struct money_sums){.settled = cost});
     return cost;
 }
 
@@ -376,8 +401,8 @@ money_settle(struct money *m, uint64_t task, const struct money_call *call,
     money_unname(m, at);
     if (call->outcome == ASK_UNKNOWN) {
         m->n.lost += e.state == ENTRY_RESERVED;
-        m->unknown++;
-        add(m, e.phase, (struct money_sums){.unknown = e.amount});
+        count_unknown(m, &e, true);
+        add(m, &e, (struct money_sums){.unknown = e.amount});
     } else {
         cost = charge(m, &e, cost_of(m, call, e.amount));
         m->n.salvaged += e.state == ENTRY_UNKNOWN;
@@ -400,9 +425,9 @@ money_lost(struct money *m, uint64_t task)
     if (e->state != ENTRY_RESERVED) return false;
     m->open--;
     m->n.lost++;
-    m->unknown++;
+    count_unknown(m, e, true);
     e->state = ENTRY_UNKNOWN;
-    add(m, e->phase,
+    add(m, e,
         (struct money_sums){.reserved = -e->amount, .unknown = e->amount});
     return true;
 }
@@ -414,10 +439,10 @@ money_found(struct money *m, uint64_t task)
 
     if (e->state != ENTRY_UNKNOWN) return;
     m->open++;
-    m->unknown--;
+    count_unknown(m, e, false);
     m->n.lost--;
     e->state = ENTRY_RESERVED;
-    add(m, e->phase,
+    add(m, e,
         (struct money_sums){.reserved = e->amount, .unknown = -e->amount});
 }
 

@@ -24,7 +24,8 @@
 
 enum {
     MONEY_PHASES = SHARES_PHASES, /* calls of a stage are one phase */
-    MONEY_OPEN_MAX = 65536,       /* calls reserved at a time */
+    MONEY_TAGS = 256,
+    MONEY_OPEN_MAX = 65536,   /* calls reserved at a time */
     MONEY_NAMED_MAX = 131072, /* those, and the unknown ones with their ids */
 };
 
@@ -32,6 +33,12 @@ struct money; /* opaque */
 
 struct money_sums {
     int64_t settled, unknown, reserved;
+};
+
+/* Of the calls with one tag, all that there ever were. */
+struct money_group {
+    struct money_sums sums;
+    uint64_t unknown; /* calls that sums.unknown is of */
 };
 
 /* Counted since the job began, replays included; X(name, text). */
@@ -134,7 +141,7 @@ uint32_t money_day(const struct money *m, uint64_t task);
  * been counted yet. *ret_amount (may be NULL): its worst case. */
 bool money_has(const struct money *m, uint64_t task, int64_t *ret_amount);
 /* A number of the caller's own that goes with the task's entry, if there is
- * one; 0 at first. */
+ * one; 0 at first. What the call charges is summed up by it. */
 void money_tag(struct money *m, uint64_t task, uint8_t tag);
 uint8_t money_tag_of(const struct money *m, uint64_t task);
 bool money_is_unknown(const struct money *m, uint64_t task);
@@ -161,6 +168,7 @@ bool money_release(struct money *m, uint64_t task);
 int64_t money_cap(const struct money *m);
 struct money_sums money_sums(const struct money *m);
 const struct money_counters *money_counters(const struct money *m);
+struct money_group money_group(const struct money *m, uint8_t tag);
 struct money_phase money_phase(const struct money *m, unsigned phase);
 /* Of the reserve, what phases have now; *ret_reserve: all of it, 0: there is
  * none. */

@@ -29,6 +29,7 @@ struct money {
     struct money_entry *table;
     uint32_t cap_table, open, named; /* named: entries, open ones included */
     uint64_t unknown;                /* calls that all.unknown is of */
+    struct money_group groups[MONEY_TAGS];
 };
 
 /* -- money_table.c -- */

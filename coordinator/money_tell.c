@@ -22,6 +22,12 @@ money_counters(const struct money *m)
     return &m->n;
 }
 
+struct money_group
+money_group(const struct money *m, uint8_t tag)
+{
+    return m->groups[tag];
+}
+
 struct money_phase
 money_phase(const struct money *m, unsigned phase)
 {
@@ -98,12 +104,35 @@ check_phases(const struct money *m)
     return NULL;
 }
 
+/* What has which tag is all there is. */
+static const char *
+check_groups(const struct money *m)
+{
+    struct money_group all = {.unknown = 0};
+
+    for (unsigned i = 0; i < MONEY_TAGS; i++) {
+        const struct money_group *g = &m->groups[i];
+
+        all.sums.settled += g->sums.settled;
+        all.sums.unknown += g->sums.unknown;
+        all.sums.reserved += g->sums.reserved;
+        all.unknown += g->unknown;
+    }
+    if (all.sums.settled == m->all.settled &&
+        all.sums.unknown == m->all.unknown &&
+        all.sums.reserved == m->all.reserved && all.unknown == m->unknown) {
+        return NULL;
+    }
+    return "the money by tag is not the money of the job";
+}
+
 const char *
 money_check(const struct money *m)
 {
     struct money_sums parts = {0}, table = {0};
     const int64_t allowed = m->cap > m->inherited ? m->cap : m->inherited;
     uint32_t open = 0, named = 0;
+    const char *broken;
 
     for (unsigned i = 0; i < MONEY_PHASES; i++) {
         parts.settled += m->phase[i].sums.settled;
@@ -132,7 +161,8 @@ money_check(const struct money *m)
     if (money_charged(m) > allowed && money_charged(m) - allowed > m->excess) {
         return "more money is charged than the cap allows";
     }
-    return check_phases(m);
+    broken = check_phases(m);
+    return broken ? broken : check_groups(m);
 }
 
 static void
