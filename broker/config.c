@@ -3,14 +3,12 @@
 
 #include "common/lifeline.h"
 #include "common/metrics_options.h"
+#include "common/program_options.h"
 #include "proto/parts.h"
 
 #include <fcntl.h>
 
 #define FIELD(f) offsetof(struct broker_config, f)
-
-static const char *const log_levels[] = {"error", "warn", "info", "debug",
-                                         NULL};
 
 // clang-format off
 static const struct co_option table[] = {
@@ -28,22 +26,14 @@ static const struct co_option table[] = {
     {.name = "name", .type = CO_OPTION_STRING, .offset = FIELD(name),
      .min = 1, .max = NAME_BYTES_MAX, .placeholder = "NAME",
      .help = "name for people (default: host-pid)", .no_env = true},
-    {.name = "redis", .type = CO_OPTION_STRING, .offset = FIELD(redis),
-     .placeholder = "URL", .help = "where to report counters and events"},
-    {.name = "redis-insecure", .type = CO_OPTION_FLAG,
-     .offset = FIELD(redis_insecure),
-     .help = "allow a Redis beyond this host in the clear"},
-    {.name = "namespace", .type = CO_OPTION_STRING, .offset = FIELD(ns),
-     .def = "default", .min = 1, .max = 64, .is_name = true, .placeholder = "NAME",
-     .help = "part of every Redis key"},
+    CO_REDIS_OPTIONS(FIELD(redis), FIELD(redis_insecure),
+                     "where to report counters and events"),
+    CO_NAMESPACE_OPTION(FIELD(ns)),
     {.name = "ready-fd", .type = CO_OPTION_U64, .offset = FIELD(ready_fd),
      .max = 1024ull * 1024, .placeholder = "FD",
      .help = "write \"front=... back=...\" there once both are bound",
      .no_env = true},
-    {.name = "lifeline", .type = CO_OPTION_U64, .offset = FIELD(lifeline),
-     .max = 1024ull * 1024, .placeholder = "FD",
-     .help = "end when this descriptor is closed at the other end",
-     .no_env = true},
+    CO_LIFELINE_OPTION(FIELD(lifeline)),
     {.name = "peers-max", .type = CO_OPTION_U64, .offset = FIELD(peers_max),
      .def = "4096", .min = 2, .max = 65536, .placeholder = "N",
      .help = "workers and coordinators together"},
@@ -76,10 +66,7 @@ static const struct co_option table[] = {
      .help = "after the start, workers may report what they hold this long, "
              "and 1 s longer for every 1,500 peers"},
     CO_METRICS_OPTIONS(FIELD(metrics), FIELD(metrics_insecure)),
-    {.name = "log", .type = CO_OPTION_STRING, .offset = FIELD(log),
-     .placeholder = "FILE", .help = "write the log there (default: stderr)"},
-    {.name = "log-level", .type = CO_OPTION_ENUM, .offset = FIELD(log_level),
-     .def = "info", .choices = log_levels, .help = "how much to log"},
+    CO_LOG_OPTIONS(FIELD(log), FIELD(log_level)),
 };
 // clang-format on
 

@@ -1,6 +1,7 @@
 /* cmd_doctor.c - `cohort doctor`: is this machine fit for it? */
 #include "cli/doctor.h"
 #include "cli/say.h"
+#include "common/program_options.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -15,15 +16,8 @@ struct doctor_config {
 #define FIELD(name) offsetof(struct doctor_config, name)
 
 static const struct co_option table[] = {
-    {.name = "redis",
-     .type = CO_OPTION_STRING,
-     .offset = FIELD(redis),
-     .placeholder = "URL",
-     .help = "look at this Redis; else at the redis-server program"},
-    {.name = "redis-insecure",
-     .type = CO_OPTION_FLAG,
-     .offset = FIELD(redis_insecure),
-     .help = "allow a Redis beyond this host in the clear"},
+    CO_REDIS_OPTIONS(FIELD(redis), FIELD(redis_insecure),
+                     "look at this Redis; else at the redis-server program"),
     {.name = "data",
      .type = CO_OPTION_STRING,
      .offset = FIELD(data),

@@ -2,6 +2,7 @@
 #include "cli/gc.h"
 #include "cli/say.h"
 #include "common/clock.h"
+#include "common/program_options.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -17,11 +18,8 @@ static const struct co_option table[] = {
     {.name = "dry-run", .letter = 'n', .type = CO_OPTION_FLAG,
      .offset = FIELD(dry_run), .no_env = true,
      .help = "print what would go and how much, remove nothing"},
-    {.name = "redis", .type = CO_OPTION_STRING, .offset = FIELD(redis),
-     .placeholder = "URL", .help = "clean up in this Redis too"},
-    {.name = "redis-insecure", .type = CO_OPTION_FLAG,
-     .offset = FIELD(redis_insecure),
-     .help = "allow a Redis beyond this host in the clear"},
+    CO_REDIS_OPTIONS(FIELD(redis), FIELD(redis_insecure),
+                     "clean up in this Redis too"),
     {.name = "namespaces-age", .type = CO_OPTION_DURATION,
      .offset = FIELD(ages.namespaces_ms), .def = "7d", .min = 60000,
      .help = "a namespace without a sign of life for so long is dead"},

@@ -19,17 +19,15 @@ static atomic_int log_fd = STDERR_FILENO;
 static atomic_int log_level = CO_LOG_INFO;
 static char log_program[32] = CO_PROGRAM;
 
-static const char *const level_names[] = {
-    [CO_LOG_ERROR] = "error",
-    [CO_LOG_WARN] = "warn",
-    [CO_LOG_INFO] = "info",
-    [CO_LOG_DEBUG] = "debug",
+const char *const co_log_levels[] = {
+    [CO_LOG_ERROR] = "error", [CO_LOG_WARN] = "warn",    [CO_LOG_INFO] = "info",
+    [CO_LOG_DEBUG] = "debug", [CO_LOG_DEBUG + 1] = NULL,
 };
 
 const char *
 co_log_level_name(enum co_log_level level)
 {
-    return level <= CO_LOG_DEBUG ? level_names[level] : "unknown";
+    return level <= CO_LOG_DEBUG ? co_log_levels[level] : "unknown";
 }
 
 enum co_err

@@ -13,7 +13,8 @@ enum co_log_level { CO_LOG_ERROR, CO_LOG_WARN, CO_LOG_INFO, CO_LOG_DEBUG };
 
 enum { CO_LOG_LINE_MAX = 2048, CO_LOG_QUOTE_MAX = 512 };
 
-/* "error", "warn", "info", "debug". */
+/* "error", "warn", "info", "debug", by level; ended by NULL. */
+extern const char *const co_log_levels[];
 const char *co_log_level_name(enum co_log_level level);
 
 /* Names the program in each line, drops events above level, and appends to

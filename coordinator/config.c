@@ -1,8 +1,8 @@
 /* config.c - see config.h. */
 #include "coordinator/config.h"
 
-#include "common/log.h"
 #include "common/metrics_options.h"
+#include "common/program_options.h"
 #include "job/budget.h"
 
 #include <stdio.h>
@@ -16,9 +16,6 @@
 
 #define FIELD(name) offsetof(struct coordinator_config, name)
 
-static const char *const log_levels[] = {"error", "warn", "info", "debug",
-                                         NULL};
-
 #define COMMON_OPTIONS                                                         \
     {.name = "broker",                                                         \
      .type = CO_OPTION_LIST,                                                   \
@@ -26,16 +23,9 @@ static const char *const log_levels[] = {"error", "warn", "info", "debug",
      .max = 16,                                                                \
      .placeholder = "ENDPOINT",                                                \
      .help = "a broker's front endpoint; give it once for each broker"},       \
-        {.name = "redis",                                                      \
-         .type = CO_OPTION_STRING,                                             \
-         .offset = FIELD(redis),                                               \
-         .placeholder = "URL",                                                 \
-         .help = "Redis for state and counters; without it nothing is "        \
-                 "written there"},                                             \
-        {.name = "redis-insecure",                                             \
-         .type = CO_OPTION_FLAG,                                               \
-         .offset = FIELD(redis_insecure),                                      \
-         .help = "allow a Redis beyond this host in the clear"},               \
+        CO_REDIS_OPTIONS(FIELD(redis), FIELD(redis_insecure),                  \
+                         "Redis for state and counters; without it nothing "   \
+                         "is written there"),                                  \
         {.name = "namespace",                                                  \
          .type = CO_OPTION_STRING,                                             \
          .offset = FIELD(name_space),                                          \
@@ -59,7 +49,7 @@ static const char *const log_levels[] = {"error", "warn", "info", "debug",
          .type = CO_OPTION_ENUM,                                               \
          .offset = FIELD(log_level),                                           \
          .def = "warn",                                                        \
-         .choices = log_levels,                                                \
+         .choices = co_log_levels,                                             \
          .help = "error, warn, info or debug"},                                \
     {                                                                          \
         .name = "status-fd", .type = CO_OPTION_U64,                            \

@@ -3,6 +3,7 @@
 
 #include "common/buf.h"
 #include "common/fs.h"
+#include "common/program_options.h"
 #include "common/redis.h"
 #include "scaler/command.h"
 #include "scaler/scaler.h"
@@ -19,28 +20,10 @@
 #define FIELD(name) offsetof(struct actor_config, name)
 #define POD "/var/run/secrets/kubernetes.io/serviceaccount/"
 
-static const char *const log_levels[] = {"error", "warn", "info", "debug",
-                                         NULL};
-
 static const struct co_option table[] = {
-    {.name = "redis",
-     .type = CO_OPTION_STRING,
-     .offset = FIELD(redis),
-     .placeholder = "URL",
-     .help = "where the scaler's wish stands"},
-    {.name = "redis-insecure",
-     .type = CO_OPTION_FLAG,
-     .offset = FIELD(redis_insecure),
-     .help = "allow a Redis beyond this host in the clear"},
-    {.name = "namespace",
-     .type = CO_OPTION_STRING,
-     .offset = FIELD(name_space),
-     .def = "default",
-     .min = 1,
-     .max = 64,
-     .is_name = true,
-     .placeholder = "NAME",
-     .help = "part of every Redis key"},
+    CO_REDIS_OPTIONS(FIELD(redis), FIELD(redis_insecure),
+                     "where the scaler's wish stands"),
+    CO_NAMESPACE_OPTION(FIELD(name_space)),
     {.name = "service",
      .type = CO_OPTION_STRING,
      .offset = FIELD(service),
@@ -96,12 +79,7 @@ static const struct co_option table[] = {
      .placeholder = "FILE",
      .help = "kubernetes: certificate authority of the API (default: the "
              "pod's own)"},
-    {.name = "log-level",
-     .type = CO_OPTION_ENUM,
-     .offset = FIELD(log_level),
-     .def = "info",
-     .choices = log_levels,
-     .help = "how much to log"},
+    CO_LOG_LEVEL_OPTION(FIELD(log_level)),
 };
 
 static const struct co_options_spec spec = {

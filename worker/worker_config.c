@@ -2,6 +2,7 @@
 #include "worker/worker_config.h"
 
 #include "common/lifeline.h"
+#include "common/program_options.h"
 #include "llm/http.h"
 #include "llm/providers.h"
 #include "proto/msg.h"
@@ -18,9 +19,6 @@ _Static_assert((int)WORKER_LLM_SLOTS_MAX <= (int)HTTP_IN_FLIGHT_MAX &&
 
 #define FIELD(f) offsetof(struct worker_config, f)
 
-static const char *const log_levels[] = {"error", "warn", "info", "debug",
-                                         NULL};
-
 static const struct co_option table[] = {
     {.name = "broker",
      .type = CO_OPTION_LIST,
@@ -30,24 +28,9 @@ static const struct co_option table[] = {
      .help = "a broker's back address (repeat for several)"},
     KEYRING_KEY_OPTION,
     KEYRING_OTHERS_OPTION("broker-key", "broker"),
-    {.name = "redis",
-     .type = CO_OPTION_STRING,
-     .offset = FIELD(redis),
-     .placeholder = "URL",
-     .help = "where to tell that this worker lives"},
-    {.name = "redis-insecure",
-     .type = CO_OPTION_FLAG,
-     .offset = FIELD(redis_insecure),
-     .help = "allow a Redis beyond this host in the clear"},
-    {.name = "namespace",
-     .type = CO_OPTION_STRING,
-     .offset = FIELD(ns),
-     .def = "default",
-     .min = 1,
-     .max = 64,
-     .is_name = true,
-     .placeholder = "NAME",
-     .help = "part of every Redis key"},
+    CO_REDIS_OPTIONS(FIELD(redis), FIELD(redis_insecure),
+                     "where to tell that this worker lives"),
+    CO_NAMESPACE_OPTION(FIELD(ns)),
     {.name = "processes",
      .letter = 'n',
      .type = CO_OPTION_STRING,
@@ -165,24 +148,8 @@ static const struct co_option table[] = {
      .placeholder = "ROW",
      .help = "for tests: fail when this candidate is to be made",
      .no_env = true},
-    {.name = "lifeline",
-     .type = CO_OPTION_U64,
-     .offset = FIELD(lifeline),
-     .max = 1024ull * 1024,
-     .placeholder = "FD",
-     .help = "end when this descriptor is closed at the other end",
-     .no_env = true},
-    {.name = "log",
-     .type = CO_OPTION_STRING,
-     .offset = FIELD(log),
-     .placeholder = "FILE",
-     .help = "write the log there (default: stderr)"},
-    {.name = "log-level",
-     .type = CO_OPTION_ENUM,
-     .offset = FIELD(log_level),
-     .def = "info",
-     .choices = log_levels,
-     .help = "how much to log"},
+    CO_LIFELINE_OPTION(FIELD(lifeline)),
+    CO_LOG_OPTIONS(FIELD(log), FIELD(log_level)),
 };
 
 static const struct co_options_spec spec = {
