@@ -8,6 +8,7 @@
 #include "common/json.h"
 #include "common/proc.h"
 #include "job/estimate.h"
+#include "job/override_options.h"
 
 #include <inttypes.h>
 #include <limits.h>
@@ -34,9 +35,7 @@ struct plan_config {
 
 // clang-format off
 static const struct co_option table[] = {
-    {.name = "rows", .type = CO_OPTION_STRING, .offset = FIELD(rows),
-     .placeholder = "N", .no_env = true,
-     .help = "accepted rows wanted; overrides the job file"},
+    JOB_ROWS_OPTION,
     {.name = "out", .letter = 'o', .type = CO_OPTION_STRING,
      .offset = FIELD(out), .min = 1, .max = 1024, .placeholder = "DIR",
      .no_env = true, .help = "output folder; overrides the job file"},

@@ -5,6 +5,7 @@
 #include "common/fs.h"
 #include "common/hash.h"
 #include "common/runtime.h"
+#include "job/override_options.h"
 #include "job/spec.h"
 #include "proto/keyring.h"
 
@@ -38,18 +39,8 @@ static const struct co_option table[] = {
              "$XDG_RUNTIME_DIR or /tmp/cohort-UID"},
     KEYRING_KEY_OPTION,
     KEYRING_OTHERS_OPTION("coordinator-key", "coordinator"),
-    {.name = "rows",
-     .type = CO_OPTION_STRING,
-     .offset = FIELD(rows),
-     .placeholder = "N",
-     .no_env = true,
-     .help = "accepted rows wanted; overrides the job file"},
-    {.name = "seed",
-     .type = CO_OPTION_STRING,
-     .offset = FIELD(seed),
-     .placeholder = "S",
-     .no_env = true,
-     .help = "seed; overrides the job file"},
+    JOB_ROWS_OPTION,
+    JOB_SEED_OPTION,
     {.name = "out",
      .letter = 'o',
      .type = CO_OPTION_STRING,

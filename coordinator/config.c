@@ -4,6 +4,7 @@
 #include "common/metrics_options.h"
 #include "common/program_options.h"
 #include "job/budget.h"
+#include "job/override_options.h"
 
 #include <stdio.h>
 
@@ -83,18 +84,8 @@ static const struct co_option run_table[] = {
      .offset = FIELD(out),
      .placeholder = "DIR",
      .help = "output folder; overrides the job file"},
-    {.name = "rows",
-     .type = CO_OPTION_STRING,
-     .offset = FIELD(rows),
-     .placeholder = "N",
-     .no_env = true,
-     .help = "accepted rows wanted; overrides the job file"},
-    {.name = "seed",
-     .type = CO_OPTION_STRING,
-     .offset = FIELD(seed),
-     .placeholder = "S",
-     .no_env = true,
-     .help = "seed; overrides the job file"},
+    JOB_ROWS_OPTION,
+    JOB_SEED_OPTION,
     {.name = "data",
      .type = CO_OPTION_STRING,
      .offset = FIELD(data),

@@ -1,31 +1,14 @@
 /* test_grammar.c - what a phrase file may hold, what is said of one that may
  * not be used, and what its phrases become. */
 #include "prose/grammar.h"
-#include "tests/unit/population.h"
+#include "tests/unit/shared_model.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-static struct model *m;
 static struct co_diag diag;
-
-static int
-set_up(void **state)
-{
-    (void)state;
-    m = given_model();
-    return 0;
-}
-
-static int
-tear_down(void **state)
-{
-    (void)state;
-    model_free(m);
-    return 0;
-}
 
 static struct phrase_set *
 given_file(const char *text, size_t len)
@@ -396,5 +379,5 @@ main(void)
         cmocka_unit_test(a_folder_of_the_user_continues_lists),
     };
 
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, open_model, close_model);
 }

@@ -1,29 +1,11 @@
 /* test_mix.c - a mix draws more of some people, and the audit knows. */
 #include "audit/compare.h"
-#include "tests/unit/population.h"
+#include "tests/unit/shared_model.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum { ROWS = 200000 };
-
-static struct model *m;
-
-static int
-open_model(void **state)
-{
-    (void)state;
-    m = given_model();
-    return 0;
-}
-
-static int
-close_model(void **state)
-{
-    (void)state;
-    model_free(m);
-    return 0;
-}
 
 static struct sampler *
 given_mix(const struct mix_weight *mix, size_t n)

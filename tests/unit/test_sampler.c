@@ -6,7 +6,7 @@
 #include "audit/compare.h"
 #include "rows/generator.h"
 #include "rows/row.h"
-#include "tests/unit/population.h"
+#include "tests/unit/shared_model.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,24 +14,6 @@
 
 #define GOLDEN_PATH CO_SOURCE_DIR "/tests/golden/us-adults.rows"
 enum { GOLDEN_ROWS = 50, GOLDEN_BYTES = 1 << 18 };
-
-static struct model *m;
-
-static int
-open_model(void **state)
-{
-    (void)state;
-    m = given_model();
-    return 0;
-}
-
-static int
-close_model(void **state)
-{
-    (void)state;
-    model_free(m);
-    return 0;
-}
 
 static enum co_err
 refused(const struct condition *c, size_t n, struct co_diag *diag)

@@ -2,31 +2,14 @@
 #include "audit/compare.h"
 #include "population/tables.h"
 #include "rows/row.h"
-#include "tests/unit/population.h"
+#include "tests/unit/shared_model.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum { ROWS = 100000 };
 
-static struct model *m;
 static struct co_diag diag;
-
-static int
-open_model(void **state)
-{
-    (void)state;
-    m = given_model();
-    return 0;
-}
-
-static int
-close_model(void **state)
-{
-    (void)state;
-    model_free(m);
-    return 0;
-}
 
 /* Tables over static arrays: nothing to release but the model. */
 static struct model *
