@@ -107,31 +107,44 @@ append_zeros(struct journal *j, size_t at_bit)
     co_bytes_unref(&content);
 }
 
+/* A file of two commits, the last with one bit among zeros at 1024 of its first
+ * record. Returns its bytes, the caller's to free; the commit begins at
+ * *ret_before. */
+static uint8_t *
+given_bit_in_last_commit(struct fixture *f, size_t *ret_before, size_t *ret_len)
+{
+    struct journal *j = start(f, 1, NULL, 0);
+
+    commit(j, 1, 3);
+    free(slurp(path(f, 1, 1), ret_before));
+    append_zeros(j, 1024);
+    commit(j, 4, 9); /* in the same commit */
+    journal_free(j);
+    return slurp(path(f, 1, 1), ret_len);
+}
+
+/* The first commit is whole, and all behind it is gone. */
+static void
+expect_torn(struct fixture *f, size_t at)
+{
+    assert_int_equal(recover(f, 0, NULL).torn_offset, at);
+    expect_notes(f, 0, 1, 3);
+}
+
 static void
 a_missing_sector_that_looks_like_one_flipped_bit_is_torn_not_damage(
     void **state)
 {
     struct fixture *f = *state;
-    struct journal *j = start(f, 1, NULL, 0);
-    struct journal_report report;
-    uint8_t *whole;
     size_t before, len;
+    uint8_t *whole = given_bit_in_last_commit(f, &before, &len);
 
-    commit(j, 1, 3);
-    whole = slurp(path(f, 1, 1), &before);
-    free(whole);
-    append_zeros(j, 1024);
-    commit(j, 4, 9); /* in the same commit */
-    journal_free(j);
-    whole = slurp(path(f, 1, 1), &len);
     assert_int_equal(whole[before + RECORD_HEADER_BYTES + 1024], 1);
     whole[before + RECORD_HEADER_BYTES + 1024] = 0;
     memset(whole + len - 100, 0, 100);
     put_back(path(f, 1, 1), whole, len);
     free(whole);
-    report = recover(f, 0, NULL);
-    assert_int_equal(report.torn_offset, before);
-    expect_notes(f, 0, 1, 3);
+    expect_torn(f, before);
 }
 
 static void
@@ -139,24 +152,13 @@ one_missing_sector_of_the_last_commit_is_torn_though_one_bit_explains_it(
     void **state)
 {
     struct fixture *f = *state;
-    struct journal *j = start(f, 1, NULL, 0);
-    struct journal_report report;
-    uint8_t *whole;
     size_t before, len;
+    uint8_t *whole = given_bit_in_last_commit(f, &before, &len);
 
-    commit(j, 1, 3);
-    whole = slurp(path(f, 1, 1), &before);
-    free(whole);
-    append_zeros(j, 1024);
-    commit(j, 4, 9); /* in the same commit */
-    journal_free(j);
-    whole = slurp(path(f, 1, 1), &len);
     whole[before + RECORD_HEADER_BYTES + 1024] = 0;
     put_back(path(f, 1, 1), whole, len);
     free(whole);
-    report = recover(f, 0, NULL);
-    assert_int_equal(report.torn_offset, before);
-    expect_notes(f, 0, 1, 3);
+    expect_torn(f, before);
 }
 
 /* The later commit began with a page that never came: nothing but the flipped

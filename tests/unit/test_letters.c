@@ -1,9 +1,9 @@
 /* test_letters.c - dead letters become durable before the journal says that
  * nothing is missing. */
+#include "common/fs.h"
 #include "coordinator/letters.h"
 #include "tests/co_test.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,17 +50,10 @@ setup(void **state)
 static int
 teardown(void **state)
 {
-    DIR *d = opendir(dir);
-    struct dirent *e;
-
     (void)state;
     letters_close(&letters);
     journal_free(journal);
-    while (d && (e = readdir(d)) != NULL) {
-        (void)unlinkat(dirfd(d), e->d_name, 0);
-    }
-    if (d) (void)closedir(d);
-    return rmdir(dir);
+    return co_fs_remove_tree(dir, NULL) == CO_OK ? 0 : -1;
 }
 
 static void

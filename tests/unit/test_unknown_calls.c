@@ -2,12 +2,12 @@
  * open. */
 #include "cli/unknown_calls.h"
 
+#include "common/fs.h"
 #include "job/purse_note.h"
 #include "journal/writer.h"
 #include "proto/msg.h"
 #include "tests/co_test.h"
 
-#include <dirent.h>
 #include <msgpack.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,17 +34,10 @@ setup(void **state)
 static int
 teardown(void **state)
 {
-    DIR *d = opendir(dir);
-    struct dirent *e;
-
     (void)state;
     unknown_calls_fini(&calls);
     journal_free(journal);
-    while (d && (e = readdir(d)) != NULL) {
-        (void)unlinkat(dirfd(d), e->d_name, 0);
-    }
-    if (d) (void)closedir(d);
-    return rmdir(dir);
+    return co_fs_remove_tree(dir, NULL) == CO_OK ? 0 : -1;
 }
 
 /* -- what stands in the journal ------------------------------------------- */

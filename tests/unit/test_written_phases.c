@@ -92,23 +92,32 @@ the_second_phase_is_named_when_it_is_the_one_that_is_short(void **state)
     world_fini(&f);
 }
 
+/* All rows come out, the second phase with more than its own share. */
+static void
+ends_with_money_of_the_first(int64_t background, int64_t personas)
+{
+    struct world f;
+
+    world_init(&f, 300, 3);
+    f.in_order = true;
+    cut(&f, 0, background, personas);
+    world_start(&f);
+    assert_int_equal(world_run(&f, 0), KIND_DONE);
+    assert_int_equal(world_ledger(&f).accepted, 300);
+    assert_true(charged(&f, ASK_PERSONAS) > f.options.shares.share[1]);
+    world_fini(&f);
+}
+
 /* The first costs a third of what it may, and its share is far too large; the
  * second has too little for all rows, and gets the rest of the first's. */
 static void
 what_the_first_phase_leaves_pays_for_the_second(void **state)
 {
     const int64_t row = world_price(240, 0, 60);
-    struct world f;
 
     (void)state;
-    world_init(&f, 300, 3);
-    f.in_order = true;
-    cut(&f, 0, 400 * row + 20 * WORST_SECOND, 200 * row + WORST_SECOND);
-    world_start(&f);
-    assert_int_equal(world_run(&f, 0), KIND_DONE);
-    assert_int_equal(world_ledger(&f).accepted, 300);
-    assert_true(charged(&f, ASK_PERSONAS) > f.options.shares.share[1]);
-    world_fini(&f);
+    ends_with_money_of_the_first(400 * row + 20 * WORST_SECOND,
+                                 200 * row + WORST_SECOND);
 }
 
 /* Too little to ask the 20 rows that say what a row takes: those that ended say
@@ -117,17 +126,10 @@ static void
 a_small_second_share_ends_no_job_that_has_the_money(void **state)
 {
     const int64_t row = world_price(240, 0, 60);
-    struct world f;
 
     (void)state;
-    world_init(&f, 300, 3);
-    f.in_order = true;
-    cut(&f, 0, 800 * row + 20 * WORST_SECOND, 2 * WORST_SECOND);
-    world_start(&f);
-    assert_int_equal(world_run(&f, 0), KIND_DONE);
-    assert_int_equal(world_ledger(&f).accepted, 300);
-    assert_true(charged(&f, ASK_PERSONAS) > f.options.shares.share[1]);
-    world_fini(&f);
+    ends_with_money_of_the_first(800 * row + 20 * WORST_SECOND,
+                                 2 * WORST_SECOND);
 }
 
 /* As one run without a budget would have come out. */
