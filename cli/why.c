@@ -171,10 +171,10 @@ why_notes(const struct fleet_state *s, const struct fleet_job *j, struct why *w)
                 j->rows_degraded, why_s(j->rows_degraded), j->rows_built_in);
     }
     if (j->rows_degraded_budget) {
-        say(w, F_FALLBACKS,
-            "%" PRIu64 " of these as the money left did not cover their "
-            "provider (budget.short: degrade)",
-            j->rows_degraded_budget);
+        why_say(w, F_FALLBACKS,
+                "%" PRIu64 " of these as the money left did not cover their "
+                "provider (budget.short: degrade)",
+                j->rows_degraded_budget);
     }
     if (c && c->redis_failed) {
         why_say(w, F_REFUSED,
