@@ -12,9 +12,11 @@
 #include "cli/summary.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/program_options.h"
 #include "common/redis.h"
 #include "common/signals.h"
 #include "job/budget.h"
+#include "job/override_options.h"
 #include "job/spec.h"
 #include "proto/keyring.h"
 
@@ -53,27 +55,17 @@ struct run_config {
 
 // clang-format off
 static const struct co_option table[] = {
-    {.name = "rows", .type = CO_OPTION_STRING, .offset = FIELD(rows),
-     .placeholder = "N", .no_env = true,
-     .help = "accepted rows wanted; overrides the job file"},
-    {.name = "seed", .type = CO_OPTION_STRING, .offset = FIELD(seed),
-     .placeholder = "S", .no_env = true,
-     .help = "seed; overrides the job file"},
+    JOB_ROWS_OPTION,
+    JOB_SEED_OPTION,
     {.name = "out", .letter = 'o', .type = CO_OPTION_STRING,
      .offset = FIELD(out), .min = 1, .max = 1024, .placeholder = "DIR",
      .no_env = true, .help = "output folder; overrides the job file"},
     {.name = "workers", .letter = 'w', .type = CO_OPTION_U64,
      .offset = FIELD(workers), .def = "0", .max = 1024, .placeholder = "N",
      .help = "worker processes; 0: one a core"},
-    {.name = "redis", .type = CO_OPTION_STRING, .offset = FIELD(redis),
-     .placeholder = "URL",
-     .help = "use this Redis; else a private one is started"},
-    {.name = "redis-insecure", .type = CO_OPTION_FLAG,
-     .offset = FIELD(redis_insecure),
-     .help = "allow a Redis beyond this host in the clear"},
-    {.name = "namespace", .type = CO_OPTION_STRING, .offset = FIELD(name_space),
-     .def = "default", .min = 1, .max = 64, .is_name = true, .placeholder = "NAME",
-     .help = "part of every Redis key"},
+    CO_REDIS_OPTIONS(FIELD(redis), FIELD(redis_insecure),
+                     "use this Redis; else a private one is started"),
+    CO_NAMESPACE_OPTION(FIELD(name_space)),
     {.name = "broker", .type = CO_OPTION_LIST, .offset = FIELD(brokers),
      .max = 16, .placeholder = "ENDPOINT",
      .help = "use this running broker's workers (front endpoint; repeat)"},
