@@ -257,10 +257,7 @@ ends_free(const struct job_spec *spec)
         bool is_free = arm->builtin;
 
         for (uint32_t k = 1; k < arm->n && !is_free; k++) {
-            const struct writer *by = all->v[arm->chain[k]];
-
-            is_free = by->price.input == 0 && by->price.output == 0 &&
-                      by->call_price == 0;
+            is_free = price_is_free(&all->v[arm->chain[k]]->price);
         }
         if (!is_free) return false;
     }
@@ -369,6 +366,12 @@ put_text(const struct plan *p, struct co_buf *out)
         put_amount(out, "calls", e->calls, say_count);
         put_amount(out, "tokens in", e->input, say_count);
         put_amount(out, "tokens out", e->output, say_count);
+        if (e->characters[ESTIMATE_MID]) {
+            put_amount(out, "characters", e->characters, say_count);
+        }
+        if (e->held_ms[ESTIMATE_MID]) {
+            put_amount(out, "call time", e->held_ms, say_duration);
+        }
         put_money(p, out);
     } else {
         co_buf_puts(out, ", by the built-in writer: no calls, 0 USD\n");

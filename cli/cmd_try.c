@@ -22,12 +22,19 @@ enum {
 
 struct try_config {
     struct llm_options llm;
-    const char *system, *temperature, *schema, *form, *record, *price_input,
-        *price_output, *price_cached;
+    const char *system, *temperature, *schema, *form, *record;
+    const char *price[PRICE_CLASSES];
     bool json;
 };
 
 #define FIELD(name) offsetof(struct try_config, name)
+
+#define PRICE(option, ID, text)                                                \
+    {                                                                          \
+        .name = option, .type = CO_OPTION_STRING,                              \
+        .offset = FIELD(price[PRICE_##ID]), .min = 1, .max = 20,               \
+        .placeholder = "USD", .no_env = true, .help = text                     \
+    }
 
 // clang-format off
 static const struct co_option table[] = {
@@ -50,15 +57,13 @@ static const struct co_option table[] = {
     {.name = "record", .type = CO_OPTION_STRING, .offset = FIELD(record),
      .min = 1, .max = 3000, .placeholder = "FILE", .no_env = true,
      .help = "append the answer to a file that `replay` plays"},
-    {.name = "price-input", .type = CO_OPTION_STRING,
-     .offset = FIELD(price_input), .min = 1, .max = 20, .placeholder = "USD",
-     .no_env = true, .help = "of a million input tokens, as 0.15"},
-    {.name = "price-output", .type = CO_OPTION_STRING,
-     .offset = FIELD(price_output), .min = 1, .max = 20, .placeholder = "USD",
-     .no_env = true, .help = "of a million output tokens"},
-    {.name = "price-cached-input", .type = CO_OPTION_STRING,
-     .offset = FIELD(price_cached), .min = 1, .max = 20, .placeholder = "USD",
-     .no_env = true, .help = "of a million cached ones; as input if not given"},
+    PRICE("price-input", INPUT, "of a million input tokens, as 0.15"),
+    PRICE("price-output", OUTPUT, "of a million output tokens"),
+    PRICE("price-cached-input", CACHED_INPUT,
+          "of a million cached ones; as input if not given"),
+    PRICE("price-call", CALL, "of the call"),
+    PRICE("price-characters", CHARACTER, "of a million characters sent"),
+    PRICE("price-second", MILLISECOND, "of a second that it takes"),
     {.name = "json", .type = CO_OPTION_FLAG, .offset = FIELD(json),
      .no_env = true, .help = "print one JSON object"},
 };
@@ -91,7 +96,8 @@ struct try_run {
     struct co_buf schema, body;
     struct call call;
     struct price price;
-    int record_fd; /* -1: nothing is recorded */
+    uint64_t characters; /* that are sent */
+    int record_fd;       /* -1: nothing is recorded */
     bool done;
 };
 
@@ -109,11 +115,20 @@ static const char *
 cost_text(const struct try_run *run, char text[PRICE_TEXT_BYTES])
 {
     const struct provider_answer *a = &run->call.answer;
+    /* what it took is known without a usage, too, if there is an answer */
+    const bool known = a->has_usage || (!run->call.fault && !run->price.input &&
+                                        !run->price.output);
+    const struct price_use use = {
+        .cached_input = a->cached_tokens,
+        .call = 1,
+        .character = run->characters,
+        .input = a->input_tokens,
+        .millisecond = ((uint64_t)run->call.total_us + 999) / 1000,
+        .output = a->output_tokens};
     int64_t cost;
 
-    if (!a->has_usage || run->price.input < 0) return NULL;
-    if (!price_cost(&run->price, a->input_tokens, a->cached_tokens,
-                    a->output_tokens, &cost)) {
+    if (!known || run->call.total_us < 0 || run->price.input < 0 ||
+        !price_cost(&run->price, &use, &cost)) {
         return NULL;
     }
     return price_text(cost, text);
@@ -224,6 +239,10 @@ print_answer(const struct try_run *run, struct co_buf *out)
     } else if (a->text.len > 0) {
         co_buf_puts(out, "tokens   the endpoint does not say\n");
     }
+    if (cost && run->price.character) {
+        co_buf_printf(out, "sent     %" PRIu64 " characters\n",
+                      run->characters);
+    }
     if (cost) co_buf_printf(out, "cost     %s USD\n", cost);
     co_buf_printf(out, "time     %" PRId64 ".%01" PRId64 " ms",
                   call->total_us / 1000, call->total_us / 100 % 10);
@@ -314,6 +333,9 @@ print_json(const struct try_run *run, struct co_buf *out)
               a->has_usage ? (int64_t)a->cached_tokens : -1);
     put_count(&json, "output_tokens",
               a->has_usage ? (int64_t)a->output_tokens : -1);
+    if (run->price.character) {
+        co_json_put_u64(&json, "characters", run->characters);
+    }
     co_json_key(&json, "cost_usd");
     if (cost) {
         co_json_text(&json, cost);
@@ -398,27 +420,31 @@ static enum co_err
 read_prices(struct try_run *run, struct co_diag *diag)
 {
     const struct try_config *cfg = run->cfg;
+    bool units = false; /* other things than tokens have a price */
     enum co_err err = CO_OK;
 
-    run->price = (struct price){-1, -1, -1};
-    if (!cfg->price_input != !cfg->price_output) {
+    run->price = price_unknown;
+    for (unsigned i = 0; i < PRICE_CLASSES && !err; i++) {
+        const enum price_class class = (enum price_class)i;
+
+        if (!cfg->price[i]) continue;
+        units |= !price_classes[i].tokens;
+        err = price_parse_class(class, cfg->price[i],
+                                price_of(&run->price, class), diag);
+    }
+    if (err) return err;
+    if (!cfg->price[PRICE_INPUT] != !cfg->price[PRICE_OUTPUT]) {
         return co_fail(diag, CO_USAGE,
                        "--price-input and --price-output go together");
     }
-    if (cfg->price_cached && !cfg->price_input) {
+    if (cfg->price[PRICE_CACHED_INPUT] && !cfg->price[PRICE_INPUT]) {
         return co_fail(diag, CO_USAGE,
                        "--price-cached-input needs --price-input");
     }
-    if (cfg->price_input) {
-        err = price_parse(cfg->price_input, &run->price.input, diag);
+    if (units && !cfg->price[PRICE_INPUT]) {
+        run->price.input = run->price.output = 0;
     }
-    if (!err && cfg->price_output) {
-        err = price_parse(cfg->price_output, &run->price.output, diag);
-    }
-    if (!err && cfg->price_cached) {
-        err = price_parse(cfg->price_cached, &run->price.cached_input, diag);
-    }
-    return err;
+    return CO_OK;
 }
 
 /* The schema and how it is told, if there is one. */
@@ -488,6 +514,7 @@ try_it(struct try_run *run, const char *prompt, struct co_diag *diag)
     }
     if (!err) err = read_schema(run, &ask, diag);
     if (err) return err;
+    run->characters = provider_characters(&ask);
     if (!llm->model) {
         return co_fail(diag, CO_USAGE,
                        "which model? Give --model NAME, as the endpoint calls "

@@ -106,6 +106,21 @@ say_each(int64_t amount, const char *what, struct co_buf *out)
     co_buf_printf(out, ", %s %s", price_text(amount, text), what);
 }
 
+/* What is billed beside tokens and calls. */
+static void
+say_units(const struct money_line *m, struct co_buf *out)
+{
+    if (m->characters) {
+        co_buf_puts(out, ", characters: ");
+        say_count(out, m->characters);
+    }
+    if (m->held_ms) {
+        co_buf_printf(out, ", %llu.%03llu s of calls",
+                      (unsigned long long)m->held_ms / 1000,
+                      (unsigned long long)m->held_ms % 1000);
+    }
+}
+
 /* The built-in writer never steps in without a word. */
 static void
 say_fallbacks(const struct money_line *m, struct co_buf *out)
@@ -150,6 +165,7 @@ money_line_say(const struct money_line *m, bool in_full, struct co_buf *out)
     co_buf_puts(out, " of them cached), ");
     say_count(out, m->output_tokens);
     co_buf_puts(out, " out");
+    say_units(m, out);
     if (m->cached_calls) {
         co_buf_puts(out, "; ");
         say_count(out, m->cached_calls);

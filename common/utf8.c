@@ -41,3 +41,14 @@ co_utf8_cut(const uint8_t *text, size_t len, size_t max)
     }
     return max;
 }
+
+size_t
+co_utf8_count(const uint8_t *text, size_t len)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < len; i++) {
+        n += (text[i] & 0xc0) != 0x80;
+    }
+    return n;
+}

@@ -10,3 +10,5 @@ size_t co_utf8_bytes(const uint8_t *p, size_t left);
 /* The most bytes of text, at most max, that end no character in the middle;
  * len of it are there. */
 size_t co_utf8_cut(const uint8_t *text, size_t len, size_t max);
+/* How many characters stand in it: bytes that begin one. */
+size_t co_utf8_count(const uint8_t *text, size_t len);

@@ -18,8 +18,8 @@ static void
 leave_out(json_t *root)
 {
     static const char *const of_recipe[] = {"dedup", "provider"};
-    static const char *const of_writer[] = {"call_price", "fresh", "price",
-                                            "repairs"};
+    static const char *const of_writer[] = {"call_ms", "call_price", "fresh",
+                                            "price", "repairs"};
     json_t *writer = json_object_get(root, "writer");
 
     for (size_t i = 0; i < co_countof(of_recipe); i++) {

@@ -199,6 +199,15 @@ say_bill(const struct corpus_facts *f, uint64_t accepted, struct co_buf *out)
                   (unsigned long long)m->calls,
                   (unsigned long long)m->input_tokens,
                   (unsigned long long)m->output_tokens);
+    if (m->characters) {
+        co_buf_printf(out, ", %llu characters sent",
+                      (unsigned long long)m->characters);
+    }
+    if (m->held_ms) {
+        co_buf_printf(out, ", %llu.%03llu seconds of calls",
+                      (unsigned long long)m->held_ms / 1000,
+                      (unsigned long long)m->held_ms % 1000);
+    }
     if (m->has_price) {
         co_buf_printf(out, ": %s USD", price_text(m->settled, text));
         if (m->unknown) {

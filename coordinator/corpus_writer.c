@@ -40,7 +40,7 @@ corpus_writer_bound(const struct writer *writer, struct written_writer *ret,
 {
     *ret = (struct written_writer){.provider = writer->provider,
                                    .price = writer->price,
-                                   .call_price = writer->call_price};
+                                   .call_ms = writer->call_ms};
     for (unsigned i = 0; i < ASK_STAGES; i++) {
         enum co_err err =
             bound_stage(writer, (enum ask_stage)i, &ret->stages[i], diag);
@@ -62,7 +62,7 @@ corpus_writer_options(const struct writer *writer,
     memcpy(options->stages, first.stages, sizeof options->stages);
     options->rules = (struct talk_rules){writer->repairs, writer->fresh};
     options->price = first.price;
-    options->call_price = first.call_price;
+    options->call_ms = first.call_ms;
     options->accepts = accepts;
     options->accepts_self = (void *)(uintptr_t)sampler;
     return CO_OK;

@@ -18,9 +18,7 @@ options_check(struct written_options *o)
 {
     const bool priced = o->price.input >= 0 && o->price.output >= 0;
 
-    if (!o->personas || !o->service || o->cap < 0 || o->call_price < 0) {
-        return CO_INVALID;
-    }
+    if (!o->personas || !o->service || o->cap < 0) return CO_INVALID;
     if ((o->cap || (o->purse && o->purse->capped)) && !priced) {
         return CO_INVALID;
     }

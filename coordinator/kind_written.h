@@ -44,7 +44,8 @@ struct written_writer {
     const char *provider; /* borrowed */
     struct written_stage stages[ASK_STAGES];
     struct price price;
-    int64_t call_price;
+    uint64_t
+        call_ms; /* of a call at most, where seconds have a price; else 0 */
 };
 
 /* Asks that go out as batches of their vendor. */
@@ -60,7 +61,7 @@ struct written_options {
     struct written_stage stages[ASK_STAGES];
     struct talk_rules rules;
     struct price price; /* input and output unknown: the job can have no cap */
-    int64_t call_price;
+    uint64_t call_ms;   /* as that of a writer */
     /* The stages and prices above are those of writer 0. Where there are more,
      * or fallbacks: all of them by number, that one included (borrowed for the
      * call), and whose rows they write (for life). NULL: it alone. */

@@ -34,7 +34,7 @@ ask_bound(const struct written *w, const struct talk *t, uint64_t *ret_input,
     *ret_input = input;
     *ret_worst = 0;
     if (by->price.input < 0) return true; /* and there is no cap */
-    return money_worst(&by->price, by->call_price, input, s->output_max,
+    return money_worst(&by->price, input, s->output_max, by->call_ms,
                        ret_worst);
 }
 

@@ -165,6 +165,7 @@ payload_ask(struct written *w, uint64_t task, struct co_buf *body)
     talk_quotes(t, &ask);
     ask.output_max = w->writers[t->writer].stages[t->stage].output_max;
     ask.writer = t->writer;
+    ask.total_ms = w->writers[t->writer].call_ms;
     ask_put_task(&ask, body);
     return true;
 }

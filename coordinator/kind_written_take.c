@@ -7,6 +7,7 @@
 #include "common/bug.h"
 #include "coordinator/kind_written_core.h"
 #include "llm/fault.h"
+#include "llm/provider.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -108,19 +109,22 @@ settle(struct written *w, uint64_t task, uint8_t writer,
 {
     const struct written_writer *by =
         &w->writers[CO_BUG(first_writers_price) ? 0 : writer];
-    struct money_call call = {.outcome = r->outcome,
-                              .has_usage = r->has_usage,
-                              .input = r->input,
-                              .cached = r->cached,
-                              .output = r->output};
+    struct money_call call = {
+        .outcome = r->outcome,
+        .has_usage = r->has_usage,
+        .has_cost = r->has_usage,
+        .input = r->input,
+        .cached = r->cached,
+        .output = r->output,
+        .has_characters = r->has_characters,
+        .characters = co_min_u64(r->characters, PROVIDER_TOKENS_MAX),
+        .has_ms = r->has_held_ms,
+        .ms = co_min_u64(r->held_ms, PROVIDER_TOKENS_MAX)};
     int64_t charged = 0, worst = 0;
 
     (void)money_has(w->m, task, &worst);
-    if (by->price.input < 0) {
-        call.cost = 0; /* not known, and no cap is on it */
-    } else if (!money_cost(&by->price, by->call_price, &call, &call.cost)) {
-        call.cost = INT64_MAX; /* beyond what can be counted: an overrun */
-    }
+    /* where it is not known nothing is capped, and nothing charged */
+    if (by->price.input >= 0) money_cost(&by->price, &call);
     if (money_settle(w->m, task, &call, &charged) == CO_RANGE && !w->over) {
         w->over = WRITTEN_OVERRUN;
     }

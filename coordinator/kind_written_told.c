@@ -168,6 +168,8 @@ written_told(const void *kind, struct kind_money *ret_money)
         .input_tokens = n->input_tokens,
         .cached_tokens = n->cached_tokens,
         .output_tokens = n->output_tokens,
+        .characters = n->characters,
+        .held_ms = n->held_ms,
         .written = w->n.rows_done,
         .words = w->n.words,
         .quality_ppm = quality_of(w),

@@ -50,8 +50,7 @@ take_writer(struct written *w, uint32_t i)
     for (unsigned s = 0; s < ASK_STAGES; s++) {
         if (!by->stages[s].output_max) return CO_INVALID;
     }
-    return by->call_price < 0 || (capped && !is_priced(by)) ? CO_INVALID
-                                                            : CO_OK;
+    return capped && !is_priced(by) ? CO_INVALID : CO_OK;
 }
 
 static bool
@@ -69,7 +68,7 @@ writers_start(struct written *w)
     w->n_writers = 1;
     w->away_us = INT64_MAX;
     w->writers[0] = (struct written_writer){
-        .provider = "", .price = o->price, .call_price = o->call_price};
+        .provider = "", .price = o->price, .call_ms = o->call_ms};
     memcpy(w->writers[0].stages, o->stages, sizeof o->stages);
     w->priced = is_priced(&w->writers[0]);
     if (!table) return CO_OK;

@@ -8,32 +8,42 @@
 
 /* -- prices --------------------------------------------------------------- */
 
+bool
+money_worst(const struct price *price, uint64_t input, uint64_t output,
+            uint64_t ms, int64_t *ret_worst)
+{
+    struct price by = *price;
+
+    if (CO_BUG(call_price_forgotten)) by.call = 0;
+    return price_worst(&by, input, output, ms, ret_worst);
+}
+
+/* Whether everything that has a price was counted. */
 static bool
-add_call_price(int64_t call_price, int64_t *sum)
+is_counted(const struct price *price, const struct money_call *call)
 {
-    return call_price >= 0 && !__builtin_add_overflow(*sum, call_price, sum);
+    const bool free_tokens =
+        !price->input && !price->output && price->cached_input <= 0;
+
+    return (free_tokens || call->has_usage) &&
+           (!price->character || call->has_characters) &&
+           (!price->millisecond || call->has_ms);
 }
 
-bool
-money_worst(const struct price *price, int64_t call_price, uint64_t input,
-            uint64_t output, int64_t *ret_worst)
+void
+money_cost(const struct price *price, struct money_call *call)
 {
-    if (CO_BUG(call_price_forgotten)) call_price = 0;
-    return price_worst(price, call_price, input, output, ret_worst);
-}
+    const struct price_use use = {.cached_input = call->cached,
+                                  .call = 1,
+                                  .character = call->characters,
+                                  .input = call->input,
+                                  .millisecond = call->ms,
+                                  .output = call->output};
 
-bool
-money_cost(const struct price *price, int64_t call_price,
-           const struct money_call *call, int64_t *ret_cost)
-{
-    int64_t sum;
-
-    if (!price_cost(price, call->input, call->cached, call->output, &sum)) {
-        return false;
+    call->has_cost = is_counted(price, call);
+    if (!price_cost(price, &use, &call->cost)) {
+        call->cost = INT64_MAX; /* beyond what can be counted: an overrun */
     }
-    if (!add_call_price(call_price, &sum)) return false;
-    *ret_cost = sum;
-    return true;
 }
 
 enum co_err
@@ -339,7 +349,7 @@ static int64_t
 cost_of(struct money *m, const struct money_call *call, int64_t worst)
 {
     if (call->outcome == ASK_REFUSED) return 0;
-    if (call->has_usage) return call->cost > 0 ? call->cost : 0;
+    if (call->has_cost) return call->cost > 0 ? call->cost : 0;
     m->n.unbilled++;
     return worst;
 }
@@ -353,6 +363,10 @@ count_call(struct money *m, unsigned phase, const struct money_call *call)
     p->calls += call->outcome != ASK_UNKNOWN;
     if ((unsigned)call->outcome < ASK_OUTCOMES) {
         m->n.outcomes[call->outcome]++;
+    }
+    if (call->outcome != ASK_REFUSED && call->outcome != ASK_UNKNOWN) {
+        m->n.characters += call->has_characters ? call->characters : 0;
+        m->n.held_ms += call->has_ms ? call->ms : 0;
     }
     if (!call->has_usage) return;
     m->n.input_tokens += call->input;

@@ -47,6 +47,8 @@ struct money_group {
     X(input_tokens, "input tokens, cached ones included")                      \
     X(cached_tokens, "of these: cached by the provider")                       \
     X(output_tokens, "output tokens")                                          \
+    X(characters, "characters that were sent, where they have a price")        \
+    X(held_ms, "milliseconds that calls took, where seconds have a price")     \
     X(unbilled, "calls without a usage: charged at their worst case")          \
     X(lost, "calls whose outcome was not known when they were given up")       \
     X(salvaged, "of these: settled by a late answer")                          \
@@ -74,18 +76,22 @@ struct money_phase {
 /* What a call turned out to be. */
 struct money_call {
     enum ask_outcome outcome;
-    bool has_usage;
+    bool has_usage;                 /* the tokens are known */
+    bool has_characters, has_ms;    /* so are these */
     uint64_t input, cached, output; /* tokens */
-    int64_t cost;                   /* with has_usage; else not looked at */
+    uint64_t characters, ms;        /* that were sent; that it took */
+    bool has_cost;                  /* all that has a price is known */
+    int64_t cost;                   /* with has_cost; else not looked at */
 };
 
-/* The most that a call can cost: every token at its dearest, plus the price of
- * a call. False: a price is not known, or the sum is beyond int64. */
-bool money_worst(const struct price *price, int64_t call_price, uint64_t input,
-                 uint64_t output, int64_t *ret_worst);
-/* What a call of that many tokens did cost. As above. */
-bool money_cost(const struct price *price, int64_t call_price,
-                const struct money_call *call, int64_t *ret_cost);
+/* The most that a call can cost: every token at its dearest, as many characters
+ * as the input is bounded by, and all the time that it may take. False: a price
+ * is not known, or the sum is beyond int64. */
+bool money_worst(const struct price *price, uint64_t input, uint64_t output,
+                 uint64_t ms, int64_t *ret_worst);
+/* What it did cost, into has_cost and cost: beyond int64, as much as there
+ * is. */
+void money_cost(const struct price *price, struct money_call *call);
 
 /* cap 0: none. CO_INVALID: it is negative. CO_NOMEM */
 co_must_use enum co_err money_new(int64_t cap, struct money **ret_money);
@@ -149,7 +155,7 @@ bool money_is_unknown(const struct money *m, uint64_t task);
 unsigned money_phase_of(const struct money *m, uint64_t task);
 
 /* The call's outcome is committed. An entry, reserved or unknown, is replaced
- * by the true cost; without usage, an outcome that is paid costs the worst
+ * by the true cost; where that is not known, one that is paid costs the worst
  * case; REFUSED costs nothing; UNKNOWN stays unknown for good. *ret_charged
  * (may be NULL): what was added to settled.
  * CO_NOTFOUND: it has no entry: nothing changed.

@@ -45,6 +45,10 @@ put_usd(struct co_buf *out, const char *name, enum co_metrics_type type,
       "of the lost ones: settled by a late answer")                            \
     X("cohort_job_calls_unknown", GAUGE, m->lost,                              \
       "calls that the unknown money is for")                                   \
+    X("cohort_job_characters_total", COUNTER, m->characters,                   \
+      "characters that calls sent, where they have a price")                   \
+    X("cohort_job_held_milliseconds_total", COUNTER, m->held_ms,               \
+      "time that calls took, where seconds have a price")                      \
     X("cohort_job_calls_unbilled_total", COUNTER, m->unbilled,                 \
       "calls whose usage the endpoint did not say: charged at their worst "    \
       "case")                                                                  \

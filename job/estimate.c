@@ -1,6 +1,7 @@
 /* estimate.c - see estimate.h. */
 #include "job/estimate.h"
 
+#include "common/utf8.h"
 #include "llm/shape.h"
 #include "rows/prompt_person.h"
 #include "rows/row.h"
@@ -35,7 +36,8 @@ static const struct guess {
 
 /* Means over some people. */
 struct sizes {
-    uint64_t prompt[ASK_STAGES]; /* bytes sent, without the answer before */
+    uint64_t prompt[ASK_STAGES];     /* bytes sent, without the answer before */
+    uint64_t characters[ASK_STAGES]; /* of these, without the schema */
     uint64_t answer[ESTIMATES][ASK_STAGES];
     uint64_t row; /* bytes of the attributes; of the whole row without model */
 };
@@ -61,10 +63,11 @@ answer_bytes(enum ask_stage stage, uint32_t age, uint32_t part)
     return bytes;
 }
 
-/* Bytes that are sent about a person. */
+/* Bytes and characters that are sent about a person. */
 static enum co_err
-prompt_bytes(const struct writer *writer, const struct sampler *s,
-             const struct person *p, enum ask_stage stage, struct co_buf *buf)
+add_prompt(const struct writer *writer, const struct sampler *s,
+           const struct person *p, enum ask_stage stage, struct co_buf *buf,
+           struct sizes *sum)
 {
     static const uint8_t nothing[] = "{}";
     struct prompt_person who = {.s = s, .p = p};
@@ -78,7 +81,9 @@ prompt_bytes(const struct writer *writer, const struct sampler *s,
                   &who, buf);
     prompt_render(writer->prompts, stage, PROMPT_USER, prompt_person_value,
                   &who, buf);
+    sum->characters[stage] += co_utf8_count(buf->data, buf->len);
     shape_schema(shape_of(stage), p->age, buf);
+    sum->prompt[stage] += buf->len;
     return buf->err;
 }
 
@@ -95,8 +100,7 @@ add_person(const struct writer *writer, const struct sampler *s,
     if (!writer) return buf->err;
     for (unsigned stage = 0; stage < ASK_STAGES && !err; stage++) {
         co_buf_clear(buf);
-        err = prompt_bytes(writer, s, p, (enum ask_stage)stage, buf);
-        sum->prompt[stage] += buf->len;
+        err = add_prompt(writer, s, p, (enum ask_stage)stage, buf, sum);
         for (unsigned g = 0; g < ESTIMATES; g++) {
             sum->answer[g][stage] += answer_bytes((enum ask_stage)stage, p->age,
                                                   guesses[g].answer_part);
@@ -130,6 +134,7 @@ measure(const struct job_spec *spec, const struct sampler *s, struct sizes *ret)
     sum.row /= n;
     for (unsigned stage = 0; stage < ASK_STAGES; stage++) {
         sum.prompt[stage] /= n;
+        sum.characters[stage] /= n;
         for (unsigned g = 0; g < ESTIMATES; g++) {
             sum.answer[g][stage] /= n;
         }
@@ -148,8 +153,37 @@ scaled(uint64_t n, uint64_t by, uint64_t of)
     return value > INT64_MAX ? INT64_MAX : (uint64_t)value;
 }
 
+/* How long a call with so many tokens of an answer takes. */
+static uint64_t
+guess_ms(uint64_t tokens, unsigned g)
+{
+    return FIRST_MS + tokens * 1000 / guesses[g].tokens_s;
+}
+
+/* What is billed beside tokens and calls, of one call of a stage. */
 static void
-guess_calls(const struct sizes *z, unsigned g, struct estimate *e)
+guess_units(const struct writer *writer, const struct sizes *z, unsigned g,
+            unsigned stage, uint64_t output, struct estimate *e)
+{
+    const uint64_t before = stage ? z->answer[g][stage - 1] : 0;
+    struct estimate_phase *p = &e->phases[stage];
+
+    if (writer->price.character) {
+        p->characters[g] = scaled(e->rows * (z->characters[stage] + before),
+                                  guesses[g].tries, PERCENT);
+    }
+    if (writer->price.millisecond) {
+        p->held_ms[g] =
+            scaled(e->rows * co_min_u64(guess_ms(output, g), writer->call_ms),
+                   guesses[g].tries, PERCENT);
+    }
+    e->characters[g] += p->characters[g];
+    e->held_ms[g] += p->held_ms[g];
+}
+
+static void
+guess_calls(const struct writer *writer, const struct sizes *z, unsigned g,
+            struct estimate *e)
 {
     const struct guess *guess = &guesses[g];
     uint64_t all_input = 0, all_output = 0;
@@ -165,6 +199,7 @@ guess_calls(const struct sizes *z, unsigned g, struct estimate *e)
         p->calls[g] = scaled(e->rows, guess->tries, PERCENT);
         p->input[g] = scaled(e->rows * input, guess->tries, PERCENT);
         p->output[g] = scaled(e->rows * output, guess->tries, PERCENT);
+        guess_units(writer, z, g, stage, output, e);
         all_input += input;
         all_output += output;
     }
@@ -190,18 +225,14 @@ spread(uint64_t total, uint64_t rows, const struct estimate_history *h,
 
 /* -1: no price, or more than can be counted. */
 static int64_t
-price_of(const struct writer *writer, uint64_t calls, uint64_t input,
-         uint64_t output)
+cost_of(const struct writer *writer, const struct price_use *use)
 {
-    int64_t tokens, made, sum;
+    int64_t cost;
 
-    if (!writer_has_price(writer) ||
-        !price_cost(&writer->price, input, 0, output, &tokens) ||
-        __builtin_mul_overflow(writer->call_price, (int64_t)calls, &made) ||
-        __builtin_add_overflow(tokens, made, &sum)) {
+    if (!writer_has_price(writer) || !price_cost(&writer->price, use, &cost)) {
         return -1;
     }
-    return sum;
+    return cost;
 }
 
 /* A guess without its highest figure is none. */
@@ -222,12 +253,22 @@ static void
 price_it(const struct writer *writer, struct estimate *e)
 {
     for (unsigned g = 0; g < ESTIMATES; g++) {
-        e->cost[g] = price_of(writer, e->calls[g], e->input[g], e->output[g]);
+        const struct price_use all = {.call = e->calls[g],
+                                      .character = e->characters[g],
+                                      .input = e->input[g],
+                                      .millisecond = e->held_ms[g],
+                                      .output = e->output[g]};
+
+        e->cost[g] = cost_of(writer, &all);
         for (unsigned i = 0; i < ASK_STAGES; i++) {
             struct estimate_phase *p = &e->phases[i];
+            const struct price_use use = {.call = p->calls[g],
+                                          .character = p->characters[g],
+                                          .input = p->input[g],
+                                          .millisecond = p->held_ms[g],
+                                          .output = p->output[g]};
 
-            p->cost[g] =
-                price_of(writer, p->calls[g], p->input[g], p->output[g]);
+            p->cost[g] = cost_of(writer, &use);
         }
     }
     all_or_none(e->cost);
@@ -311,7 +352,7 @@ call_ms(const struct estimate *e, const struct estimate_history *h, unsigned g)
     if (h->rows && h->call_ms) {
         return co_max_u64(scaled(h->call_ms, percent[g], PERCENT), 1);
     }
-    return FIRST_MS + tokens * 1000 / guesses[g].tokens_s;
+    return guess_ms(tokens, g);
 }
 
 static void
@@ -347,7 +388,7 @@ make_one(const struct job_spec *spec, const struct sampler *s,
         uint64_t bytes = z.row;
 
         if (spec->writer) {
-            guess_calls(&z, g, &e);
+            guess_calls(spec->writer, &z, g, &e);
             bytes += z.answer[g][0] + z.answer[g][1] + PROVENANCE_BYTES;
         }
         e.bytes[g] = scaled(e.rows, bytes, SQUEEZE);
@@ -399,6 +440,8 @@ add_phases(const struct estimate *part, unsigned g, struct estimate *e)
         to->calls[g] = sum_of(to->calls[g], from->calls[g]);
         to->input[g] = sum_of(to->input[g], from->input[g]);
         to->output[g] = sum_of(to->output[g], from->output[g]);
+        to->characters[g] = sum_of(to->characters[g], from->characters[g]);
+        to->held_ms[g] = sum_of(to->held_ms[g], from->held_ms[g]);
         add_cost(from->cost[g], &to->cost[g]);
     }
 }
@@ -419,6 +462,8 @@ add_arm(const struct estimate *part, bool same_provider, struct estimate *e)
         e->calls[g] = sum_of(e->calls[g], part->calls[g]);
         e->input[g] = sum_of(e->input[g], part->input[g]);
         e->output[g] = sum_of(e->output[g], part->output[g]);
+        e->characters[g] = sum_of(e->characters[g], part->characters[g]);
+        e->held_ms[g] = sum_of(e->held_ms[g], part->held_ms[g]);
         e->bytes[g] = sum_of(e->bytes[g], part->bytes[g]);
         e->call_ms[g] = co_max_u64(e->call_ms[g], part->call_ms[g]);
         add_cost(part->cost[g], &e->cost[g]);

@@ -52,9 +52,13 @@ struct estimate {
     bool calls_models;
     bool measured; /* from history */
     uint64_t calls[ESTIMATES], input[ESTIMATES], output[ESTIMATES];
+    /* Only where they have a price: characters sent, and milliseconds that all
+     * calls take together. Else 0. */
+    uint64_t characters[ESTIMATES], held_ms[ESTIMATES];
     int64_t cost[ESTIMATES]; /* all -1: not known, or beyond an int64 */
     struct estimate_phase {  /* the same by phase */
         uint64_t calls[ESTIMATES], input[ESTIMATES], output[ESTIMATES];
+        uint64_t characters[ESTIMATES], held_ms[ESTIMATES];
         int64_t cost[ESTIMATES];
     } phases[ASK_STAGES];
     uint64_t ms[ESTIMATES], bytes[ESTIMATES];
@@ -79,8 +83,9 @@ uint64_t estimate_affordable(const struct estimate *e, int64_t budget);
 uint64_t estimate_affordable_shares(const struct estimate *e,
                                     const struct shares *shares,
                                     unsigned *ret_short);
-/* Puts calls, input_tokens, output_tokens, usd, each [low, middle, high], and
- * the same in "phases", into the open object; and all of it as "estimate". */
+/* Puts calls, input_tokens, output_tokens, characters and held_ms (where they
+ * have a price), usd, each [low, middle, high], and the same in "phases", into
+ * the open object; and all of it as "estimate". */
 void estimate_put_figures(const struct estimate *e, struct co_json *json);
 void estimate_put(const struct estimate *e, struct co_json *json);
 const char *estimate_bound_name(enum estimate_bound bound);

@@ -53,6 +53,15 @@ put_amounts(struct co_json *json, const char *name, const uint64_t v[ESTIMATES])
     co_json_end(json);
 }
 
+/* What has no price is not spoken of. */
+static void
+put_units(struct co_json *json, const uint64_t characters[ESTIMATES],
+          const uint64_t held_ms[ESTIMATES])
+{
+    if (characters[ESTIMATE_MID]) put_amounts(json, "characters", characters);
+    if (held_ms[ESTIMATE_MID]) put_amounts(json, "held_ms", held_ms);
+}
+
 static void
 put_costs(struct co_json *json, const int64_t v[ESTIMATES])
 {
@@ -73,6 +82,7 @@ estimate_put_figures(const struct estimate *e, struct co_json *json)
     put_amounts(json, "calls", e->calls);
     put_amounts(json, "input_tokens", e->input);
     put_amounts(json, "output_tokens", e->output);
+    put_units(json, e->characters, e->held_ms);
     put_costs(json, e->cost);
     if (!e->calls_models) return;
     co_json_key(json, "phases");
@@ -85,6 +95,7 @@ estimate_put_figures(const struct estimate *e, struct co_json *json)
         put_amounts(json, "calls", p->calls);
         put_amounts(json, "input_tokens", p->input);
         put_amounts(json, "output_tokens", p->output);
+        put_units(json, p->characters, p->held_ms);
         put_costs(json, p->cost);
         co_json_end(json);
     }

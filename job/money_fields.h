@@ -24,6 +24,9 @@
     X(input_tokens, "input_tokens", "input_tokens", true)                      \
     X(cached_tokens, "cached_tokens", "cached_tokens", true)                   \
     X(output_tokens, "output_tokens", "output_tokens", true)                   \
+    X(characters, "characters", "characters",                                  \
+      false)                                    /* if they have a price */     \
+    X(held_ms, "held_ms", "held_ms", false)     /* if seconds have one */      \
     X(written, "written", "rows_written", true) /* with all answers */         \
     X(words, "words", "words_written", false)   /* of these rows */            \
     X(quality_ppm, "quality_ppm", "quality_ppm", false)                        \

@@ -242,7 +242,9 @@ find_price(const struct providers_entry *entry, const char *data_dir,
     enum co_err err;
 
     writer->price = entry->price;
-    writer->call_price = entry->call_price;
+    /* the worker's time-out may be longer: the ask says this one */
+    if (entry->price.millisecond > 0)
+        writer->call_ms = entry->timeouts.total_ms;
     date[0] = '\0';
     if (entry->has_price || !providers_is_vendor(entry)) return CO_OK;
     err = prices_locate(data_dir, path, diag);
@@ -305,6 +307,21 @@ check_tpm(const struct job_spec *spec, const struct providers_entry *entry,
         spec->file, entry->line, entry->name, entry->limits.tpm, needed);
 }
 
+/* Whether the worst case of a row is a number: what it is bounded by may be as
+ * long as a day, at a price of the second. */
+static enum co_err
+check_countable(const struct job_spec *spec, const struct writer *writer,
+                struct co_diag *diag)
+{
+    int64_t worst;
+    enum co_err err = CO_OK;
+
+    if (writer_has_price(writer)) err = writer_row_worst(writer, &worst, diag);
+    return err ? co_fail_prefix(diag, err, "%s: providers.%s.price", spec->file,
+                                writer->provider)
+               : CO_OK;
+}
+
 enum co_err
 spec_make_writer(const struct job_spec *spec,
                  const struct providers_entry *entry, const char *prompts,
@@ -328,6 +345,7 @@ spec_make_writer(const struct job_spec *spec,
     err = find_price(entry, data_dir, date, writer, diag);
     if (!err) err = check_budget(spec, writer, diag);
     if (!err) err = open_prompts(spec, prompts, data_dir, writer, diag);
+    if (!err) err = check_countable(spec, writer, diag);
     if (!err) err = check_tpm(spec, entry, writer, diag);
     if (!err) *ret_writer = co_take(&writer);
     return err;

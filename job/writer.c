@@ -27,16 +27,20 @@ writer_has_price(const struct writer *writer)
     return writer->price.input >= 0 && writer->price.output >= 0;
 }
 
+/* That of a call stands beside it. What is not known, or costs nothing unless
+ * said, is left out. */
 static void
 write_price(const struct price *price, struct co_json *json)
 {
     co_json_key(json, "price");
     co_json_object(json);
-    if (price->cached_input >= 0) {
-        co_json_put_u64(json, "cached_input", (uint64_t)price->cached_input);
+    for (unsigned i = 0; i < PRICE_CLASSES; i++) {
+        const enum price_class class = (enum price_class)i;
+        const int64_t value = price_get(price, class);
+
+        if (class == PRICE_CALL || value < !price_classes[i].tokens) continue;
+        co_json_put_u64(json, price_classes[i].name, (uint64_t)value);
     }
-    co_json_put_u64(json, "input", (uint64_t)price->input);
-    co_json_put_u64(json, "output", (uint64_t)price->output);
     co_json_end(json);
 }
 
@@ -48,7 +52,8 @@ writer_write(const struct writer *writer, struct co_json *json)
         co_json_key(json, "batch");
         co_json_bool(json, true);
     }
-    co_json_put_u64(json, "call_price", (uint64_t)writer->call_price);
+    if (writer->call_ms) co_json_put_u64(json, "call_ms", writer->call_ms);
+    co_json_put_u64(json, "call_price", (uint64_t)writer->price.call);
     co_json_put_u64(json, "fresh", writer->fresh);
     co_json_put_text(json, "kind", writer->kind);
     co_json_key(json, "max_tokens");
@@ -113,16 +118,28 @@ read_money(const json_t *value, int64_t *ret)
     return true;
 }
 
+/* Tokens have a price, or there is none; other classes need not be there. */
 static bool
 read_price(const json_t *value, struct price *price)
 {
-    const json_t *cached = json_object_get(value, "cached_input");
+    *price = price_unknown;
+    for (unsigned i = 0; value && i < PRICE_CLASSES; i++) {
+        const json_t *of = json_object_get(value, price_classes[i].name);
 
-    *price = (struct price){-1, -1, -1};
-    if (!value) return true;
-    return read_money(json_object_get(value, "input"), &price->input) &&
-           read_money(json_object_get(value, "output"), &price->output) &&
-           (!cached || read_money(cached, &price->cached_input));
+        if (of && !read_money(of, price_of(price, (enum price_class)i))) {
+            return false;
+        }
+    }
+    return !value || (price->input >= 0 && price->output >= 0);
+}
+
+/* With a price of seconds, and only then, a call has so many at most. */
+static bool
+read_call_ms(const json_t *value, struct writer *writer)
+{
+    if (!value) return writer->price.millisecond == 0;
+    return read_number(value, 1, PROVIDERS_TIME_MAX_MS, &writer->call_ms) &&
+           writer->price.millisecond > 0;
 }
 
 static bool
@@ -146,8 +163,10 @@ read_values(const json_t *value, struct writer *writer)
 
     writer->temperature_milli = WRITER_TEMPERATURE_OWN;
     writer->batch = json_is_true(batch);
-    return read_money(json_object_get(value, "call_price"),
-                      &writer->call_price) &&
+    return read_price(json_object_get(value, "price"), &writer->price) &&
+           read_money(json_object_get(value, "call_price"),
+                      &writer->price.call) &&
+           read_call_ms(json_object_get(value, "call_ms"), writer) &&
            read_u32(json_object_get(value, "fresh"), 0, WRITER_FRESH_MAX,
                     &writer->fresh) &&
            read_u32(json_object_get(value, "repairs"), 0, WRITER_REPAIRS_MAX,
@@ -157,7 +176,6 @@ read_values(const json_t *value, struct writer *writer)
            read_text(json_object_get(value, "model"), writer->model,
                      sizeof writer->model) &&
            read_tokens(json_object_get(value, "max_tokens"), writer) &&
-           read_price(json_object_get(value, "price"), &writer->price) &&
            (!temperature || read_u32(temperature, 0, WRITER_TEMPERATURE_MAX,
                                      &writer->temperature_milli));
 }
@@ -217,36 +235,34 @@ writer_say_answers(const struct writer *writer, struct co_buf *out)
                   writer->fresh);
 }
 
-/* USD a million tokens: a price of 1e-12 USD a token, a million times. */
-static const char *
-mtok_text(int64_t per_token, char text[PRICE_TEXT_BYTES])
-{
-    int64_t value;
-
-    if (__builtin_mul_overflow(per_token, 1000000, &value)) value = INT64_MAX;
-    return price_text(value, text);
-}
-
 void
 writer_say_price(const struct writer *writer, struct co_buf *out)
 {
-    char in[PRICE_TEXT_BYTES], text[PRICE_TEXT_BYTES];
+    const struct price *price = &writer->price;
+    char text[PRICE_TEXT_BYTES];
 
     if (!writer_has_price(writer)) {
         co_buf_puts(out, "unknown");
         return;
     }
     if (writer->batch) co_buf_puts(out, "in batches ");
-    co_buf_printf(out, "%s in, ", mtok_text(writer->price.input, in));
-    if (writer->price.cached_input >= 0) {
+    co_buf_printf(out, "%s in, ", price_class_text(price, PRICE_INPUT, text));
+    if (price->cached_input >= 0) {
         co_buf_printf(out, "%s cached, ",
-                      mtok_text(writer->price.cached_input, text));
+                      price_class_text(price, PRICE_CACHED_INPUT, text));
     }
     co_buf_printf(out, "%s out USD a million tokens",
-                  mtok_text(writer->price.output, text));
-    if (writer->call_price > 0) {
-        co_buf_printf(out, ", %s USD a call",
-                      price_text(writer->call_price, text));
+                  price_class_text(price, PRICE_OUTPUT, text));
+    for (unsigned i = 0; i < PRICE_CLASSES; i++) {
+        const enum price_class class = (enum price_class)i;
+
+        if (price_classes[i].tokens || price_get(price, class) <= 0) continue;
+        co_buf_printf(out, ", %s %s", price_class_text(price, class, text),
+                      price_classes[i].text);
+    }
+    if (writer->call_ms) {
+        co_buf_printf(out, " (a call has %llu ms at most)",
+                      (unsigned long long)writer->call_ms);
     }
 }
 

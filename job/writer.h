@@ -35,7 +35,9 @@ struct writer {
     uint32_t fresh;   /* fresh tries after these; then the row is dead */
     /* Rows say what they cost, so the price is in the recipe. */
     struct price price; /* input -1: not known */
-    int64_t call_price;
+    /* How long a call may take, where seconds have a price: asks carry it, so
+     * that none costs more than was set aside. Else 0. */
+    uint64_t call_ms;
     bool batch; /* asks go out as batches: its price is that of these */
     struct prompt_set *prompts; /* owned */
 };

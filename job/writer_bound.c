@@ -99,8 +99,9 @@ refuse_worst(const struct writer *writer, struct co_diag *diag)
 {
     return co_fail(diag, CO_RANGE,
                    "a row of model \"%s\" may cost more than can be counted; "
-                   "see its price",
-                   writer->model);
+                   "see its price%s",
+                   writer->model,
+                   writer->call_ms ? " and its timeouts.total" : "");
 }
 
 enum co_err
@@ -112,8 +113,8 @@ writer_stage_worst(const struct writer *writer, enum ask_stage stage,
 
     if (err) return err;
     if (stage != ASK_BACKGROUND) b.input += ASK_ANSWER_MAX;
-    return price_worst(&writer->price, writer->call_price, b.input,
-                       writer->max_tokens[stage], ret_worst)
+    return price_worst(&writer->price, b.input, writer->max_tokens[stage],
+                       writer->call_ms, ret_worst)
                ? CO_OK
                : refuse_worst(writer, diag);
 }

@@ -16,6 +16,7 @@ enum task_key {
     TASK_INPUT_MAX,
     TASK_OUTPUT_MAX,
     TASK_WRITER = 16,
+    TASK_TOTAL_MS,
 };
 
 enum result_key {
@@ -36,6 +37,8 @@ enum result_key {
     RESULT_TIME,
     RESULT_FAULT,
     RESULT_STATUS,
+    RESULT_CHARACTERS,
+    RESULT_HELD_MS,
 };
 
 /* Of which a payload is not one without: a bit each. */
@@ -64,7 +67,8 @@ ask_put_task(const struct ask_task *t, struct co_buf *buf)
 
     msgpack_packer_init(&pk, buf, co_buf_write);
     (void)msgpack_pack_map(&pk, 5u + (t->input ? 1u : 0u) + (mends ? 2u : 0u) +
-                                    (t->writer ? 1u : 0u));
+                                    (t->writer ? 1u : 0u) +
+                                    (t->total_ms ? 1u : 0u));
     payload_put_u64(&pk, TASK_ROW, t->row);
     payload_put_u64(&pk, TASK_ASK, t->ask);
     payload_put_u64(&pk, TASK_STAGE, t->stage);
@@ -79,6 +83,7 @@ ask_put_task(const struct ask_task *t, struct co_buf *buf)
     payload_put_u64(&pk, TASK_INPUT_MAX, t->input_max);
     payload_put_u64(&pk, TASK_OUTPUT_MAX, t->output_max);
     if (t->writer) payload_put_u64(&pk, TASK_WRITER, t->writer);
+    if (t->total_ms) payload_put_u64(&pk, TASK_TOTAL_MS, t->total_ms);
 }
 
 static void
@@ -100,6 +105,7 @@ result_members(const struct ask_result *r)
         r->answer != NULL,   r->error.len > 0, r->model.len > 0,
         r->endpoint.len > 0, r->fault.len > 0, r->first_byte_us > 0,
         r->total_us > 0,     r->time > 0,      r->status > 0,
+        r->has_characters,   r->has_held_ms,
     };
     uint32_t n = r->has_usage ? 8 : 4;
 
@@ -145,6 +151,10 @@ ask_put_result(const struct ask_result *r, struct co_buf *buf)
     put_number(&pk, RESULT_TIME, r->time);
     put_text(&pk, RESULT_FAULT, r->fault, ASK_TEXT_MAX);
     put_number(&pk, RESULT_STATUS, r->status);
+    if (r->has_characters) {
+        payload_put_u64(&pk, RESULT_CHARACTERS, r->characters);
+    }
+    if (r->has_held_ms) payload_put_u64(&pk, RESULT_HELD_MS, r->held_ms);
 }
 
 /* ---- reading ---- */
@@ -183,6 +193,9 @@ get_task_member(struct walk *w, uint64_t key, struct ask_task *t)
         break;
     case TASK_WRITER:
         t->writer = walk_below(w, ASK_WRITERS_MAX);
+        break;
+    case TASK_TOTAL_MS:
+        t->total_ms = walk_u64(w);
         break;
     default:
         walk_skip(w);
@@ -246,6 +259,12 @@ result_number(struct ask_result *r, uint64_t key)
         return &r->total_us;
     case RESULT_TIME:
         return &r->time;
+    case RESULT_CHARACTERS:
+        r->has_characters = true;
+        return &r->characters;
+    case RESULT_HELD_MS:
+        r->has_held_ms = true;
+        return &r->held_ms;
     default:
         return NULL;
     }

@@ -11,6 +11,8 @@
  *  10 input_max u64   tokens at most, as bounded before sending
  *  11 output_max u32  tokens of the answer at most
  *  16 writer u32      of the recipe's; absent: 0 (job/writers.h)
+ *  17 total_ms u64    that the call may take at most, as seconds have a price;
+ *                     absent: as long as the worker lets it
  * Result:
  *   1 row  5 ask  6 stage  as in the task
  *   7 outcome u32 (enum ask_outcome)
@@ -24,6 +26,8 @@
  *  18 time u64        of the answer, seconds since 1970
  *  19 fault str       name of the fault (fault.h), "" when there is none
  *  20 status u32      of HTTP
+ *  21 characters u64  that were sent, where they have a price
+ *  22 held_ms u64     that it took, rounded up, where seconds have one
  * Unknown keys are skipped. Pure. */
 #pragma once
 #include "common/buf.h"
@@ -78,7 +82,8 @@ struct ask_task {
     uint32_t error_len;
     uint64_t input_max;
     uint32_t output_max;
-    uint32_t writer; /* its number in the recipe */
+    uint32_t writer;   /* its number in the recipe */
+    uint64_t total_ms; /* 0: not said */
 };
 
 struct ask_text {
@@ -105,6 +110,8 @@ struct ask_result {
     uint64_t first_byte_us, total_us;
     uint64_t time;
     uint32_t status;
+    bool has_characters, has_held_ms;
+    uint64_t characters, held_ms;
 };
 
 /* Append; fail only as buf does. Texts are cut to their limits at a whole

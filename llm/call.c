@@ -398,6 +398,7 @@ call_start(struct call *call, struct http *http,
     const struct http_request request = {.target = endpoint->target,
                                          .body = body,
                                          .body_len = len,
+                                         .total_ms = call->total_ms,
                                          .self = call,
                                          .on_stream = on_stream,
                                          .on_done = on_done};

@@ -55,6 +55,7 @@ struct call {
     struct hints hints;
     int64_t first_byte_us, total_us;
     struct recorded_ask of; /* for what is played; call_init: of no job */
+    uint64_t total_ms;      /* as of http_request; call_init: 0 */
     struct http_soon soon;  /* ends what is played */
     const void *body;       /* that was asked with; only until it ends */
     size_t body_len;

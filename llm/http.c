@@ -86,6 +86,31 @@ slot_aim(struct slot *slot, const struct http_target *target)
     slot->target_id = target->id;
 }
 
+uint64_t
+http_slot_total_ms(const struct slot *slot)
+{
+    const uint64_t all = slot->http->options.total_ms;
+    const uint64_t own = slot->request.total_ms;
+
+    return own && own < all ? own : all;
+}
+
+/* When to look at time-outs again of which that is the least. */
+static int64_t
+sweep_due(const struct http *http, uint64_t least_ms)
+{
+    return http->now_us + (int64_t)co_clamp_u64(least_ms * 1000 / 8,
+                                                SWEEP_MIN_US, SWEEP_MAX_US);
+}
+
+static void
+sweep_sooner(const struct slot *slot)
+{
+    const int64_t due = sweep_due(slot->http, http_slot_total_ms(slot));
+
+    if (due < slot->http->sweep_us) slot->http->sweep_us = due;
+}
+
 enum co_err
 http_start(struct http *http, const struct http_request *request)
 {
@@ -116,6 +141,7 @@ http_start(struct http *http, const struct http_request *request)
     slot->shard->active++;
     http->now_us = co_clock_us();
     slot->start_us = slot->last_us = http->now_us;
+    if (request->total_ms) sweep_sooner(slot);
     wait_append(http, index);
     return CO_OK;
 }
@@ -301,7 +327,7 @@ overdue(struct slot *slot)
     const struct http_options *o = &slot->http->options;
     int64_t now = slot->http->now_us;
 
-    if (now - slot->start_us >= (int64_t)o->total_ms * 1000) {
+    if (now - slot->start_us >= (int64_t)http_slot_total_ms(slot) * 1000) {
         return FAULT_TOTAL_TIMEOUT;
     }
     if (slot->state == SLOT_WAITING) return FAULT_NONE;
@@ -348,6 +374,7 @@ sweep(struct http *http)
         enum fault fault = slot->state ? overdue(slot) : FAULT_NONE;
         long status = 0;
 
+        if (slot->state) least = co_min_u64(least, http_slot_total_ms(slot));
         if (!fault) continue;
         if (slot->state == SLOT_WAITING) wait_remove(http, (int)i);
         curl_easy_getinfo(slot->easy, CURLINFO_RESPONSE_CODE, &status);
@@ -357,9 +384,7 @@ sweep(struct http *http)
         if (slot->redirects) slot->target_id = 0;
         slot_end(slot, fault);
     }
-    http->sweep_us =
-        http->now_us +
-        (int64_t)co_clamp_u64(least * 1000 / 8, SWEEP_MIN_US, SWEEP_MAX_US);
+    http->sweep_us = sweep_due(http, least);
 }
 
 void

@@ -57,6 +57,7 @@ struct http_request {
     bool get;     /* a GET: no body is sent */
     bool erases;  /* a DELETE, likewise */
     bool is_file; /* on_stream takes any body of a status 200, of any size */
+    uint64_t total_ms; /* in place of the http's, where it is less; 0: that */
     void *self;
     /* The next bytes of an event stream (text/event-stream of a status 200),
      * as they come; then result->body is empty. False: it is enough, and the

@@ -74,7 +74,7 @@ http_slot_fault(struct slot *slot, enum fault fault)
         break;
     case FAULT_TOTAL_TIMEOUT:
         (void)snprintf(why, CURL_ERROR_SIZE, "not done after %llu ms",
-                       (unsigned long long)o->total_ms);
+                       (unsigned long long)http_slot_total_ms(slot));
         break;
     default:
         slot->result.why = "";

@@ -107,6 +107,8 @@ co_must_use enum co_err http_sockets_wait(struct http *http, int timeout_ms);
 void http_answer_attach(struct slot *slot);
 /* Something of the request may be on its way. */
 bool http_answer_sent(const struct slot *slot);
+/* All the time that it may take. */
+uint64_t http_slot_total_ms(const struct slot *slot);
 /* What the end of a transfer means. */
 enum fault http_answer_fault(struct slot *slot, CURLcode code);
 

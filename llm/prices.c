@@ -71,7 +71,7 @@ search(char *text, const char *path, const char *kind, const char *model,
        struct co_diag *diag)
 {
     char *columns[COLUMNS];
-    struct price price;
+    struct price price = price_unknown;
     unsigned number = 0;
 
     for (char *line; (line = strsep(&text, "\n"));) {

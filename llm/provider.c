@@ -2,6 +2,7 @@
 #include "llm/provider.h"
 
 #include "common/json.h"
+#include "common/utf8.h"
 #include "llm/pull.h"
 
 #include <string.h>
@@ -148,6 +149,26 @@ provider_system(const struct provider_ask *ask, struct co_buf *scratch,
     *ret_text = co_buf_text(scratch);
     *ret_len = scratch->len;
     return true;
+}
+
+uint64_t
+provider_characters(const struct provider_ask *ask)
+{
+    co_auto(co_buf_fini) struct co_buf scratch = {.data = NULL};
+    const char *system;
+    size_t len;
+    uint64_t n = 0;
+
+    if (provider_system(ask, &scratch, &system, &len)) {
+        n += co_utf8_count((const uint8_t *)system, len);
+    }
+    for (uint32_t i = 0; i < ask->n_messages; i++) {
+        const struct provider_message *m = &ask->messages[i];
+
+        if (m->role == PROVIDER_SYSTEM) continue;
+        n += co_utf8_count((const uint8_t *)m->text, m->len);
+    }
+    return n;
 }
 
 void

@@ -160,6 +160,9 @@ bool provider_form_find(const char *name, enum provider_form *ret_form);
  * counts wrongly. */
 uint64_t provider_input_max(const struct provider *provider,
                             const struct provider_ask *ask);
+/* Characters (code points) of the texts that are sent in its messages, with the
+ * schema where it is told in words: as services that bill characters count. */
+uint64_t provider_characters(const struct provider_ask *ask);
 
 /* For the providers' files. */
 struct pull;

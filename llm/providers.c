@@ -150,7 +150,7 @@ read_entry(struct providers_entry *entry, const struct co_yaml *map,
     const struct co_yaml *batch = co_yaml_get(map, "batch");
     enum co_err err = providers_refuse_keys(map, diag);
 
-    entry->price = (struct price){-1, -1, -1};
+    entry->price = price_unknown;
     if (!err) err = co_yaml_keys(map, entry_keys, diag);
     if (!err) err = read_nature(entry, map, diag);
     if (!err) err = read_where(entry, map, diag);
@@ -164,6 +164,7 @@ read_entry(struct providers_entry *entry, const struct co_yaml *map,
         err = providers_read_limits(limits, &entry->limits, diag);
     if (!err && price) err = providers_read_price(entry, price, diag);
     if (!err && batch) err = providers_read_batch(entry, batch, diag);
+    if (!err && price) err = providers_check_price(entry, price, diag);
     if (!err && entry->replay_file[0]) play_only(entry);
     if (!err && fallback) err = providers_read_fallback(entry, fallback, diag);
     return err;

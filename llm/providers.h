@@ -15,7 +15,8 @@ enum {
     PROVIDERS_ENV_BYTES = 65,
     PROVIDERS_URL_BYTES = 1025,
     PROVIDERS_FILE_BYTES = 257,
-    PROVIDERS_FALLBACK_MAX = 8, /* names in a list of fallbacks */
+    PROVIDERS_FALLBACK_MAX = 8,               /* names in a list of fallbacks */
+    PROVIDERS_TIME_MAX_MS = 24 * 3600 * 1000, /* of any time-out */
 };
 
 struct providers_endpoint {
@@ -55,7 +56,6 @@ struct providers_entry {
     struct providers_timeouts timeouts;
     struct providers_batch batch;
     struct price price; /* -1 where it is not given */
-    int64_t call_price; /* of one call, in 1e-12 USD; 0: none */
     bool has_price;     /* the file says all of it */
     bool stream;
     enum provider_form form; /* how its servers are told of a schema */

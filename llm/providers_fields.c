@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-enum { KEYS_MAX = 16, TIME_MIN_MS = 10, TIME_MAX_MS = 24 * 3600 * 1000 };
+enum { KEYS_MAX = 16, TIME_MIN_MS = 10 };
 
 enum co_err
 providers_read_fields(const struct co_yaml *map,
@@ -54,12 +54,12 @@ providers_read_u32(const struct co_yaml *node, uint32_t max, uint32_t *to,
 enum co_err
 providers_read_ms(const struct co_yaml *node, void *to, struct co_diag *diag)
 {
-    return co_yaml_u64(node, TIME_MIN_MS, TIME_MAX_MS, to, diag);
+    return co_yaml_u64(node, TIME_MIN_MS, PROVIDERS_TIME_MAX_MS, to, diag);
 }
 
 enum co_err
 providers_read_duration(const struct co_yaml *node, void *to,
                         struct co_diag *diag)
 {
-    return co_yaml_duration(node, TIME_MIN_MS, TIME_MAX_MS, to, diag);
+    return co_yaml_duration(node, TIME_MIN_MS, PROVIDERS_TIME_MAX_MS, to, diag);
 }

@@ -59,6 +59,10 @@ co_must_use enum co_err providers_read_batch(struct providers_entry *entry,
 co_must_use enum co_err providers_read_price(struct providers_entry *entry,
                                              const struct co_yaml *map,
                                              struct co_diag *diag);
+/* Whether it fits the rest of the provider. */
+co_must_use enum co_err
+providers_check_price(const struct providers_entry *entry,
+                      const struct co_yaml *map, struct co_diag *diag);
 
 /* providers_fallback.c. */
 co_must_use enum co_err providers_read_fallback(struct providers_entry *entry,

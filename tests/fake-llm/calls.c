@@ -163,6 +163,7 @@ work(const struct answering *a)
     }
     ledger_bill(ledger, a->hash, reply.input_tokens, reply.output_tokens,
                 reply.good);
+    ledger_bill_units(ledger, a->request->characters, b->latency_ms);
     answer_write(a->request, b, &reply, a->now_s, a->out, &half);
     if (b->end == END_CUT || b->end == END_STALL) a->response->send_to = half;
     return 200;
@@ -204,6 +205,8 @@ say_nothing(const struct answering *a)
     speak(a->request, a->behave, a->hash, &reply);
     ledger_bill(a->calls->ledger, a->hash, reply.input_tokens,
                 reply.output_tokens, false);
+    ledger_bill_units(a->calls->ledger, a->request->characters,
+                      a->behave->latency_ms);
 }
 
 /* Its own header, a rule for a share of all, or the script. false: its header

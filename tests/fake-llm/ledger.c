@@ -38,6 +38,7 @@ struct ledger {
     size_t bodies_count, bodies_cap;
     uint64_t requests, refused, limited, billed, input, output;
     uint64_t half_input, half_output; /* of these: at half the price */
+    uint64_t calls, characters, ms;   /* that have a price of their own */
     uint64_t again, again_after_good;
     uint64_t by_status[LEDGER_STATUS_MAX];
     struct window came, admitted;
@@ -227,6 +228,14 @@ ledger_bill(struct ledger *l, uint64_t hash, uint64_t input, uint64_t output,
 }
 
 void
+ledger_bill_units(struct ledger *l, uint64_t characters, uint64_t ms)
+{
+    l->calls++;
+    l->characters += characters;
+    l->ms += ms;
+}
+
+void
 ledger_bill_half(struct ledger *l, uint64_t hash, uint64_t input,
                  uint64_t output, bool good)
 {
@@ -267,6 +276,13 @@ put_statuses(const struct ledger *l, struct co_json *json)
 void
 ledger_stats(struct ledger *l, struct co_json *json)
 {
+    const struct price_use all = {.call = l->calls,
+                                  .character = l->characters,
+                                  .input = l->input,
+                                  .millisecond = l->ms,
+                                  .output = l->output};
+    const struct price_use halved = {.input = l->half_input,
+                                     .output = l->half_output};
     char text[PRICE_TEXT_BYTES];
     int64_t cost = 0, half = 0;
 
@@ -276,9 +292,10 @@ ledger_stats(struct ledger *l, struct co_json *json)
     co_json_put_u64(json, "billed", l->billed);
     co_json_put_u64(json, "input_tokens", l->input);
     co_json_put_u64(json, "output_tokens", l->output);
-    if (price_cost(&l->options.price, l->input, 0, l->output, &cost) &&
-        price_cost(&l->options.price, l->half_input, 0, l->half_output,
-                   &half)) {
+    co_json_put_u64(json, "characters", l->characters);
+    co_json_put_u64(json, "held_ms", l->ms);
+    if (price_cost(&l->options.price, &all, &cost) &&
+        price_cost(&l->options.price, &halved, &half)) {
         co_json_put_text(json, "cost_usd", price_text(cost - half / 2, text));
     }
     co_json_put_u64(json, "bodies", l->bodies_count);

@@ -32,7 +32,10 @@ bool ledger_admit(struct ledger *l, uint64_t tokens, int64_t now_us,
  * nobody has a reason to ask for again. */
 void ledger_bill(struct ledger *l, uint64_t hash, uint64_t input,
                  uint64_t output, bool good);
-/* The same at half the price. */
+/* And what is billed beside tokens: one call of so many characters, at work for
+ * so long. */
+void ledger_bill_units(struct ledger *l, uint64_t characters, uint64_t ms);
+/* As ledger_bill, at half the price. */
 void ledger_bill_half(struct ledger *l, uint64_t hash, uint64_t input,
                       uint64_t output, bool good);
 void ledger_status(struct ledger *l, int status);

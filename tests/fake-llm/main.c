@@ -17,7 +17,8 @@ static struct fake {
     struct ledger_options ledger;
     uint16_t port;
     const char *batch; /* how batches go; NULL: at once, and well */
-} fake = {.ledger = {.price = {-1, -1, -1}, .window_us = 60000000}};
+} fake = {.ledger = {.price = {.cached_input = -1, .input = -1, .output = -1},
+                     .window_us = 60000000}};
 
 static bool
 set_port(const char *value, struct co_diag *diag)
@@ -90,32 +91,34 @@ set_log(const char *value, struct co_diag *diag)
 }
 
 static bool
-set_input_price(const char *value, struct co_diag *diag)
+set_price(enum price_class class, const char *value, struct co_diag *diag)
 {
-    return price_parse(value, &fake.ledger.price.input, diag) == CO_OK;
+    struct price *price = &fake.ledger.price;
+
+    return price_parse_class(class, value, price_of(price, class), diag) ==
+           CO_OK;
 }
 
-static bool
-set_output_price(const char *value, struct co_diag *diag)
-{
-    return price_parse(value, &fake.ledger.price.output, diag) == CO_OK;
-}
+#define X(ID, name, key, per, decimals, usd_max, tokens, text)                 \
+    static bool set_price_of_##name(const char *value, struct co_diag *diag)   \
+    {                                                                          \
+        return set_price(PRICE_##ID, value, diag);                             \
+    }
+PRICE_CLASS_LIST(X)
+#undef X
 
 static const struct {
     const char *name;
     bool (*set)(const char *value, struct co_diag *diag);
-} options[] = {
-    {"--port", set_port},
-    {"--key", set_key},
-    {"--script", set_script},
-    {"--batch", set_batches},
-    {"--fail", add_fail},
-    {"--rpm", set_rpm},
-    {"--tpm", set_tpm},
-    {"--window", set_window},
-    {"--log", set_log},
-    {"--price-input", set_input_price},
-    {"--price-output", set_output_price},
+} options[] = {{"--port", set_port},     {"--key", set_key},
+               {"--script", set_script}, {"--batch", set_batches},
+               {"--fail", add_fail},     {"--rpm", set_rpm},
+               {"--tpm", set_tpm},       {"--window", set_window},
+               {"--log", set_log},
+#define X(ID, name, key, per, decimals, usd_max, tokens, text)                 \
+    {"--price-" #name, set_price_of_##name},
+               PRICE_CLASS_LIST(X)
+#undef X
 };
 
 static _Noreturn void

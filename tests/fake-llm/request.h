@@ -48,6 +48,7 @@ struct request {
     struct request_part tool;   /* that takes it, by name */
     struct request_part input;  /* of embeddings */
     uint64_t max_tokens;        /* 0: not given */
+    uint64_t characters;        /* of all messages */
     uint64_t dimensions;        /* of embeddings; 0: not given */
 };
 

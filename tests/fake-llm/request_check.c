@@ -2,6 +2,8 @@
  * One table of members an API. */
 #include "tests/fake-llm/request_impl.h"
 
+#include "common/utf8.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -120,6 +122,17 @@ check_role(struct check *c)
     }
 }
 
+/* As who bills them would count: characters, and not bytes. */
+static uint64_t
+count_characters(const struct pull_slice *text)
+{
+    co_auto(co_buf_fini) struct co_buf plain;
+
+    co_buf_init(&plain, REQUEST_BODY_MAX);
+    pull_decode(text, &plain);
+    return co_utf8_count(plain.data, plain.len);
+}
+
 static void
 check_content(struct check *c)
 {
@@ -127,8 +140,9 @@ check_content(struct check *c)
     struct pull_slice text;
 
     if (type == PULL_TEXT) {
-        if (pull_text(&c->p, &text) && text.len == 0 &&
-            c->request->api == API_ANTHROPIC) {
+        if (!pull_text(&c->p, &text)) return;
+        c->request->characters += count_characters(&text);
+        if (text.len == 0 && c->request->api == API_ANTHROPIC) {
             (void)request_refuse(c, "messages.content", "is empty");
         }
         return;
@@ -294,7 +308,11 @@ check_value(struct check *c, const struct member *member)
         }
         pull_skip(&c->p);
         return;
-    case ANY:
+    case ANY: /* the system's text is one of the messages elsewhere */
+        if (pull_peek(&c->p) == PULL_TEXT && pull_text(&c->p, &slice)) {
+            c->request->characters += count_characters(&slice);
+            return;
+        }
         pull_skip(&c->p);
         return;
     }

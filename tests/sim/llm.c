@@ -73,18 +73,18 @@ choose_money(struct sim *s, struct workload *w)
     const int64_t row = INT64_C(2) * (INPUT_MAX * 3 + OUTPUT_MAX * 10 + 1000);
     const int64_t least = row + INT64_C(3) * (ASK_ANSWER_MAX + 3 * INPUT_MAX);
 
-    w->price = (struct price){.input = 3, .output = 10, .cached_input = 1};
-    w->call_price = 1000;
+    w->price = (struct price){
+        .input = 3, .output = 10, .cached_input = 1, .call = 1000};
     if (sim_chance(s, 150)) { /* all cost the same, and the cap is one short */
         w->price.input = w->price.cached_input = 0;
         w->endpoint.flat = true;
         w->cap = sim_between(s, 2, 2 * (int64_t)w->rows + 10) *
-                     (INT64_C(10) * OUTPUT_MAX + w->call_price) -
+                     (INT64_C(10) * OUTPUT_MAX + w->price.call) -
                  1;
         return;
     }
     if (sim_chance(s, 100)) {
-        w->price = (struct price){-1, -1, -1};
+        w->price = price_unknown;
     } else if (sim_chance(s, 300)) {
         w->cap = (row + least) * 100 * (int64_t)(w->rows + 100);
     } else if (sim_chance(s, 700)) {
@@ -124,9 +124,8 @@ workload_make_written(struct sim *s, struct workload *w)
     choose_money(s, w);
     choose_shares(s, w);
     w->n_writers = 1;
-    w->writers[0] = (struct written_writer){.provider = w->provider,
-                                            .price = w->price,
-                                            .call_price = w->call_price};
+    w->writers[0] =
+        (struct written_writer){.provider = w->provider, .price = w->price};
     memcpy(w->writers[0].stages, w->stages, sizeof w->stages);
 }
 
@@ -286,11 +285,15 @@ static int64_t
 bill_of(const struct call *c)
 {
     const struct ask_result *r = &c->result;
+    const struct price_use use = {.cached_input = r->cached,
+                                  .call = 1,
+                                  .input = r->input,
+                                  .output = r->output};
     int64_t cost = 0;
 
     if (!r->has_usage || c->by->price.input < 0) return 0;
-    co_assert(price_cost(&c->by->price, r->input, r->cached, r->output, &cost));
-    return cost + c->by->call_price;
+    co_assert(price_cost(&c->by->price, &use, &cost));
+    return cost;
 }
 
 /* The endpoint has the request. A connection that breaks may do so before or

@@ -115,7 +115,7 @@ add_writer(struct sim *s, struct workload *w)
         by->price.input = sim_between(s, 1, 6);
         by->price.output = sim_between(s, 1, 20);
         by->price.cached_input = sim_between(s, 0, by->price.input);
-        by->call_price = sim_between(s, 0, 3000);
+        by->price.call = sim_between(s, 0, 3000);
     }
 }
 

@@ -139,7 +139,6 @@ make_written(struct owner_node *o)
                                       .service = w->service,
                                       .rules = w->rules,
                                       .price = w->price,
-                                      .call_price = w->call_price,
                                       .cap = w->cap,
                                       .shares = w->shares,
                                       .answers_max = w->answers_max,

@@ -89,10 +89,10 @@ dearest_of(const struct workload *work, unsigned stage)
         int64_t worst = 0;
 
         co_assert(money_worst(
-            &by->price, by->call_price,
+            &by->price,
             by->stages[stage].input_max + by->stages[stage].repair_max +
                 ASK_ANSWER_MAX + ASK_WRONG_MAX + ASK_ERROR_MAX,
-            by->stages[stage].output_max, &worst));
+            by->stages[stage].output_max, 0, &worst));
         if (worst > dearest) dearest = worst;
     }
     return dearest;

@@ -119,13 +119,17 @@ cost_of(const struct workload *w, const struct said *said,
         const struct ask_result *r)
 {
     const struct written_writer *by = &w->writers[said->writer];
+    const struct price_use use = {.cached_input = r->cached,
+                                  .call = 1,
+                                  .input = r->input,
+                                  .output = r->output};
     int64_t cost = 0;
 
     if (r->outcome == ASK_REFUSED) return 0;
     if (!r->has_usage) return said->worst;
     if (by->price.input < 0) return 0;
-    co_assert(price_cost(&by->price, r->input, r->cached, r->output, &cost));
-    return cost + by->call_price;
+    co_assert(price_cost(&by->price, &use, &cost));
+    return cost;
 }
 
 /* Only one that the model plays may be. */

@@ -48,7 +48,7 @@ struct workload {
     struct written_stage stages[ASK_STAGES];
     struct talk_rules rules;
     struct price price;
-    int64_t call_price, cap;
+    int64_t cap;
     struct shares shares; /* of the cap */
     uint64_t answers_max;
     /* Who writes; stages and prices above are those of the first. */

@@ -12,6 +12,7 @@ try:
 except ImportError:
     msgpack = None
 
+import fake_llm
 import harness
 from harness import wait_for
 
@@ -99,6 +100,45 @@ class LlmJobs(harness.SystemTest):
         self.own(self.bench.job(10, out="builtin", name="builtin.yaml"))
         builtin = json.loads(harness.Corpus(self.bench.path("builtin")).lines()[0])
         self.assertEqual(list(rows[0]), list(builtin))
+
+    def test_characters_and_seconds_are_billed_as_the_endpoint_counts_them(self):
+        self.fleet(workers=0)
+        fake = self.endpoint("--fail", "mute:0.1;latency=20:1", "--price-character", "20", "--price-millisecond", "0.0006")
+        rows, total_ms = 20, int(1000 * harness.FACTOR)
+        price = {"call_usd": 0.001, "input_usd_per_mchar": 20, "usd_per_second": 0.0006}
+        job = self.bench.job(rows)
+        fake_llm.provide(job, [fake], price=price, timeouts={"total_ms": total_ms})
+        # The worker would wait longer by itself.
+        own = self.bench.path("providers.yaml")
+        with open(own, "w"):
+            pass
+        fake_llm.provide(own, [fake])
+        for path in (job, own):
+            with open(path) as f:
+                text = f.read()
+            with open(path, "w") as f:
+                f.write(text.replace('"url"', '"key_env": "PAID_TEST_KEY", "url"'))
+                if path == job:
+                    f.write("budget: {usd: 50}\n")
+        os.environ["PAID_TEST_KEY"] = paid.KEY
+        self.bench.worker("--providers", own)
+        self.own(job)
+        self.check_corpus(self.bench.path("out"), rows)
+        money, stats = self.money(), fake.stats()
+        self.assertEqual(money["characters"], stats["characters"])
+        self.assertEqual(money["calls"], stats["billed"])
+        self.assertGreaterEqual(money["held_ms"], stats["held_ms"])
+        self.assertGreaterEqual(stats["held_ms"], 20 * 2 * rows)
+        settled = paid.units(money["settled_usd"])
+        self.assertEqual(settled, money["calls"] * 10**9 + money["characters"] * 20_000_000 + money["held_ms"] * 600_000)
+        said = [json.loads(line)["provenance"]["cost_usd"] for line in harness.Corpus(self.bench.path("out")).lines()]
+        self.assertEqual(sum(map(paid.units, said)), settled)
+        # Calls that hang end with their time, and count as all of it.
+        self.assertGreater(money["lost"], 0)
+        self.assertGreater(paid.units(money["unknown_usd"]), money["lost"] * total_ms * 600_000)
+        code, out, err = self.bench.cohort("status", self.bench.path("out"))
+        self.assertEqual(code, 0, err)
+        self.assertIn(f" s of calls; {money['lost']} call", out)
 
     # -- trouble -------------------------------------------------------------
 

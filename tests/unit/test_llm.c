@@ -318,7 +318,7 @@ a_line_without_end_is_refused(void **state)
 static void
 prices_are_exact(void **state)
 {
-    struct price p = {-1, -1, -1};
+    struct price p = price_unknown;
     char text[PRICE_TEXT_BYTES];
     int64_t cost = 0;
 
@@ -327,10 +327,14 @@ prices_are_exact(void **state)
     assert_int_equal(p.input, 150000);
     assert_int_equal(price_parse("0.000001", &p.output, &diag), CO_OK);
     assert_int_equal(p.output, 1);
-    assert_true(price_cost(&p, 3, 0, 1, &cost));
+    assert_true(price_cost(
+        &p, &(struct price_use){.input = 3, .cached_input = 0, .output = 1},
+        &cost));
     assert_string_equal(price_text(cost, text), "0.000000450001");
     p.cached_input = 75000;
-    assert_true(price_cost(&p, 3, 2, 0, &cost));
+    assert_true(price_cost(
+        &p, &(struct price_use){.input = 3, .cached_input = 2, .output = 0},
+        &cost));
     assert_int_equal(cost, 150000 + 2 * 75000);
     assert_string_equal(price_text(2500000000000, text), "2.5");
     assert_string_equal(price_text(0, text), "0");
@@ -341,8 +345,14 @@ prices_are_exact(void **state)
     assert_int_equal(price_usd_parse("9999999", &cost), CO_USAGE);
     assert_int_equal(price_usd_parse("-1", &cost), CO_USAGE);
     p.output = -1;
-    assert_false(price_cost(&p, 1, 0, 1, &cost)); /* not known is not 0 */
-    assert_false(price_cost(&p, UINT64_MAX, 0, 0, &cost));
+    assert_false(price_cost(
+        &p, &(struct price_use){.input = 1, .cached_input = 0, .output = 1},
+        &cost)); /* not known is not 0 */
+    assert_false(price_cost(&p,
+                            &(struct price_use){.input = UINT64_MAX,
+                                                .cached_input = 0,
+                                                .output = 0},
+                            &cost));
     for (size_t i = 0; i < 6; i++) {
         static const char *const bad[] = {"",    "x",         "-1",
                                           "1,5", "0.0000001", "1e3"};

@@ -23,8 +23,10 @@ ledger(int64_t cap)
 static struct money_call
 call_of(int64_t cost)
 {
-    return (struct money_call){
-        .outcome = ASK_ANSWER, .has_usage = true, .cost = cost};
+    return (struct money_call){.outcome = ASK_ANSWER,
+                               .has_usage = true,
+                               .has_cost = true,
+                               .cost = cost};
 }
 
 static void
@@ -175,6 +177,7 @@ no_sum_is_beyond_what_an_int64_holds(void **state)
 {
     struct money *m = ledger(0);
     struct money_call call = call_of(INT64_MAX);
+    struct price dear = price;
     int64_t worst;
 
     (void)state;
@@ -186,8 +189,9 @@ no_sum_is_beyond_what_an_int64_holds(void **state)
     assert_sums(m, INT64_MAX - 5, 0, 5);
     assert_int_equal(money_settle(m, 2, &call, NULL), CO_OK);
     assert_sums(m, INT64_MAX, 0, 0);
-    assert_false(money_worst(&price, 0, UINT64_MAX, 1, &worst));
-    assert_false(money_worst(&price, INT64_MAX, 1, 1, &worst));
+    assert_false(money_worst(&price, UINT64_MAX, 1, 0, &worst));
+    dear.call = INT64_MAX;
+    assert_false(money_worst(&dear, 1, 1, 0, &worst));
     money_free(m);
 }
 
@@ -195,19 +199,23 @@ static void
 the_worst_case_takes_every_token_at_its_dearest(void **state)
 {
     const struct price odd = {.input = 10, .output = 1, .cached_input = 30};
+    struct price each = price;
     const struct price unknown = {.input = -1, .output = 1, .cached_input = -1};
     struct money_call call = {.input = 100, .cached = 100, .output = 2};
-    int64_t worst, cost;
+    int64_t worst;
 
     (void)state;
-    assert_true(money_worst(&price, 7, 100, 2, &worst));
+    each.call = 7;
+    call.has_usage = true;
+    assert_true(money_worst(&each, 100, 2, 0, &worst));
     assert_int_equal(worst, 100 * 150 + 2 * 600 + 7);
-    assert_true(money_cost(&price, 7, &call, &cost));
-    assert_int_equal(cost, 100 * 75 + 2 * 600 + 7);
-    assert_true(money_worst(&odd, 0, 100, 2, &worst));
-    assert_true(money_cost(&odd, 0, &call, &cost));
-    assert_true(cost <= worst);
-    assert_false(money_worst(&unknown, 0, 1, 1, &worst));
+    money_cost(&each, &call);
+    assert_true(call.has_cost);
+    assert_int_equal(call.cost, 100 * 75 + 2 * 600 + 7);
+    assert_true(money_worst(&odd, 100, 2, 0, &worst));
+    money_cost(&odd, &call);
+    assert_true(call.cost <= worst);
+    assert_false(money_worst(&unknown, 1, 1, 0, &worst));
 }
 
 static void
@@ -262,7 +270,8 @@ static void
 a_replay_ends_with_no_more_ids_than_the_life_before_it(void **state)
 {
     enum { LOST = 4 * MONEY_NAMED_MAX };
-    const struct money_call late = {.outcome = ASK_ANSWER, .has_usage = true};
+    const struct money_call late = {
+        .outcome = ASK_ANSWER, .has_usage = true, .has_cost = true};
     struct money *m = given_replay_of_lost_calls(LOST);
 
     (void)state;
@@ -443,7 +452,7 @@ a_call_without_a_known_end_is_none_of_its_phases_calls(void **state)
 {
     const struct money_call lost = {.outcome = ASK_UNKNOWN};
     const struct money_call answer = {
-        .outcome = ASK_ANSWER, .has_usage = true, .cost = 3};
+        .outcome = ASK_ANSWER, .has_usage = true, .has_cost = true, .cost = 3};
     struct money *m = ledger(2000);
 
     (void)state;

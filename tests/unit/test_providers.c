@@ -147,7 +147,7 @@ everything_that_can_be_said_is_read(void **state)
     assert_int_equal(e->price.input, 150000);
     assert_int_equal(e->price.output, 600000);
     assert_int_equal(e->price.cached_input, 75000);
-    assert_int_equal(e->call_price, 1);
+    assert_int_equal(e->price.call, 1);
     assert_true(e->stream);
     assert_null(providers_find(p, "nobody"));
     free(p);
@@ -195,7 +195,7 @@ a_price_of_calls_alone_has_free_tokens(void **state)
     assert_true(p->entries[0].has_price);
     assert_int_equal(p->entries[0].price.input, 0);
     assert_int_equal(p->entries[0].price.output, 0);
-    assert_int_equal(p->entries[0].call_price, 2000000000);
+    assert_int_equal(p->entries[0].price.call, 2000000000);
     free(p);
 }
 
@@ -305,8 +305,9 @@ mistakes_in_the_maps_of_a_provider_are_told(void **state)
     assert_refused(ONE("price: {input_usd_per_mtok: 0.15}"),
                    "j.yaml:5: providers.a.price: output_usd_per_mtok is "
                    "missing; input_usd_per_mtok and output_usd_per_mtok go "
-                   "together (0 where it costs nothing), or call_usd stands "
-                   "alone");
+                   "together (0 where it costs nothing), or are left out "
+                   "where other things have a price (call_usd, "
+                   "input_usd_per_mchar, usd_per_second)");
     assert_refused(
         ONE("price: {input_usd_per_mtok: 0.1234567, output_usd_per_mtok: 1}"),
         "j.yaml:5: providers.a.price.input_usd_per_mtok: found \"0.1234567\"; "

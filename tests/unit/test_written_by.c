@@ -37,10 +37,8 @@ given(uint64_t rows, bool builtin)
                        i ? "cheap" : "main");
         (void)snprintf(p->by[i].model, sizeof p->by[i].model, "m%u", i);
         p->table.v[i] = &p->by[i];
-        p->known[i] =
-            (struct written_writer){.provider = p->by[i].provider,
-                                    .price = p->f.options.price,
-                                    .call_price = p->f.options.call_price};
+        p->known[i] = (struct written_writer){.provider = p->by[i].provider,
+                                              .price = p->f.options.price};
         memcpy(p->known[i].stages, p->f.options.stages,
                sizeof p->known[i].stages);
     }
@@ -328,7 +326,8 @@ arms_have_their_shares_and_each_its_price(void **state)
         (struct writers_arm){.name = "a", .share = 70, .n = 1, .chain = {MAIN}};
     p->table.arms[1] = (struct writers_arm){
         .name = "b", .share = 30, .n = 1, .chain = {CHEAP}};
-    p->known[CHEAP].price = (struct price){30, 100, 10};
+    p->known[CHEAP].price = (struct price){
+        .input = 30, .output = 100, .cached_input = 10, .call = 1000};
     world_start(&p->f);
     assert_int_equal(lane_of(p, "main"), 700);
     assert_int_equal(lane_of(p, "cheap"), 300);
@@ -349,7 +348,7 @@ a_cap_needs_the_price_of_all_writers(void **state)
 
     (void)state;
     p->f.options.cap = 1000000000;
-    p->known[CHEAP].price = (struct price){-1, -1, -1};
+    p->known[CHEAP].price = price_unknown;
     p->f.options.personas = NULL;
     assert_int_equal(personas_new(&p->f.personas_options, &p->f.p), CO_OK);
     p->f.options.personas = p->f.p;

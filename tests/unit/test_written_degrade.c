@@ -35,7 +35,7 @@ price(struct pair *p, unsigned writer, int64_t times)
 {
     p->known[writer].price = (struct price){
         .input = 3 * times, .output = 10 * times, .cached_input = times};
-    p->known[writer].call_price = 1000 * times;
+    p->known[writer].price.call = 1000 * times;
 }
 
 /* What a row of the first writer really costs. */

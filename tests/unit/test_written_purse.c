@@ -23,8 +23,8 @@ given(struct shared *s, uint64_t rows, uint64_t seed, int64_t cap)
     purse_init(&s->p, &s->opt);
     s->f.options.purse = &s->p;
     /* A call costs some 1e-6 USD: what blocks are counted in. */
-    s->f.options.price = (struct price){3000, 10000, 1000};
-    s->f.options.call_price = 1000000;
+    s->f.options.price = (struct price){
+        .input = 3000, .output = 10000, .cached_input = 1000, .call = 1000000};
     world_start(&s->f);
 }
 
@@ -193,7 +193,7 @@ without_a_price_nothing_is_asked_under_caps(void **state)
     given(s, 40, 3, 1000);
     written_free(s->f.w);
     personas_free(s->f.p);
-    s->f.options.price = (struct price){-1, -1, -1};
+    s->f.options.price = price_unknown;
     world_start(&s->f);
     for (unsigned i = 0; i < 200; i++) {
         step(s);

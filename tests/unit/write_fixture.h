@@ -33,6 +33,9 @@ static struct sampler *sampler;
 static struct recipes *recipes;
 static struct co_buf recipe_json;
 static uint64_t recipe_name;
+/* Of the recipe's writer; not known, unless a test says so before open_all. */
+static struct price writer_price = {.input = -1, .output = -1};
+static uint64_t writer_call_ms;
 
 co_unused static const char background_md[] =
     "## system\nYou write of people.\n"
@@ -54,7 +57,8 @@ write_recipe(void)
                             .model = "the-model",
                             .max_tokens = {OUTPUT_MAX, OUTPUT_MAX},
                             .temperature_milli = 700,
-                            .price = {.input = -1, .output = -1}};
+                            .price = writer_price,
+                            .call_ms = writer_call_ms};
     struct co_diag diag = {""};
     struct recipe recipe = {.generator = GENERATOR_VERSION,
                             .model_hash = model_hash(model),

@@ -23,8 +23,10 @@ struct write_ask {
     struct co_buf asked; /* as it is recorded; empty where nothing is */
     bool body_is_vendor; /* in the dialect of the vendor's own host */
     uint64_t tokens_max; /* input and output */
-    uint32_t endpoint;   /* that it was sent to */
-    int64_t since_us;    /* when it began to wait, then when it was sent */
+    bool has_characters; /* they have a price: so many are sent */
+    uint64_t characters;
+    uint32_t endpoint; /* that it was sent to */
+    int64_t since_us;  /* when it began to wait, then when it was sent */
     struct call call;
     struct lane_wait wait;
     struct lane_orphan orphan;

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-enum { BODY_MAX = 1024 * 1024 };
+enum { BODY_MAX = 1024 * 1024, LATE_MS = 1000 };
 
 /* The one that the ask is for; NULL: the recipe has none such. */
 static const struct writer *
@@ -60,6 +60,14 @@ check_allowance(const struct write_ask *a, uint64_t input_max,
                    (unsigned long)a->task.output_max);
 }
 
+/* What is billed by the second ends with what was set aside for it; a time-out
+ * is seen a little late. */
+static uint64_t
+time_limit(uint64_t total_ms)
+{
+    return total_ms - co_min_u64(total_ms / 4, LATE_MS);
+}
+
 static enum co_err
 write_body(struct write_ask *a, struct provider_ask *ask, bool is_vendor,
            struct co_diag *diag)
@@ -72,6 +80,8 @@ write_body(struct write_ask *a, struct provider_ask *ask, bool is_vendor,
     ask->stream = a->lane->entry->stream && !a->in_batch;
     ask->is_vendor = is_vendor;
     a->tokens_max = input_max + ask->max_tokens;
+    if (a->has_characters) a->characters = provider_characters(ask);
+    a->call.total_ms = time_limit(a->task.total_ms);
     a->body_is_vendor = is_vendor;
     co_buf_clear(&a->body);
     a->lane->speaks->write(ask, &a->body);
@@ -95,6 +105,7 @@ write_request(struct write_ask *a, const struct recipe_use *use, bool is_vendor,
         co_buf_init(&a->body, BODY_MAX);
         co_buf_init(&a->asked, BODY_MAX);
     }
+    a->has_characters = writer->price.character > 0;
     err = writer_request_make(&r, writer, use->sampler, &a->task);
     a->age = r.age;
     if (!err) err = write_body(a, &r.ask, is_vendor, diag);

@@ -124,6 +124,18 @@ result_of(const struct write_ask *a, enum ask_outcome outcome)
     };
 }
 
+/* What is billed beside tokens. A call that was played took no time. */
+static void
+put_units(const struct write_ask *a, struct ask_result *r)
+{
+    const int64_t us = a->call.total_us;
+
+    r->has_characters = a->has_characters;
+    r->characters = a->characters;
+    r->has_held_ms = a->task.total_ms > 0 && us >= 0;
+    if (r->has_held_ms) r->held_ms = ((uint64_t)us + 999) / 1000;
+}
+
 /* The same with all that the call tells. */
 static struct ask_result
 result_of_call(const struct write_ask *a, enum ask_outcome outcome)
@@ -142,6 +154,7 @@ result_of_call(const struct write_ask *a, enum ask_outcome outcome)
     r.total_us = c->total_us > 0 ? (uint64_t)c->total_us : 0;
     r.status = c->status > 0 ? (uint32_t)c->status : 0;
     if (c->fault) r.fault = ask_text_of(fault_name(c->fault));
+    put_units(a, &r);
     return r;
 }
 
