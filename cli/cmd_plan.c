@@ -345,6 +345,22 @@ put_workers(const struct plan *p, struct co_buf *out)
     co_buf_printf(out, " worker process%s\n", n == 1 ? "" : "es");
 }
 
+/* "  batches     20 (18 to 30), of 1,000 requests at most, 412 of personas" */
+static void
+put_batches(const struct estimate *e, struct co_buf *out)
+{
+    if (!e->batches[ESTIMATE_MID]) return;
+    put_amount(out, "batches", e->batches, say_count);
+    for (unsigned i = 0; i < SHARES_PHASES; i++) {
+        co_buf_printf(out, "    %-11s ", shares_phase_name(i));
+        say_count(out, e->batch_requests[i]);
+        co_buf_puts(out, " requests each at most\n");
+    }
+    if (e->half_price && e->cost[ESTIMATE_MID] >= 0) {
+        co_buf_puts(out, "    at half of what single calls cost\n");
+    }
+}
+
 static void
 put_text(const struct plan *p, struct co_buf *out)
 {
@@ -373,6 +389,7 @@ put_text(const struct plan *p, struct co_buf *out)
             put_amount(out, "call time", e->held_ms, say_duration);
         }
         put_money(p, out);
+        put_batches(e, out);
     } else {
         co_buf_puts(out, ", by the built-in writer: no calls, 0 USD\n");
     }

@@ -325,6 +325,10 @@ times(const struct estimate *e, const struct job_spec *spec,
                                   (uint64_t)ROWS_A_CPU_SECOND *
                                       guesses[g].rate_percent * wish->workers);
     if (!entry) return;
+    if (e->batches[g]) { /* limits do not hold for these */
+        ret[ESTIMATE_BY_BATCH] = estimate_batch_ms(e, spec, g);
+        return;
+    }
     n = entry->n_endpoints;
     ret[ESTIMATE_BY_SLOTS] = scaled(e->calls[g], e->call_ms[g], slots);
     if (entry->limits.in_flight) {
@@ -397,6 +401,7 @@ make_one(const struct job_spec *spec, const struct sampler *s,
         price_it(spec->writer, &e);
         if (wish->history.rows) take_history(&wish->history, &e);
     }
+    estimate_batches(spec, &e);
     time_it(spec, wish, &e);
     *ret = e;
     return CO_OK;

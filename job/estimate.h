@@ -8,7 +8,8 @@
  *   a token for 5, 4, 3 bytes
  *   an answer of a half, a third, a fifth of the way of its limits, low first
  *   1.00, 1.05, 1.50 calls for each answer (repairs, fresh tries)
- *   100, 50, 20 tokens of an answer a second, and half a second before */
+ *   100, 50, 20 tokens of an answer a second, and half a second before
+ *   batches: `poll`, an hour, 24 hours for those that are out together */
 #pragma once
 #include "job/spec.h"
 #include "population/sampler.h"
@@ -21,7 +22,8 @@ enum { ESTIMATE_LOW, ESTIMATE_MID, ESTIMATE_HIGH, ESTIMATES };
     X(SLOTS, "slots", "the calls that the workers make at once")               \
     X(IN_FLIGHT, "in_flight", "limits.in_flight of the endpoints")             \
     X(RPM, "rpm", "limits.rpm of the endpoints")                               \
-    X(TPM, "tpm", "limits.tpm of the endpoints")
+    X(TPM, "tpm", "limits.tpm of the endpoints")                               \
+    X(BATCH, "batch", "the vendor, who answers batches within a day")
 
 enum estimate_bound {
 #define X(id, name, text) ESTIMATE_BY_##id,
@@ -64,6 +66,9 @@ struct estimate {
     uint64_t ms[ESTIMATES], bytes[ESTIMATES];
     enum estimate_bound bound;
     uint64_t call_ms[ESTIMATES]; /* how long a call takes */
+    uint64_t batches[ESTIMATES]; /* calls go out as so many; 0: by themselves */
+    uint64_t batch_requests[ASK_STAGES]; /* of one, at most, by phase */
+    bool half_price; /* as list prices are of single calls */
 };
 
 /* spec passed spec_check and spec_open_writer; s is its sampler. */
@@ -83,6 +88,12 @@ uint64_t estimate_affordable(const struct estimate *e, int64_t budget);
 uint64_t estimate_affordable_shares(const struct estimate *e,
                                     const struct shares *shares,
                                     unsigned *ret_short);
+/* estimate_batch.c. Into how many batches the calls go, and how big they are.
+ */
+void estimate_batches(const struct job_spec *spec, struct estimate *e);
+/* Milliseconds that the vendor may take for them. */
+uint64_t estimate_batch_ms(const struct estimate *e,
+                           const struct job_spec *spec, unsigned guess);
 /* Puts calls, input_tokens, output_tokens, characters and held_ms (where they
  * have a price), usd, each [low, middle, high], and the same in "phases", into
  * the open object; and all of it as "estimate". */

@@ -85,6 +85,7 @@ estimate_put_figures(const struct estimate *e, struct co_json *json)
     put_units(json, e->characters, e->held_ms);
     put_costs(json, e->cost);
     if (!e->calls_models) return;
+    if (e->batches[ESTIMATE_MID]) put_amounts(json, "batches", e->batches);
     co_json_key(json, "phases");
     co_json_object(json);
     for (unsigned i = 0; i < ASK_STAGES; i++) {
@@ -97,6 +98,9 @@ estimate_put_figures(const struct estimate *e, struct co_json *json)
         put_amounts(json, "output_tokens", p->output);
         put_units(json, p->characters, p->held_ms);
         put_costs(json, p->cost);
+        if (e->batch_requests[i]) {
+            co_json_put_u64(json, "batch_requests", e->batch_requests[i]);
+        }
         co_json_end(json);
     }
     co_json_end(json);

@@ -182,6 +182,36 @@ the_tightest_limit_is_what_binds(void **state)
     assert_int_equal(bound, ESTIMATE_BY_TPM);
 }
 
+/* A row takes two, one after the other; limits of calls do not hold. */
+static void
+batches_take_from_two_looks_to_two_days(void **state)
+{
+    struct fixture *f = *state;
+    enum estimate_bound bound;
+    uint64_t hours;
+
+    estimate(f, JOB("10000") "limits: {rpm: 5}, batch: {max_requests: 1000, "
+                             "window: 10s, poll: 60s}}\n");
+    assert_interval(f->e.batches);
+    assert_int_equal(f->e.batch_requests[0], 1000);
+    assert_in_range(f->e.batch_requests[1], 100, 1000); /* they quote */
+    assert_in_range(f->e.batches[ESTIMATE_MID], 21, 200);
+    assert_false(f->e.half_price); /* the file's price is what is paid */
+    assert_int_equal(f->e.bound, ESTIMATE_BY_BATCH);
+    assert_int_equal(f->e.ms[ESTIMATE_LOW], 2 * 70 * 1000);
+    hours = f->e.ms[ESTIMATE_HIGH] / 3600000;
+    assert_int_equal(hours, 48);
+    assert_int_equal(
+        estimate_workers(&f->e, f->spec, &f->wish, 3600000, &bound), 0);
+    assert_int_equal(bound, ESTIMATE_BY_BATCH);
+    /* only so many are at a vendor at a time */
+    estimate(f, JOB("1000000") "batch: {max_requests: 1000, window: 10s, poll: "
+                               "60s}}\n");
+    assert_true(f->e.ms[ESTIMATE_HIGH] / 3600000 > 2 * hours);
+    estimate(f, JOB("1000") "stream: true}\n");
+    assert_int_equal(f->e.batches[ESTIMATE_MID], 0);
+}
+
 static void
 a_deadline_needs_as_many_workers_as_it_is_short(void **state)
 {
@@ -327,6 +357,7 @@ main(void)
         TEST(every_figure_is_an_interval_and_grows_with_the_rows),
         TEST(arms_are_priced_by_their_shares),
         TEST(the_tightest_limit_is_what_binds),
+        TEST(batches_take_from_two_looks_to_two_days),
         TEST(a_deadline_needs_as_many_workers_as_it_is_short),
         TEST(a_budget_is_enough_for_its_share_of_the_rows),
         TEST(shares_pay_for_the_rows_of_the_phase_that_is_short),
