@@ -104,12 +104,15 @@ ended(struct batchbook_entry *e, const struct batch_result *r)
     return e->n_files ? BATCHBOOK_GOES_ON : BATCHBOOK_DONE;
 }
 
-/* A vendor, or what stands before it, may be wrong for a moment. True: it was
- * said too often for that. */
+/* A vendor, or what stands before it, may be wrong for a moment, however short
+ * `poll` is. True: it was said too often for that. By their number, not by the
+ * clock: a replay has to end where the life before it did. */
 static bool
 is_missed(const struct batchbook *b, struct batchbook_entry *e, int64_t now_us)
 {
-    e->due_us = now_us + b->poll_us;
+    const int64_t apart_us = BATCHBOOK_SETTLE_US / 2;
+
+    e->due_us = now_us + (b->poll_us < apart_us ? apart_us : b->poll_us);
     return ++e->misses >= BATCHBOOK_MISSES_MAX;
 }
 
@@ -237,6 +240,7 @@ batchbook_read_again(const struct batchbook *b, struct batchbook_entry *e,
     if (++e->readings >= BATCHBOOK_READINGS_MAX) return false;
     e->phase = BATCHBOOK_RUNS;
     e->due_us = now_us + b->poll_us;
+    if (e->readings > 1) e->due_us += BATCHBOOK_SETTLE_US;
     return true;
 }
 

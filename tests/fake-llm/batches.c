@@ -168,8 +168,9 @@ on_batch(const struct asking *a, const char *id, const char *verb)
     if (!t) return batches_refuse(a, 404, "there is no such batch");
     look_at(a, t);
     if (!verb) {
-        if (a->r->is_post)
+        if (a->r->is_post) {
             return batches_refuse(a, 405, "only GET is answered here");
+        }
         return batches_say_batch(a, t, number);
     }
     if (strcmp(verb, "cancel") == 0 && a->r->is_post) {
@@ -208,8 +209,12 @@ batches_answer(struct batches *b, const struct request *r, const char *key,
                struct co_buf *out, int64_t *ret_delay_us)
 {
     const struct asking a = {
-        b,           r,      co_hash64(r->key, r->key ? r->key_len : 0, 0),
-        fails,       now_us, out,
+        b,
+        r,
+        co_hash64(r->key ? r->key : "", r->key ? r->key_len : 0, 0),
+        fails,
+        now_us,
+        out,
         ret_delay_us};
     char path[512], *query, *id, *verb = NULL;
 

@@ -208,8 +208,9 @@ take_create(const struct request *r, char file[64], char metadata[512],
     if (!pull_end(&p)) return batches_wrong(why, "no JSON");
     if (!endpoint) return batches_wrong(why, "endpoint: is none for batches");
     if (!window) return batches_wrong(why, "completion_window: is not 24h");
-    if (!metadata_holds(metadata))
+    if (!metadata_holds(metadata)) {
         return batches_wrong(why, "metadata: not of texts");
+    }
     return true;
 }
 
@@ -220,13 +221,16 @@ batches_create_openai(const struct asking *a)
     struct co_buf *input;
     struct batch *t;
 
-    if (!a->r->is_json)
+    if (!a->r->is_json) {
         return batches_refuse(a, 400, "content-type: is no JSON");
-    if (!take_create(a->r, file, metadata, why))
+    }
+    if (!take_create(a->r, file, metadata, why)) {
         return batches_refuse(a, 400, why);
+    }
     input = batches_find_file(a->b, file);
-    if (!input)
+    if (!input) {
         return batches_refuse(a, 400, "input_file_id: there is no such file");
+    }
     t = batch_new(true);
     (void)snprintf(t->metadata, sizeof t->metadata, "%s", metadata);
     t->input_file = (uint32_t)strtoul(file + 5, NULL, 10);
@@ -241,8 +245,9 @@ batches_create_anthropic(const struct asking *a)
     char why[160] = "";
     struct batch *t;
 
-    if (!a->r->is_json)
+    if (!a->r->is_json) {
         return batches_refuse(a, 400, "content-type: is no JSON");
+    }
     t = batch_new(false);
     co_buf_append(&t->input, a->r->body, a->r->body_len);
     if (!batches_take_requests(t, why)) {

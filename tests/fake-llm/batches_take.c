@@ -108,13 +108,16 @@ take_item(struct pull *p, struct batch *t, char why[160])
     }
     if (p->wrong) return batches_wrong(why, p->wrong);
     if (!seen.method) return batches_wrong(why, "method: is not POST");
-    if (!seen.url)
+    if (!seen.url) {
         return batches_wrong(why, "url: is not the batch's endpoint");
+    }
     if (!item.custom[0]) return batches_wrong(why, "custom_id: is missing");
-    if (item.len == 0)
+    if (item.len == 0) {
         return batches_wrong(why, "the request itself is missing");
-    if (is_taken(t, item.custom))
+    }
+    if (is_taken(t, item.custom)) {
         return batches_wrong(why, "custom_id: is not unique");
+    }
     add_item(t, &item);
     return true;
 }
@@ -134,8 +137,9 @@ batches_take_lines(struct batch *t, char why[160])
         if (!pull_end(&p)) return batches_wrong(why, "a line is no JSON");
         at = nl + 1;
     }
-    if (t->n > OPENAI_REQUESTS_MAX)
+    if (t->n > OPENAI_REQUESTS_MAX) {
         return batches_wrong(why, "too many requests");
+    }
     return t->n > 0 || batches_wrong(why, "the file is empty");
 }
 
@@ -148,16 +152,19 @@ batches_take_requests(struct batch *t, char why[160])
     pull_init(&p, t->input.data, t->input.len);
     if (!pull_enter(&p, PULL_OBJECT)) return batches_wrong(why, "no object");
     while (pull_key(&p, &key)) {
-        if (!pull_is(&key, "requests"))
+        if (!pull_is(&key, "requests")) {
             return batches_wrong(why, "unknown member");
-        if (!pull_enter(&p, PULL_ARRAY))
+        }
+        if (!pull_enter(&p, PULL_ARRAY)) {
             return batches_wrong(why, "requests: no list");
+        }
         while (pull_item(&p)) {
             if (!take_item(&p, t, why)) return false;
         }
     }
     if (!pull_end(&p)) return batches_wrong(why, "no JSON");
-    if (t->n > ANTHROPIC_REQUESTS_MAX)
+    if (t->n > ANTHROPIC_REQUESTS_MAX) {
         return batches_wrong(why, "too many requests");
+    }
     return t->n > 0 || batches_wrong(why, "requests: is empty");
 }

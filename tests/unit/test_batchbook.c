@@ -6,7 +6,8 @@
 
 #include <string.h>
 
-static const int64_t MS = 1000, S = 1000000;
+#define MS INT64_C(1000)
+#define S INT64_C(1000000)
 
 static const uint64_t asks[] = {ASK_STEP, 256 + ASK_STEP};
 
@@ -221,6 +222,24 @@ a_submission_without_its_asks_that_gets_lost_made_nothing(void **state)
     batchbook_fini(&f.book);
 }
 
+/* Right after it was made its vendor may not show it everywhere. */
+static void
+a_batch_is_not_given_up_within_ten_seconds_however_short_poll_is(void **state)
+{
+    struct fixture f;
+    int64_t began_us;
+
+    (void)state;
+    prepare(&f, 10 * MS);
+    (void)answer_state(&f, submitted(&f, 7), BATCH_RUNNING, "batch_1");
+    began_us = f.now_us;
+    while (answer_state(&f, given(&f, BATCH_POLL), BATCH_GONE, "") !=
+           BATCHBOOK_LOST) {
+    }
+    assert_true(f.now_us - began_us >= 10 * S);
+    batchbook_fini(&f.book);
+}
+
 int
 main(void)
 {
@@ -230,6 +249,8 @@ main(void)
         cmocka_unit_test(a_vendor_that_took_long_is_given_as_long_again),
         cmocka_unit_test(one_that_is_found_late_is_the_one),
         cmocka_unit_test(in_a_new_life_it_is_the_same),
+        cmocka_unit_test(
+            a_batch_is_not_given_up_within_ten_seconds_however_short_poll_is),
         cmocka_unit_test(all_about_a_batch_is_for_the_account_that_makes_it),
         cmocka_unit_test(
             a_submission_without_its_asks_that_gets_lost_made_nothing),

@@ -76,9 +76,12 @@ on_listed(void *self, const struct batch_info *info)
         }
         return false;
     }
-    if (b->api->upload_path || info->total == 0 ||
-        info->total > b->task.count) {
+    if (b->api->upload_path || info->total > b->task.count) {
         return true; /* somebody else's */
+    }
+    if (info->total == 0) { /* its requests may not be counted yet */
+        b->is_unsure |= info->state == BATCH_RUNNING;
+        return true;
     }
     if (b->task.until && info->created > b->task.until + CLOCKS_APART_S) {
         return true; /* made when ours was, or was not */

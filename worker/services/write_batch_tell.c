@@ -108,9 +108,9 @@ write_batch_not_mine(struct write_batch *b)
 
     if (co_log_every(&b->lane->log_limit, co_clock_ms(), LOG_MS, &more)) {
         co_log(CO_LOG_WARN, "batch.not_mine",
-               "provider=%s op=%s batch=%llu more=%llu: it is not there for "
-               "this worker's key, and another one made it: put that key back, "
-               "here or at another worker",
+               "provider=%s op=%s batch=%llu more=%llu: it is of another "
+               "address or key than this worker has: give all workers of a "
+               "provider the same",
                b->lane->entry->name, batch_op_name(b->task.op),
                (unsigned long long)b->task.batch, (unsigned long long)more);
     }
