@@ -37,10 +37,8 @@ given(uint64_t rows)
         (void)snprintf(p->by[i].provider, sizeof p->by[i].provider, "%s",
                        i == MAIN ? "main" : "other");
         p->table.v[i] = &p->by[i];
-        p->known[i] =
-            (struct written_writer){.provider = p->by[i].provider,
-                                    .price = p->f.options.price,
-                                    .call_price = p->f.options.call_price};
+        p->known[i] = (struct written_writer){.provider = p->by[i].provider,
+                                              .price = p->f.options.price};
         memcpy(p->known[i].stages, p->f.options.stages,
                sizeof p->known[i].stages);
     }
