@@ -270,6 +270,7 @@ class Written(harness.SystemTest):
         self.assertNotIn(KEY, text)
         self.assertEqual(os.stat(answers).st_mode & 0o777, 0o600)
         first, money = self.bytes(), self.money()
+        self.assertGreater(money.pop("call_ms"), 0)  # what is played takes no time
         self.assertGreater(harness.run_json(self.bench.path("out"))["ledger"]["dead"], 0)
         # The same job, played: neither endpoint nor key.
         os.environ.pop("RECORD_TEST_KEY")
