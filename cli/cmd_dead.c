@@ -400,7 +400,9 @@ cmd_dead_replay(int argc, char **argv)
                "Asks the next run in the folder to draw dead rows again: all, "
                "or those\nthat are named. A row can come back as long as its "
                "shard is not final:\nwhile the run is unfinished, and in the "
-               "last shard of a finished one.",
+               "last shard of a finished one. Where\na model writes, any of "
+               "the last 200,000 candidates can: it is asked again, and\n"
+               "paid for, within the job's budget.",
                0, ROWS_MAX, argc, argv, &status)) {
         return status;
     }

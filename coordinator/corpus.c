@@ -10,6 +10,7 @@
 #include "coordinator/cache.h"
 #include "coordinator/corpus_files.h"
 #include "coordinator/corpus_writer.h"
+#include "coordinator/kind_personas_asked.h"
 #include "coordinator/sealer.h"
 
 #include <stdio.h>
@@ -517,6 +518,24 @@ corpus_restore(struct corpus *c, const uint8_t *content, size_t len)
                             len - sizeof skip - skip);
 }
 
+/* Only a written corpus may be told to take shards as not sealed. */
+static enum co_err
+corpus_foresee(void *self, uint8_t type, const uint8_t *content, size_t len,
+               struct co_diag *diag)
+{
+    struct corpus *c = self;
+    enum co_err err = CO_OK;
+
+    if (type == RECORD_SEALED && c->written) {
+        err = personas_foresee(c->personas, content, len);
+    }
+    return err ? co_fail(diag, err,
+                         "%s: a SEALED record is not readable. Run "
+                         "`" CO_PROGRAM " journal check` on the folder",
+                         c->opt.journal_dir)
+               : CO_OK;
+}
+
 static enum co_err
 corpus_replay(void *self, uint8_t type, const uint8_t *content, size_t len,
               struct co_diag *diag)
@@ -594,12 +613,13 @@ corpus_finish(void *self, struct co_diag *diag)
         facts.written = c->written;
         facts.estimate = c->opt.estimate;
     }
-    err = corpus_write_manifest(&facts, diag);
-
+    err = corpus_remove_unsealed(&facts, diag);
+    if (!err) err = corpus_write_manifest(&facts, diag);
     return err ? err : corpus_write_report(&facts, diag);
 }
 
 static const struct hosted corpus_functions = {
+    .foresee = corpus_foresee,
     .replay = corpus_replay,
     .segment = corpus_segment,
     .turn = corpus_turn,

@@ -3,10 +3,13 @@
 
 #include "common/fs.h"
 #include "common/hash.h"
+#include "coordinator/kind_personas_asked.h"
 #include "rows/generator.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { FILE_BYTES_MAX = 1 << 30, HASH_BYTES_MAX = 8 * PERSONAS_SHARD_ROWS_MAX };
 
@@ -154,6 +157,36 @@ corpus_write_text(const struct corpus_facts *f, const char *file,
         err = co_fs_write_atomic(f->out_dir, file, buf->data, buf->len, diag);
     }
     co_buf_fini(buf);
+    return err;
+}
+
+static enum co_err
+remove_file(const struct corpus_facts *f, const char *file,
+            struct co_diag *diag)
+{
+    char path[4096];
+
+    (void)snprintf(path, sizeof path, "%s/%s", f->out_dir, file);
+    if (unlink(path) == 0 || errno == ENOENT) return CO_OK;
+    return co_fail(diag, co_err_from_errno(errno), "cannot remove %s: %s", path,
+                   strerror(errno));
+}
+
+enum co_err
+corpus_remove_unsealed(const struct corpus_facts *f, struct co_diag *diag)
+{
+    enum co_err err = CO_OK;
+
+    for (uint64_t k = 0; k < personas_unsealed(f->personas) && !err; k++) {
+        const struct personas_shard *s = personas_shard(f->personas, k);
+        char file[64];
+
+        if (s && s->rows) continue;
+        corpus_shard_file(k, file);
+        err = remove_file(f, file, diag);
+        corpus_hash_file(k, file);
+        if (!err && !s) err = remove_file(f, file, diag);
+    }
     return err;
 }
 

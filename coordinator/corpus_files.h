@@ -41,6 +41,10 @@ co_must_use enum co_err corpus_read_hashes(const char *out_dir, uint64_t shard,
 /* Cells of each audit table, AUDIT_TABLE_COUNT of them. */
 co_must_use enum co_err corpus_table_cells(const struct sampler *s,
                                            uint32_t *ret_cells);
+/* Removes files of shards that were sealed once and have no rows now: rows
+ * that were given up came back in front of theirs. */
+co_must_use enum co_err corpus_remove_unsealed(const struct corpus_facts *f,
+                                               struct co_diag *diag);
 co_must_use enum co_err corpus_write_manifest(const struct corpus_facts *f,
                                               struct co_diag *diag);
 /* report.json and README.md: the ledger, the audit, what to do about it. */

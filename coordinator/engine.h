@@ -51,7 +51,10 @@ struct engine_options {
     void (*dead)(void *ctx, const uint8_t *letter, size_t len);
     /* A death was withdrawn, and that is committed. NULL: as above. */
     void (*revived)(void *ctx, uint64_t task);
-    void *dead_ctx; /* of both */
+    /* Before a replay: calls engine_foresee() for each death that a person
+     * wants withdrawn. NULL: none. */
+    enum co_err (*wishes)(void *ctx, struct engine *e);
+    void *dead_ctx; /* of all of these */
     bool resumed;   /* tasks of an earlier life may be out: with a paid kind a
                      * link publishes only after its settle time */
 };
@@ -178,6 +181,15 @@ CO_DEFINE_FREEP(struct engine, engine_free)
 
 /* -- at start: the journal, oldest record first --------------------------- */
 
+/* Before all of it: the head of a RESULTS record without bodies, which may
+ * withdraw deaths. CO_NOMEM. */
+co_must_use enum co_err
+engine_foresee_results(struct engine *e, const uint8_t *head, size_t head_len);
+/* Behind the last of those: asks for wishes (engine_options). */
+co_must_use enum co_err engine_foresee_wishes(struct engine *e);
+/* engine_revive() will be called for this task. CO_RANGE: it need not be, as
+ * that is not possible any more; CO_NOMEM. */
+co_must_use enum co_err engine_foresee(struct engine *e, uint64_t task);
 /* A journaled RESULTS record, header and body as ordered; place as for
  * engine_on_committed(). No ACK, no order. CO_PROTOCOL: not such a record. */
 co_must_use enum co_err

@@ -2,7 +2,8 @@
  * engine.c: life, links, questions. engine_results.c: results, commits, ACKs,
  * replay. engine_retry.c: what a loss, failure or return means; engine_once.c:
  * for tasks that must not be run twice. engine_stop.c: what is called back at
- * the end. engine_notes.c: the kind's own records.
+ * the end. engine_notes.c: the kind's own records. engine_foresee.c: before a
+ * replay.
  * engine_publish.c: what goes out. engine_why.c: texts and the checker. */
 #pragma once
 #include "coordinator/engine.h"

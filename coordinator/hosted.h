@@ -14,6 +14,9 @@ struct hosted {
     void *state; /* the kind's */
     void *self;  /* first argument of the functions below */
 
+    /* The same records as below, all of them, before the first of those. */
+    enum co_err (*foresee)(void *self, uint8_t type, const uint8_t *content,
+                           size_t len, struct co_diag *diag);
     /* A journal record that is neither RESULTS nor NOTE (those go to the
      * kind), at start, in commit order. */
     enum co_err (*replay)(void *self, uint8_t type, const uint8_t *content,

@@ -186,6 +186,10 @@ struct job_kind {
      * deaths that were withdrawn in an earlier life. False: it is not dead, or
      * what it belongs to is final. NULL: none can be. */
     bool (*revive)(void *kind, uint64_t task);
+    /* Before a replay, in which revive() will be called for this task; wished:
+     * or right after it, on a person's word. CO_RANGE: that is not possible any
+     * more; CO_NOMEM. NULL: the kind need not know. */
+    enum co_err (*foresee)(void *kind, uint64_t task, bool wished);
     /* Whether a second run of this task costs money. NULL: all of them if the
      * kind is paid, else none. Those that are free are repeated at once when
      * they are lost, and halved and given up as the tasks of any kind. */

@@ -63,7 +63,7 @@ personas_new(const struct personas_options *options,
     p->cells = o.shard_rows / PERSONAS_CELL;
     /* a whole cell more rather than fewer rows than were asked for */
     p->cell_limit = (o.candidates + PERSONAS_CELL - 1) / PERSONAS_CELL;
-    p->cut = UINT64_MAX;
+    p->cut = p->open_from = UINT64_MAX;
     err = tables_init(p);
     if (!err) err = dedup_init(p);
     if (err) return err;

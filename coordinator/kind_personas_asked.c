@@ -2,6 +2,9 @@
 #include "coordinator/kind_personas_asked.h"
 
 #include "coordinator/kind_personas_core.h"
+#include "proto/walk.h"
+
+enum { REOPEN_ROWS_MAX = 200000 };
 
 struct personas_progress
 personas_progress(const struct personas *p)
@@ -77,6 +80,44 @@ void
 personas_remakes(struct personas *p)
 {
     p->remakes = true;
+}
+
+enum co_err
+personas_foresee(struct personas *p, const uint8_t *in, size_t len)
+{
+    struct walk w = walk_start(in, len);
+    uint64_t shard;
+
+    if (walk_array(&w) < 2) return CO_DAMAGED;
+    (void)walk_u64(&w); /* the version: its replay looks at it */
+    shard = walk_u64(&w);
+    if (w.bad) return CO_DAMAGED;
+    if (p->foreseen <= shard) p->foreseen = shard + 1;
+    return CO_OK;
+}
+
+/* Half of the shards that can be open, and what answers may take: those of all
+ * rows behind the candidate are kept until it is decided. */
+bool
+personas_may_reopen(const struct personas *p, uint64_t row)
+{
+    const uint64_t shard = row / p->options.shard_rows;
+
+    if (shard >= p->foreseen) return true;
+    return shard >= p->sealed_n && p->foreseen - shard <= KIND_SHARDS_MAX / 2 &&
+           p->foreseen * p->options.shard_rows - row <= REOPEN_ROWS_MAX;
+}
+
+void
+personas_hold_open(struct personas *p, uint64_t row)
+{
+    p->open_from = row == UINT64_MAX ? UINT64_MAX : row / p->options.shard_rows;
+}
+
+uint64_t
+personas_unsealed(const struct personas *p)
+{
+    return p->unsealed;
 }
 
 void

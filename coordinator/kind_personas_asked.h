@@ -31,6 +31,19 @@ bool personas_may_publish(const struct personas *p, uint64_t cell);
  * them would be asked, or asked again, if there were more rows or money. */
 void personas_mark(struct personas *p, uint64_t task, uint32_t gave_up,
                    uint32_t unasked, bool open_ended);
+/* Before a replay with personas_remakes(): a SEALED record that it will come
+ * by, in any order. CO_DAMAGED. */
+co_must_use enum co_err personas_foresee(struct personas *p, const uint8_t *in,
+                                         size_t len);
+/* Whether the candidate's shard, and all behind it, may be as if they had not
+ * been sealed: with too many nobody has the memory. */
+bool personas_may_reopen(const struct personas *p, uint64_t row);
+/* From now on, in a replay with personas_remakes(), no record seals the shard
+ * of that candidate or one behind it; UINT64_MAX: all do. */
+void personas_hold_open(struct personas *p, uint64_t row);
+/* Such shards as were not sealed are below; what is not sealed again has a file
+ * that does not count any more. */
+uint64_t personas_unsealed(const struct personas *p);
 /* No new cell is drawn any more. When what is drawn is decided the job is
  * over, with as many rows as there are; none counts behind the first cell that
  * is open-ended, since a later run goes on there. */

@@ -128,6 +128,9 @@ struct personas {
     bool stopped;          /* nothing new is drawn, see kind_personas_asked.h */
     bool closed;  /* and an open-ended cell is counted: it is the last */
     bool remakes; /* see personas_remakes() */
+    /* Shards, see personas_foresee(), _hold_open() and _unsealed(): below the
+     * first are all that have records; records seal those below the second. */
+    uint64_t foreseen, open_from, unsealed;
     bool stalled; /* the front waits for memory of that set */
     struct personas_counters n;
 };

@@ -323,6 +323,20 @@ is_forgotten(const struct personas *p, const struct shard *tail,
            p->base.accepted + entry->rows < p->options.rows;
 }
 
+/* Made again from the same results, since it was held open for nothing: its
+ * file may be another one, as long as the rows are the same. */
+static void
+sealed_again(struct personas *p, uint64_t shard,
+             const struct personas_shard *entry)
+{
+    struct personas_shard *s = &p->sealed[shard];
+
+    if (!p->remakes || s->rows != entry->rows || s->drawn != entry->drawn) {
+        return;
+    }
+    *s = *entry;
+}
+
 /* A shard is among the sealed ones: what the record says takes the place of
  * what memory has of it. */
 static void
@@ -360,8 +374,15 @@ personas_replay_sealed(struct personas *p, const uint8_t *in, size_t len)
     shard = walk_u64(&w);
     get_entry(&w, p, &entry);
     if (w.bad) return CO_DAMAGED;
+    if (shard >= p->open_from) {
+        p->unsealed = co_max_u64(p->unsealed, shard + 1);
+        return CO_OK;
+    }
     if (p->tail && shard + 1 == p->sealed_n) unseal(p);
-    if (shard < p->sealed_n) return CO_OK; /* a checkpoint has it already */
+    if (shard < p->sealed_n) { /* a checkpoint has it already, or: */
+        sealed_again(p, shard, &entry);
+        return CO_OK;
+    }
     if (shard > p->sealed_n) return CO_DAMAGED;
     sums = calloc(p->table_at[p->options.tables] + 1u, sizeof(*sums));
     if (!sums) return CO_NOMEM;

@@ -148,6 +148,7 @@ written_free(struct written *w)
     }
     free(w->taken);
     rows_free(w);
+    revivals_fini(&w->revivals);
     money_free(w->m);
     free(w);
 }
@@ -395,6 +396,7 @@ const struct job_kind written_kind = {
     .split = written_split,
     .dead = written_dead,
     .revive = written_revive,
+    .foresee = written_foresee,
     .once = written_once,
     .gone = written_gone,
     .note = written_note,

@@ -137,6 +137,7 @@ CO_DEFINE_FREEP(struct written, written_free)
     X(rows_begun, "rows that were begun")                                      \
     X(rows_done, "rows with all their answers")                                \
     X(rows_dead, "rows that were given up")                                    \
+    X(revived, "of these: asked again on a person's word")                     \
     X(words, "words that the models wrote in the rows that are done")          \
     X(asks, "asks whose intent was committed")                                 \
     X(cached, "answers from the cache, in place of asks: they cost nothing")   \

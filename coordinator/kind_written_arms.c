@@ -59,6 +59,14 @@ arms_end(struct written *w, uint64_t row, const struct talk *t)
 }
 
 void
+arms_revive(struct written *w, uint64_t row, const struct talk *t)
+{
+    struct written_tally *n = tally_of(w, row, t->writer);
+
+    if (n && n->dead) n->dead--;
+}
+
+void
 arms_accept(struct written *w, uint64_t row, const struct talk *t)
 {
     struct written_tally *n = tally_of(w, row, server_of(t));

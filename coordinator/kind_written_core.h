@@ -15,6 +15,7 @@
 #include "coordinator/chain.h"
 #include "coordinator/kind_personas_asked.h"
 #include "coordinator/kind_written.h"
+#include "coordinator/revivals.h"
 #include "job/purse_note.h"
 #include "proto/walk.h"
 
@@ -171,9 +172,10 @@ struct written {
         uint64_t calls, us;
     } timed; /* calls that were answered, as far as they say how long it took */
     struct written_tally tallies[WRITERS_ARMS_MAX][WRITERS_MAX + 1];
-    struct batchbook book; /* batches that are not over */
-    char batches[192];     /* what of them is waited for; "": none is */
-    int64_t ready_us;      /* since when asks wait to be one; 0: none do */
+    struct revivals revivals; /* of rows given up, which are still to come */
+    struct batchbook book;    /* batches that are not over */
+    char batches[192];        /* what of them is waited for; "": none is */
+    int64_t ready_us;         /* since when asks wait to be one; 0: none do */
 
     bool rescan;         /* a row could not be lined up: look at all */
     bool running;        /* the replay is over */
@@ -401,6 +403,8 @@ void arms_call(struct written *w, uint64_t row, uint8_t writer,
 void arms_end(struct written *w, uint64_t row, const struct talk *t);
 /* It is in a range that counts. */
 void arms_accept(struct written *w, uint64_t row, const struct talk *t);
+/* It was given up, and is asked again. */
+void arms_revive(struct written *w, uint64_t row, const struct talk *t);
 void arms_why(const struct written *w, int64_t now_us, struct co_buf *out);
 
 /* -- stuck */
@@ -408,6 +412,12 @@ void arms_why(const struct written *w, int64_t now_us, struct co_buf *out);
  * without end: a person is told, once each time. */
 void stuck_set(struct written *w, uint8_t writer, enum writers_stuck stuck);
 void stuck_why(const struct written *w, struct co_buf *out);
+
+/* -- revive */
+/* Whether a row of the range, or of that of the task, is to be revived: what
+ * was decided without it does not count. */
+bool revive_is_awaited(const struct written *w, uint64_t start, uint32_t count);
+bool revive_is_awaited_in(const struct written *w, uint64_t task);
 
 /* -- take */
 /* Keeps a result from take() to place(). False: no memory. */
@@ -461,6 +471,7 @@ void range_place(struct written *w, uint64_t task, int64_t now_us,
 unsigned written_split(void *kind, uint64_t task, uint64_t ret_halves[2]);
 void written_dead(void *kind, uint64_t task);
 bool written_revive(void *kind, uint64_t task);
+enum co_err written_foresee(void *kind, uint64_t task, bool wished);
 bool written_note(void *kind, struct co_buf *out);
 void written_noted(void *kind, int64_t now_us);
 bool written_replay_note(void *kind, const uint8_t *data, size_t len);

@@ -10,6 +10,7 @@ struct outcome {
     uint32_t accepted, gave_up, unasked;
     bool unfinished; /* a row was asked for, and is neither written nor dead */
     bool late_done;  /* a row was answered, and is not written */
+    bool awaited;    /* a row will be asked again, and may be written then */
     bool valid;      /* accepts only rows that have their answers */
 };
 
@@ -22,7 +23,8 @@ struct outcome {
 static struct outcome
 read_outcome(const struct written *w, const struct range_result *r)
 {
-    struct outcome o = {.valid = true};
+    struct outcome o = {.valid = true,
+                        .awaited = revive_is_awaited(w, r->start, r->count)};
 
     for (uint32_t i = 0; i < r->count; i++) {
         const uint64_t row = r->start + i;
@@ -55,7 +57,7 @@ is_enough(const struct written *w, const struct outcome *o,
 {
     const struct personas_progress at = personas_progress(w->p);
 
-    if (!h && o->late_done) return false;
+    if (o->awaited || (!h && o->late_done)) return false;
     if (w->final) return true;
     if (o->unfinished) return false;
     if (!o->unasked) return true;
@@ -168,19 +170,11 @@ written_dead(void *kind, uint64_t task)
         batchbook_gone(&w->book, task, false, w->now_us);
         return;
     }
+    if (revive_is_awaited_in(w, task)) return;
     personas_kind.dead(w->p, task);
     if ((task & 0xff) == PERSONAS_STEP_PACK ||
         !personas_range(w->p, task, &start, &count)) {
         return;
     }
     decided(w, task, start, count);
-}
-
-bool
-written_revive(void *kind, uint64_t task)
-{
-    struct written *w = kind;
-
-    return !written_is_ask(task) && !batchbook_is_op(task) &&
-           personas_kind.revive(w->p, task);
 }

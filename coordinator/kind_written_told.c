@@ -57,7 +57,7 @@ is_refused(const struct written *w)
 static uint64_t
 quality_of(const struct written *w)
 {
-    const uint64_t ended = w->n.rows_done + w->n.rows_dead;
+    const uint64_t ended = w->n.rows_done + w->n.rows_dead - w->n.revived;
     struct kind_ledger l;
 
     if (!ended) return 0;

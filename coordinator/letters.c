@@ -66,6 +66,27 @@ letters_on_revived(void *ctx, uint64_t task)
 }
 
 enum co_err
+letters_foresee(void *ctx, struct engine *e)
+{
+    struct letters *l = ctx;
+
+    for (size_t i = 0; i < l->file.n; i++) {
+        const struct dead_letter *letter = &l->file.v[i];
+        enum co_err err;
+
+        if (letter->state != DEAD_REPLAY) continue;
+        err = engine_foresee(e, letter->task);
+        if (err == CO_RANGE) {
+            mark(l, letter->task, DEAD_FINAL);
+            co_log(CO_LOG_WARN, "task.final", "row=%" PRIu64, letter->row);
+        } else if (err) {
+            return err;
+        }
+    }
+    return CO_OK;
+}
+
+enum co_err
 letters_revive(struct letters *l, struct engine *e, bool *ret_more,
                struct co_diag *diag)
 {

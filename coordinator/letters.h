@@ -23,6 +23,8 @@ void letters_close(struct letters *l);
 /* engine_options.dead and .revived; ctx is the letters. */
 void letters_on_dead(void *ctx, const uint8_t *letter, size_t len);
 void letters_on_revived(void *ctx, uint64_t task);
+/* engine_options.wishes: before a replay. */
+co_must_use enum co_err letters_foresee(void *ctx, struct engine *e);
 /* Hands what people want drawn again to the engine, once, at the start.
  * *ret_more: the engine takes no more now, go on after its orders were
  * committed. */

@@ -35,6 +35,7 @@ make_engine(struct owner_core *c)
     if (opt->letters) {
         options.dead = letters_on_dead;
         options.revived = letters_on_revived;
+        options.wishes = letters_foresee;
         options.dead_ctx = opt->letters;
     }
     return engine_new(&options, c->hosted->kind, c->hosted->state, &c->out,

@@ -18,6 +18,18 @@ replay_prefix(size_t head_bytes, struct co_bytes *ret_bytes)
     return co_bytes_copy(bytes, sizeof bytes, ret_bytes);
 }
 
+/* Bytes of the head of a RESULTS record. False: it is none. */
+static bool
+head_of(const struct record *r, uint32_t *ret_head)
+{
+    const uint8_t *c = r->content;
+
+    if (r->length < REPLAY_PREFIX_BYTES) return false;
+    *ret_head = (uint32_t)c[0] | (uint32_t)c[1] << 8 | (uint32_t)c[2] << 16 |
+                (uint32_t)c[3] << 24;
+    return *ret_head <= r->length - REPLAY_PREFIX_BYTES;
+}
+
 static enum co_err
 replay_results(const struct record *r, const struct journal_pos *pos,
                struct engine *engine)
@@ -25,10 +37,7 @@ replay_results(const struct record *r, const struct journal_pos *pos,
     const uint8_t *c = r->content;
     uint32_t head;
 
-    if (r->length < REPLAY_PREFIX_BYTES) return CO_DAMAGED;
-    head = (uint32_t)c[0] | (uint32_t)c[1] << 8 | (uint32_t)c[2] << 16 |
-           (uint32_t)c[3] << 24;
-    if (head > r->length - REPLAY_PREFIX_BYTES) return CO_DAMAGED;
+    if (!head_of(r, &head)) return CO_DAMAGED;
     c += REPLAY_PREFIX_BYTES;
     return engine_replay_results(
         engine, c, head, c + head, r->length - REPLAY_PREFIX_BYTES - head,
@@ -80,12 +89,34 @@ pos_is_before(const struct journal_pos *a, const struct journal_pos *b)
     return order < 0 || (order == 0 && a->offset < b->offset);
 }
 
+/* What the job has to know before it is told any record. */
+static enum co_err
+foresee_record(const struct record *r, struct engine *engine,
+               const struct hosted *hosted, struct co_diag *diag)
+{
+    uint32_t head;
+    enum co_err err = CO_OK;
+
+    if (r->type == RECORD_RESULTS) {
+        if (!head_of(r, &head) || head + REPLAY_PREFIX_BYTES < r->length) {
+            return CO_OK; /* it has bodies, or is refused later */
+        }
+        err = engine_foresee_results(engine, r->content + REPLAY_PREFIX_BYTES,
+                                     head);
+    } else if (hosted->foresee) {
+        return hosted->foresee(hosted->self, r->type, r->content, r->length,
+                               diag);
+    }
+    return err ? co_fail(diag, err, "out of memory") : CO_OK;
+}
+
 /* The newest CHECKPOINT has to be known first: what stands in front of it is
  * in it, and the segments between may be gone. Restores it; *ret_pos stays
  * zero (before everything) when there is none. */
 static enum co_err
-restore_checkpoint(const char *dir, uint32_t owner, const struct hosted *hosted,
-                   struct journal_pos *ret_pos, struct co_diag *diag)
+restore_checkpoint(const char *dir, uint32_t owner, struct engine *engine,
+                   const struct hosted *hosted, struct journal_pos *ret_pos,
+                   struct co_diag *diag)
 {
     co_auto(reader_closep) struct reader *reader = NULL;
     struct record record;
@@ -95,12 +126,16 @@ restore_checkpoint(const char *dir, uint32_t owner, const struct hosted *hosted,
 
     while (!err) {
         err = reader_next(reader, &record, &pos, diag);
+        if (err == CO_NOTFOUND) break; /* the end */
+        if (!err) err = foresee_record(&record, engine, hosted, diag);
         if (!err && record.type == RECORD_CHECKPOINT) {
             *ret_pos = pos;
             found = true;
         }
     }
     if (err != CO_NOTFOUND) return err;
+    err = engine_foresee_wishes(engine);
+    if (err) return co_fail(diag, err, "out of memory");
     if (!found || !hosted->replay) return CO_OK;
     err = reader_record(reader, *ret_pos, &record, diag);
     if (err) return err;
@@ -129,7 +164,8 @@ replay_all(const char *dir, uint32_t owner, struct engine *engine,
     struct journal_pos pos;
     struct record record;
     unsigned long long void_stretches = 0;
-    enum co_err err = restore_checkpoint(dir, owner, hosted, &checkpoint, diag);
+    enum co_err err =
+        restore_checkpoint(dir, owner, engine, hosted, &checkpoint, diag);
 
     if (!err) err = reader_open(dir, owner, &reader, diag);
     while (!err) {

@@ -208,6 +208,18 @@ talk_withdraw(struct talk *t)
 }
 
 void
+talk_revive(struct talk *t)
+{
+    drop(&t->wrong);
+    drop(&t->error);
+    t->mend = t->sticks = t->told = false;
+    t->repairs = t->fresh = t->lost = t->refused = 0;
+    if (t->state != TALK_DEAD) return;
+    t->end = TALK_END_NONE;
+    want(t, 0);
+}
+
+void
 talk_take(struct talk *t, uint32_t ask, enum ask_stage stage)
 {
     if (!talk_is_live(t) || !talk_is_present(t, ask)) return;

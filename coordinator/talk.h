@@ -10,6 +10,7 @@
  *   OPEN: a journal says it was asked, and not what became of it
  *   WANTED --an answer is in the cache--> KEPT --committed--> ...
  *   WANTED --nobody else can write it--> KEPT --committed--> DONE (built in)
+ *   DEAD --a person wants it--> WANTED
  *
  * Outcomes count in the order in which they are committed, so that a replay of
  * the journal comes to the same row. An older ask's late answer is taken while
@@ -157,6 +158,11 @@ bool talk_adopt(struct talk *t, uint32_t ask);
 /* INTENT, READY, OUT, OPEN -> WANTED: the present ask will not be answered and
  * was not sent. */
 void talk_withdraw(struct talk *t);
+/* A person wants the row asked again. DEAD -> WANTED, in the stage that it was
+ * in and as at that stage's beginning: what was answered before stays. It is as
+ * DEAD as before when its ids are used up. Of another state only what is held
+ * against the row is forgotten. */
+void talk_revive(struct talk *t);
 /* A result of this ask goes to the disk: TAKEN, if the row waits for it. */
 void talk_take(struct talk *t, uint32_t ask, enum ask_stage stage);
 /* OUT, OPEN -> WANTED or DEAD: what became of the present ask is not known.

@@ -115,7 +115,7 @@ class Calls:
 
     def results(self, content):
         for task, status, payload in results(content):
-            if task & 0xFF < ASK_STEP or status != STATUS_OK or task not in self.open:
+            if task & 0xFF < ASK_STEP or status != STATUS_OK or not payload or task not in self.open:
                 continue
             said = msgpack.unpackb(payload, strict_map_key=False)
             usage = (said.get(12, 0), said.get(14, 0)) if said.get(11) else None

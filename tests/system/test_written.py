@@ -108,7 +108,7 @@ class Written(harness.SystemTest):
         self.addCleanup(self.model.server.shutdown)
         self.addCleanup(self.model.open.set)
 
-    def job(self, rows, budget="5", in_flight=16, more="", provider=None, **endpoint):
+    def job(self, rows, budget="5", in_flight=16, more="", provider=None, shard_rows=None, **endpoint):
         endpoint["url"] = f"http://127.0.0.1:{self.model.port}/v1"
         entry = {
             "kind": "openai",
@@ -118,7 +118,7 @@ class Written(harness.SystemTest):
             "price": {"input_usd_per_mtok": 0.15, "output_usd_per_mtok": 0.6},
             **(provider or {}),
         }
-        path = self.bench.job(rows)
+        path = self.bench.job(rows, shard_rows=shard_rows)
         with open(path, "a") as f:
             f.write("provider: main\nproviders: %s\n" % json.dumps({"main": entry}))
             if budget:
@@ -253,6 +253,58 @@ class Written(harness.SystemTest):
         self.assertEqual((money["settled_usd"], money["cached_calls"]), ("0", 40 * STAGES))
         self.assertEqual(len(second), 2)
         self.assertLessEqual(second, first)
+
+    def rows_by_index(self):
+        rows = {int(row["provenance"]["row"]): json.dumps(row) for row in self.rows()}
+        self.assertEqual(list(rows), sorted(rows))
+        return rows
+
+    def test_rows_that_were_given_up_are_asked_again_when_somebody_wants_it(self):
+        """One is asked for, then all; the coordinator is killed in the middle of it."""
+        self.model.hopeless = 40
+        job = self.job(250, shard_rows=250, more="answers: {repairs: 0, fresh: 0}\n")
+        self.fleet(workers=0, redis=True)
+        self.bench.worker("--providers", job)
+        self.assertEqual(self.bench.coordinator(job).wait(120), 0)
+        out = self.bench.path("out")
+        before = self.rows_by_index()
+        code, text, err = self.bench.cohort("dead", "list", "--json", out)
+        dead = sorted(json.loads(line)["row"] for line in text.splitlines())
+        self.assertGreater(len(dead), 3, err)
+        self.assertEqual(self.model.calls(), len(set(self.model.asked)))
+        # It is no better now: what it costs is spent, and there is another letter.
+        code, text, err = self.bench.cohort("dead", "replay", out, str(dead[0]))
+        self.assertIn("1 row to be drawn again", text, err)
+        calls = self.model.calls()
+        self.assertEqual(self.bench.coordinator(job, name="vain").wait(120), 0)
+        self.assertEqual(self.model.calls(), calls + 1)
+        self.assertEqual(self.rows_by_index(), before)
+        code, text, err = self.bench.cohort("dead", "show", out, str(dead[0]))
+        self.assertIn("[drawn again]", text)
+        self.assertIn("[dead]", text)
+        # The model is healed.
+        self.model.hopeless = 0
+        code, text, err = self.bench.cohort("dead", "replay", out)
+        self.assertIn(f"{len(dead)} rows to be drawn again", text, err)
+        first = self.bench.coordinator(job, name="killed")
+        wait_for("some answers", lambda: self.model.calls() > calls + 3, alive=[first])
+        first.kill(signal.SIGKILL)
+        first.wait()
+        self.assertEqual(self.bench.coordinator(job, name="again").wait(120), 0)
+        self.check_corpus(out, 250)
+        after = self.rows_by_index()
+        self.assertEqual(list(after), list(range(250)))
+        self.assertEqual({i: after[i] for i in after if i in before}, {i: before[i] for i in before if i in after})
+        self.assertEqual(sorted(set(after) - set(before)), [i for i in dead if i < 250])
+        self.assertEqual(harness.run_json(out)["ledger"]["dead"], 0)
+        # What took their places is not needed, and neither is its shard.
+        self.assertEqual([f for f in os.listdir(out) if f.startswith("part-") and f.endswith(".zst")], ["part-00000.jsonl.zst"])
+        self.assertLessEqual(self.model.calls() - calls, STAGES * len(dead) + 1)
+        self.assertEqual(usd(self.money()["settled_usd"]), self.model.cost)
+        self.assertEqual(self.money()["unknown_usd"], "0")
+        code, text, err = self.bench.cohort("dead", "list", out)
+        self.assertNotIn("[dead]", text)
+        self.assertIn("finished already", self.complete(job, name="over")["text"])
 
     def test_a_run_that_was_recorded_is_played_without_its_endpoint(self):
         self.model.spoils = 5  # mended, and asked afresh

@@ -80,6 +80,41 @@ __wrap_engine_revive(struct engine *e, uint64_t task) /* NOLINT */
     return revive_answers[revived++ % 4];
 }
 
+/* As engine_revive(). */
+static enum co_err foresee_answer;
+enum co_err __wrap_engine_foresee(/* NOLINT: the linker's name */
+                                  struct engine *e, uint64_t task);
+enum co_err
+__wrap_engine_foresee(struct engine *e, uint64_t task) /* NOLINT */
+{
+    (void)e;
+    assert_int_equal(task, 1);
+    return foresee_answer;
+}
+
+static void
+a_wish_that_is_out_of_reach_is_noted_before_the_replay(void **state)
+{
+    bool more = true;
+
+    (void)state;
+    foresee_answer = CO_RANGE;
+    assert_int_equal(letters_foresee(&letters, NULL), CO_OK);
+    assert_int_equal(letters.file.v[0].state, DEAD_OPEN); /* nobody wants it */
+    letters.file.v[0].state = DEAD_REPLAY;
+    foresee_answer = CO_NOMEM;
+    assert_int_equal(letters_foresee(&letters, NULL), CO_NOMEM);
+    foresee_answer = CO_OK;
+    assert_int_equal(letters_foresee(&letters, NULL), CO_OK);
+    assert_int_equal(letters.file.v[0].state, DEAD_REPLAY);
+    foresee_answer = CO_RANGE;
+    assert_int_equal(letters_foresee(&letters, NULL), CO_OK);
+    assert_int_equal(letters.file.v[0].state, DEAD_FINAL);
+    revived = 0;
+    assert_int_equal(letters_revive(&letters, NULL, &more, &diag), CO_OK);
+    assert_int_equal(revived, 0);
+}
+
 static void
 a_full_engine_is_waited_for_and_no_memory_is_an_error(void **state)
 {
@@ -135,6 +170,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         T(letters_that_were_synced_are_finished),
         T(a_full_engine_is_waited_for_and_no_memory_is_an_error),
+        T(a_wish_that_is_out_of_reach_is_noted_before_the_replay),
         T(a_failure_that_the_journal_was_told_of_is_one_at_the_end_too),
         T(a_file_that_cannot_be_synced_at_the_end_is_an_error),
     };

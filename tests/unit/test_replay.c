@@ -210,6 +210,92 @@ a_note_that_is_not_known_refuses_the_journal_and_says_where(void **state)
     assert_non_null(strstr(diag.text, "go on with the version that wrote it"));
 }
 
+static enum co_err
+hear_foreseen(void *kind, uint64_t task, bool wished)
+{
+    assert_ptr_equal(kind, now->bench);
+    (void)snprintf(now->heard + strlen(now->heard), 16, "%s%u ",
+                   wished ? "wish" : "revival", (unsigned)task);
+    return CO_OK;
+}
+
+static enum co_err
+wish_8(void *ctx, struct engine *e)
+{
+    (void)ctx;
+    return engine_foresee(e, 8);
+}
+
+static bool
+hear_revival(void *kind, uint64_t task)
+{
+    assert_ptr_equal(kind, now->bench);
+    (void)snprintf(now->heard + strlen(now->heard), 16, "revived%u ",
+                   (unsigned)task);
+    return true;
+}
+
+static enum co_err
+hear_before(void *self, uint8_t type, const uint8_t *content, size_t len,
+            struct co_diag *diag)
+{
+    (void)diag;
+    assert_ptr_equal(self, now);
+    if (type != RECORD_SEALED) return CO_OK;
+    assert_int_equal(len, 1);
+    (void)snprintf(now->heard + strlen(now->heard), 16, "before%c ",
+                   content[0]);
+    return CO_OK;
+}
+
+/* As engine_results.c has it written: worker 0, OK, without a payload. */
+static void
+given_revival(struct journal *j, uint64_t task)
+{
+    static const uint32_t one = 1, none = 0, ok = STATUS_OK;
+    struct msg m = {.type = MSG_results,
+                    .results = {.job = JOB,
+                                .owner = 1,
+                                .tasks = {&task, 1},
+                                .attempts = {&one, 1},
+                                .statuses = {&ok, 1},
+                                .lens = {&none, 1}}};
+    struct co_bytes parts[2];
+    struct co_buf head;
+
+    co_buf_init(&head, 1024);
+    msg_encode(&m, &head);
+    assert_int_equal(head.err, CO_OK);
+    assert_int_equal(replay_prefix(head.len, &parts[0]), CO_OK);
+    parts[1] = co_bytes_borrow(head.data, head.len);
+    assert_int_equal(journal_append(j, RECORD_RESULTS, parts, 2, 9), CO_OK);
+    assert_int_equal(journal_commit(j), CO_OK);
+    free(journal_take(j));
+    co_bytes_unref(&parts[0]);
+    co_buf_fini(&head);
+}
+
+static void
+deaths_that_are_withdrawn_are_known_before_the_first_record(void **state)
+{
+    static const char *const words[] = {"S0", "N1"};
+    const struct engine_options options = {
+        .job = JOB, .owner = 2, .wishes = wish_8};
+    struct fixture *f = *state;
+    struct segment_name at[2];
+    struct journal *j = given_journal(f, words, 2, at);
+
+    given_revival(j, 5);
+    journal_free(j);
+    engine_free(f->engine);
+    f->kind.foresee = hear_foreseen;
+    f->kind.revive = hear_revival;
+    f->hosted.foresee = hear_before;
+    assert_int_equal(
+        engine_new(&options, &f->kind, f->bench, &f->out, &f->engine), CO_OK);
+    assert_string_equal(replay(f), "before0 revival5 wish8 S0 N1 revived5 ");
+}
+
 /* Where the last record of the segment starts. */
 static long
 last_record(struct fixture *f, struct segment_name segment)
@@ -325,6 +411,7 @@ main(void)
         T(without_a_checkpoint_everything_is_heard_in_order),
         T(the_newest_checkpoint_is_heard_first_and_replaces_what_is_in_front),
         T(notes_in_front_of_a_checkpoint_are_heard_in_their_order),
+        T(deaths_that_are_withdrawn_are_known_before_the_first_record),
         T(a_note_that_is_not_known_refuses_the_journal_and_says_where),
         T(notes_that_a_repair_gave_up_are_spoken_of_at_each_start),
         T(records_in_front_of_the_checkpoint_may_be_gone_in_part),

@@ -342,6 +342,49 @@ a_lost_ask_that_turns_up_is_waited_for_again(void **state)
     talk_fini(&t);
 }
 
+static void
+a_dead_row_that_is_wanted_again_has_all_its_tries_and_new_ids(void **state)
+{
+    struct talk t = {0};
+
+    (void)state;
+    talk_begin(&t);
+    assert_int_equal(answer(&t, ASK_ANSWER, "{}"), TALK_NEXT);
+    for (unsigned i = 0; i < 4; i++) {
+        (void)answer(&t, ASK_INVALID, "bad");
+    }
+    assert_int_equal(t.state, TALK_DEAD);
+    t.told = true;
+    talk_revive(&t);
+    assert_int_equal(t.state, TALK_WANTED);
+    assert_false(t.told);
+    assert_int_equal(quotes(&t).stage, ASK_PERSONAS); /* it was answered */
+    assert_int_equal(quotes(&t).input_len, 2);
+    assert_null(quotes(&t).wrong);
+    assert_int_equal(ask(&t), 5);
+    talk_withdraw(&t);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(answer(&t, ASK_INVALID, "bad"), TALK_AGAIN);
+    }
+    assert_int_equal(answer(&t, ASK_INVALID, "bad"), TALK_GIVEN_UP);
+    talk_fini(&t);
+}
+
+static void
+a_row_whose_ids_are_used_up_stays_dead(void **state)
+{
+    struct talk t = {0};
+
+    (void)state;
+    talk_restore(&t, ASK_MAX - 1, ASK_BACKGROUND);
+    talk_withdraw(&t);
+    assert_int_equal(t.state, TALK_DEAD);
+    talk_revive(&t);
+    assert_int_equal(t.state, TALK_DEAD);
+    assert_int_equal(t.end, TALK_END_ASKS);
+    talk_fini(&t);
+}
+
 int
 main(void)
 {
@@ -364,6 +407,9 @@ main(void)
         cmocka_unit_test(a_row_ends_when_its_ask_numbers_are_used_up),
         cmocka_unit_test(a_restored_ask_is_open_until_somebody_names_it),
         cmocka_unit_test(an_intent_that_the_row_outran_is_void),
+        cmocka_unit_test(
+            a_dead_row_that_is_wanted_again_has_all_its_tries_and_new_ids),
+        cmocka_unit_test(a_row_whose_ids_are_used_up_stays_dead),
         cmocka_unit_test(a_lost_ask_that_turns_up_is_waited_for_again),
     };
 
