@@ -474,6 +474,41 @@ read_schema(struct try_run *run, struct provider_ask *ask, struct co_diag *diag)
     return CO_OK;
 }
 
+/* What a vector has nothing of; none of it is passed over in silence. */
+static enum co_err
+check_embed(const struct try_config *cfg, struct co_diag *diag)
+{
+    const struct {
+        bool given;
+        const char *option;
+    } others[] = {{cfg->system != NULL, "system"},
+                  {cfg->temperature != NULL, "temperature"},
+                  {cfg->schema != NULL, "schema"},
+                  {cfg->record != NULL, "record"},
+                  {cfg->llm.max_tokens != 0, "max-tokens"},
+                  {cfg->llm.stream, "stream"}};
+
+    for (size_t i = 0; cfg->llm.embed && i < co_countof(others); i++) {
+        if (!others[i].given) continue;
+        return co_fail(diag, CO_USAGE,
+                       "--%s is of answers: --embed makes a vector",
+                       others[i].option);
+    }
+    return CO_OK;
+}
+
+/* One text was sent. */
+static void
+check_vector(struct call *call)
+{
+    const uint32_t n = call->answer.n_vectors;
+
+    if (call->fault || n == 1) return;
+    call->fault = FAULT_BAD_SHAPE;
+    (void)co_fail(&call->diag, CO_PROTOCOL,
+                  "it has %" PRIu32 " vectors for one text", n);
+}
+
 /* What is sent: a question, or a text to make a vector of. */
 static enum co_err
 write_request(struct try_run *run, const struct provider_ask *ask,
@@ -506,8 +541,9 @@ try_it(struct try_run *run, const char *prompt, struct co_diag *diag)
                                .max_tokens = llm->max_tokens,
                                .temperature_milli = PROVIDER_TEMPERATURE_OWN,
                                .stream = llm->stream};
-    enum co_err err = read_prices(run, diag);
+    enum co_err err = check_embed(run->cfg, diag);
 
+    if (!err) err = read_prices(run, diag);
     if (!err && run->cfg->temperature) {
         err = provider_read_temperature(run->provider, run->cfg->temperature,
                                         &ask.temperature_milli, diag);
@@ -529,12 +565,13 @@ try_it(struct try_run *run, const char *prompt, struct co_diag *diag)
     if (err) return err;
     ask.is_vendor = run->endpoint.is_vendor;
     /* before the call, which costs: what cannot be kept is not asked for */
-    if (run->cfg->record && !llm->embed) {
+    if (run->cfg->record) {
         err = recorded_open(run->cfg->record, &run->record_fd, diag);
     }
     if (!err) err = write_request(run, &ask, prompt);
     if (!err) err = call_once(run, http);
     if (err) return err;
+    if (llm->embed) check_vector(&run->call);
     print(run);
     return record(run, &ask, diag);
 }

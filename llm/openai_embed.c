@@ -58,6 +58,7 @@ read_vector(struct pull *p, struct provider_answer *answer)
     for (; pull_item(p) && read_float(p, &value); n++) {
         co_buf_append(&answer->vectors, &value, sizeof value);
     }
+    if (answer->vectors.err) return; /* provider_verdict() says so */
     if (answer->n_vectors == 0) answer->dimensions = n;
     if (n == 0 || n != answer->dimensions) {
         pull_refuse(p, "no vector of the length of the first");
@@ -82,7 +83,9 @@ read_item(struct pull *p, struct provider_answer *answer)
             pull_skip(p);
         }
     }
-    if (place == answer->n_vectors) pull_refuse(p, "no embedding");
+    if (place == answer->n_vectors && !answer->vectors.err) {
+        pull_refuse(p, "no embedding");
+    }
 }
 
 static void
@@ -95,6 +98,7 @@ read_data(struct pull *p, struct provider_answer *answer)
     answer->is_answer = answer->n_vectors > 0;
 }
 
+/* Only what goes in counts: a vector has no tokens. */
 static void
 read_usage(struct pull *p, struct provider_answer *answer)
 {
@@ -103,11 +107,12 @@ read_usage(struct pull *p, struct provider_answer *answer)
     if (pull_null(p) || !pull_enter(p, PULL_OBJECT)) return;
     while (pull_key(p, &key)) {
         if (pull_is(&key, "prompt_tokens")) {
-            answer->has_usage = pull_u64(p, &answer->input_tokens);
+            answer->has_input = provider_take_tokens(p, &answer->input_tokens);
         } else {
             pull_skip(p);
         }
     }
+    answer->has_usage = answer->has_output = answer->has_input;
 }
 
 enum fault

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import unittest
+from fractions import Fraction
 from unittest import mock
 
 import fake_llm
@@ -199,12 +200,20 @@ class Llm(harness.SystemTest):
 
     def test_a_text_becomes_a_vector(self):
         self.fake()
-        r = self.attempt("--embed")
+        r = self.attempt("--embed", "--price-input", "0.02", "--price-output", "0")
+        self.assertEqual(Fraction(r["cost_usd"]), Fraction("0.02") / 10**6 * r["input_tokens"])
         self.assertEqual((r["class"], len(r["vector"]), r["model"]), ("ok", 16, "fake-embed-1"), r)
         self.assertGreater(r["input_tokens"], 0)
         code, out, err = self.bench.cohort("try", "anthropic", "Hi", "--url", self.url, "--model", "m", "--embed")
         self.assertEqual((code, out), (2, ""))
         self.assertIn("anthropic has no embeddings", err)
+        code, out, err = self.bench.cohort("try", "openai", "Hi", "--url", self.url, "--model", "m", "--embed", "--stream")
+        self.assertEqual((code, out), (2, ""))
+        self.assertIn("--stream is of answers", err)
+        two = b'{"data":[{"embedding":[1]},{"embedding":[2]}]}'
+        port = self.serve(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(two), two))
+        r = self.attempt("--embed", url=f"http://127.0.0.1:{port}/v1", key=False)
+        self.assertEqual((r["class"], r["why"]), ("bad-shape", "it has 2 vectors for one text"), r)
 
     def test_a_recorded_answer_is_played_back_without_an_endpoint(self):
         self.fake()

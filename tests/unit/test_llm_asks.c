@@ -276,6 +276,26 @@ vectors_are_asked_for_and_read(void **state)
 }
 
 static void
+a_vector_is_not_thrown_away_for_its_usage_and_not_read_beyond_its_limit(
+    void **state)
+{
+    struct provider_answer a;
+
+    (void)state;
+    provider_answer_init(&a, 8);
+    assert_int_equal(embed_by("{\"data\":[{\"embedding\":[1,2]}],"
+                              "\"usage\":{\"prompt_tokens\":null}}",
+                              &a),
+                     FAULT_NONE);
+    assert_int_equal(a.dimensions, 2);
+    assert_false(a.has_usage);
+    assert_int_equal(embed_by("{\"data\":[{\"embedding\":[1,2,3]}]}", &a),
+                     FAULT_TOO_BIG);
+    assert_int_equal(a.n_vectors, 0);
+    provider_answer_fini(&a);
+}
+
+static void
 vectors_that_are_none_are_refused(void **state)
 {
     static const struct {
@@ -346,6 +366,8 @@ main(void)
         cmocka_unit_test(the_input_of_a_tool_comes_in_pieces),
         cmocka_unit_test(a_model_may_refuse_where_a_schema_binds_it),
         cmocka_unit_test(vectors_are_asked_for_and_read),
+        cmocka_unit_test(
+            a_vector_is_not_thrown_away_for_its_usage_and_not_read_beyond_its_limit),
         cmocka_unit_test(vectors_that_are_none_are_refused),
         cmocka_unit_test(
             a_temperature_that_an_api_refuses_is_refused_before_it_is_sent),
