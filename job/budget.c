@@ -1,8 +1,9 @@
 /* budget.c - see budget.h. */
 #include "job/budget.h"
 
+#include "common/decimal.h"
+
 #include <stdio.h>
-#include <string.h>
 
 enum { DECIMALS = 6, WHOLE_MAX = 7 };
 
@@ -27,21 +28,9 @@ budget_day_text(uint32_t day, char text[BUDGET_DAY_BYTES])
 enum co_err
 budget_parse(const char *text, int64_t *ret_micro, struct co_diag *diag)
 {
-    size_t whole = strspn(text, "0123456789"), part = 0;
-    const char *p = text + whole;
-    int64_t n = 0;
+    int64_t n;
 
-    if (*p == '.') {
-        p++;
-        part = strspn(p, "0123456789");
-    }
-    for (size_t i = 0; i < whole && whole <= WHOLE_MAX; i++) {
-        n = 10 * n + (text[i] - '0');
-    }
-    for (size_t i = 0; i < DECIMALS && part <= DECIMALS; i++) {
-        n = 10 * n + (i < part ? p[i] - '0' : 0);
-    }
-    if (!whole || whole > WHOLE_MAX || part > DECIMALS || p[part] ||
+    if (!co_decimal_read(text, WHOLE_MAX, DECIMALS, &n) ||
         n > BUDGET_MAX_MICRO) {
         return co_fail(diag, CO_USAGE,
                        "found \"%.40s\"; allowed is USD with at most %d "

@@ -1,6 +1,8 @@
 /* price.c - see price.h. */
 #include "llm/price.h"
 
+#include "common/decimal.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -74,35 +76,6 @@ price_class_text(const struct price *price, enum price_class class,
     return price_text(value, text);
 }
 
-/* Digits, at most whole_max, and decimals, at most so many, times 10 to their
- * power. */
-static bool
-read_decimal(const char *text, size_t whole_max, size_t decimals, int64_t *ret)
-{
-    size_t whole = strspn(text, "0123456789"), part = 0;
-    const char *p = text + whole;
-    int64_t n = 0;
-
-    if (*p == '.') {
-        p++;
-        part = strspn(p, "0123456789");
-    }
-    if (whole == 0 || whole > whole_max || part > decimals || p[part]) {
-        return false;
-    }
-    for (size_t i = 0; i < whole; i++) {
-        n = 10 * n + (text[i] - '0');
-    }
-    for (size_t i = 0; i < decimals; i++) {
-        if (__builtin_mul_overflow(n, 10, &n) ||
-            __builtin_add_overflow(n, i < part ? p[i] - '0' : 0, &n)) {
-            return false;
-        }
-    }
-    *ret = n;
-    return true;
-}
-
 enum co_err
 price_parse_class(enum price_class class, const char *text, int64_t *ret,
                   struct co_diag *diag)
@@ -110,7 +83,7 @@ price_parse_class(enum price_class class, const char *text, int64_t *ret,
     const struct price_class_info *c = &price_classes[class];
 
     /* USD of so many, and 1e-12 USD of one, are so many decimals apart. */
-    if (read_decimal(text, WHOLE_MAX, c->decimals, ret)) return CO_OK;
+    if (co_decimal_read(text, WHOLE_MAX, c->decimals, ret)) return CO_OK;
     return co_fail(diag, CO_USAGE,
                    "\"%.40s\" is no price: %s, with at most %u decimals, such "
                    "as 0.15",
@@ -127,7 +100,7 @@ price_parse(const char *text, int64_t *ret_per_token, struct co_diag *diag)
 enum co_err
 price_usd_parse(const char *text, int64_t *ret_pico_usd)
 {
-    return read_decimal(text, USD_WHOLE_MAX, USD_DECIMALS, ret_pico_usd)
+    return co_decimal_read(text, USD_WHOLE_MAX, USD_DECIMALS, ret_pico_usd)
                ? CO_OK
                : CO_USAGE;
 }

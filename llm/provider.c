@@ -1,6 +1,7 @@
 /* provider.c - see provider.h. */
 #include "llm/provider.h"
 
+#include "common/decimal.h"
 #include "common/json.h"
 #include "common/utf8.h"
 #include "llm/pull.h"
@@ -86,23 +87,16 @@ enum co_err
 provider_read_temperature(const struct provider *provider, const char *text,
                           uint32_t *ret_milli, struct co_diag *diag)
 {
-    static const char digits[] = "0123456789";
-    const size_t whole = strspn(text, digits);
-    const char *part = text + whole + (text[whole] == '.');
-    uint32_t milli = 0;
+    int64_t milli;
 
-    if (whole != 1 || part[strspn(part, digits)] || strlen(part) > 3) {
+    if (!co_decimal_read(text, 1, 3, &milli)) {
         return co_fail(diag, CO_USAGE,
                        "\"%.40s\" is no temperature: a number with at most 3 "
                        "decimals, such as 0.7",
                        text);
     }
-    milli = (uint32_t)(text[0] - '0');
-    for (unsigned i = 0; i < 3; i++) {
-        milli = 10 * milli + (*part ? (uint32_t)(*part++ - '0') : 0);
-    }
-    *ret_milli = milli;
-    return provider_check_temperature(provider, milli, diag);
+    *ret_milli = (uint32_t)milli;
+    return provider_check_temperature(provider, *ret_milli, diag);
 }
 
 uint64_t
