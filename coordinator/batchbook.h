@@ -65,6 +65,7 @@ struct batchbook_entry {
     bool taken;       /* its result is on its way to the disk */
     bool claimed;     /* a worker has said which account is to make it */
     uint64_t account; /* that, or which has it; 0: not known */
+    bool strange;     /* who looked last has another one, and saw nothing */
     bool cancels;     /* nobody wants its answers */
     bool cancelled;
     uint8_t misses;     /* looks in a row that found nothing where it was */

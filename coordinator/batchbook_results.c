@@ -210,6 +210,13 @@ harvested(const struct batchbook *b, struct batchbook_entry *e,
     return BATCHBOOK_GOES_ON;
 }
 
+static bool
+is_strange(const struct batchbook_entry *e, const struct batch_result *r)
+{
+    return r->op != BATCH_SUBMIT && r->state == BATCH_UNSURE && e->account &&
+           r->account && r->account != e->account;
+}
+
 bool
 batchbook_clean(struct batchbook *b, struct batchbook_entry *e, int64_t now_us)
 {
@@ -256,7 +263,12 @@ batchbook_commit(struct batchbook *b, struct batchbook_entry *e, uint64_t task,
     /* who was told of it has the account, with whatever key */
     if (r->id.len && r->account) e->account = r->account;
     (void)take_text(e->input, r->input);
+    e->strange = is_strange(e, r);
     if (e->seq <= seq) e->seq = seq + 1; /* a late one is of the past */
+    if (e->strange) {                    /* it says nothing about the batch */
+        e->due_us = now_us + b->poll_us;
+        return BATCHBOOK_GOES_ON;
+    }
     switch (r->op) {
     case BATCH_SUBMIT:
         return submitted(b, e, r, now_us);

@@ -23,6 +23,14 @@ batch_tell(struct written *w, int64_t now_us)
     }
     w->batches[0] = '\0';
     if (!oldest) return;
+    if (oldest->strange) {
+        (void)snprintf(w->batches, sizeof w->batches,
+                       "batch %" PRIu64 ", %.64s: workers have another address "
+                       "or key than the one that made it, and do not see it: "
+                       "give them that one back",
+                       oldest->number, oldest->id);
+        return;
+    }
     (void)snprintf(w->batches, sizeof w->batches,
                    "%" PRIu32 " batch%s of %" PRIu64 " requests, %" PRIu64
                    " of them done, at the vendor; the oldest is number "
@@ -80,6 +88,11 @@ batch_why(const struct written *w, int64_t now_us, struct co_buf *out)
         if (e->total) {
             co_buf_printf(out, ", %" PRIu64 " done, %" PRIu64 " failed",
                           e->done, e->failed);
+        }
+        if (e->strange) {
+            co_buf_puts(out, "; the worker that looked has another address or "
+                             "key than the one that made it, and does not see "
+                             "it: give workers that one back");
         }
         co_buf_puts(out, "\n");
     }

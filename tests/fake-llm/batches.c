@@ -208,18 +208,18 @@ batches_answer(struct batches *b, const struct request *r, const char *key,
                const struct fail_rules *fails, int64_t now_us,
                struct co_buf *out, int64_t *ret_delay_us)
 {
-    const struct asking a = {
-        b,
-        r,
-        co_hash64(r->key ? r->key : "", r->key ? r->key_len : 0, 0),
-        fails,
-        now_us,
-        out,
-        ret_delay_us};
+    const char *given = r->key ? r->key : "";
+    const struct asking a = {.b = b,
+                             .r = r,
+                             .account = co_hash64(given, r->key_len, 0),
+                             .fails = fails,
+                             .now_us = now_us,
+                             .out = out,
+                             .delay_us = ret_delay_us};
     char path[512], *query, *id, *verb = NULL;
 
     if (key &&
-        (r->key_len != strlen(key) || memcmp(r->key, key, r->key_len) != 0)) {
+        (r->key_len != strlen(key) || memcmp(given, key, r->key_len) != 0)) {
         return batches_refuse(&a, 401, "incorrect API key");
     }
     if (r->api == API_MESSAGE_BATCHES && !r->has_version) {

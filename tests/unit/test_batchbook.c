@@ -211,6 +211,28 @@ all_about_a_batch_is_for_the_account_that_makes_it(void **state)
 }
 
 static void
+what_a_worker_of_another_account_does_not_see_is_not_missed(void **state)
+{
+    struct fixture f;
+    struct batch_result r = {.batch = 1, .state = BATCH_UNSURE, .account = 8};
+
+    (void)state;
+    prepare(&f, S);
+    (void)answer_state(&f, submitted(&f, 7), BATCH_RUNNING, "batch_1");
+    f.e->account = 7;
+    for (unsigned i = 0; i < 2 * BATCHBOOK_MISSES_MAX; i++) {
+        const uint64_t task = given(&f, BATCH_POLL);
+
+        r.op = BATCH_POLL;
+        assert_int_equal(answer(&f, task, &r), BATCHBOOK_GOES_ON);
+        assert_true(f.e->strange);
+    }
+    (void)answer_state(&f, given(&f, BATCH_POLL), BATCH_RUNNING, "batch_1");
+    assert_false(f.e->strange);
+    batchbook_fini(&f.book);
+}
+
+static void
 a_submission_without_its_asks_that_gets_lost_made_nothing(void **state)
 {
     struct fixture f;
@@ -252,6 +274,8 @@ main(void)
         cmocka_unit_test(
             a_batch_is_not_given_up_within_ten_seconds_however_short_poll_is),
         cmocka_unit_test(all_about_a_batch_is_for_the_account_that_makes_it),
+        cmocka_unit_test(
+            what_a_worker_of_another_account_does_not_see_is_not_missed),
         cmocka_unit_test(
             a_submission_without_its_asks_that_gets_lost_made_nothing),
     };

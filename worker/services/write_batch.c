@@ -6,11 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* So often a submission for another account is given back, as a worker of that
- * may take it; then that one is gone, and the batch is claimed anew. Without
- * this two workers could claim it from each other for ever. */
-enum { STRANGER_ATTEMPTS = 4 };
-
 /* -- life ----------------------------------------------------------------- */
 
 void
@@ -244,12 +239,9 @@ begin_op(struct write_batch *b)
 
     switch (b->task.op) {
     case BATCH_SUBMIT:
-        if (write_batch_is_stranger(b) &&
-            b->run->task.attempt <= STRANGER_ATTEMPTS) {
-            return write_batch_not_mine(b);
-        }
-        if (!b->task.asks || write_batch_is_stranger(b)) {
-            return write_batch_tell_state(b, BATCH_NONE); /* of which account */
+        if (write_batch_is_stranger(b)) return write_batch_not_mine(b);
+        if (!b->task.asks) { /* it is to say of which account it would be */
+            return write_batch_tell_state(b, BATCH_NONE);
         }
         b->asks = walk_start(b->task.asks, b->task.asks_len);
         b->left = walk_array(&b->asks);

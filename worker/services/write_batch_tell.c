@@ -9,6 +9,10 @@
 enum {
     LOG_MS = 10000,
     DENIED_MS = 60 * 1000,
+    /* So often a batch of another account is given back, as a worker of that
+     * may take it. Then its owner is told: what is not submitted yet is claimed
+     * anew, of the rest people hear. */
+    STRANGER_ATTEMPTS = 2,
 };
 
 struct batch_result
@@ -60,8 +64,9 @@ write_batch_tell_info(struct write_batch *b)
     }
     secret_redact(&b->lane->secrets[0], info->error, strlen(info->error));
     r.error = ask_text_of(info->error);
-    if (info->state == BATCH_REFUSED)
+    if (info->state == BATCH_REFUSED) {
         r.fault = ask_text_of(fault_name(info->why));
+    }
     return write_batch_tell(b, &r);
 }
 
@@ -114,6 +119,10 @@ write_batch_not_mine(struct write_batch *b)
                b->lane->entry->name, batch_op_name(b->task.op),
                (unsigned long long)b->task.batch, (unsigned long long)more);
     }
+    if (b->run->task.attempt > STRANGER_ATTEMPTS) {
+        return write_batch_tell_state(
+            b, b->task.op == BATCH_SUBMIT ? BATCH_NONE : BATCH_UNSURE);
+    }
     b->run->reason = RETURN_LIMIT;
     b->run->not_before_ms = write_not_before(&b->hints, b->run->task.attempt);
     return SERVICE_RETURN;
@@ -125,8 +134,9 @@ enum service_step
 write_batch_cannot(struct write_batch *b)
 {
     b->fault = FAULT_BAD_REQUEST;
-    if (b->task.op == BATCH_SUBMIT)
+    if (b->task.op == BATCH_SUBMIT) {
         return write_batch_tell_state(b, BATCH_REFUSED);
+    }
     write_batch_log(b);
     return write_batch_later(b);
 }
