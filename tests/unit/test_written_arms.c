@@ -1,20 +1,10 @@
 /* test_written_arms.c - what is told of arms: their money is the job's, and one
  * whose provider nobody serves says so. */
-#include "written_world.h"
+#include "written_pair.h"
 
 #include "coordinator/chain.h"
 
 #include <jansson.h>
-
-enum { MAIN, OTHER, WRITERS };
-
-struct pair {
-    struct world f;
-    struct writer by[WRITERS];
-    struct writers table;
-    struct written_writer known[WRITERS];
-    char notice[1024];
-};
 
 static void
 keep_notice(void *self, const char *text)
@@ -25,41 +15,19 @@ keep_notice(void *self, const char *text)
     (void)snprintf(p->notice, sizeof p->notice, "%s", text);
 }
 
-/* Two arms; that of main has other as its fallback. */
+/* Two arms; that of main has cheap as its fallback. */
 static struct pair *
 given(uint64_t rows)
 {
-    struct pair *p = calloc(1, sizeof *p);
+    struct pair *p = given_pair(rows, false);
 
-    assert_non_null(p);
-    world_init(&p->f, rows, 1);
-    for (unsigned i = 0; i < WRITERS; i++) {
-        (void)snprintf(p->by[i].provider, sizeof p->by[i].provider, "%s",
-                       i == MAIN ? "main" : "other");
-        p->table.v[i] = &p->by[i];
-        p->known[i] = (struct written_writer){.provider = p->by[i].provider,
-                                              .price = p->f.options.price};
-        memcpy(p->known[i].stages, p->f.options.stages,
-               sizeof p->known[i].stages);
-    }
-    p->table.n = WRITERS;
     p->table.n_arms = 2;
     p->table.arms[0] = (struct writers_arm){
-        .name = "long", .share = 60, .n = 2, .chain = {MAIN, OTHER}};
+        .name = "long", .share = 60, .n = 2, .chain = {MAIN, CHEAP}};
     p->table.arms[1] = (struct writers_arm){
-        .name = "short", .share = 40, .n = 1, .chain = {OTHER}};
-    p->f.options.table = &p->table;
-    p->f.options.writers = p->known;
+        .name = "short", .share = 40, .n = 1, .chain = {CHEAP}};
     p->f.options.notice = keep_notice;
-    p->f.options.notice_self = p;
     return p;
-}
-
-static void
-end(struct pair *p)
-{
-    world_fini(&p->f);
-    free(p);
 }
 
 /* -- money ----------------------------------------------------------------- */
@@ -168,7 +136,7 @@ why_says(const struct pair *p, const char *text)
     return found;
 }
 
-/* All asks for other come back: no worker had them, or it cannot be called. */
+/* All asks for cheap come back: no worker had them, or it cannot be called. */
 static void
 give_back(struct pair *p, uint32_t reason)
 {
@@ -178,7 +146,7 @@ give_back(struct pair *p, uint32_t reason)
     for (size_t i = p->f.n_out; i-- > 0;) {
         const char *to = written_kind.provider(p->f.w, p->f.out[i].task);
 
-        if (strcmp(to, "other") != 0) continue;
+        if (strcmp(to, "cheap") != 0) continue;
         if (written_kind.returned(p->f.w, p->f.out[i].task, &how,
                                   p->f.now_us)) {
             world_drop(&p->f, i);
@@ -192,7 +160,7 @@ static void
 an_arm_that_nobody_serves_is_named_with_what_to_do(void **state)
 {
     static const char want[] =
-        "arm short waits: provider other is served by no worker, and has no "
+        "arm short waits: provider cheap is served by no worker, and has no "
         "fallback. Start a worker whose file (--providers) has it";
     struct pair *p = given(100);
 
@@ -212,7 +180,7 @@ an_arm_that_nobody_serves_is_named_with_what_to_do(void **state)
     }
     assert_true(why_says(p, want));
     assert_non_null(strstr(p->notice, want));
-    assert_non_null(strstr(p->notice, "give providers.other a fallback"));
+    assert_non_null(strstr(p->notice, "give providers.cheap a fallback"));
     assert_false(why_says(p, "arm long waits"));
     assert_int_equal(world_run(&p->f, 0), KIND_DONE); /* a worker came */
     assert_false(why_says(p, "waits: provider"));
@@ -232,7 +200,7 @@ an_arm_whose_provider_cannot_be_called_is_named_too(void **state)
         world_commit_all(&p->f);
     }
     give_back(p, RETURN_AWAY);
-    assert_true(why_says(p, "arm short waits: provider other cannot be called "
+    assert_true(why_says(p, "arm short waits: provider cheap cannot be called "
                             "now"));
     assert_int_equal(world_run(&p->f, 0), KIND_DONE);
     assert_false(why_says(p, "waits: provider"));

@@ -1,76 +1,16 @@
 /* test_written_by.c - rows of several writers: who is asked, who steps in, and
  * that a journal tells the same rows again. */
-#include "written_world.h"
+#include "written_pair.h"
 
 #include "coordinator/chain.h"
-
-enum { MAIN, CHEAP };
-
-/* Writer 0 and 1 in one arm, or an arm for each. */
-struct pair {
-    struct world f;
-    struct writer by[2];
-    struct writers table;
-    struct written_writer known[2];
-    uint64_t notices;
-};
-
-static void
-count_notice(void *self, const char *text)
-{
-    struct pair *p = self;
-
-    assert_true(strlen(text) > 20);
-    p->notices++;
-}
 
 static struct pair *
 given(uint64_t rows, bool builtin)
 {
-    struct pair *p = calloc(1, sizeof *p);
+    struct pair *p = given_pair(rows, builtin);
 
-    assert_non_null(p);
-    world_init(&p->f, rows, 1);
     p->f.in_order = true;
-    for (unsigned i = 0; i < 2; i++) {
-        (void)snprintf(p->by[i].provider, sizeof p->by[i].provider, "%s",
-                       i ? "cheap" : "main");
-        (void)snprintf(p->by[i].model, sizeof p->by[i].model, "m%u", i);
-        p->table.v[i] = &p->by[i];
-        p->known[i] = (struct written_writer){.provider = p->by[i].provider,
-                                              .price = p->f.options.price};
-        memcpy(p->known[i].stages, p->f.options.stages,
-               sizeof p->known[i].stages);
-    }
-    p->table.n = 2;
-    p->table.n_arms = 1;
-    p->table.arms[0] = (struct writers_arm){
-        .share = 100, .n = 2, .chain = {MAIN, CHEAP}, .builtin = builtin};
-    p->f.options.table = &p->table;
-    p->f.options.writers = p->known;
-    p->f.options.notice = count_notice;
-    p->f.options.notice_self = p;
     return p;
-}
-
-static void
-end(struct pair *p)
-{
-    world_fini(&p->f);
-    free(p);
-}
-
-static const char *
-arms_of(struct pair *p)
-{
-    static char text[8192];
-    struct co_buf out;
-
-    co_buf_init(&out, sizeof text);
-    assert_true(written_arms(p->f.w, &out));
-    (void)snprintf(text, sizeof text, "%s", co_buf_text(&out));
-    co_buf_fini(&out);
-    return text;
 }
 
 /* Asks are published and none is answered. */

@@ -1,8 +1,6 @@
 /* test_written_degrade.c - a job that degrades: where the money left does not
  * cover the first writer of a row any more, the next one of its arm writes. */
-#include "written_world.h"
-
-enum { MAIN, CHEAP, WRITERS };
+#include "written_pair.h"
 
 /* The first writer is ten times as dear as the world's model. */
 #define DEAR 10
@@ -11,24 +9,6 @@ enum { MAIN, CHEAP, WRITERS };
      (INT64_C(3) * WORLD_INPUT_MAX + INT64_C(10) * WORLD_OUTPUT_MAX + 1000))
 #define WORST_SECOND (WORST_FIRST + DEAR * INT64_C(3) * ASK_ANSWER_MAX)
 #define WORST_ROW (WORST_FIRST + WORST_SECOND)
-
-struct pair {
-    struct world f;
-    struct writer by[WRITERS];
-    struct writers table;
-    struct written_writer known[WRITERS];
-    uint64_t notices;
-    char notice[512];
-};
-
-static void
-keep_notice(void *self, const char *text)
-{
-    struct pair *p = self;
-
-    p->notices++;
-    (void)snprintf(p->notice, sizeof p->notice, "%s", text);
-}
 
 static void
 price(struct pair *p, unsigned writer, int64_t times)
@@ -49,40 +29,15 @@ row_cost(void)
 static struct pair *
 given(uint64_t rows, bool builtin, int64_t cheap, int64_t cap)
 {
-    struct pair *p = calloc(1, sizeof *p);
+    struct pair *p = given_pair(rows, builtin);
 
-    assert_non_null(p);
-    world_init(&p->f, rows, 1);
     p->f.in_order = true;
     p->f.overrun_row = UINT64_MAX - 1; /* calls have prices of their own */
-    for (unsigned i = 0; i < WRITERS; i++) {
-        (void)snprintf(p->by[i].provider, sizeof p->by[i].provider, "%s",
-                       i == MAIN ? "main" : "cheap");
-        p->table.v[i] = &p->by[i];
-        p->known[i].provider = p->by[i].provider;
-        memcpy(p->known[i].stages, p->f.options.stages,
-               sizeof p->known[i].stages);
-    }
     price(p, MAIN, DEAR);
     price(p, CHEAP, cheap);
-    p->table.n = WRITERS;
-    p->table.n_arms = 1;
-    p->table.arms[0] = (struct writers_arm){
-        .share = 100, .n = WRITERS, .chain = {MAIN, CHEAP}, .builtin = builtin};
-    p->f.options.table = &p->table;
-    p->f.options.writers = p->known;
-    p->f.options.notice = keep_notice;
-    p->f.options.notice_self = p;
     p->f.options.cap = cap;
     p->f.options.degrades = true;
     return p;
-}
-
-static void
-end(struct pair *p)
-{
-    world_fini(&p->f);
-    free(p);
 }
 
 static int64_t
@@ -100,27 +55,6 @@ told(const struct pair *p)
 
     written_kind.money(p->f.w, &m);
     return m;
-}
-
-static const char *
-arms_of(struct pair *p)
-{
-    static char text[8192];
-    struct co_buf out;
-
-    co_buf_init(&out, sizeof text);
-    assert_true(written_arms(p->f.w, &out));
-    (void)snprintf(text, sizeof text, "%s", co_buf_text(&out));
-    co_buf_fini(&out);
-    return text;
-}
-
-static void
-commit_all(struct pair *p)
-{
-    while (p->f.durable < p->f.n_journal) {
-        world_commit(&p->f);
-    }
 }
 
 static void
@@ -221,7 +155,7 @@ more_money_keeps_what_is_written_and_goes_on_with_the_first_writer(void **state)
     assert_non_null(before);
     world_start(&p->f);
     assert_int_equal(world_run(&p->f, 0), KIND_PARTIAL);
-    commit_all(p);
+    world_commit_all(&p->f);
     memcpy(before, p->f.corpus, WORLD_ROWS_MAX * sizeof *before);
     starved = written_counters(p->f.w)->starved;
     assert_true(starved > 0);
@@ -258,7 +192,7 @@ a_replay_tells_the_same_rows_and_the_same_figures(void **state)
         p->f.lose = seed % 3 ? 0 : 60;
         world_start(&p->f);
         assert_int_equal(world_run(&p->f, seed % 2 ? 3 : 0), KIND_DONE);
-        commit_all(p);
+        world_commit_all(&p->f);
         assert_true(written_counters(p->f.w)->starved > 20);
         (void)snprintf(figures, sizeof figures, "%s", arms_of(p));
         memcpy(before, p->f.corpus, WORLD_ROWS_MAX * sizeof *before);
