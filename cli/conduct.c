@@ -31,7 +31,24 @@ struct loop {
     struct co_buf in;  /* of the status pipe, up to a line break */
     int64_t silent_ms; /* since when no broker is attached; 0: one is */
     int64_t next_say_ms;
+    bool told_unrecorded;
 };
+
+/* Said when it begins, and not only in a worker's log: whoever records wants
+ * to play the run. It goes on all the same: its answers are paid for, and its
+ * rows are as good. */
+static void
+watch_records(struct loop *l, const struct status_line *line)
+{
+    if (l->told_unrecorded || !line->money.unrecorded) return;
+    l->told_unrecorded = true;
+    progress_notice(
+        l->c->progress,
+        "answers can no longer be written to the file of "
+        "`record:` (the workers' logs say why, provider.record_failed): the "
+        "run goes on without, and the file will not play all of "
+        "it");
+}
 
 /* "No broker is attached" is the coordinator's word; the endpoint is ours. */
 static void
@@ -72,6 +89,7 @@ take_line(struct loop *l, const char *text, size_t len, int64_t now_ms)
 
     if (status_line_parse(text, len, &line)) return; /* a newer program's */
     watch_silence(l, &line, now_ms);
+    watch_records(l, &line);
     progress_show(c->progress, &line, text, len, now_ms);
     if (c->report) c->report(c->arg, &line);
     status_line_fini(&c->last);

@@ -141,6 +141,17 @@ say_fallbacks(const struct money_line *m, struct co_buf *out)
     co_buf_puts(out, " for want of money");
 }
 
+/* Calls of which a replay of the recording will know nothing. */
+static void
+say_unrecorded(const struct money_line *m, struct co_buf *out)
+{
+    if (!m->unrecorded) return;
+    co_buf_puts(out, "; ");
+    say_count(out, m->unrecorded);
+    co_buf_puts(out, m->unrecorded == 1 ? " answer was" : " answers were");
+    co_buf_puts(out, " not recorded");
+}
+
 void
 money_line_say(const struct money_line *m, bool in_full, struct co_buf *out)
 {
@@ -150,6 +161,7 @@ money_line_say(const struct money_line *m, bool in_full, struct co_buf *out)
         say_count(out, m->calls);
         co_buf_puts(out, " calls");
         say_fallbacks(m, out);
+        say_unrecorded(m, out);
         return;
     }
     say_reserved(m, out);
@@ -173,6 +185,7 @@ money_line_say(const struct money_line *m, bool in_full, struct co_buf *out)
         co_buf_puts(out, " from the cache");
     }
     say_fallbacks(m, out);
+    say_unrecorded(m, out);
     if (!m->lost) return;
     co_buf_puts(out, "; ");
     say_count(out, m->lost);

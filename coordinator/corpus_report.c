@@ -221,6 +221,12 @@ say_bill(const struct corpus_facts *f, uint64_t accepted, struct co_buf *out)
         co_buf_printf(out, ", besides %llu answers from the cache",
                       (unsigned long long)m->cached_calls);
     }
+    if (m->unrecorded) {
+        co_buf_printf(out,
+                      "; %llu answers could not be written to the file of "
+                      "`record:`",
+                      (unsigned long long)m->unrecorded);
+    }
     if (e && e->cost[ESTIMATE_MID] >= 0) {
         co_buf_printf(out, ". Estimated before: %s USD",
                       price_text(e->cost[ESTIMATE_MID], text));

@@ -159,6 +159,8 @@ CO_DEFINE_FREEP(struct written, written_free)
     X(untold, "rows given up without a letter: too many at once")              \
     X(pauses, "times that asking stopped, as all was refused")                 \
     X(aways, "times that a provider with a fallback was found away")           \
+    X(unrecorded,                                                              \
+      "answers that could not be written to the file of `record:`")            \
     X(moved, "asks that went to another writer than the row's last one")       \
     X(degraded, "rows that a fallback wrote, in a part at least")              \
     X(built, "of these: by the built-in writer")                               \

@@ -222,6 +222,7 @@ take_outcome(struct written *w, uint64_t task, const struct ask_result *r,
 
     kept_offer(w, r);
     count_time(w, r);
+    w->n.unrecorded += r->unrecorded > 0;
     charged = settle(w, task, writer, r);
     arms_call(w, r->row, writer, r);
     writers_on_result(w, task, writer, r, is_rows_own(w, r), now_us);

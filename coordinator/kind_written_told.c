@@ -165,6 +165,7 @@ written_told(const void *kind, struct kind_money *ret_money)
         .calls = n->calls - n->outcomes[ASK_UNKNOWN],
         .lost = money_unknown(w->m),
         .cached_calls = w->n.cached,
+        .unrecorded = w->n.unrecorded,
         .input_tokens = n->input_tokens,
         .cached_tokens = n->cached_tokens,
         .output_tokens = n->output_tokens,

@@ -20,6 +20,8 @@
 #define MONEY_COUNT_LIST(X)                                                    \
     X(calls, "calls", "calls", true)                                           \
     X(cached_calls, "cached_calls", "calls_cached", false) /* in place of */   \
+    /* whose answers could not be written to the file of record: */            \
+    X(unrecorded, "unrecorded", "calls_unrecorded", false)                     \
     X(lost, "lost", "calls_lost", true)                                        \
     X(input_tokens, "input_tokens", "input_tokens", true)                      \
     X(cached_tokens, "cached_tokens", "cached_tokens", true)                   \

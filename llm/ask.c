@@ -39,6 +39,7 @@ enum result_key {
     RESULT_STATUS,
     RESULT_CHARACTERS,
     RESULT_HELD_MS,
+    RESULT_UNRECORDED = 23,
 };
 
 /* Of which a payload is not one without: a bit each. */
@@ -105,7 +106,7 @@ result_members(const struct ask_result *r)
         r->answer != NULL,   r->error.len > 0, r->model.len > 0,
         r->endpoint.len > 0, r->fault.len > 0, r->first_byte_us > 0,
         r->total_us > 0,     r->time > 0,      r->status > 0,
-        r->has_characters,   r->has_held_ms,
+        r->has_characters,   r->has_held_ms,   r->unrecorded > 0,
     };
     uint32_t n = r->has_usage ? 8 : 4;
 
@@ -155,6 +156,7 @@ ask_put_result(const struct ask_result *r, struct co_buf *buf)
         payload_put_u64(&pk, RESULT_CHARACTERS, r->characters);
     }
     if (r->has_held_ms) payload_put_u64(&pk, RESULT_HELD_MS, r->held_ms);
+    put_number(&pk, RESULT_UNRECORDED, r->unrecorded);
 }
 
 /* ---- reading ---- */
@@ -265,6 +267,8 @@ result_number(struct ask_result *r, uint64_t key)
     case RESULT_HELD_MS:
         r->has_held_ms = true;
         return &r->held_ms;
+    case RESULT_UNRECORDED:
+        return &r->unrecorded;
     default:
         return NULL;
     }

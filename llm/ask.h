@@ -28,6 +28,8 @@
  *  20 status u32      of HTTP
  *  21 characters u64  that were sent, where they have a price
  *  22 held_ms u64     that it took, rounded up, where seconds have one
+ *  23 unrecorded u64  1: its provider's answers are recorded, and this one
+ *                     could not be
  * Unknown keys are skipped. Pure. */
 #pragma once
 #include "common/buf.h"
@@ -112,6 +114,7 @@ struct ask_result {
     uint32_t status;
     bool has_characters, has_held_ms;
     uint64_t characters, held_ms;
+    uint64_t unrecorded; /* 1: it should stand in a file, and does not */
 };
 
 /* Append; fail only as buf does. Texts are cut to their limits at a whole

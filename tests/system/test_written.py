@@ -343,6 +343,15 @@ class Written(harness.SystemTest):
         self.assertEqual(code, 0, out + err)
         self.assertEqual([row["persona"] for row in self.rows()], [json.loads(row)["persona"] for row in first])
 
+    def test_a_recording_that_fails_is_told_by_the_run_which_goes_on(self):
+        code, out, err = self.bench.cohort("run", self.job(2, provider={"record": "/dev/full"}), "--workers", 1, seconds=60)
+        self.assertEqual(code, 0, out + err)
+        self.assertEqual(err.count("answers can no longer be written to the file of `record:`"), 1, err)
+        self.assertRegex(out + err, "  money .* 4 calls.*; 4 answers were not recorded")
+        self.assertEqual(harness.run_json(self.bench.path("out"))["money"]["unrecorded"], 4)
+        with open(self.bench.path("out", "README.md")) as f:
+            self.assertIn("; 4 answers could not be written to the file of `record:`", f.read())
+
     def test_what_cannot_be_recorded_is_said_before_the_run(self):
         job = self.job(2, provider={"record": self.bench.path("no", "such.jsonl")})
         code, out, err = self.bench.cohort("run", job)

@@ -136,6 +136,15 @@ put_units(const struct write_ask *a, struct ask_result *r)
     if (r->has_held_ms) r->held_ms = ((uint64_t)us + 999) / 1000;
 }
 
+/* The lane records no more since a write failed: whoever plays the file will
+ * miss this answer. */
+static bool
+is_unrecorded(const struct write_ask *a, enum ask_outcome outcome)
+{
+    return a->lane->entry->record_file[0] && a->lane->record_fd < 0 &&
+           outcome != ASK_UNKNOWN && outcome != ASK_REFUSED;
+}
+
 /* The same with all that the call tells. */
 static struct ask_result
 result_of_call(const struct write_ask *a, enum ask_outcome outcome)
@@ -144,6 +153,7 @@ result_of_call(const struct write_ask *a, enum ask_outcome outcome)
     struct ask_result r = result_of(a, outcome);
 
     r.endpoint = endpoint_of(a);
+    r.unrecorded = is_unrecorded(a, outcome);
     r.model = ask_text_of(c->answer.model);
     r.has_usage = c->answer.has_usage;
     r.input = c->answer.input_tokens;
