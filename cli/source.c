@@ -50,6 +50,16 @@ source_close(struct source *s)
     co_redis_close(co_take(&s->client));
 }
 
+/* A pid may be another process's by now: the folder says how the run ended. */
+static bool
+says_running(const char *dir)
+{
+    struct job_state state;
+
+    return job_state_of_folder(dir, &state, NULL) == CO_OK &&
+           strcmp(state.state, "running") == 0;
+}
+
 /* The newest run that goes on and whose Redis answers. Entries without a
  * process are of runs that are over: asking their Redis would only take time.
  */
@@ -64,11 +74,11 @@ find_run(struct source *ret, bool *ret_any)
     if (registry_list(&v, &n, NULL)) return false;
     for (size_t i = 0; i < n && !found; i++) {
         if (!v[i].redis[0] || job_state_process_gone(v[i].pid)) continue;
-        *ret_any = true;
         /* The run was allowed to talk to it; reading needs no new leave. */
         note(ret, v[i].redis, true, v[i].name_space);
         (void)snprintf(ret->run, sizeof ret->run, "%s", v[i].name);
         found = source_again(ret, RUN_WAIT_MS, NULL) == CO_OK;
+        *ret_any |= !found && says_running(v[i].out);
     }
     free(v);
     return found;

@@ -311,6 +311,16 @@ class Command(harness.SystemTest):
         code, out, err = self.bench.cohort("status", self.bench.path("out"), "--json")
         self.assertEqual(code, 0, out + err)
         self.assertEqual(json.loads(out)["state"], "complete")
+        # Its pid is another process's by now: nothing goes on all the same.
+        runs = self.bench.path("state", "cohort", "runs")
+        entry, = (os.path.join(runs, name) for name in os.listdir(runs))
+        with open(entry) as f:
+            told = json.load(f)
+        with open(entry, "w") as f:
+            json.dump({**told, "pid": os.getpid()}, f)
+        code, _, err = self.bench.cohort("why")
+        self.assertEqual(code, 1)
+        self.assertIn("no run goes on on this machine", err)
 
     def test_bench_tasks_counts_and_measures(self):
         keep = self.bench.path("kept")
