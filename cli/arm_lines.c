@@ -23,6 +23,7 @@ add_writer(const char *arm, const json_t *writer, struct arm_lines *lines)
 
     if (lines->n == ARM_LINES_MAX || !json_is_object(writer)) return;
     lines->n++;
+    (void)snprintf(to->arm, sizeof to->arm, "%.40s", arm);
     (void)snprintf(to->who, sizeof to->who, "%.40s%s%.40s", arm,
                    arm[0] ? " by " : "", text_of(writer, "provider"));
     to->rows = status_line_u64(writer, "rows");
@@ -49,6 +50,17 @@ arm_lines_of_json(const json_t *arms, struct arm_lines *ret)
             add_writer(text_of(arm, "arm"), json_array_get(writers, k), ret);
         }
     }
+}
+
+uint64_t
+arm_lines_rows(const struct arm_lines *lines, const char *arm)
+{
+    uint64_t rows = 0;
+
+    for (uint32_t i = 0; i < lines->n; i++) {
+        if (strcmp(lines->v[i].arm, arm) == 0) rows += lines->v[i].rows;
+    }
+    return rows;
 }
 
 void

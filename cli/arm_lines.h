@@ -6,6 +6,7 @@
 #include <jansson.h>
 
 struct arm_line {
+    char arm[44];
     char who[100]; /* "short by cheap" */
     uint64_t rows, accepted, degraded, dead, wrong;
     char usd[48], unknown[48], row_usd[48]; /* "": not known; or none */
@@ -20,5 +21,7 @@ struct arm_lines {
 
 /* arms may be NULL, or anything: then there are none. */
 void arm_lines_of_json(const json_t *arms, struct arm_lines *ret);
+/* Rows that the arm's writers wrote. */
+uint64_t arm_lines_rows(const struct arm_lines *lines, const char *arm);
 /* A line each, behind "  arms    ". */
 void arm_lines_say(const struct arm_lines *lines, struct co_buf *out);

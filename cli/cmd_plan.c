@@ -80,6 +80,7 @@ struct plan {
     struct open_job job;
     struct estimate_wish wish;
     struct estimate e;
+    const char *unseen; /* an arm of which the folder has no row; NULL: none */
 };
 
 /* ---- where the figures are from ---- */
@@ -126,6 +127,16 @@ spent(int64_t settled, int64_t unknown)
     return __builtin_add_overflow(settled, unknown, &sum) ? -1 : sum;
 }
 
+/* Rows of one arm say nothing of what those of another take. */
+static const char *
+unseen_arm(const struct writers *w, const struct arm_lines *lines)
+{
+    for (uint32_t i = 0; w && w->n_arms > 1 && i < w->n_arms; i++) {
+        if (!arm_lines_rows(lines, w->arms[i].name)) return w->arms[i].name;
+    }
+    return NULL;
+}
+
 /* What rows of this very recipe took, if the folder says. */
 static void
 take_history(struct plan *p)
@@ -141,6 +152,8 @@ take_history(struct plan *p)
         recipe != p->job.recipe_hash) {
         return;
     }
+    p->unseen = unseen_arm(p->job.spec->writers, &state.arms);
+    if (p->unseen) return;
     p->wish.history = (struct estimate_history){
         .rows = state.accepted,
         .all = {m->calls, m->input_tokens, m->output_tokens,
@@ -402,7 +415,12 @@ put_text(const struct plan *p, struct co_buf *out)
         co_buf_puts(out, " rows of the same recipe in the folder\n");
     } else if (e->calls_models) {
         co_buf_puts(out, "the prompts of 100 people and usual lengths of "
-                         "answers; --pilot 20 measures\n");
+                         "answers; --pilot 20 measures");
+        if (p->unseen) {
+            co_buf_printf(out, " (the folder has rows, but none of arm %s)",
+                          p->unseen);
+        }
+        co_buf_putc(out, '\n');
     } else {
         co_buf_puts(out, "the rows of 100 people\n");
     }

@@ -26,7 +26,7 @@ static const struct cli_command table[] = {
      "tell a Redis that lost them again"},
     {"budget unknown", cmd_budget_unknown, "OUT",
      "calls of a job that may be paid for nothing"},
-    {"top", cmd_top, "", "jobs, queues, workers and brokers, live"},
+    {"top", cmd_top, "", "jobs, queues, workers, models, money"},
     {"why", cmd_why, "[JOB|DIR]", "what a job waits for, and what to do"},
     {"events", cmd_events, "[--follow]", "what changed: jobs, workers, owners"},
     {"query", cmd_query, "OUT [EXPR]",

@@ -175,6 +175,16 @@ class Fallback(harness.SystemTest):
         self.bench.worker("--providers", quiet)
         self.run_on(quiet)
         killed = self.job(100, providers, more)
+        # Rows of one arm alone would say nothing of the other's price.
+        state = self.bench.path("quiet", "run.json")
+        with open(state) as f:
+            told = json.load(f)
+        for arms, word in ((told["arms"], "rows of the same recipe"), (told["arms"][:1], "none of arm short")):
+            with open(state, "w") as f:
+                json.dump({**told, "arms": arms}, f)
+            code, out, err = self.bench.cohort("plan", quiet)
+            self.assertEqual(code, 0, err)
+            self.assertIn(word, out)
         before = one.stats()["billed"]
         first = self.bench.coordinator(killed)
         wait_for("some answers", lambda: one.stats()["billed"] > before + 20, alive=[first])
