@@ -265,7 +265,8 @@ batchbook_commit(struct batchbook *b, struct batchbook_entry *e, uint64_t task,
     (void)take_text(e->input, r->input);
     e->strange = is_strange(e, r);
     if (e->seq <= seq) e->seq = seq + 1; /* a late one is of the past */
-    if (e->strange) {                    /* it says nothing about the batch */
+    /* it says nothing about the batch */
+    if (e->strange) {
         e->due_us = now_us + b->poll_us;
         return BATCHBOOK_GOES_ON;
     }
