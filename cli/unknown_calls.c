@@ -25,10 +25,34 @@ enum {
     NOTE_INTENTS = 1,
     NOTE_RELEASES = 2,
     NOTE_DATED = 3,
-    NOTE_LETTER = 4, /* a row that was given up */
-    NOTE_KEPT = 5,   /* answers that nothing was paid for */
-    NOTE_BATCH = 6,  /* intents that are one batch */
+    NOTE_LETTER = 4,   /* a row that was given up */
+    NOTE_KEPT = 5,     /* answers that nothing was paid for */
+    NOTE_BATCH = 6,    /* intents that are one batch */
+    NOTE_BY = 20,      /* intents, each with its day and its writer */
+    NOTE_BUILT = 21,   /* rows that nobody is asked for any more */
+    NOTE_BY_POOR = 24, /* as NOTE_BY, and why */
+    NOTE_BUILT_POOR = 25,
 };
+
+/* Numbers of an intent, or a release; 0: the note has none of these. */
+static uint32_t
+width_of(uint64_t type)
+{
+    switch (type) {
+    case NOTE_INTENTS:
+        return 3;
+    case NOTE_RELEASES:
+        return 1;
+    case NOTE_DATED:
+        return 4;
+    case NOTE_BY:
+        return 5;
+    case NOTE_BY_POOR:
+        return 6;
+    default:
+        return 0;
+    }
+}
 
 struct table {
     struct unknown_call *v;
@@ -162,7 +186,9 @@ take_entry(struct table *t, struct walk *w, uint64_t type)
     }
     stage = walk_u64(w);
     worst = walk_u64(w);
-    if (type == NOTE_DATED) (void)walk_u64(w); /* the day of a shared cap */
+    for (uint32_t i = 3; i < width_of(type); i++) {
+        (void)walk_u64(w); /* the day of a shared cap, the writer, and why */
+    }
     return w->bad ? CO_DAMAGED : take_intent(t, task, stage, worst);
 }
 
@@ -181,24 +207,31 @@ take_batch(struct table *t, struct walk *w, uint32_t n)
     return walk_done(w) ? CO_OK : CO_DAMAGED;
 }
 
+/* Of calls that may be out. */
+static bool
+says_nothing(uint64_t type)
+{
+    return type == NOTE_LETTER || type == NOTE_KEPT || type == NOTE_BUILT ||
+           type == NOTE_BUILT_POOR;
+}
+
 static enum co_err
 take_note(struct table *t, const struct record *r)
 {
-    static const uint32_t widths[] = {
-        [NOTE_INTENTS] = 3, [NOTE_RELEASES] = 1, [NOTE_DATED] = 4};
     struct walk w = walk_start(r->content, r->length);
-    uint32_t n;
+    uint32_t n, width;
     uint64_t type;
     enum co_err err = CO_OK;
 
     if (purse_note_is(r->content, r->length)) return CO_OK;
     n = walk_array(&w);
     type = n ? walk_u64(&w) : 0;
-    if (!w.bad && (type == NOTE_LETTER || type == NOTE_KEPT)) return CO_OK;
+    width = width_of(type);
+    if (!w.bad && says_nothing(type)) return CO_OK;
     if (!w.bad && type == NOTE_BATCH) return take_batch(t, &w, n);
-    if (w.bad || type < NOTE_INTENTS || type > NOTE_DATED) return CO_VERSION;
-    if ((n - 1) % widths[type]) return CO_DAMAGED;
-    for (uint32_t i = 1; i < n && !err; i += widths[type]) {
+    if (w.bad || !width) return CO_VERSION;
+    if ((n - 1) % width) return CO_DAMAGED;
+    for (uint32_t i = 1; i < n && !err; i += width) {
         err = take_entry(t, &w, type);
     }
     if (err) return err;

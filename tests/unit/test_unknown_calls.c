@@ -253,6 +253,26 @@ a_folder_without_a_journal_is_told_apart_from_one_without_calls(void **state)
     assert_int_equal(calls.n, 0);
 }
 
+static void
+calls_of_several_writers_are_read_too(void **state)
+{
+    (void)state;
+    given_numbers(20, task_of(1, 0), 0, 5, 0, 1);
+    given_numbers(24, task_of(2, 0), 0, 6, 0, 1, 1, task_of(3, 0), 0, 7, 0, 0,
+                  0);
+    given_numbers(21, 1, 0);
+    given_numbers(25, 4, 0, 1);
+    given_result(3, 0, ASK_ANSWER);
+    given_numbers(2, task_of(2, 0));
+    given_numbers(24, task_of(2, 0), 1, 8, 0, 0, 1); /* the same id again */
+    assert_int_equal(look(), CO_OK);
+    assert_int_equal(calls.n, 2);
+    assert_int_equal(calls.v[0].row, 1);
+    assert_int_equal(calls.v[0].worst, 5);
+    assert_int_equal(calls.v[1].row, 2);
+    assert_int_equal(calls.v[1].worst, 8);
+}
+
 int
 main(void)
 {
@@ -264,6 +284,7 @@ main(void)
         T(notes_that_are_not_about_money_are_skipped),
         T(a_note_of_a_newer_version_is_refused_and_one_about_caps_is_skipped),
         T(a_folder_without_a_journal_is_told_apart_from_one_without_calls),
+        T(calls_of_several_writers_are_read_too),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
