@@ -98,13 +98,15 @@ paid_on_sent(struct sim *s, const struct ask_task *ask, int64_t bill)
 void
 paid_on_given(struct sim *s, uint64_t task)
 {
+    const struct said *said = view_said(s, &s->job->paid->told, task);
     struct fact *fact = fact_of(s, task);
 
-    if (fact->given) {
+    /* what was released, and never sent, may be intended anew */
+    if (said && fact->given && fact->given == said->times) {
         sim_fail(s, "G4", "ask %llx is given out twice",
                  (unsigned long long)task);
     }
-    fact->given = true;
+    fact->given = said ? said->times : 0;
 }
 
 void

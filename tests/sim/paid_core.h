@@ -12,6 +12,7 @@ enum { PAID_NOTES_MAX = 64 };
 struct said {
     uint8_t stage, writer;
     bool intended, released, settled;
+    uint32_t times;  /* intended: again, once it was released */
     int64_t worst;   /* of the intent */
     int64_t charged; /* settled */
     uint8_t outcome;
@@ -48,7 +49,7 @@ struct view {
 
 /* What happened to one ask in the world. */
 struct fact {
-    bool given;
+    uint32_t given; /* the last time, as said.times */
     uint8_t sent;
     int64_t bill;
 };
