@@ -31,7 +31,7 @@ struct corpus_options {
     const struct writers *writers; /* it and others; NULL: it alone */
     int64_t budget;                /* of it, 1e-12 USD; -1: none */
     const struct shares *shares;   /* of the budget; NULL: it is one pot */
-    bool degrades; /* as in kind_written.h */
+    bool degrades;                 /* as in kind_written.h */
     struct cache *cache;           /* of answers; borrowed; NULL: none */
     struct purse *purse; /* of caps over several jobs; borrowed; or NULL */
     const struct estimate *estimate; /* told beside the bill; or NULL */

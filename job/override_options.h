@@ -1,5 +1,6 @@
-/* override_options.h - options that stand above a job file's keys, for the tables
- * of all that start jobs. FIELD(rows) and FIELD(seed) are of const char *. */
+/* override_options.h - options that stand above a job file's keys, for the
+ * tables of all that start jobs. FIELD(rows) and FIELD(seed) are of const char
+ * *. */
 #pragma once
 #include "common/options.h"
 

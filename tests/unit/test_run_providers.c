@@ -81,12 +81,12 @@ static void
 what_an_arm_records_is_looked_at(void **state)
 {
     (void)state;
-    assert_refused(JOB("  b: {kind: openai" FREE AT "}\n"
-                       "  c: {kind: openai" FREE AT
-                       ", record: /nowhere/c.jsonl}\n"
-                       "arms: [{name: x, share: 50}, {name: y, share: 50, "
-                       "provider: c}]\n"),
-                   &here, "us.yaml:8: provider c: record: cannot record to /nowhere/c");
+    assert_refused(
+        JOB("  b: {kind: openai" FREE AT "}\n"
+            "  c: {kind: openai" FREE AT ", record: /nowhere/c.jsonl}\n"
+            "arms: [{name: x, share: 50}, {name: y, share: 50, "
+            "provider: c}]\n"),
+        &here, "us.yaml:8: provider c: record: cannot record to /nowhere/c");
 }
 
 static void
