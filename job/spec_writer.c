@@ -243,8 +243,9 @@ find_price(const struct providers_entry *entry, const char *data_dir,
 
     writer->price = entry->price;
     /* the worker's time-out may be longer: the ask says this one */
-    if (entry->price.millisecond > 0)
+    if (entry->price.millisecond > 0) {
         writer->call_ms = entry->timeouts.total_ms;
+    }
     date[0] = '\0';
     if (entry->has_price || !providers_is_vendor(entry)) return CO_OK;
     err = prices_locate(data_dir, path, diag);

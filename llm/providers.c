@@ -137,14 +137,34 @@ read_where(struct providers_entry *entry, const struct co_yaml *map,
     return providers_check_endpoint(entry, map, &entry->endpoints[0], diag);
 }
 
+/* How it is called: streamed or not, with how much time, and how often. */
 static enum co_err
-read_entry(struct providers_entry *entry, const struct co_yaml *map,
-           struct co_diag *diag)
+read_manner(struct providers_entry *entry, const struct co_yaml *map,
+            struct co_diag *diag)
 {
     const struct co_yaml *stream = co_yaml_get(map, "stream");
     const struct co_yaml *form = co_yaml_get(map, "form");
     const struct co_yaml *timeouts = co_yaml_get(map, "timeouts");
     const struct co_yaml *limits = co_yaml_get(map, "limits");
+    enum co_err err = CO_OK;
+
+    if (stream) err = co_yaml_bool(stream, &entry->stream, diag);
+    if (!err && form) err = read_form(entry, form, diag);
+    entry->timeouts = timeouts_default;
+    if (!entry->stream) entry->timeouts.first_byte_ms = FIRST_BYTE_WHOLE_MS;
+    if (!err && timeouts) {
+        err = providers_read_timeouts(timeouts, &entry->timeouts, diag);
+    }
+    if (!err && limits) {
+        err = providers_read_limits(limits, &entry->limits, diag);
+    }
+    return err;
+}
+
+static enum co_err
+read_entry(struct providers_entry *entry, const struct co_yaml *map,
+           struct co_diag *diag)
+{
     const struct co_yaml *price = co_yaml_get(map, "price");
     const struct co_yaml *fallback = co_yaml_get(map, "fallback");
     const struct co_yaml *batch = co_yaml_get(map, "batch");
@@ -154,14 +174,7 @@ read_entry(struct providers_entry *entry, const struct co_yaml *map,
     if (!err) err = co_yaml_keys(map, entry_keys, diag);
     if (!err) err = read_nature(entry, map, diag);
     if (!err) err = read_where(entry, map, diag);
-    if (!err && stream) err = co_yaml_bool(stream, &entry->stream, diag);
-    if (!err && form) err = read_form(entry, form, diag);
-    entry->timeouts = timeouts_default;
-    if (!entry->stream) entry->timeouts.first_byte_ms = FIRST_BYTE_WHOLE_MS;
-    if (!err && timeouts)
-        err = providers_read_timeouts(timeouts, &entry->timeouts, diag);
-    if (!err && limits)
-        err = providers_read_limits(limits, &entry->limits, diag);
+    if (!err) err = read_manner(entry, map, diag);
     if (!err && price) err = providers_read_price(entry, price, diag);
     if (!err && batch) err = providers_read_batch(entry, batch, diag);
     if (!err && price) err = providers_check_price(entry, price, diag);
