@@ -1,10 +1,11 @@
 /* cmd_try.c - `cohort try PROVIDER "prompt"`: one call to a model, laid open:
  * what is sent, what comes back, what it took and cost, or exactly why not. */
 #include "cli/llm_options.h"
+#include "cli/price_options.h"
 #include "cli/say.h"
 #include "common/fs.h"
 #include "common/json.h"
-#include "llm/price.h"
+#include "common/utf8.h"
 #include "llm/pull.h"
 
 #include <inttypes.h>
@@ -23,18 +24,11 @@ enum {
 struct try_config {
     struct llm_options llm;
     const char *system, *temperature, *schema, *form, *record;
-    const char *price[PRICE_CLASSES];
+    struct price_options price;
     bool json;
 };
 
 #define FIELD(name) offsetof(struct try_config, name)
-
-#define PRICE(option, ID, text)                                                \
-    {                                                                          \
-        .name = option, .type = CO_OPTION_STRING,                              \
-        .offset = FIELD(price[PRICE_##ID]), .min = 1, .max = 20,               \
-        .placeholder = "USD", .no_env = true, .help = text                     \
-    }
 
 // clang-format off
 static const struct co_option table[] = {
@@ -57,13 +51,7 @@ static const struct co_option table[] = {
     {.name = "record", .type = CO_OPTION_STRING, .offset = FIELD(record),
      .min = 1, .max = 3000, .placeholder = "FILE", .no_env = true,
      .help = "append the answer to a file that `replay` plays"},
-    PRICE("price-input", INPUT, "of a million input tokens, as 0.15"),
-    PRICE("price-output", OUTPUT, "of a million output tokens"),
-    PRICE("price-cached-input", CACHED_INPUT,
-          "of a million cached ones; as input if not given"),
-    PRICE("price-call", CALL, "of the call"),
-    PRICE("price-characters", CHARACTER, "of a million characters sent"),
-    PRICE("price-second", MILLISECOND, "of a second that it takes"),
+    PRICE_OPTIONS(try_config, price),
     {.name = "json", .type = CO_OPTION_FLAG, .offset = FIELD(json),
      .no_env = true, .help = "print one JSON object"},
 };
@@ -114,24 +102,7 @@ clean(const struct try_run *run, char *text)
 static const char *
 cost_text(const struct try_run *run, char text[PRICE_TEXT_BYTES])
 {
-    const struct provider_answer *a = &run->call.answer;
-    /* what it took is known without a usage, too, if there is an answer */
-    const bool known = a->has_usage || (!run->call.fault && !run->price.input &&
-                                        !run->price.output);
-    const struct price_use use = {
-        .cached_input = a->cached_tokens,
-        .call = 1,
-        .character = run->characters,
-        .input = a->input_tokens,
-        .millisecond = ((uint64_t)run->call.total_us + 999) / 1000,
-        .output = a->output_tokens};
-    int64_t cost;
-
-    if (!known || run->call.total_us < 0 || run->price.input < 0 ||
-        !price_cost(&run->price, &use, &cost)) {
-        return NULL;
-    }
-    return price_text(cost, text);
+    return price_options_cost(&run->price, &run->call, run->characters, text);
 }
 
 static void
@@ -416,37 +387,6 @@ record(const struct try_run *run, const struct provider_ask *ask,
                            &run->call.answer, diag);
 }
 
-static enum co_err
-read_prices(struct try_run *run, struct co_diag *diag)
-{
-    const struct try_config *cfg = run->cfg;
-    bool units = false; /* other things than tokens have a price */
-    enum co_err err = CO_OK;
-
-    run->price = price_unknown;
-    for (unsigned i = 0; i < PRICE_CLASSES && !err; i++) {
-        const enum price_class class = (enum price_class)i;
-
-        if (!cfg->price[i]) continue;
-        units |= !price_classes[i].tokens;
-        err = price_parse_class(class, cfg->price[i],
-                                price_of(&run->price, class), diag);
-    }
-    if (err) return err;
-    if (!cfg->price[PRICE_INPUT] != !cfg->price[PRICE_OUTPUT]) {
-        return co_fail(diag, CO_USAGE,
-                       "--price-input and --price-output go together");
-    }
-    if (cfg->price[PRICE_CACHED_INPUT] && !cfg->price[PRICE_INPUT]) {
-        return co_fail(diag, CO_USAGE,
-                       "--price-cached-input needs --price-input");
-    }
-    if (units && !cfg->price[PRICE_INPUT]) {
-        run->price.input = run->price.output = 0;
-    }
-    return CO_OK;
-}
-
 /* The schema and how it is told, if there is one. */
 static enum co_err
 read_schema(struct try_run *run, struct provider_ask *ask, struct co_diag *diag)
@@ -543,14 +483,16 @@ try_it(struct try_run *run, const char *prompt, struct co_diag *diag)
                                .stream = llm->stream};
     enum co_err err = check_embed(run->cfg, diag);
 
-    if (!err) err = read_prices(run, diag);
+    if (!err) err = price_options_read(&run->cfg->price, &run->price, diag);
     if (!err && run->cfg->temperature) {
         err = provider_read_temperature(run->provider, run->cfg->temperature,
                                         &ask.temperature_milli, diag);
     }
     if (!err) err = read_schema(run, &ask, diag);
     if (err) return err;
-    run->characters = provider_characters(&ask);
+    run->characters =
+        llm->embed ? co_utf8_count((const uint8_t *)prompt, strlen(prompt))
+                   : provider_characters(&ask);
     if (!llm->model) {
         return co_fail(diag, CO_USAGE,
                        "which model? Give --model NAME, as the endpoint calls "
