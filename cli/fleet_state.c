@@ -3,152 +3,19 @@
  * others keep in the same Redis. */
 #include "cli/fleet_state.h"
 
+#include "cli/fleet_fields.h"
 #include "cli/source.h"
 #include "common/keys.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 enum {
     WAIT_MS = 3000,
     KEYS_MAX = FLEET_WORKERS_MAX + FLEET_BROKERS_MAX + FLEET_COORDINATORS_MAX +
                2 * FLEET_JOBS_MAX,
 };
-
-/* ---- fields of hashes ---- */
-
-struct field {
-    const char *name;
-    size_t offset, size; /* size 0: a number */
-};
-
-#define WORKER_FIELDS(T, N)                                                    \
-    T(name)                                                                    \
-    T(host)                                                                    \
-    T(version)                                                                 \
-    T(services)                                                                \
-    T(state)                                                                   \
-    N(pid)                                                                     \
-    N(started_at)                                                              \
-    N(capacity)                                                                \
-    N(in_flight)                                                               \
-    N(queued)                                                                  \
-    N(results_kept)                                                            \
-    N(done) N(failed) N(returned) N(resent) N(rss_bytes) N(cpu_pct)
-#define BROKER_FIELDS(T, N)                                                    \
-    T(host)                                                                    \
-    T(version)                                                                 \
-    T(state)                                                                   \
-    N(pid)                                                                     \
-    N(started_at)                                                              \
-    N(workers)                                                                 \
-    N(owners)                                                                  \
-    N(jobs)                                                                    \
-    N(queued)                                                                  \
-    N(in_flight)                                                               \
-    N(queued_bytes)                                                            \
-    N(rss_bytes)                                                               \
-    N(cpu_pct)                                                                 \
-    N(redis_refused)                                                           \
-    N(tasks_in)                                                                \
-    N(tasks_out)                                                               \
-    N(results_in)                                                              \
-    N(results_out)                                                             \
-    N(acks) N(returned) N(lost_worker_dead) N(workers_dead) N(malformed)
-#define COORDINATOR_FIELDS(T, N)                                               \
-    T(host)                                                                    \
-    T(job) T(state) N(pid) N(redis_refused) N(redis_failed) N(redis_reconnects)
-#define JOB_FIELDS(T, N)                                                       \
-    T(name)                                                                    \
-    T(kind)                                                                    \
-    T(state)                                                                   \
-    T(why)                                                                     \
-    T(why_code)                                                                \
-    T(host)                                                                    \
-    T(folder)                                                                  \
-    T(service)                                                                 \
-    T(services)                                                                \
-    N(owner)                                                                   \
-    N(requested)                                                               \
-    N(drawn)                                                                   \
-    N(accepted)                                                                \
-    N(rejected)                                                                \
-    N(dead)                                                                    \
-    N(surplus)                                                                 \
-    N(pending)                                                                 \
-    N(rows_per_s)                                                              \
-    N(eta_s)                                                                   \
-    N(tasks_out)                                                               \
-    N(tasks_ready)                                                             \
-    N(retried)                                                                 \
-    T(settled_usd)                                                             \
-    T(unknown_usd)                                                             \
-    T(reserved_usd)                                                            \
-    T(budget_usd)                                                              \
-    T(row_usd)                                                                 \
-    T(usd_per_min)                                                             \
-    T(calls)                                                                   \
-    N(calls_lost)                                                              \
-    N(calls_cached)                                                            \
-    N(rows_written)                                                            \
-    N(rows_degraded)                                                           \
-    N(rows_built_in)                                                           \
-    N(rows_degraded_budget)                                                    \
-    N(lost) N(failed) N(salvaged) N(duplicate) N(updated_at) N(moved_at)
-
-#define T(f) {#f, offsetof(struct OF, f), sizeof(((struct OF *)0)->f)},
-#define N(f) {#f, offsetof(struct OF, f), 0},
-#define OF fleet_worker
-static const struct field worker_fields[] = {WORKER_FIELDS(T, N)};
-#undef OF
-#define OF fleet_broker
-static const struct field broker_fields[] = {BROKER_FIELDS(T, N)};
-#undef OF
-#define OF fleet_coordinator
-static const struct field coordinator_fields[] = {COORDINATOR_FIELDS(T, N)};
-#undef OF
-#define OF fleet_job
-static const struct field job_fields[] = {JOB_FIELDS(T, N)};
-#undef OF
-#undef T
-#undef N
-
-static void
-set_field(const struct field *f, const char *value, void *to)
-{
-    char *at = (char *)to + f->offset;
-
-    if (f->size) {
-        (void)snprintf(at, f->size, "%s", value);
-    } else {
-        uint64_t number = strtoull(value, NULL, 10);
-
-        memcpy(at, &number, sizeof number);
-    }
-}
-
-/* The fields of an HGETALL that the table knows; others are ignored, as
- * docs/redis-keys.md asks of every reader. */
-static void
-take_hash(const struct co_redis_reply *hash, const struct field *table,
-          size_t count, void *to)
-{
-    for (size_t i = 0; i + 1 < hash->count; i += 2) {
-        const struct co_redis_reply *key = &hash->elements[i];
-        const struct co_redis_reply *value = &hash->elements[i + 1];
-
-        if (key->type != CO_REDIS_TEXT || value->type != CO_REDIS_TEXT) {
-            continue;
-        }
-        for (size_t k = 0; k < count; k++) {
-            if (strcmp(key->text, table[k].name) != 0) continue;
-            set_field(&table[k], value->text, to);
-            break;
-        }
-    }
-}
 
 /* ---- exchanges ---- */
 
@@ -283,7 +150,7 @@ read_lists(struct asking *a, struct co_redis_client *client,
         for (size_t i = 0; i < (s)->list.n; i++, (e)++) {                      \
             if ((e)->count == 0) continue;                                     \
             (s)->list.v[kept] = (s)->list.v[i];                                \
-            take_hash(e, table, co_countof(table), &(s)->list.v[kept++]);      \
+            fleet_fields_take(e, &(table), &(s)->list.v[kept++]);              \
         }                                                                      \
         (s)->list.n = kept;                                                    \
     } while (0)
@@ -319,10 +186,10 @@ read_hashes(struct asking *a, struct co_redis_client *client,
     for (size_t i = 0; i < jobs; i++, e++) {
         s->jobs.v[i].lease = e->type == CO_REDIS_TEXT;
     }
-    TAKE_ALL(s, jobs, job_fields, e);
-    TAKE_ALL(s, workers, worker_fields, e);
-    TAKE_ALL(s, brokers, broker_fields, e);
-    TAKE_ALL(s, coordinators, coordinator_fields, e);
+    TAKE_ALL(s, jobs, fleet_fields_job, e);
+    TAKE_ALL(s, workers, fleet_fields_worker, e);
+    TAKE_ALL(s, brokers, fleet_fields_broker, e);
+    TAKE_ALL(s, coordinators, fleet_fields_coordinator, e);
     /* Those that were killed stay listed for an hour; only what was not read
      * at all is taken on trust. */
     s->workers.all -= co_min_u64(s->workers.all, listed - s->workers.n);
@@ -399,7 +266,7 @@ coordinator_lives(const struct fleet_state *s, const char *id)
     {                                                                          \
 #f ".", offsetof(struct fleet_queue, f), 0                             \
     }
-static const struct field queue_fields[] = {
+static const struct fleet_field queue_fields[] = {
     Q(queued),  Q(in_flight), Q(capacity), Q(oldest_ms),
     Q(workers), Q(tasks_in),  Q(results)};
 #undef Q
@@ -427,7 +294,7 @@ take_queue_field(const struct fleet_state *s, const char *name, uint64_t value,
         q->beat_at = co_max_u64(q->beat_at, value);
     }
     for (size_t k = 0; k < co_countof(queue_fields); k++) {
-        const struct field *f = &queue_fields[k];
+        const struct fleet_field *f = &queue_fields[k];
         uint64_t *sum = (uint64_t *)(void *)((char *)q + f->offset);
 
         if (strncmp(name, f->name, strlen(f->name)) != 0) continue;
@@ -436,7 +303,7 @@ take_queue_field(const struct fleet_state *s, const char *name, uint64_t value,
 }
 
 #define OF fleet_queue
-static const struct field scale_fields[] = {
+static const struct fleet_field scale_fields[] = {
     {"desired", offsetof(struct OF, desired), 0},
     {"actual", offsetof(struct OF, actual), 0},
     {"at", offsetof(struct OF, scale_at), 0},
@@ -449,8 +316,10 @@ static void
 take_scale(const struct fleet_state *s, const struct co_redis_reply *hash,
            struct fleet_queue *q)
 {
+    const struct fleet_fields fields = {scale_fields, co_countof(scale_fields)};
+
     q->desired = FLEET_NO_RATE;
-    take_hash(hash, scale_fields, co_countof(scale_fields), q);
+    fleet_fields_take(hash, &fields, q);
     if ((int64_t)q->scale_at < s->now_ms - CO_KEY_ALIVE_MS) {
         q->desired = FLEET_NO_RATE;
     }
@@ -553,36 +422,6 @@ derive(struct fleet_state *s)
     }
 }
 
-static uint64_t
-rate(uint64_t n, uint64_t before, uint64_t at, uint64_t before_at)
-{
-    return n > before && at > before_at ? (n - before) * 1000 / (at - before_at)
-                                        : 0;
-}
-
-/* Both lists are in nearly the same order: looking begins at the same place. */
-#define RATES(now, before, list, key, count)                                   \
-    for (size_t i = 0; i < (now)->list.n; i++) {                               \
-        for (size_t k = 0; k < (before)->list.n; k++) {                        \
-            size_t at = (i + k) % (before)->list.n;                            \
-            if (strcmp((now)->list.v[i].key, (before)->list.v[at].key) != 0) { \
-                continue;                                                      \
-            }                                                                  \
-            (now)->list.v[i].per_s =                                           \
-                rate((now)->list.v[i].count, (before)->list.v[at].count,       \
-                     (now)->list.v[i].beat_at, (before)->list.v[at].beat_at);  \
-            break;                                                             \
-        }                                                                      \
-    }
-
-void
-fleet_state_rates(struct fleet_state *now, const struct fleet_state *before)
-{
-    RATES(now, before, workers, id, done)
-    RATES(now, before, brokers, id, tasks_out)
-    RATES(now, before, queues, service, results)
-}
-
 enum co_err
 fleet_state_read(struct co_redis_client *client, const char *name_space,
                  struct fleet_state **ret_state, struct co_diag *diag)
@@ -616,59 +455,4 @@ fleet_state_free(struct fleet_state *s)
     free(s->money.v);
     free(s->endpoints.v);
     free(s);
-}
-
-/* ---- questions ---- */
-
-const struct fleet_job *
-fleet_state_job(const struct fleet_state *s, const char *id)
-{
-    for (size_t i = 0; i < s->jobs.n; i++) {
-        if (strcasecmp(s->jobs.v[i].id, id) == 0) return &s->jobs.v[i];
-    }
-    return NULL;
-}
-
-const struct fleet_queue *
-fleet_state_queue(const struct fleet_state *s, const char *service)
-{
-    for (size_t i = 0; i < s->queues.n; i++) {
-        if (strcmp(s->queues.v[i].service, service) == 0) {
-            return &s->queues.v[i];
-        }
-    }
-    return NULL;
-}
-
-const struct fleet_coordinator *
-fleet_state_coordinator_of(const struct fleet_state *s, const char *job)
-{
-    for (size_t i = 0; i < s->coordinators.n; i++) {
-        if (strcasecmp(s->coordinators.v[i].job, job) == 0) {
-            return &s->coordinators.v[i];
-        }
-    }
-    return NULL;
-}
-
-bool
-fleet_worker_serves(const struct fleet_worker *w, const char *service)
-{
-    size_t len = strlen(service);
-    const char *at = w->services;
-
-    while (*at) {
-        size_t n = strcspn(at, ",");
-
-        if (n == len && strncmp(at, service, n) == 0) return true;
-        at += n + (at[n] == ',');
-    }
-    return false;
-}
-
-bool
-fleet_job_runs(const struct fleet_job *j)
-{
-    return strcmp(j->state, "running") == 0 ||
-           strcmp(j->state, "stopping") == 0;
 }
