@@ -47,8 +47,6 @@ put_usd(struct co_buf *out, const char *name, enum co_metrics_type type,
       "calls that the unknown money is for")                                   \
     X("cohort_job_characters_total", COUNTER, m->characters,                   \
       "characters that calls sent, where they have a price")                   \
-    X("cohort_job_held_milliseconds_total", COUNTER, m->held_ms,               \
-      "time that calls took, where seconds have a price")                      \
     X("cohort_job_calls_unbilled_total", COUNTER, m->unbilled,                 \
       "calls whose usage the endpoint did not say: charged at their worst "    \
       "case")                                                                  \
@@ -123,6 +121,12 @@ watch_metrics_money(const char *job, const struct kind_money *m,
     if (m) co_metrics_sample(out, name, labels, value);
     COUNTS(X)
 #undef X
+    co_metrics_family(out, "cohort_job_held_seconds_total", CO_METRICS_COUNTER,
+                      "time that calls took, where seconds have a price");
+    if (m) {
+        co_metrics_milli(out, "cohort_job_held_seconds_total", labels,
+                         m->held_ms);
+    }
 }
 
 /* ---- endpoints ---------------------------------------------------------- */
