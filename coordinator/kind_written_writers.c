@@ -208,13 +208,15 @@ written_provider(const void *kind, uint64_t task)
 /* -- lanes ---------------------------------------------------------------- */
 
 /* Who is asked for rows of that arm now, as a chain; WRITER_BUILTIN: nobody.
- * One that is away is asked again when its time comes, but not for all rows. */
+ * One that is away is asked again when its time comes, but not for all rows;
+ * one that the money left does not cover is not. */
 static uint8_t
 chain_in_turn(const struct written *w, const struct writers_arm *arm)
 {
     for (uint32_t i = 0; i < arm->n; i++) {
-        const uint8_t chain = w->chain_of[arm->chain[i]];
+        const uint8_t writer = arm->chain[i], chain = w->chain_of[writer];
 
+        if (w->beyond[MEANS_ROW][writer] != INT64_MAX) continue;
         if (!w->chains[chain].away) return chain;
     }
     return arm->builtin ? (uint8_t)WRITER_BUILTIN : w->chain_of[arm->chain[0]];

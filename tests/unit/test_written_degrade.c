@@ -62,6 +62,7 @@ rows_that_money_does_not_cover_are_the_next_writers(void **state)
 {
     struct pair *p = given(200, false, 0, 30 * row_cost() + 5 * WORST_ROW);
     const struct written_counters *n;
+    struct kind_lane lanes[KIND_LANES_MAX];
 
     (void)state;
     world_start(&p->f);
@@ -77,6 +78,9 @@ rows_that_money_does_not_cover_are_the_next_writers(void **state)
     assert_null(told(p).stop);
     assert_int_equal(p->notices, 1);
     assert_non_null(strstr(p->notice, "does not cover provider main"));
+    assert_int_equal(written_kind.lanes(p->f.w, lanes), 2);
+    assert_int_equal(lanes[MAIN].permille, 0); /* it needs no more workers */
+    assert_int_equal(lanes[CHEAP].permille, KIND_LANES_WHOLE);
     end(p);
 }
 
