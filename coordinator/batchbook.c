@@ -1,5 +1,6 @@
 /* batchbook.c - see batchbook.h: which batches there are, and what is next for
  * each. What results mean for them stands in batchbook_results.c. */
+#include "common/bug.h"
 #include "coordinator/batchbook_impl.h"
 
 #include <stdlib.h>
@@ -165,6 +166,7 @@ batchbook_restart(struct batchbook *b, int64_t now_us, int64_t due_us)
         e->settled_us = now_us + settle_us(b, e, now_us);
         if (e->settled_us < due_us) e->settled_us = due_us;
         if (e->op) continue; /* somebody is at it */
+        if (CO_BUG(new_life_submits)) continue;
         e->phase = BATCHBOOK_FIND;
         e->due_us = due_us;
     }

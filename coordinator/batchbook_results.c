@@ -1,5 +1,6 @@
 /* batchbook_results.c - see batchbook.h: what a committed result means for its
  * batch. */
+#include "common/bug.h"
 #include "coordinator/batchbook_impl.h"
 
 #include <string.h>
@@ -66,6 +67,10 @@ submitted(struct batchbook *b, struct batchbook_entry *e,
         e->due_us = 0;
         return BATCHBOOK_GOES_ON;
     }
+    if (r->state == BATCH_UNSURE && CO_BUG(unsure_is_unmade)) {
+        e->phase = BATCHBOOK_SUBMIT;
+        return BATCHBOOK_GOES_ON;
+    }
     if (r->state == BATCH_UNSURE) {
         batchbook_look_for(b, e, now_us);
         return BATCHBOOK_GOES_ON;
@@ -80,7 +85,8 @@ found(struct batchbook *b, struct batchbook_entry *e,
     if (r->id.len) return runs(b, e, r, now_us, 0);
     e->due_us = now_us + b->poll_us;
     if (r->state != BATCH_NONE) return BATCHBOOK_GOES_ON;
-    if (e->asked_us < e->settled_us) { /* it may be made, or listed, yet */
+    if (e->asked_us < e->settled_us &&
+        !CO_BUG(not_listed_is_unmade)) { /* it may be made, or listed, yet */
         if (e->due_us < e->settled_us) e->due_us = e->settled_us;
         return BATCHBOOK_GOES_ON;
     }

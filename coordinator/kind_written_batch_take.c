@@ -1,6 +1,7 @@
 /* kind_written_batch_take.c - the tasks about a batch, and what their results
  * mean for its asks: which are answered, which were not run and are asked
  * again, and which are lost, as nothing says what became of them. */
+#include "common/bug.h"
 #include "coordinator/kind_written_core.h"
 
 #include <stdlib.h>
@@ -75,6 +76,7 @@ unrun(struct written *w, uint64_t task)
     const uint64_t row = task >> 8;
     struct talk *t = rows_talk(w, row);
 
+    if (CO_BUG(expired_stays_charged)) return;
     if (!money_release(w->m, task)) return; /* settled: it was paid */
     w->n.unrun++;
     if (t && t->state == TALK_OUT && talk_is_present(t, written_ask(task))) {
@@ -92,6 +94,7 @@ lose(struct written *w, uint64_t task, int64_t now_us)
     struct talk *t = rows_talk(w, row);
 
     if (!money_has(w->m, task, NULL)) return;
+    if (CO_BUG(missing_lines_are_free)) (void)money_release(w->m, task);
     (void)money_lost(w->m, task);
     if (t && t->state == TALK_OUT && talk_is_present(t, written_ask(task))) {
         const struct row_before before = rows_before(t);

@@ -68,6 +68,12 @@ const struct planted planted_bugs[] = {
     {"replay_forgets_writers", "writers", 500},
     {"built_before_commit", "writers", 500},
     {"degraded_counted_twice", "writers", 500},
+    /* batches */
+    {"unsure_is_unmade", "batches", 500},
+    {"not_listed_is_unmade", "batches", 500},
+    {"new_life_submits", "batches", 500},
+    {"expired_stays_charged", "batches", 500},
+    {"missing_lines_are_free", "batches", 500},
 };
 const unsigned planted_count = co_countof(planted_bugs);
 

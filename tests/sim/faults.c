@@ -4,6 +4,7 @@
 #include "tests/sim/disk.h"
 #include "tests/sim/net.h"
 #include "tests/sim/redis.h"
+#include "tests/sim/vendor.h"
 #include "tests/sim/workload.h"
 
 #include <stdlib.h>
@@ -323,6 +324,7 @@ fault_clock_jump(struct sim *s)
     sim_trace(s, "the clock of host %u jumps by %lld ms", host,
               (long long)us / 1000);
     s->skew_us[host] += us;
+    vendor_list_all(s);
     for (unsigned i = 0; i < s->n_nodes; i++) {
         if (s->nodes[i].host == host) node_wake(s, &s->nodes[i], s->now_us);
     }
@@ -542,7 +544,7 @@ static const struct {
 int64_t
 faults_liveness_us(const struct sim *s)
 {
-    return s->writers ? INT64_C(3) * LIVENESS_US : LIVENESS_US;
+    return s->writers || s->batches ? INT64_C(3) * LIVENESS_US : LIVENESS_US;
 }
 
 /* What no worker served is served again: who lacks a provider makes place for

@@ -1,6 +1,8 @@
 /* llm.c - the service persona.write, as worker/services/write.c is, over an
  * endpoint that is a few lines of chance. A request that the endpoint accepts
  * is billed at once, whoever still waits for its answer. */
+#include "tests/sim/llm.h"
+#include "llm/batch.h"
 #include "tests/sim/market.h"
 #include "tests/sim/paid.h"
 #include "tests/sim/workload.h"
@@ -177,10 +179,16 @@ give_away(struct call *c, struct service_run *run)
     return SERVICE_RETURN;
 }
 
+bool
+llm_struck(struct sim *s, unsigned permille)
+{
+    return !s->healed && sim_chance(s, permille);
+}
+
 static bool
 struck(const struct call *c, unsigned permille)
 {
-    return !c->env->sim->healed && sim_chance(c->env->sim, permille);
+    return llm_struck(c->env->sim, permille);
 }
 
 /* Whether the endpoint has a bad time. */
@@ -296,6 +304,27 @@ bill_of(const struct call *c)
     return cost;
 }
 
+void
+llm_answer(struct sim *s, const struct workload *w, const struct ask_task *ask,
+           struct llm_answer *ret)
+{
+    struct workload_env env = {.sim = s};
+    struct call c = {
+        .env = &env, .work = w, .by = &w->writers[ask->writer], .ask = *ask};
+
+    write_answer(&c);
+    ret->bill = bill_of(&c);
+    ret->result = c.result;
+    memcpy(ret->text, c.text, sizeof ret->text);
+    if (c.result.answer) ret->result.answer = (const uint8_t *)ret->text;
+    if (!struck(&c, w->endpoint.unbilled) ||
+        ask->row == w->endpoint.overrun_row) {
+        return;
+    }
+    s->result.faults.call_unbilled++;
+    ret->result.has_usage = false;
+}
+
 /* The endpoint has the request. A connection that breaks may do so before or
  * after it was worked on. */
 static void
@@ -375,6 +404,10 @@ begin(struct service_env *env, struct service_run *run, int64_t now_us)
     struct sim *s = e->sim;
     struct call *c;
 
+    if (batch_is_task(run->task.payload, run->task.payload_bytes)) {
+        run->service = &llm_batch;
+        return llm_batch.begin(env, run, now_us);
+    }
     if (!ask_is_task(run->task.payload, run->task.payload_bytes)) {
         run->service = &workload_range;
         return workload_range.begin(env, run, now_us);

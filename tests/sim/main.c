@@ -1,6 +1,6 @@
 /* sim: runs seeds through the simulator.
- *   sim --seeds A..B [--profile calm|crash|net|disk|all|paid|writers] [--bug
- * NAME]
+ *   sim --seeds A..B [--profile calm|crash|net|disk|all|paid|writers|batches]
+ * [--bug NAME]
  *       [--steps N] [--trace] [--cover FILE]
  * Prints what was run; on a violation the seed, step, invariant, the last
  * trace lines and the command that shows it again, and exits 1. */
@@ -38,8 +38,9 @@ static int
 usage(void)
 {
     (void)fprintf(
-        stderr, "usage: sim --seeds A..B [--profile calm|crash|net|disk|all|"
-                "paid|writers] [--bug NAME] [--steps N] [--trace] [--hash]\n");
+        stderr,
+        "usage: sim --seeds A..B [--profile calm|crash|net|disk|all|"
+        "paid|writers|batches] [--bug NAME] [--steps N] [--trace] [--hash]\n");
     return 2;
 }
 

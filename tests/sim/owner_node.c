@@ -145,6 +145,8 @@ make_written(struct owner_node *o)
                                       .writers = w->table ? w->writers : NULL,
                                       .table = w->table,
                                       .recipe = w->recipe_hash,
+                                      .batch = w->in_batches,
+                                      .job = w->job,
                                       .accepts = workload_accepts,
                                       .accepts_self = w};
 

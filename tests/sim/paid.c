@@ -2,6 +2,7 @@
 #include "tests/sim/paid_core.h"
 
 #include "common/hash.h"
+#include "coordinator/batchbook.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -65,6 +66,19 @@ fact_of(struct sim *s, uint64_t task)
 }
 
 void
+paid_on_submitted(struct sim *s, const struct ask_task *ask, uint64_t batch)
+{
+    const uint64_t task = ask->row << 8 | (ASK_STEP + ask->ask);
+    struct fact *fact = fact_of(s, task);
+
+    if (fact->submitted) {
+        sim_fail(s, "G4", "ask %llx is in two batches, the second is %llu",
+                 (unsigned long long)task, (unsigned long long)batch);
+    }
+    fact->submitted = true;
+}
+
+void
 paid_on_sent(struct sim *s, const struct ask_task *ask, int64_t bill)
 {
     const uint64_t task = ask->row << 8 | (ASK_STEP + ask->ask);
@@ -98,9 +112,12 @@ paid_on_sent(struct sim *s, const struct ask_task *ask, int64_t bill)
 void
 paid_on_given(struct sim *s, uint64_t task)
 {
-    const struct said *said = view_said(s, &s->job->paid->told, task);
-    struct fact *fact = fact_of(s, task);
+    const struct said *said;
+    struct fact *fact;
 
+    if (batchbook_is_op(task)) return; /* may be done again */
+    said = view_said(s, &s->job->paid->told, task);
+    fact = fact_of(s, task);
     /* what was released, and never sent, may be intended anew */
     if (said && fact->given && fact->given == said->times) {
         sim_fail(s, "G4", "ask %llx is given out twice",
@@ -112,9 +129,14 @@ paid_on_given(struct sim *s, uint64_t task)
 void
 paid_on_published(struct sim *s, uint64_t task, const uint8_t *data, size_t len)
 {
-    const struct said *said = view_said(s, &s->job->paid->told, task);
+    const struct said *said;
     struct ask_task ask;
 
+    if (batchbook_is_op(task)) {
+        paid_batches_published(s, task, data, len);
+        return;
+    }
+    said = view_said(s, &s->job->paid->told, task);
     if (!said) return;
     if (!ask_get_task(data, len, &ask) || ask.writer != said->writer ||
         ask.stage != (enum ask_stage)said->stage) {
@@ -199,8 +221,11 @@ paid_on_replay(struct sim *s)
 bool
 paid_is_settled(const struct sim *s, uint64_t task)
 {
-    const struct said_row *row = &s->job->paid->told.rows[task >> 8];
+    const struct said_row *row;
 
+    /* all but to submit it can be done again, and that is looked for */
+    if (batchbook_is_op(task)) return true;
+    row = &s->job->paid->told.rows[task >> 8];
     return task >> 8 < ITEMS_MAX && row->asks && view_ask_of(task) < ASK_MAX &&
            row->asks[view_ask_of(task)].settled;
 }

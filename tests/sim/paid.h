@@ -14,6 +14,10 @@
  * completed it, and what its calls did cost until then. What is told of arms
  * and writers adds up to what is committed.
  *
+ * Where asks go out as batches (paid_batches.c): an ask is in one that its
+ * vendor may work on once, whatever becomes of the answer to a submission.
+ * Settled is at most what is billed, but for calls whose tokens nobody said.
+ *
  * Two views of the same: `told`, from what the owner's kind was told as
  * committed, and what a reader of its own makes of the journal's bytes. A new
  * owner's ledger is compared with the latter, and the former with both.
@@ -30,6 +34,10 @@ void paid_free(struct sim *s);
 /* -- the endpoint */
 /* It has accepted a request: this one does cost `bill`. */
 void paid_on_sent(struct sim *s, const struct ask_task *ask, int64_t bill);
+
+/* It has the request in a batch, and may work on it. */
+void paid_on_submitted(struct sim *s, const struct ask_task *ask,
+                       uint64_t batch);
 
 /* -- the owner's kind. next() gave out an ask, its payload went out, a result
  * of it was accepted and is committed. */

@@ -3,6 +3,7 @@
  * the same from the journal's bytes. paid_end.c: the ledger against both.
  * paid.c: the endpoint and the owner's kind, as they go. */
 #pragma once
+#include "proto/walk.h"
 #include "tests/sim/paid.h"
 #include "tests/sim/workload.h"
 
@@ -16,6 +17,8 @@ struct said {
     int64_t worst;   /* of the intent */
     int64_t charged; /* settled */
     uint8_t outcome;
+    bool counted;   /* its tokens are known */
+    uint64_t batch; /* that it is in; 0: none */
 };
 
 /* What is committed about one row. */
@@ -37,10 +40,19 @@ struct said_tally {
     int64_t cost;
 };
 
+struct said_batch {
+    struct said_batch *next;
+    uint64_t number;
+    bool over; /* refused: what comes later is nothing */
+    uint32_t n;
+    uint64_t tasks[];
+};
+
 struct view {
     struct said_row *rows;        /* ITEMS_MAX */
     int64_t settled, open, first; /* first: both, of the first phase */
     bool overrun;
+    struct said_batch *batches; /* owned; newest first */
     struct said_tally tallies[WRITERS_ARMS_MAX][WRITERS_MAX + 1];
     /* Rows that a fallback, and that the built-in writer wrote: in a part, or
      * all; of these: in a range that counts. */
@@ -50,6 +62,7 @@ struct view {
 /* What happened to one ask in the world. */
 struct fact {
     uint32_t given; /* the last time, as said.times */
+    bool submitted; /* in a batch that its vendor has */
     uint8_t sent;
     int64_t bill;
 };
@@ -89,6 +102,9 @@ void view_task(struct sim *s, struct view *v, uint64_t task,
 /* The first phase has its share and the reserve, and no more. */
 void view_check_first(struct sim *s, bool overrun, int64_t first);
 
+/* Its money is free, or it costs nothing; if it has no outcome yet. */
+void view_release(struct sim *s, struct view *v, uint64_t task);
+void view_refuse(struct sim *s, struct view *v, uint64_t task);
 /* Whether a row needs no answer any more. */
 bool view_is_done(const struct said_row *row);
 
@@ -111,6 +127,16 @@ void paid_writers_says(const struct workload *w, uint64_t row,
 void paid_writers_check(struct sim *s, const struct written *w, bool all);
 /* Into the counts of the run, at the job's end. */
 void paid_writers_count(struct sim *s, const struct written *w);
+
+/* -- paid_batches.c */
+void paid_batches_fini(struct view *v);
+/* The rest of such a note, of n numbers; a result is committed; a payload. */
+void paid_batches_note(struct sim *s, struct view *v, struct walk *in,
+                       uint32_t n);
+void paid_batches_result(struct sim *s, struct view *v, uint64_t task,
+                         const uint8_t *data, uint32_t len);
+void paid_batches_published(struct sim *s, uint64_t task, const uint8_t *data,
+                            size_t len);
 
 /* -- paid_disk.c */
 /* Takes what the journal says for what was told, once nothing of the latter is

@@ -138,6 +138,11 @@ check_unpaid_for(struct sim *s, uint64_t index)
                                 : said->released ? 0
                                                  : said->worst;
 
+        if (said->settled && said->counted && charged > bill) {
+            sim_fail(s, "G5", "ask %u of row %llu did cost %lld, settled: %lld",
+                     i, (unsigned long long)index, (long long)bill,
+                     (long long)charged);
+        }
         if (bill > charged && bill <= said->worst) {
             sim_fail(s, "G5", "ask %u of row %llu did cost %lld, charged: %lld",
                      i, (unsigned long long)index, (long long)bill,

@@ -360,6 +360,7 @@ make(struct sim *s)
 {
     s->profile = s->options.profile;
     s->writers = s->profile == PROFILE_WRITERS;
+    s->batches = s->profile == PROFILE_BATCHES;
     s->paid = s->profile >= PROFILE_PAID;
     if (s->paid) s->profile = PROFILE_ALL;
     if (s->profile == PROFILE_ALL && sim_chance(s, 700)) {
@@ -375,6 +376,7 @@ make(struct sim *s)
               (unsigned long long)s->options.seed, sim_profile_name(s->profile),
               s->n_brokers, s->n_jobs, s->n_workers);
     if (s->writers) market_make(s);
+    if (s->batches) s->accounts = sim_chance(s, 300) ? 2 : 1;
     make_jobs(s);
     redis_make(s);
     faults_make(s);

@@ -144,7 +144,7 @@ sim_profile_name(enum sim_profile profile)
         [PROFILE_CALM] = "calm",       [PROFILE_CRASH] = "crash",
         [PROFILE_NET] = "net",         [PROFILE_DISK] = "disk",
         [PROFILE_ALL] = "all",         [PROFILE_PAID] = "paid",
-        [PROFILE_WRITERS] = "writers",
+        [PROFILE_WRITERS] = "writers", [PROFILE_BATCHES] = "batches",
     };
 
     return names[profile];

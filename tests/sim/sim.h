@@ -32,6 +32,7 @@ enum sim_profile {
      * stands behind them so that their seeds do what they always did. */
     PROFILE_PAID = PROFILE_FAULTS,
     PROFILE_WRITERS, /* of these: several writers, that go away and come back */
+    PROFILE_BATCHES, /* of paid: asks go out as batches of their vendor */
     PROFILE_COUNT
 };
 
@@ -102,7 +103,18 @@ struct sim_event {
     X(went_away)                                                               \
     X(row_moved)                                                               \
     X(row_degraded)                                                            \
-    X(row_built)
+    X(row_built)                                                               \
+    X(batch_made)                                                              \
+    X(batch_unsure)                                                            \
+    X(batch_not_mine)                                                          \
+    X(batch_found)                                                             \
+    X(batch_refused)                                                           \
+    X(batch_failed)                                                            \
+    X(batch_cleaned)                                                           \
+    X(batch_forgotten)                                                         \
+    X(batch_cancelled)                                                         \
+    X(line_unrun)                                                              \
+    X(line_missing)
 
 struct sim_faults {
 #define X(name) uint64_t name;
@@ -164,6 +176,8 @@ struct sim {
     enum sim_profile profile; /* of this run: what breaks */
     bool paid;                /* there are jobs whose rows a model writes */
     bool writers;             /* they have several */
+    unsigned accounts;        /* of which workers have keys: 1 or 2 */
+    bool batches;             /* their asks go out as batches */
     struct market *market;    /* of these; NULL: there are none */
     int64_t now_us;
     uint64_t random; /* schedule */

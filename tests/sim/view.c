@@ -3,6 +3,7 @@
 #include "tests/sim/paid_core.h"
 
 #include "common/hash.h"
+#include "coordinator/batchbook.h"
 #include "proto/walk.h"
 #include "rows/range.h"
 
@@ -22,6 +23,7 @@ view_fini(struct view *v)
         free(v->rows[i].asks);
     }
     free(v->rows);
+    paid_batches_fini(v);
 }
 
 uint32_t
@@ -103,7 +105,7 @@ view_intent(struct sim *s, struct view *v, uint64_t task, uint64_t stage,
     check_cap(s, v);
 }
 
-static void
+void
 view_release(struct sim *s, struct view *v, uint64_t task)
 {
     struct said *said = view_said(s, v, task);
@@ -111,6 +113,18 @@ view_release(struct sim *s, struct view *v, uint64_t task)
     if (!said) return;
     if (!said->intended || said->released || said->settled) return;
     said->released = true;
+    v->open -= said->worst;
+    view_charge(v, said, -said->worst);
+}
+
+void
+view_refuse(struct sim *s, struct view *v, uint64_t task)
+{
+    struct said *said = view_said(s, v, task);
+
+    if (!said || !said->intended || said->released || said->settled) return;
+    said->settled = true;
+    said->outcome = ASK_REFUSED;
     v->open -= said->worst;
     view_charge(v, said, -said->worst);
 }
@@ -190,6 +204,7 @@ view_result(struct sim *s, struct view *v, uint64_t task, const uint8_t *data,
     }
     if (!said->intended || said->released || said->settled) return;
     said->settled = true;
+    said->counted = r.has_usage;
     said->outcome = (uint8_t)r.outcome;
     if (r.outcome != ASK_UNKNOWN) {
         said->charged = cost_of(s->job->work, said, &r);
@@ -263,6 +278,8 @@ width_of(uint64_t type)
     }
 }
 
+enum { NOTE_BATCH = 6 };
+
 static void
 view_element(struct sim *s, struct view *v, uint64_t type, struct walk *in)
 {
@@ -297,7 +314,12 @@ view_note(struct sim *s, struct view *v, const uint8_t *data, size_t len)
     for (uint32_t i = 1; width && i < n && !in.bad; i += width) {
         view_element(s, v, type, &in);
     }
-    if (!walk_done(&in) || !width) {
+    if (type == NOTE_BATCH) {
+        paid_batches_note(s, v, &in, n - 1);
+    } else if (!width) {
+        in.bad = true;
+    }
+    if (!walk_done(&in)) {
         sim_fail(s, "protocol", "a note cannot be read");
     }
 }
@@ -306,7 +328,9 @@ void
 view_task(struct sim *s, struct view *v, uint64_t task, const uint8_t *data,
           uint32_t len)
 {
-    if ((task & 0xff) >= ASK_STEP) {
+    if (batchbook_is_op(task)) {
+        paid_batches_result(s, v, task, data, len);
+    } else if ((task & 0xff) >= ASK_STEP) {
         view_result(s, v, task, data, len);
     } else if ((task & 0xff) <= PERSONAS_DEPTH_MAX) {
         view_range(s, v, data, len);

@@ -125,7 +125,7 @@ static void
 announce_lane(struct sim *s, struct worker_node *w)
 {
     w->n_services = 3;
-    w->services[2] = &workload_write;
+    w->services[2] = s->batches ? &workload_write_asked : &workload_write;
     w->announced[2] =
         (struct slots_service){.name = workload_write.name,
                                .range = workload_write.range,
@@ -149,6 +149,7 @@ announce(struct sim *s, struct worker_node *w)
         announce_lane(s, w);
     }
     w->env.announced = w->announced;
+    w->env.account = 1 + (s->accounts > 1 ? w->node->index % s->accounts : 0);
     for (int i = 0; i < 2; i++) {
         const struct service *service = w->services[i];
         uint64_t ns = service->hint_ns;

@@ -3,6 +3,7 @@
 
 #include "common/hash.h"
 #include "tests/sim/market.h"
+#include "tests/sim/vendor.h"
 #include "tests/unit/fake_ranges.h"
 
 enum { SLICE_US = 50000, RECIPE_BYTES = 300 };
@@ -90,6 +91,7 @@ workload_make(struct sim *s)
         workload_make_written(s, w);
         choose_recipe(s, w);
         if (s->writers) market_choose(s, w);
+        if (s->batches) vendor_make(s, w);
     } else if (sim_chance(s, 500)) {
         choose_personas(s, w);
     } else {
@@ -121,6 +123,7 @@ workload_free(struct sim *s)
         free(table->v[i]);
     }
     free(table);
+    vendor_free(s->job->work);
     co_bytes_unref(&s->job->work->recipe);
     free(s->job->work);
     s->job->work = NULL;

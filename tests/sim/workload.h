@@ -54,8 +54,10 @@ struct workload {
     /* Who writes; stages and prices above are those of the first. */
     struct written_writer writers[WRITERS_MAX];
     uint32_t n_writers;
-    struct writers *table; /* NULL: it alone. Owned, with all of v */
-    bool tells;            /* its rows say who wrote them, and for what */
+    struct writers *table;           /* NULL: it alone. Owned, with all of v */
+    struct written_batch in_batches; /* of asks; else each goes by itself */
+    struct vendor *vendor;           /* that takes them; owned */
+    bool tells; /* its rows say who wrote them, and for what */
 };
 
 void workload_make(struct sim *s);
@@ -69,6 +71,7 @@ struct workload_env {
     struct service_env env;
     struct sim *sim;
     const struct slots_service *announced;
+    uint64_t account; /* of its key at vendors of batches */
     int64_t ahead_us; /* computed in this turn */
     unsigned speed;   /* percent */
     bool die;         /* a poisoned row has struck */
