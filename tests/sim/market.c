@@ -35,8 +35,9 @@ choose_times(struct sim *s, struct seller *p)
 
     p->window_us = sim_between(s, 1000000, 40000000);
     for (unsigned i = 0; i < PROVIDER_WELL; i++) {
-        if (sim_chance(s, 500))
+        if (sim_chance(s, 500)) {
             p->permille[i] = (unsigned)sim_below(s, most[i]);
+        }
     }
     if (sim_chance(s, 150)) p->permille[PROVIDER_AWAY] = 1000;
     if (sim_chance(s, 300)) p->unserved = sim_chance(s, 500) ? 1000 : 500;
@@ -86,9 +87,9 @@ market_time(const struct sim *s, const char *name)
     uint64_t at;
 
     if (s->now_us >= p->until_us || !v->window_us) return PROVIDER_WELL;
-    at =
-        co_mix64(p->salt + number * 77 + (uint64_t)(s->now_us / v->window_us)) %
-        1000;
+    at = co_mix64(p->salt + number * UINT64_C(77) +
+                  (uint64_t)(s->now_us / v->window_us)) %
+         1000;
     for (unsigned i = 0; i < PROVIDER_WELL; i++) {
         if (at < v->permille[i]) return (enum provider_time)i;
         at -= v->permille[i];
