@@ -9,8 +9,7 @@
  *
  * One ask is one request (docs/decisions/0049). Its intent is journaled before
  * it is given out; once that is committed it is published under one id, never
- * again under that id once it was lost (an id that was released, as it surely
- * was not sent, is free). Money: money.h; a row: talk.h.
+ * again under that id once it was lost. Money: money.h; a row: talk.h.
  *
  * When a row's last answer is committed, its texts and what it says about
  * tokens and cost are decided, in the order of the journal. An ask of that row

@@ -180,7 +180,7 @@ intend_wanted(struct written *w, struct note *note, uint32_t room,
         if (!t || t->state != TALK_WANTED || !is_held(w, row)) continue;
         if (t->due_us > now_us) {
             rows_wait(w, row, t->due_us);
-        } else if (t->freeing || !intend(w, note, row, t, now_us)) {
+        } else if (!intend(w, note, row, t, now_us)) {
             put_back(w, row);
         }
     }

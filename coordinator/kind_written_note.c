@@ -191,10 +191,7 @@ written_note(void *kind, struct co_buf *out)
 static void
 release(struct written *w, uint64_t task)
 {
-    struct talk *t = rows_talk(w, task >> 8);
-
     w->n.unsent += money_release(w->m, task);
-    if (t) talk_unasked(t, written_ask(task));
 }
 
 /* The row may have gone on, or may not be needed any more. */
@@ -212,9 +209,6 @@ intended(struct written *w, const struct intent *intent, int64_t now_us)
     } else if (!fifo_put(&w->releases, intent->task)) {
         w->n.no_memory++;
         (void)money_lost(w->m, intent->task);
-        if (!t) return;
-        talk_used(t);
-        rows_changed(w, row, t, before, now_us);
     }
 }
 
@@ -342,13 +336,13 @@ restore_release(struct written *w, uint64_t task)
         money_phase_of(w->m, task) == t->stage) {
         talk_restore_unsent(t);
     }
-    if (t && talk_is_present(t, written_ask(task))) {
+    release(w, task);
+    if (t && t->state == TALK_OPEN && talk_is_present(t, written_ask(task))) {
         const struct row_before before = rows_before(t);
 
-        talk_restore_free(t);
+        talk_withdraw(t);
         rows_changed(w, row, t, before, 0);
     }
-    release(w, task);
 }
 
 /* The row is known to have one, should it die of lost calls once more. */

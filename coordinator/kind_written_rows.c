@@ -411,18 +411,6 @@ rows_due(struct written *w, int64_t now_us)
     }
 }
 
-/* The present ask surely was not sent: its money, and its ordinal, are free
- * once a record says so. */
-static void
-free_ask(struct written *w, uint64_t task, struct talk *t)
-{
-    talk_unsent(t);
-    if (fifo_put(&w->releases, task)) return;
-    w->n.no_memory++;
-    (void)money_lost(w->m, task);
-    talk_used(t);
-}
-
 void
 rows_withdraw(struct written *w, uint64_t row, struct talk *t)
 {
@@ -435,14 +423,11 @@ rows_withdraw(struct written *w, uint64_t row, struct talk *t)
     if (t->state == TALK_OUT && !fifo_put(&w->withdrawn, task)) {
         w->n.no_memory++; /* it will be answered, and paid */
     }
-    if (t->state == TALK_OUT || t->state == TALK_OPEN) {
+    if (t->state == TALK_OUT || t->state == TALK_OPEN ||
+        (t->state == TALK_READY && !fifo_put(&w->releases, task))) {
         (void)money_lost(w->m, task);
-        talk_withdraw(t);
-    } else if (t->state == TALK_READY) {
-        free_ask(w, task, t);
-    } else { /* its money is freed once the intent is committed */
-        talk_unsent(t);
-    }
+    } /* INTENT: its money is freed once the intent is committed */
+    talk_withdraw(t);
     rows_changed(w, row, t, before, 0);
 }
 
@@ -453,7 +438,11 @@ rows_unsent(struct written *w, uint64_t row, struct talk *t)
     const uint64_t task = written_task(row, t->asks - 1u);
 
     w->n.withdrawn++;
-    free_ask(w, task, t);
+    if (!fifo_put(&w->releases, task)) {
+        w->n.no_memory++;
+        (void)money_lost(w->m, task);
+    }
+    talk_withdraw(t);
     rows_changed(w, row, t, before, 0);
 }
 

@@ -80,7 +80,7 @@ give_up(struct talk *t, enum talk_end end)
 static void
 want(struct talk *t, int64_t due_us)
 {
-    if (t->asks >= ASK_MAX && !t->freeing) {
+    if (t->asks >= ASK_MAX) {
         give_up(t, TALK_END_ASKS);
         return;
     }
@@ -115,7 +115,7 @@ talk_begin(struct talk *t)
 uint32_t
 talk_intend(struct talk *t)
 {
-    co_assert(t->state == TALK_WANTED && t->asks < ASK_MAX && !t->freeing);
+    co_assert(t->state == TALK_WANTED && t->asks < ASK_MAX);
     set_state(t, CO_BUG(intent_not_awaited) ? TALK_READY : TALK_INTENT);
     t->sticks = true;
     return t->asks++;
@@ -182,14 +182,6 @@ talk_restore_unsent(struct talk *t)
     if (talk_is_live(t) && t->lost > 0) t->lost--;
 }
 
-/* The row may have gone on by a late answer of an older ask. */
-void
-talk_restore_free(struct talk *t)
-{
-    if (t->state == TALK_OPEN) talk_unsent(t);
-    if (t->state == TALK_WANTED) t->freeing = true;
-}
-
 void
 talk_publish(struct talk *t)
 {
@@ -211,33 +203,8 @@ talk_adopt(struct talk *t, uint32_t ask)
 void
 talk_withdraw(struct talk *t)
 {
-    co_assert(t->state == TALK_OUT || t->state == TALK_OPEN);
-    want(t, 0);
-}
-
-void
-talk_unsent(struct talk *t)
-{
     co_assert(t->state >= TALK_INTENT && t->state <= TALK_OPEN);
-    t->freeing = true;
     want(t, 0);
-}
-
-/* Of a row that ended meanwhile nothing is asked, nor is it in a replay. */
-void
-talk_unasked(struct talk *t, uint32_t ask)
-{
-    if (!t->freeing || !talk_is_present(t, ask)) return;
-    t->freeing = false;
-    if (t->state == TALK_WANTED) t->asks--;
-}
-
-void
-talk_used(struct talk *t)
-{
-    if (!t->freeing) return;
-    t->freeing = false;
-    if (t->state == TALK_WANTED) want(t, t->due_us);
 }
 
 void

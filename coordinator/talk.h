@@ -5,7 +5,6 @@
  *   IDLE --begin--> WANTED --intent--> INTENT --journaled--> READY
  *   READY --published--> OUT --result taken--> TAKEN --committed--> ...
  *   OUT, OPEN --lost--> WANTED           (another ask: ids are used once)
- *   any of these --not sent--> WANTED    (the same id, when that is committed)
  *   ... an answer: WANTED (next stage) or DONE; an invalid one: WANTED (to
  *       be mended, or afresh) or DEAD; unknown or refused: WANTED or DEAD
  *   OPEN: a journal says it was asked, and not what became of it
@@ -94,8 +93,6 @@ struct talk {
     bool starved;  /* degraded, in a part at least, for that reason */
     bool built;    /* DONE: the built-in writer's, without answers */
     bool away;     /* WANTED: the last ask may come back (it was lost) */
-    bool freeing;  /* WANTED: the last ask was not sent, and its ordinal is used
-                    * again once that is committed */
     int64_t due_us; /* WANTED: not before; OUT: it went out then */
     uint64_t input, cached, output; /* tokens of its calls so far */
     int64_t cost;                   /* of these, settled */
@@ -154,22 +151,13 @@ void talk_restore(struct talk *t, uint32_t ask, enum ask_stage stage);
 /* That journal says later that an older ask of the present stage, which
  * talk_restore() counted as lost, was never published. */
 void talk_restore_unsent(struct talk *t);
-/* The same of the present ask: its ordinal may be used again. */
-void talk_restore_free(struct talk *t);
 /* READY -> OUT. */
 void talk_publish(struct talk *t);
 /* Somebody holds this ask: OUT. False: it is not the present one, or over. */
 bool talk_adopt(struct talk *t, uint32_t ask);
-/* OUT, OPEN -> WANTED: nobody waits for the present ask any more. */
+/* INTENT, READY, OUT, OPEN -> WANTED: the present ask will not be answered and
+ * was not sent. */
 void talk_withdraw(struct talk *t);
-/* INTENT, READY, OUT, OPEN -> WANTED: the present ask surely was not sent. The
- * next one is not intended before talk_unasked(), or talk_used(). */
-void talk_unsent(struct talk *t);
-/* That is committed: if it is the present ask still it never was, and its
- * ordinal is free. So coming back again and again uses up none of them. */
-void talk_unasked(struct talk *t, uint32_t ask);
-/* It cannot be committed, for want of memory: its ordinal is used. */
-void talk_used(struct talk *t);
 /* A person wants the row asked again. DEAD -> WANTED, in the stage that it was
  * in and as at that stage's beginning: what was answered before stays. It is as
  * DEAD as before when its ids are used up. Of another state only what is held

@@ -112,18 +112,15 @@ paid_on_sent(struct sim *s, const struct ask_task *ask, int64_t bill)
 void
 paid_on_given(struct sim *s, uint64_t task)
 {
-    const struct said *said;
     struct fact *fact;
 
     if (batchbook_is_op(task)) return; /* may be done again */
-    said = view_said(s, &s->job->paid->told, task);
     fact = fact_of(s, task);
-    /* what was released, and never sent, may be intended anew */
-    if (said && fact->given && fact->given == said->times) {
+    if (fact->given) {
         sim_fail(s, "G4", "ask %llx is given out twice",
                  (unsigned long long)task);
     }
-    fact->given = said ? said->times : 0;
+    fact->given = true;
 }
 
 void

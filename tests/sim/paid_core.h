@@ -13,7 +13,6 @@ enum { PAID_NOTES_MAX = 64 };
 struct said {
     uint8_t stage, writer;
     bool intended, released, settled;
-    uint32_t times;  /* intended: again, once it was released */
     int64_t worst;   /* of the intent */
     int64_t charged; /* settled */
     uint8_t outcome;
@@ -61,8 +60,7 @@ struct view {
 
 /* What happened to one ask in the world. */
 struct fact {
-    uint32_t given; /* the last time, as said.times */
-    bool submitted; /* in a batch that its vendor has */
+    bool given, submitted; /* submitted: in a batch that its vendor has */
     uint8_t sent;
     int64_t bill;
 };

@@ -90,14 +90,13 @@ view_intent(struct sim *s, struct view *v, uint64_t task, uint64_t stage,
     struct said *said = view_said(s, v, task);
 
     if (!said) return;
-    if (said->intended && !said->released) {
+    if (said->intended) {
         sim_fail(s, "G4", "ask %llx is intended twice",
                  (unsigned long long)task);
     }
     *said = (struct said){.stage = (uint8_t)stage,
                           .writer = (uint8_t)writer,
                           .intended = true,
-                          .times = said->times + 1,
                           .worst = (int64_t)worst};
     paid_writers_intent(s, task >> 8, writer);
     v->open += said->worst;

@@ -133,23 +133,6 @@ world_check(struct world *f)
 
 /* -- the journal ----------------------------------------------------------- */
 
-/* A record says that asks were never sent: their ids may be used again. */
-static void
-forget_given(struct world *f, const uint8_t *note, size_t len)
-{
-    struct walk in = walk_start(note, len);
-    const uint32_t n = walk_array(&in);
-
-    if (!n || walk_u64(&in) != 2) return;
-    for (uint32_t i = 1; i < n; i++) {
-        const uint64_t task = walk_u64(&in),
-                       bit = (task >> 8) * 256 + (task & 0xff);
-
-        assert_true(task >> 8 < WORLD_ROWS_MAX);
-        f->given[bit / 8] &= (uint8_t) ~(1u << bit % 8);
-    }
-}
-
 void
 world_append(struct world *f, enum world_record type, uint64_t task,
              const uint8_t *data, size_t len)
@@ -165,7 +148,6 @@ world_append(struct world *f, enum world_record type, uint64_t task,
     *e = (struct world_entry){type, task, (uint32_t)len, malloc(len + 1)};
     assert_non_null(e->data);
     memcpy(e->data, data, len);
-    if (type == WORLD_NOTE) forget_given(f, data, len);
 }
 
 void

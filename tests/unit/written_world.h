@@ -63,8 +63,7 @@ struct world {
     size_t n_out, cap_out;
     struct world_entry *journal; /* [0, durable) is committed */
     size_t n_journal, durable, cap_journal;
-    uint8_t *given;   /* a bit for each ask id that next() gave out, and that
-                       * was not released since */
+    uint8_t *given;   /* a bit for each ask id that next() ever gave out */
     uint8_t *losses;  /* of each row */
     uint64_t *corpus; /* hash of each row as a range's payload had it; 0 */
     uint64_t asked;   /* asks that were sent */
