@@ -337,7 +337,9 @@ restore_release(struct written *w, uint64_t task)
         talk_restore_unsent(t);
     }
     release(w, task);
-    if (t && t->state == TALK_OPEN && talk_is_present(t, written_ask(task))) {
+    /* OUT: it was put into a batch, and left out when that was submitted */
+    if (t && (t->state == TALK_OPEN || t->state == TALK_OUT) &&
+        talk_is_present(t, written_ask(task))) {
         const struct row_before before = rows_before(t);
 
         talk_withdraw(t);

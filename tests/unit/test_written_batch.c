@@ -271,6 +271,24 @@ batches_that_were_let_go_before_they_were_submitted_take_no_room(void **state)
     finish(&f, v);
 }
 
+/* The job was over when its batch was submitted: in a later life, with more
+ * money, it would wait for its answer without end. */
+static void
+an_ask_that_was_left_out_of_its_batch_is_out_no_more(void **state)
+{
+    struct world f;
+    struct vendor *v = prepare(&f, 30, 13);
+
+    (void)state;
+    f.in_order = true;
+    world_start(&f);
+    replay_note(&f, (const uint64_t[]){1, ASK_STEP, 0, 1000}, 4);
+    replay_note(&f, (const uint64_t[]){6, 1, 1764000000, ASK_STEP}, 4);
+    replay_note(&f, (const uint64_t[]){2, ASK_STEP}, 2);
+    assert_null(written_kind.check(f.w));
+    finish(&f, v);
+}
+
 /* The model never answers well: the job stops, and what runs is cancelled. */
 static void
 batches_of_a_job_that_is_over_are_cancelled(void **state)
@@ -366,6 +384,7 @@ main(void)
             a_batch_that_is_not_there_for_a_moment_is_not_given_up),
         cmocka_unit_test(
             batches_that_were_let_go_before_they_were_submitted_take_no_room),
+        cmocka_unit_test(an_ask_that_was_left_out_of_its_batch_is_out_no_more),
         cmocka_unit_test(batches_of_a_job_that_is_over_are_cancelled),
         cmocka_unit_test(whatever_is_lost_and_killed_no_request_is_made_twice),
         cmocka_unit_test(a_quiet_replay_knows_as_much_as_the_life_before),
