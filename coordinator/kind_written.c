@@ -262,6 +262,7 @@ settle_over(struct written *w, int64_t now_us)
     if (!w->over || w->final) return;
     if (money_open(w->m) || w->n_notes || w->n_taken) return;
     if (w->going.n || w->ready.n) return;
+    revive_stop(w, now_us);
     w->final = true;
     personas_stop(w->p);
 }

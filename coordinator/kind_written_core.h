@@ -418,6 +418,9 @@ void stuck_why(const struct written *w, struct co_buf *out);
  * was decided without it does not count. */
 bool revive_is_awaited(const struct written *w, uint64_t start, uint32_t count);
 bool revive_is_awaited_in(const struct written *w, uint64_t task);
+/* Nobody is asked any more, and no call is out: revived rows without an answer
+ * are given up again. */
+void revive_stop(struct written *w, int64_t now_us);
 
 /* -- take */
 /* Keeps a result from take() to place(). False: no memory. */

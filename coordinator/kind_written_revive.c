@@ -60,6 +60,24 @@ revive_row(struct written *w, uint64_t row)
     return t->state != TALK_DEAD;
 }
 
+/* Were they left as rows that are still to be asked, the corpus would end in
+ * front of the first of them, for want of what it has all the others for. */
+void
+revive_stop(struct written *w, int64_t now_us)
+{
+    for (uint32_t b = 0; b < w->n_blocks; b++) {
+        for (uint32_t i = 0; i < PERSONAS_CELL; i++) {
+            const uint64_t row = w->blocks[b]->cell * PERSONAS_CELL + i;
+            struct talk *t = &w->blocks[b]->talks[i];
+            const struct row_before before = rows_before(t);
+
+            if (t->state != TALK_WANTED || !t->revived) continue;
+            talk_stop(t);
+            rows_changed(w, row, t, before, now_us);
+        }
+    }
+}
+
 bool
 written_revive(void *kind, uint64_t task)
 {

@@ -215,8 +215,16 @@ talk_revive(struct talk *t)
     t->mend = t->sticks = t->told = false;
     t->repairs = t->fresh = t->lost = t->refused = 0;
     if (t->state != TALK_DEAD) return;
+    t->revived = true;
     t->end = TALK_END_NONE;
     want(t, 0);
+}
+
+void
+talk_stop(struct talk *t)
+{
+    co_assert(t->state == TALK_WANTED && t->revived);
+    give_up(t, TALK_END_STOPPED);
 }
 
 void

@@ -55,7 +55,8 @@ enum talk_state {
     X(LOST, "its calls were lost again and again")                             \
     X(REFUSED, "the endpoint refuses what it is asked")                        \
     X(ASKS, "200 calls were not enough")                                       \
-    X(MEMORY, "no memory for its answer")
+    X(MEMORY, "no memory for its answer")                                      \
+    X(STOPPED, "the job stopped before it was answered this time")
 
 enum talk_end {
 #define X(name, text) TALK_END_##name,
@@ -104,6 +105,7 @@ struct talk {
     struct talk_bytes error; /* what is wrong with it */
     bool told;               /* of its death: there is a letter */
     bool mend;               /* the next ask quotes them */
+    bool revived;            /* given up once, and wanted again */
 };
 
 /* The talk is all zeros at first: IDLE. */
@@ -163,6 +165,8 @@ void talk_withdraw(struct talk *t);
  * DEAD as before when its ids are used up. Of another state only what is held
  * against the row is forgotten. */
 void talk_revive(struct talk *t);
+/* WANTED -> DEAD: it was revived, and nobody will be asked any more. */
+void talk_stop(struct talk *t);
 /* A result of this ask goes to the disk: TAKEN, if the row waits for it. */
 void talk_take(struct talk *t, uint32_t ask, enum ask_stage stage);
 /* OUT, OPEN -> WANTED or DEAD: what became of the present ask is not known.

@@ -398,6 +398,45 @@ a_wish_that_is_not_written_down_yet_is_as_if_it_had_not_been(void **state)
     world_fini(f);
 }
 
+/* They die again, and the corpus is as it was. */
+static void
+where_no_money_is_left_a_wish_changes_nothing(void **state)
+{
+    static struct lives l;
+    struct world *f = &l.w;
+    uint64_t asked, dead;
+
+    (void)state;
+    given(&l, 1200, 3);
+    f->in_order = true;
+    f->dead = 60;
+    world_start(f);
+    assert_int_equal(run(&l, 0), KIND_DONE);
+    asked = f->asked;
+    dead = l.n_dead;
+    f->options.cap = f->paid + 100;
+    heal(&l);
+    assert_int_equal(run(&l, 0), KIND_DONE);
+    assert_int_equal(f->asked, asked);
+    assert_int_equal(l.n_dead, dead);
+    assert_int_equal(world_ledger(f).dead, dead);
+    next_life(&l, NULL, 0);
+    assert_int_equal(run(&l, 0), KIND_DONE);
+    assert_int_equal(f->asked, asked);
+    /* with money for a few of them those live */
+    f->options.cap = f->paid + 12000;
+    heal(&l);
+    assert_int_equal(run(&l, 0), KIND_DONE);
+    assert_in_range(f->asked, asked + 1, asked + dead - 1);
+    assert_int_equal(world_ledger(f).dead, dead - (f->asked - asked));
+    f->options.cap = 0;
+    heal(&l);
+    assert_int_equal(run(&l, 0), KIND_DONE);
+    assert_int_equal(f->asked, asked + dead);
+    assert_whole(&l, 1200);
+    world_fini(f);
+}
+
 static void
 what_lies_too_far_back_is_refused_beforehand(void **state)
 {
@@ -442,6 +481,7 @@ main(void)
         cmocka_unit_test(a_row_that_was_given_up_for_lost_calls_is_asked_again),
         cmocka_unit_test(
             a_wish_that_is_not_written_down_yet_is_as_if_it_had_not_been),
+        cmocka_unit_test(where_no_money_is_left_a_wish_changes_nothing),
         cmocka_unit_test(what_lies_too_far_back_is_refused_beforehand),
     };
 
