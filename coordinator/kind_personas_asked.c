@@ -13,6 +13,7 @@ personas_progress(const struct personas *p)
                                       .accepted = p->now.accepted,
                                       .ahead = p->ahead,
                                       .front = p->front,
+                                      .next = p->high,
                                       .sealed = p->sealed_n * p->cells,
                                       .packs = p->packs_wanted > 0};
 }

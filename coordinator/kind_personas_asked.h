@@ -8,6 +8,7 @@ struct personas_progress {
     uint64_t accepted; /* counted in order */
     uint64_t ahead;    /* good ones behind the front's end */
     uint64_t front;    /* cells below are counted */
+    uint64_t next;     /* cell that would be drawn, if it is a new one */
     uint64_t sealed;   /* cells below are in sealed shards */
     bool packs;        /* next() gives out a pack */
 };

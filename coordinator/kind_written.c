@@ -252,21 +252,6 @@ next_ask(struct written *w, int64_t now_us, uint64_t *ret_task)
     return false;
 }
 
-/* When there is no money for another call and nobody can free some, the rows
- * that are done are written, and the job is over. */
-static void
-settle_over(struct written *w, int64_t now_us)
-{
-    if (!w->over && means_are_spent(w)) w->over = WRITTEN_SPENT;
-    if (!w->over && means_are_shared_out(w, now_us)) w->over = WRITTEN_SHARED;
-    if (!w->over || w->final) return;
-    if (money_open(w->m) || w->n_notes || w->n_taken) return;
-    if (w->going.n || w->ready.n) return;
-    revive_stop(w, now_us);
-    w->final = true;
-    personas_stop(w->p);
-}
-
 /* Every row that is needed of it was written or given up. Where some are not
  * needed they are left out only when all ranges before it are decided: they
  * might have to take the place of others. At the very end one range is, which
@@ -281,6 +266,33 @@ is_complete(struct written *w, struct hold *h)
     if (h->live) return false;
     if (!rows_next(w, h, &row)) return true;
     return h == w->holds && ask_expected(w) >= personas_progress(w->p).rows;
+}
+
+/* Whether a range is out, or can go: what it takes the place of is known only
+ * when it is decided. */
+static bool
+is_decidable(struct written *w)
+{
+    for (uint32_t i = 0; i < w->n_holds; i++) {
+        if (w->holds[i].out || is_complete(w, &w->holds[i])) return true;
+    }
+    return false;
+}
+
+/* When there is no money for another call and nobody can free some, the rows
+ * that are done are written, and the job is over. */
+static void
+settle_over(struct written *w, int64_t now_us)
+{
+    if (!w->over && means_are_spent(w)) w->over = WRITTEN_SPENT;
+    if (!w->over && means_are_shared_out(w, now_us)) w->over = WRITTEN_SHARED;
+    if (!w->over || w->final) return;
+    if (money_open(w->m) || w->n_notes || w->n_taken) return;
+    if (w->going.n || w->ready.n) return;
+    revive_stop(w, now_us);
+    if (w->revives && is_decidable(w)) return;
+    w->final = true;
+    personas_stop(w->p);
 }
 
 static bool

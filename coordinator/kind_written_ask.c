@@ -200,20 +200,28 @@ next_row(struct written *w, uint64_t *ret_row)
     return false;
 }
 
+/* Whether a range is held that is not held yet. Where nobody is asked any more
+ * only one whose answers are there. */
+static bool
+may_pull(struct written *w)
+{
+    uint64_t row;
+
+    if (!personas_next_is_new(w->p)) return true;
+    if (ask_expected(w) >= personas_progress(w->p).rows) return false;
+    return w->over ? revive_finds_answers(w) : !next_row(w, &row);
+}
+
 /* Holds the ranges that are drawn and lie idle, and a new one when another row
  * is needed. */
 static void
 pull(struct written *w, int64_t now_us)
 {
-    uint64_t task, row;
+    uint64_t task;
     int64_t due;
 
     while (!personas_progress(w->p).packs && rows_hold_room(w)) {
-        if (personas_next_is_new(w->p) &&
-            (w->over || ask_expected(w) >= personas_progress(w->p).rows ||
-             next_row(w, &row))) {
-            return;
-        }
+        if (!may_pull(w)) return;
         w->held_back = personas_kind.next(w->p, now_us, &task, &due);
         if (w->held_back != KIND_NEXT_TASK) return;
         rows_hold_add(w, task, false);

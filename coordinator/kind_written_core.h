@@ -173,6 +173,7 @@ struct written {
     } timed; /* calls that were answered, as far as they say how long it took */
     struct written_tally tallies[WRITERS_ARMS_MAX][WRITERS_MAX + 1];
     struct revivals revivals; /* of rows given up, which are still to come */
+    bool revives;             /* some have come */
     struct batchbook book;    /* batches that are not over */
     char batches[192];        /* what of them is waited for; "": none is */
     int64_t ready_us;         /* since when asks wait to be one; 0: none do */
@@ -421,6 +422,9 @@ bool revive_is_awaited_in(const struct written *w, uint64_t task);
 /* Nobody is asked any more, and no call is out: revived rows without an answer
  * are given up again. */
 void revive_stop(struct written *w, int64_t now_us);
+/* Whether rows were revived, and the next new range has rows with all their
+ * answers: those that had stood in for the revived ones. */
+bool revive_finds_answers(const struct written *w);
 
 /* -- take */
 /* Keeps a result from take() to place(). False: no memory. */

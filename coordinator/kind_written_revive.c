@@ -51,6 +51,7 @@ revive_row(struct written *w, uint64_t row)
 
     if (!t) return false;
     before = rows_before(t);
+    w->revives = true;
     if (t->state == TALK_DEAD) {
         w->n.revived++;
         arms_revive(w, row, t);
@@ -76,6 +77,20 @@ revive_stop(struct written *w, int64_t now_us)
             rows_changed(w, row, t, before, now_us);
         }
     }
+}
+
+bool
+revive_finds_answers(const struct written *w)
+{
+    const uint64_t start = personas_progress(w->p).next * PERSONAS_CELL;
+
+    if (!w->revives) return false;
+    for (uint64_t row = start; row < start + PERSONAS_CELL; row++) {
+        const struct talk *t = rows_talk(w, row);
+
+        if (t && t->state == TALK_DONE) return true;
+    }
+    return false;
 }
 
 bool

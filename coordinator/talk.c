@@ -214,8 +214,8 @@ talk_revive(struct talk *t)
     drop(&t->error);
     t->mend = t->sticks = t->told = false;
     t->repairs = t->fresh = t->lost = t->refused = 0;
+    t->revived = true; /* of another state, too: see kind_written_revive.c */
     if (t->state != TALK_DEAD) return;
-    t->revived = true;
     t->end = TALK_END_NONE;
     want(t, 0);
 }
