@@ -35,6 +35,7 @@ struct owner {
     struct co_log_limit malformed_limit, unwelcome_limit;
     int64_t unwelcome_us; /* when was looked whether handshakes failed */
     bool busy;            /* the last turn read something from a broker */
+    bool told_full;       /* that the disk is full */
     unsigned unlooked;    /* turns since the rest of the world was looked at */
     int64_t now_us;
 };
@@ -88,6 +89,18 @@ say_odd(void *ctx, unsigned link, unsigned type)
 {
     co_log(CO_LOG_WARN, "broker.odd_message", "endpoint=%s message=%s",
            endpoint(ctx, link), msg_name(type));
+}
+
+static void
+say_full(struct owner *o)
+{
+    struct engine_status status;
+
+    o->told_full = true;
+    engine_status(o->core->engine, &status);
+    co_log(CO_LOG_ERROR, "disk.full", "calls=%u text=%s", status.out,
+           "waiting for the answers to calls that are out, then stopping");
+    watch_state(o->watch, "stopping", "the disk is full");
 }
 
 /* Looks once a second. A broker that does not let us in says nothing: libzmq
@@ -159,6 +172,7 @@ owner_make_core(struct owner *o)
         .run_ms = opt->run_ms,
         .total_ms = opt->total_ms,
         .stall_ms = opt->stall_ms,
+        .call_total_ms = opt->call_total_ms,
         .observer = {.ctx = o,
                      .lost = say_lost,
                      .attached = say_attached,
@@ -374,6 +388,7 @@ owner_turn(struct owner *o, struct co_diag *diag)
     o->busy = owner_read(o);
     err = owner_core_work(o->core, o->now_us, diag);
     if (err) return err;
+    if (o->core->full && !o->told_full) say_full(o);
     watch_tick(o->watch, o->now_us);
     owner_send(o);
     return CO_OK;

@@ -25,6 +25,7 @@ struct owner_options {
     struct letters *letters; /* borrowed; NULL: nobody reads them */
     uint32_t wait_ms, run_ms, total_ms,
         stall_ms;                  /* clocks of a task; 0: unlimited */
+    uint32_t call_total_ms;        /* of a paid call; 0: not known */
     struct co_option_list brokers; /* endpoints, at least one */
     const struct keyring *keys;    /* of the links; NULL: none */
     int lifeline_fd;               /* its end of file stops the job; -1: none */

@@ -395,6 +395,64 @@ owner_core_begin(struct owner_core *c, int64_t now_us, struct co_diag *diag)
     return CO_OK;
 }
 
+/* Nothing new is given out. The journal gave up its ballast, which is room for
+ * thousands of answers; nothing else may take of it: no shard is sealed, no
+ * letter written any more. */
+static void
+on_full(struct owner_core *c, const struct co_diag *diag, int64_t now_us)
+{
+    const int64_t wait_ms = kind_answer_wait_ms(c->opt.call_total_ms);
+    int64_t stop_us = now_us + wait_ms * 1000;
+
+    if (c->stopping && c->stop_us < stop_us) stop_us = c->stop_us;
+    c->full = true;
+    if (diag) c->full_diag = *diag;
+    owner_core_stop(c, stop_us);
+}
+
+static void
+look_for_room(struct owner_core *c, int64_t now_us)
+{
+    struct co_diag diag;
+
+    if (c->full || !journal_is_full(c->journal, NULL)) return;
+    (void)journal_is_full(c->journal, &diag);
+    on_full(c, &diag, now_us);
+}
+
+/* An error once nothing is waited for any more. */
+static enum co_err
+work_when_full(struct owner_core *c, int64_t now_us, struct co_diag *diag)
+{
+    struct engine_status status;
+
+    engine_status(c->engine, &status);
+    c->stop_turned = true;
+    if (now_us < c->stop_us && status.out + status.taken + status.pending > 0) {
+        return c->out.err;
+    }
+    if (diag) *diag = c->full_diag;
+    return CO_NOSPACE;
+}
+
+/* Files, and what is written about them. */
+static enum co_err
+work_on_files(struct owner_core *c, int64_t now_us, struct co_diag *diag)
+{
+    enum co_err err = CO_OK;
+
+    /* a shard that is sealed now could not take its dead row back any more */
+    if (!c->reviving && c->hosted->turn) {
+        err = c->hosted->turn(c->hosted->self, c->journal, diag);
+    }
+    if (!err && c->opt.letters) {
+        err = letters_sync(c->opt.letters, c->journal, diag);
+    }
+    if (err != CO_NOSPACE || !c->hosted->kind->paid) return err;
+    on_full(c, diag, now_us);
+    return CO_OK;
+}
+
 enum co_err
 owner_core_work(struct owner_core *c, int64_t now_us, struct co_diag *diag)
 {
@@ -402,21 +460,16 @@ owner_core_work(struct owner_core *c, int64_t now_us, struct co_diag *diag)
         owner_journal_read(c->journal, c->engine, c->hosted, now_us, diag);
 
     if (err) return err;
+    look_for_room(c, now_us);
     tick_links(c, now_us);
     engine_tick(c->engine, now_us);
     compare_links(c, now_us);
-    if (c->reviving) err = revive(c, diag);
+    if (c->reviving && !c->full) err = revive(c, diag);
+    if (!err) err = owner_journal_write(c->journal, c->engine, diag);
     if (err) return err;
-    err = owner_journal_write(c->journal, c->engine, diag);
-    /* a shard that is sealed now could not take its dead row back any more */
-    if (!err && !c->reviving && c->hosted->turn) {
-        err = c->hosted->turn(c->hosted->self, c->journal, diag);
-    }
-    if (err) return err;
-    if (c->opt.letters) {
-        err = letters_sync(c->opt.letters, c->journal, diag);
-        if (err) return err;
-    }
+    if (c->full) return work_when_full(c, now_us, diag);
+    err = work_on_files(c, now_us, diag);
+    if (err || c->full) return err;
     c->stop_turned = c->stopping;
     if (c->stopping || c->reviving) return c->out.err;
     engine_publish(c->engine, now_us);
@@ -478,7 +531,7 @@ owner_core_over(const struct owner_core *c, int64_t now_us,
         *ret_end = state == KIND_DONE ? OWNER_DONE : OWNER_PARTIAL;
         return true;
     }
-    if (c->stopping && (now_us >= c->stop_us || may_stop(c))) {
+    if (c->stopping && !c->full && (now_us >= c->stop_us || may_stop(c))) {
         *ret_end = OWNER_STOPPED;
         return true;
     }

@@ -59,7 +59,8 @@ struct owner_core_options {
     struct letters *letters; /* borrowed; NULL: nobody reads them */
     int64_t wall_ms;         /* time of day at microsecond 0 */
     uint32_t wait_ms, run_ms, total_ms,
-        stall_ms; /* clocks of a task; 0: unlimited */
+        stall_ms;           /* clocks of a task; 0: unlimited */
+    uint32_t call_total_ms; /* of a paid call; 0: not known */
     struct owner_observer observer;
 };
 
@@ -82,6 +83,8 @@ struct owner_core {
     bool reviving;    /* nothing is published or sealed before that is done */
     int64_t stop_us;  /* when to stop waiting */
     bool stop_turned; /* a turn was made since: notes are on their way */
+    bool full;        /* the disk is: only calls that are out are waited for */
+    struct co_diag full_diag;
 };
 
 /* hosted is borrowed for the core's life. */
@@ -117,7 +120,9 @@ bool owner_core_has_room(const struct owner_core *c);
 void owner_core_receive(struct owner_core *c, unsigned link,
                         struct co_bytes head, struct co_bytes body,
                         int64_t now_us);
-/* Journal, time, orders, hosted job, publishing. An error ends the job. */
+/* Journal, time, orders, hosted job, publishing. An error ends the job. A full
+ * disk ends a job whose tasks are paid only when the results of those that are
+ * out have come, or their time is over. */
 co_must_use enum co_err owner_core_work(struct owner_core *c, int64_t now_us,
                                         struct co_diag *diag);
 /* Cuts what is too large into parts; c->out is what to send. */

@@ -216,7 +216,8 @@ replay_journal(const char *dir, uint64_t job, uint32_t owner,
                const struct hosted *hosted, struct journal **ret_journal,
                struct co_diag *diag)
 {
-    struct journal_options options = {.roll_bytes = segment_bytes};
+    struct journal_options options = {.roll_bytes = segment_bytes,
+                                      .use_ballast = hosted->kind->paid};
     struct journal_report report;
     struct adoption older = {0};
     enum co_err err = journal_recover(dir, owner, &older, &report, diag);

@@ -192,6 +192,20 @@ task_wait_ms(const struct run *r)
     return CHAIN_WAIT_MS;
 }
 
+/* Of a model's call; 0: none are made. */
+static uint32_t
+call_total_ms(const struct job_spec *spec)
+{
+    const struct providers_entry *entry = spec_provider(spec);
+    uint64_t most_ms = entry ? entry->timeouts.total_ms : 0;
+
+    for (uint32_t i = 0; spec->writers && i < spec->writers->n; i++) {
+        entry = providers_find(spec->providers, spec->writers->v[i]->provider);
+        if (entry) most_ms = co_max_u64(most_ms, entry->timeouts.total_ms);
+    }
+    return (uint32_t)most_ms;
+}
+
 static enum owner_end
 run_own(struct run *r, struct corpus *corpus, uint32_t number,
         struct co_diag *diag)
@@ -217,6 +231,7 @@ run_own(struct run *r, struct corpus *corpus, uint32_t number,
         .run_ms = (uint32_t)r->cfg.task_run_ms,
         .total_ms = (uint32_t)r->cfg.task_total_ms,
         .stall_ms = (uint32_t)r->cfg.task_stall_ms,
+        .call_total_ms = call_total_ms(r->p.spec),
         .brokers = r->cfg.brokers,
         .keys = &r->cfg.ring,
         .lifeline_fd = r->lifeline_fd,
@@ -289,20 +304,6 @@ candidate_budget(uint64_t rows, uint32_t rate_ppm)
     uint64_t rate = rate_ppm ? rate_ppm : 1000000 / 65536;
 
     return (2 * rows + 1000) * (1000000 / rate + 1);
-}
-
-/* Of a model's call; 0: none are made. */
-static uint32_t
-call_total_ms(const struct job_spec *spec)
-{
-    const struct providers_entry *entry = spec_provider(spec);
-    uint64_t most_ms = entry ? entry->timeouts.total_ms : 0;
-
-    for (uint32_t i = 0; spec->writers && i < spec->writers->n; i++) {
-        entry = providers_find(spec->providers, spec->writers->v[i]->provider);
-        if (entry) most_ms = co_max_u64(most_ms, entry->timeouts.total_ms);
-    }
-    return (uint32_t)most_ms;
 }
 
 /* How asks go out together; all 0: each by itself. */

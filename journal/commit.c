@@ -38,6 +38,10 @@ struct commit {
     struct adoption older; /* all segments but the current one */
     enum co_err err;       /* sticky */
     struct co_diag diag;
+    bool rolling; /* into the current segment: not all of it is synced */
+    bool no_room; /* the error is of a write, not of a sync */
+    bool full;    /* the ballast is given up, and commits go on */
+    struct co_diag full_diag;
 
     uint8_t *staging;
     size_t staged; /* bytes of it in use */
@@ -79,6 +83,7 @@ gather_flush(struct commit *c)
             int errnum = n < 0 ? errno : ENOSPC;
             enum co_err err = co_err_from_errno(errnum);
 
+            c->no_room = err == CO_NOSPACE;
             return commit_fail(c, err == CO_NOSPACE ? err : CO_IO, "write",
                                errnum);
         }
@@ -206,6 +211,27 @@ commit_disk_full(struct commit *c)
     if (c->options.io.fdatasync(c->fd) < 0) c->err = CO_IO;
 }
 
+/* After commit_disk_full: whether the same entries may be tried once more. Not
+ * when a sync found no room: what the kernel dropped then is not known. */
+static bool
+commit_goes_on(struct commit *c)
+{
+    char file[FOLDER_NAME_SIZE];
+
+    if (!c->options.use_ballast || c->full) return false;
+    if (!c->no_room || c->err != CO_NOSPACE) return false;
+    c->full = true;
+    c->err = CO_OK;
+    (void)co_fail(&c->full_diag, CO_NOSPACE,
+                  "journal segment %s: write failed at offset %llu: %s. "
+                  "Nothing was begun after it; what was under way went into "
+                  "the space set aside, as far as it came in time. Free some "
+                  "disk space, then run the same command again",
+                  folder_segment_file(c->header.name, file),
+                  (unsigned long long)c->committed, strerror(ENOSPC));
+    return true;
+}
+
 /* ---- segments ---- */
 
 /* Creates the file with its header. Not synced. */
@@ -273,25 +299,38 @@ commit_enter(struct commit *c, int fd, const struct segment_header *header)
  * alone: power may be lost with a file of the length of both and none of their
  * bytes, and a header in shreds with records behind it is damage. */
 static enum co_err
+commit_roll_sync(struct commit *c)
+{
+    enum co_err err = commit_sync(c);
+
+    if (!err) err = commit_owner_record(c);
+    if (!err) err = commit_sync_folder(c);
+    if (!err) c->rolling = false;
+    return err;
+}
+
+/* Called again after a full disk, it goes on where that stopped it. */
+static enum co_err
 commit_roll(struct commit *c)
 {
     struct segment_header next = c->header;
     int fd;
-    enum co_err err =
-        adoption_set(&c->older, (struct adopted){c->header.name, c->committed,
-                                                 c->header.id});
+    enum co_err err;
 
+    if (c->rolling) return commit_roll_sync(c);
+    err = adoption_set(&c->older, (struct adopted){c->header.name, c->committed,
+                                                   c->header.id});
     next.name.sequence++;
     next.id = co_random_u64();
     if (!err) err = segment_create(c->dir_fd, &next, &fd);
     if (err) {
+        c->no_room = err == CO_NOSPACE;
         return commit_fail(c, err, "creating the next segment",
                            err == CO_NOSPACE ? ENOSPC : EIO);
     }
     commit_enter(c, fd, &next);
-    err = commit_sync(c);
-    if (!err) err = commit_owner_record(c);
-    return err ? err : commit_sync_folder(c);
+    c->rolling = true;
+    return commit_roll_sync(c);
 }
 
 static enum co_err
@@ -357,8 +396,9 @@ commit_batch(struct commit *c, const struct commit_entry *entries, size_t count,
     if (entries[0].type == RECORD_NONE) {
         return commit_delete(c, entries, count, ret_used);
     }
-    if (c->records && c->committed + record_bytes(entries[0].length) >
-                          c->options.roll_bytes) {
+    if (c->rolling ||
+        (c->records && c->committed + record_bytes(entries[0].length) >
+                           c->options.roll_bytes)) {
         err = commit_roll(c);
     }
     if (!err) err = commit_gather(c, entries, count, positions, &used);
@@ -378,6 +418,10 @@ commit_run(struct commit *c, const struct commit_entry *entries, size_t count,
 
     if (c->err) return c->err;
     err = commit_batch(c, entries, count, positions, ret_used);
+    if (err != CO_NOSPACE) return err;
+    commit_disk_full(c);
+    if (!commit_goes_on(c)) return err;
+    err = commit_batch(c, entries, count, positions, ret_used);
     if (err == CO_NOSPACE) commit_disk_full(c);
     return err;
 }
@@ -392,7 +436,8 @@ commit_final(struct commit *c, const struct commit_entry *entry,
 
     if (before && before != CO_NOSPACE) return before;
     c->err = CO_OK;
-    err = commit_gather(c, entry, 1, ret_pos, &used);
+    err = c->rolling ? commit_roll(c) : CO_OK;
+    if (!err) err = commit_gather(c, entry, 1, ret_pos, &used);
     if (!err) err = commit_sync(c);
     if (!err) {
         c->sequence++;
@@ -424,6 +469,13 @@ commit_error(const struct commit *c, struct co_diag *diag)
 {
     if (c->err && diag) *diag = c->diag;
     return c->err;
+}
+
+bool
+commit_is_full(const struct commit *c, struct co_diag *diag)
+{
+    if (c->full && diag) *diag = c->full_diag;
+    return c->full;
 }
 
 uint64_t

@@ -33,6 +33,7 @@ struct commit_options {
     uint32_t owner;
     uint64_t roll_bytes;    /* a commit that would pass it starts a segment */
     uint64_t ballast_bytes; /* 0: no ballast */
+    bool use_ballast;       /* a full disk: go on in the ballast's room */
     struct journal_io io;
 };
 
@@ -56,7 +57,9 @@ co_must_use enum co_err commit_claim(const char *dir, uint64_t job,
  * success *ret_used says how many, and positions[i] where each is.
  * Any error is final for this object: what was in flight is unknown, nothing
  * after it is written. CO_NOSPACE: the disk is full; the unfinished bytes
- * were cut, the ballast freed, commit_final still works. */
+ * were cut, the ballast freed, commit_final still works. With use_ballast a
+ * write that finds no room is made once more in the ballast's, and only the
+ * next one that finds none is such an error. */
 co_must_use enum co_err commit_run(struct commit *c,
                                    const struct commit_entry *entries,
                                    size_t count, struct journal_pos *positions,
@@ -70,6 +73,9 @@ co_must_use enum co_err commit_final(struct commit *c,
  * error is as final as one of its own: no segment goes, no record is written
  * after it. */
 co_must_use enum co_err commit_sync_file(struct commit *c, int fd);
+/* Whether the ballast's room is written to, as there is no other; *diag says
+ * since where. */
+bool commit_is_full(const struct commit *c, struct co_diag *diag);
 /* Gives the ballast's space back: nothing more is to be written. */
 void commit_drop_ballast(struct commit *c);
 /* The error that stopped it, CO_OK while it works; its message in *diag. */

@@ -203,6 +203,21 @@ journal_error(struct journal *j, struct co_diag *diag)
     return err;
 }
 
+bool
+journal_is_full(struct journal *j, struct co_diag *diag)
+{
+    bool full;
+
+    (void)pthread_mutex_lock(&j->lock);
+    full = j->full;
+    (void)pthread_mutex_unlock(&j->lock);
+    if (!full || !diag) return full; /* the core may be busy with a sync */
+    (void)pthread_mutex_lock(&j->core);
+    (void)commit_is_full(j->commit, diag);
+    (void)pthread_mutex_unlock(&j->core);
+    return full;
+}
+
 enum co_err
 journal_commit(struct journal *j)
 {
@@ -267,6 +282,7 @@ journal_open(struct journal *j, const char *dir, uint64_t job, uint32_t owner,
         .owner = owner,
         .roll_bytes = o->roll_bytes ? o->roll_bytes : SEGMENT_ROLL_BYTES,
         .ballast_bytes = o->no_ballast ? 0 : JOURNAL_BALLAST_BYTES,
+        .use_ballast = o->use_ballast,
         .io = o->io,
     };
     static const struct adoption none;

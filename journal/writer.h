@@ -34,6 +34,7 @@ struct journal_options {
     uint64_t queue_bytes; /* 0: JOURNAL_QUEUE_BYTES */
     uint64_t roll_bytes;  /* 0: SEGMENT_ROLL_BYTES; at most 1 GiB */
     bool no_ballast;      /* for benches and simulations */
+    bool use_ballast;     /* on a full disk commits go on in its room */
     bool threadless;      /* no thread: journal_commit does the work */
     struct journal_io io; /* NULL members: the real calls */
 };
@@ -101,6 +102,12 @@ uint64_t journal_queued_bytes(struct journal *j);
 struct segment_name journal_segment(const struct journal *j);
 /* CO_OK while it works, else the error that stopped it, with a message. */
 enum co_err journal_error(struct journal *j, struct co_diag *diag);
+
+/* With use_ballast: whether the disk is full, and what is appended goes into
+ * the room of the ballast. Known to whoever took the answer about the first
+ * record there. Little should follow: a write that finds no room there either
+ * stops the journal. *diag says where it began. */
+bool journal_is_full(struct journal *j, struct co_diag *diag);
 
 /* Syncs a file of the caller's too, in the journal's thread: with the next
  * commit, or at once when there is none, and before any segment goes whose

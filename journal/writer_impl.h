@@ -28,6 +28,7 @@ struct journal {
     bool gathering; /* it waits until gather_us, or for a full commit */
     bool with;      /* with_fd waits for its sync */
     bool with_failed;
+    bool full; /* see journal_is_full */
     int with_fd;
     enum co_err err;                         /* sticky */
     struct journal_answer *rest, **rest_end; /* when the mailbox is over */

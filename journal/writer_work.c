@@ -67,6 +67,15 @@ writer_set_error(struct journal *j, enum co_err err)
     (void)pthread_mutex_unlock(&j->lock);
 }
 
+/* Before the answer: who takes that knows then. */
+static void
+set_full(struct journal *j)
+{
+    (void)pthread_mutex_lock(&j->lock);
+    j->full = true;
+    (void)pthread_mutex_unlock(&j->lock);
+}
+
 /* Commits a prefix of the entries and answers; everything else fails with
  * the first error. Returns how many were dealt with. */
 static size_t
@@ -76,6 +85,7 @@ work_step(struct journal *j, const struct commit_entry *entries, size_t count)
     size_t used = count;
     struct journal_answer *a;
     enum co_err err;
+    bool full;
 
     (void)pthread_mutex_lock(&j->core);
     err = commit_run(j->commit, entries, count, j->positions, &used);
@@ -90,7 +100,9 @@ work_step(struct journal *j, const struct commit_entry *entries, size_t count)
         if (a) a->err = err;
     }
     if (a) a->last_sequence = commit_sequence(j->commit);
+    full = commit_is_full(j->commit, NULL);
     (void)pthread_mutex_unlock(&j->core);
+    if (full) set_full(j);
     if (err) writer_set_error(j, err);
     if (a) {
         a->commit_us =

@@ -25,7 +25,9 @@ struct disk_file {
 struct disk {
     char journal[PATH_BYTES];
     enum disk_mode mode;
-    bool dead; /* DIE: nothing is written any more */
+    bool dead;     /* DIE: nothing is written any more */
+    bool told;     /* FULL: the journal was, and has given up its ballast */
+    uint64_t room; /* FULL: of the ballast */
     uint64_t roll_bytes;
     struct disk_file *files;
     size_t n_files;
@@ -73,8 +75,11 @@ disk_journal(const struct sim *s)
 void
 disk_set_mode(struct sim *s, enum disk_mode mode)
 {
-    s->job->disk->mode = mode;
-    s->job->disk->dead = false;
+    struct disk *d = s->job->disk;
+
+    d->mode = mode;
+    d->dead = d->told = false;
+    d->room = d->roll_bytes;
 }
 
 enum disk_mode
@@ -147,6 +152,22 @@ disk_is_synced(const struct sim *s, uint64_t segment, uint64_t end)
 
 /* ---- hooks ---- */
 
+/* In what the ballast took, for the life that gave it up. */
+static bool
+has_room(struct disk *d, const struct iovec *iov, int count)
+{
+    uint64_t bytes = 0;
+    bool room;
+
+    for (int i = 0; i < count; i++) {
+        bytes += iov[i].iov_len;
+    }
+    room = d->told && bytes <= d->room;
+    if (room) d->room -= bytes;
+    d->told = true;
+    return room;
+}
+
 static ssize_t
 hook_pwritev(int fd, const struct iovec *iov, int count, off_t offset)
 {
@@ -158,7 +179,7 @@ hook_pwritev(int fd, const struct iovec *iov, int count, off_t offset)
         errno = EIO;
         return -1;
     }
-    if (d->mode == DISK_FULL) {
+    if (d->mode == DISK_FULL && !has_room(d, iov, count)) {
         errno = ENOSPC;
         return -1;
     }
@@ -289,10 +310,11 @@ __wrap_journal_start(const char *dir, uint64_t job, uint32_t owner,
     const struct journal_options o = {.roll_bytes =
                                           sim_now->job->disk->roll_bytes,
                                       .no_ballast = true,
+                                      .use_ballast = options->use_ballast,
                                       .threadless = true,
                                       .io = disk_io()};
 
-    (void)options;
+    sim_now->job->disk->room = 0; /* the start of a life finds no ballast */
     return __real_journal_start(dir, job, owner, older, &o, ret, diag);
 }
 

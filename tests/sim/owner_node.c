@@ -412,7 +412,7 @@ fail(struct owner_node *o, enum co_err err)
 {
     struct sim *s = o->sim;
 
-    if (disk_mode(s) == DISK_GOOD) {
+    if (disk_mode(s) == DISK_GOOD && !o->core->full) {
         sim_fail(s, "G3", "owner failed with %s on a good disk: %s",
                  co_err_name(err), o->diag.text);
     }

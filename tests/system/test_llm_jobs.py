@@ -4,6 +4,8 @@ after runs that are quiet, in all kinds of trouble, killed, or short of money.
 How jobs are written and what people are told: test_written.py."""
 import json
 import os
+import shutil
+import subprocess
 import sys
 import unittest
 
@@ -17,6 +19,7 @@ import harness
 from harness import wait_for
 
 if msgpack:
+    import journal
     import paid
 
 # Shares of requests. Few are refused for their number: each time fewer calls go
@@ -249,6 +252,41 @@ class LlmJobs(harness.SystemTest):
                 running[name] = fleet[name]()
         proc = running["coordinator"]
         self.assertEqual(proc.wait(90), 0, proc.log() + proc.why())
+
+    # -- a full disk ---------------------------------------------------------
+
+    def small_disk(self):
+        if os.geteuid() != 0:
+            self.skipTest("needs root to mount a small file system")
+        disk = self.bench.path("disk")
+        os.mkdir(disk)
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40m", "none", disk], capture_output=True).returncode:
+            self.skipTest("may not mount a small file system here")
+        self.addCleanup(subprocess.run, ["umount", "--lazy", disk], check=True)
+        return disk
+
+    def test_on_a_full_disk_the_calls_that_are_out_are_waited_for_and_none_is_paid_again(self):
+        disk = self.small_disk()
+        self.bench.broker()
+        fake = self.endpoint("--fail", "latency=300:1")
+        job = paid.job(self.bench, fake, 150, out="disk/out", in_flight=24)
+        self.start_workers(1, job)
+        proc = self.bench.coordinator(job)
+        wait_for("calls", lambda: fake.stats()["requests"] >= 60, seconds=60, alive=[proc])
+        with open("/dev/zero", "rb") as zero, open(os.path.join(disk, "other"), "wb", buffering=0) as other:
+            with self.assertRaises(OSError):
+                shutil.copyfileobj(zero, other)
+        self.assertEqual(proc.wait(60), 1, proc.log())
+        self.assertIn("No space left on device", proc.log())
+        folder = os.path.join(disk, "out")
+        calls = journal.Calls(folder, paid.PRICE)
+        self.assertEqual((calls.open, calls.unknown), ({}, {}))
+        self.assertEqual(len(calls.answers), fake.stats()["billed"])
+        os.unlink(os.path.join(disk, "other"))
+        self.own(job)
+        self.check_corpus(folder, 150)
+        paid.check(self, folder, self.bill, "5")
+        self.assertEqual((fake.stats()["billed"], fake.stats()["billed_again"]), (300, 0))
 
     # -- a cap ---------------------------------------------------------------
 

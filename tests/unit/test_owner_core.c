@@ -7,10 +7,12 @@
 #include "coordinator/owner_core.h"
 #include "fake_calls.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <unistd.h>
 
-enum { JOB = 9, WAIT_MS = 20000 };
+enum { JOB = 9, WAIT_MS = 20000, CALL_MS = 5000 };
 
 struct fixture {
     char dir[64], journal_dir[80];
@@ -23,8 +25,8 @@ struct fixture {
     int64_t now_us;
 };
 
-static int
-setup(void **state)
+static struct fixture *
+fixture_new(uint32_t rows)
 {
     struct fixture *f = test_calloc(1, sizeof *f);
     struct owner_core_options options = {.self = {.incarnation = 5,
@@ -36,6 +38,7 @@ setup(void **state)
                                                   .service = "ask"},
                                          .provider = "main",
                                          .fresh = true,
+                                         .call_total_ms = CALL_MS,
                                          .links = 1};
 
     strcpy(f->dir, "/tmp/cohort-test-owner-XXXXXX");
@@ -43,11 +46,48 @@ setup(void **state)
     (void)snprintf(f->journal_dir, sizeof f->journal_dir, "%s/journal", f->dir);
     options.journal_dir = f->journal_dir;
     f->now_us = 1000000;
-    f->calls.rows = 1;
+    f->calls.rows = rows;
     f->hosted = (struct hosted){.kind = &calls_kind, .state = &f->calls};
     assert_int_equal(journal_claim(f->journal_dir, JOB, 1, NULL), CO_OK);
     assert_int_equal(owner_core_new(&options, &f->hosted, &f->core), CO_OK);
+    return f;
+}
+
+static int
+setup(void **state)
+{
+    struct fixture *f = fixture_new(1);
+
     assert_int_equal(owner_core_replay(f->core, NULL), CO_OK);
+    assert_int_equal(owner_core_begin(f->core, f->now_us, NULL), CO_OK);
+    *state = f;
+    return 0;
+}
+
+static bool disk_is_full; /* told once: then there is the ballast's room */
+
+static ssize_t
+hook_pwritev(int fd, const struct iovec *iov, int count, off_t offset)
+{
+    if (!disk_is_full) return pwritev(fd, iov, count, offset);
+    disk_is_full = false;
+    errno = ENOSPC;
+    return -1;
+}
+
+/* Three rows, and a disk that may be full. The journal does its work when the
+ * test says so. */
+static int
+setup_disk(void **state)
+{
+    const struct journal_options o = {
+        .use_ballast = true, .threadless = true, .io = {hook_pwritev, NULL}};
+    struct fixture *f = fixture_new(3);
+
+    disk_is_full = false;
+    assert_int_equal(journal_start(f->journal_dir, JOB, 1, NULL, &o,
+                                   &f->core->journal, NULL),
+                     CO_OK);
     assert_int_equal(owner_core_begin(f->core, f->now_us, NULL), CO_OK);
     *state = f;
     return 0;
@@ -66,15 +106,46 @@ teardown(void **state)
 }
 
 static void
-hears(struct fixture *f, struct msg m)
+hears_with(struct fixture *f, struct msg m, struct co_bytes body)
 {
+    struct co_bytes head;
     struct co_buf buf;
 
     co_buf_init(&buf, HEAD_BYTES_MAX);
     msg_encode(&m, &buf);
-    owner_core_receive(f->core, 0, co_bytes_borrow(buf.data, buf.len),
-                       (struct co_bytes){0}, f->now_us);
+    assert_int_equal(co_bytes_copy(buf.data, buf.len, &head), CO_OK);
+    owner_core_receive(f->core, 0, head, body, f->now_us);
+    co_bytes_unref(&head);
     co_buf_fini(&buf);
+}
+
+static void
+hears(struct fixture *f, struct msg m)
+{
+    hears_with(f, m, (struct co_bytes){0});
+}
+
+/* The answer to the row's first call, from a worker by way of the broker. */
+static void
+hears_answer(struct fixture *f, uint64_t row)
+{
+    uint64_t task = calls_id(row, 0);
+    const uint32_t attempt = 1, status = STATUS_OK, len = CALL_BYTES;
+    struct co_bytes body;
+
+    assert_int_equal(co_bytes_copy(&task, len, &body), CO_OK);
+    hears_with(f,
+               (struct msg){.type = MSG_results,
+                            .results = {.job = JOB,
+                                        .owner = 1,
+                                        .worker = 3,
+                                        .seq = row + 1,
+                                        .tasks = {&task, 1},
+                                        .attempts = {&attempt, 1},
+                                        .statuses = {&status, 1},
+                                        .lens = {&len, 1}}},
+               body);
+    co_bytes_unref(&body);
 }
 
 static void
@@ -181,6 +252,92 @@ a_call_that_could_not_be_sent_goes_out_by_its_id_when_a_broker_is_there(
     assert_int_equal(f->calls.unknown, 0);
 }
 
+/* Two calls are out, the third is intended, when the disk is found full. */
+static void
+given_a_full_disk(struct fixture *f)
+{
+    given_broker(f);
+    f->calls.rows = 2;
+    turns(f);
+    assert_int_equal(journal_commit(f->core->journal), CO_OK);
+    turns(f);
+    assert_true(says(f, MSG_tasks));
+    f->calls.rows = 3;
+    turns(f);
+    disk_is_full = true;
+    assert_int_equal(journal_commit(f->core->journal), CO_OK);
+    turns(f);
+    assert_string_equal(f->calls.said, "noted0.16 noted1.16 noted2.16 ");
+}
+
+static void
+on_a_full_disk_answers_under_way_are_kept_and_no_call_is_given_out(void **state)
+{
+    struct fixture *f = *state;
+    struct co_diag diag = {""};
+    enum owner_end end;
+
+    given_a_full_disk(f);
+    assert_false(says(f, MSG_tasks));
+    hears_answer(f, 0);
+    hears_answer(f, 1);
+    turns(f);
+    assert_false(owner_core_over(f->core, f->now_us, &end));
+    assert_int_equal(journal_commit(f->core->journal), CO_OK);
+    assert_int_equal(owner_core_work(f->core, f->now_us, &diag), CO_NOSPACE);
+    assert_non_null(strstr(diag.text, "Free some disk space"));
+    assert_false(says(f, MSG_tasks));
+    assert_non_null(strstr(f->calls.said, "place0.16 place1.16 "));
+    assert_int_equal(f->calls.unknown, 0);
+}
+
+static void
+on_a_full_disk_no_answer_is_waited_for_longer_than_a_call_may_take(void **state)
+{
+    struct fixture *f = *state;
+
+    given_a_full_disk(f);
+    hears_answer(f, 0);
+    turns(f);
+    assert_int_equal(journal_commit(f->core->journal), CO_OK);
+    f->now_us += (int64_t)CALL_MS * 1000 - 1;
+    turns(f);
+    f->now_us += 1;
+    assert_int_equal(owner_core_work(f->core, f->now_us, NULL), CO_NOSPACE);
+}
+
+/* The hosted job's files are on the same disk, and may find it full first. */
+static enum co_err
+no_room_for_a_file(void *self, struct journal *j, struct co_diag *diag)
+{
+    (void)self;
+    (void)j;
+    return co_fail(diag, CO_NOSPACE, "no room for a shard");
+}
+
+static void
+a_shard_without_room_loses_no_answer_either(void **state)
+{
+    struct fixture *f = *state;
+    struct co_diag diag = {""};
+
+    given_broker(f);
+    turns(f);
+    assert_int_equal(journal_commit(f->core->journal), CO_OK);
+    turns(f);
+    assert_true(says(f, MSG_tasks));
+    f->hosted.turn = no_room_for_a_file;
+    for (uint64_t row = 0; row < 3; row++) {
+        turns(f);
+        hears_answer(f, row);
+    }
+    turns(f);
+    assert_int_equal(journal_commit(f->core->journal), CO_OK);
+    assert_int_equal(owner_core_work(f->core, f->now_us, &diag), CO_NOSPACE);
+    assert_string_equal(diag.text, "no room for a shard");
+    assert_non_null(strstr(f->calls.said, "place0.16 place1.16 place2.16 "));
+}
+
 int
 main(void)
 {
@@ -188,6 +345,11 @@ main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
         T(an_intent_is_with_the_journal_in_the_turn_that_made_it),
         T(a_call_that_could_not_be_sent_goes_out_by_its_id_when_a_broker_is_there),
+#undef T
+#define T(name) cmocka_unit_test_setup_teardown(name, setup_disk, teardown)
+        T(on_a_full_disk_answers_under_way_are_kept_and_no_call_is_given_out),
+        T(on_a_full_disk_no_answer_is_waited_for_longer_than_a_call_may_take),
+        T(a_shard_without_room_loses_no_answer_either),
 #undef T
     };
 
