@@ -229,12 +229,27 @@ is_json(const char *content_type)
            (len > 5 && strcmp(content_type + len - 5, "+json") == 0);
 }
 
+/* No call asks for it; some gateways do it all the same. */
+static bool
+is_compressed(const struct http_result *result)
+{
+    return result->encoding[0] && strcmp(result->encoding, "identity") != 0;
+}
+
 /* The body of status 200: the answer, if it is one. */
 static enum fault
 read_whole(struct call *call, const struct http_result *result)
 {
     const struct provider *p = call->endpoint->provider;
 
+    if (is_compressed(result)) {
+        (void)co_fail(
+            &call->diag, CO_PROTOCOL,
+            "it is compressed (Content-Encoding: %s), which was not "
+            "asked for: have the server or its proxy send it as it is",
+            result->encoding);
+        return FAULT_CONTENT_TYPE;
+    }
     if (!is_json(result->content_type)) {
         (void)co_fail(&call->diag, CO_PROTOCOL,
                       "its content type is \"%s\", not application/json",
@@ -301,15 +316,34 @@ explain(struct call *call, const struct http_result *result)
     }
 }
 
+/* Retry-After tells who is turned away when to come again. In an answer, or a
+ * refusal that waiting would not mend, it is a slip that must not hold all
+ * calls up. */
+static bool
+may_ask_to_wait(int status)
+{
+    switch ((int)fault_of_status(status)) {
+    case FAULT_RATE_LIMITED:
+    case FAULT_OVERLOADED:
+    case FAULT_TRY_AGAIN:
+    case FAULT_SERVER:
+        return true;
+    default:
+        return false;
+    }
+}
+
 static void
 on_done(void *self, const struct http_result *result)
 {
     struct call *call = self;
-    bool streamed = strcmp(result->content_type, "text/event-stream") == 0;
+    bool streamed = strcmp(result->content_type, "text/event-stream") == 0 &&
+                    !is_compressed(result);
 
     call->sent = result->sent;
     call->status = result->status;
     call->hints = result->hints;
+    if (!may_ask_to_wait(result->status)) call->hints.retry_after_ms = -1;
     call->first_byte_us = result->first_byte_us;
     call->total_us = result->total_us;
     if (!call->fault) call->fault = result->fault;

@@ -43,6 +43,8 @@ struct http_result {
     bool sent;
     int status;                         /* 0: no answer came that far */
     char content_type[HTTP_TYPE_BYTES]; /* without parameters, lower case */
+    /* "" or "identity": none. Never asked for, so it cannot be read. */
+    char encoding[HTTP_TYPE_BYTES];
     struct hints hints;
     const char *body; /* what came of it, also of a failed one */
     size_t body_len;

@@ -124,7 +124,7 @@ came(struct slot *slot)
 
 /* "Content-Type: Application/JSON; charset=..." as "application/json". */
 static void
-take_type(struct http_result *result, const char *value, size_t len)
+take_word(const char *value, size_t len, char word[HTTP_TYPE_BYTES])
 {
     size_t n = 0;
 
@@ -132,19 +132,46 @@ take_type(struct http_result *result, const char *value, size_t len)
         value++;
         len--;
     }
-    while (n < len && n + 1 < sizeof result->content_type && value[n] > ' ' &&
+    while (n < len && n + 1 < HTTP_TYPE_BYTES && value[n] > ' ' &&
            value[n] != ';') {
-        result->content_type[n] = (char)tolower((unsigned char)value[n]);
+        word[n] = (char)tolower((unsigned char)value[n]);
         n++;
     }
-    result->content_type[n] = '\0';
+    word[n] = '\0';
+}
+
+static bool
+begins(const char *line, size_t len, const char *with)
+{
+    return len >= strlen(with) && strncasecmp(line, with, strlen(with)) == 0;
+}
+
+static void
+take_header(struct slot *slot, const char *line, size_t len)
+{
+    static const char type[] = "content-type:",
+                      encoding[] = "content-encoding:";
+    struct http_result *r = &slot->result;
+
+    if (begins(line, len, "http/")) {
+        /* What stood before was said of something else: "100 Continue" and
+         * its like have headers of their own. */
+        r->content_type[0] = r->encoding[0] = '\0';
+        hints_init(&r->hints);
+    } else if (begins(line, len, type)) {
+        take_word(line + strlen(type), len - strlen(type), r->content_type);
+    } else if (begins(line, len, encoding)) {
+        take_word(line + strlen(encoding), len - strlen(encoding), r->encoding);
+    } else {
+        hints_take(&r->hints, line, len, slot->http->wall_ms);
+    }
 }
 
 static size_t
 on_header(char *line, size_t size, size_t count, void *self)
 {
     struct slot *slot = self;
-    size_t len = size * count, type = strlen("content-type:");
+    size_t len = size * count;
 
     came(slot);
     slot->in_head = len > strlen("\r\n"); /* an empty line ends it */
@@ -153,11 +180,7 @@ on_header(char *line, size_t size, size_t count, void *self)
         http_slot_fault(slot, FAULT_HEADERS);
         return 0; /* ends the transfer */
     }
-    if (len > type && strncasecmp(line, "content-type:", type) == 0) {
-        take_type(&slot->result, line + type, len - type);
-    } else {
-        hints_take(&slot->result.hints, line, len, slot->http->wall_ms);
-    }
+    take_header(slot, line, len);
     return len;
 }
 
@@ -168,7 +191,8 @@ is_stream(struct slot *slot)
 
     if (!slot->request.on_stream) return false;
     if (!slot->request.is_file &&
-        strcmp(slot->result.content_type, "text/event-stream") != 0) {
+        (strcmp(slot->result.content_type, "text/event-stream") != 0 ||
+         slot->result.encoding[0])) {
         return false;
     }
     curl_easy_getinfo(slot->easy, CURLINFO_RESPONSE_CODE, &status);

@@ -180,15 +180,36 @@ read_choice(struct pull *p, struct provider_answer *answer)
     }
 }
 
-/* We ask for one choice; the first counts. */
+/* Which choice comes next: its index may stand behind its text. Where it has
+ * none that can be read, its place in the array is it. */
+static uint64_t
+index_of(struct pull p, uint64_t place)
+{
+    struct pull_slice key;
+    uint64_t index;
+
+    if (pull_peek(&p) != PULL_OBJECT) return place;
+    (void)pull_enter(&p, PULL_OBJECT);
+    while (pull_key(&p, &key)) {
+        if (pull_is(&key, "index")) {
+            return pull_u64(&p, &index) ? index : place;
+        }
+        pull_skip(&p);
+    }
+    return place;
+}
+
+/* We ask for one choice. Who sends more, in one answer or by turns in the
+ * events of a stream, must not have them run together: the first counts. */
 static void
 read_choices(struct pull *p, struct provider_answer *answer)
 {
-    bool first = true;
+    bool found = false;
 
     if (!pull_enter(p, PULL_ARRAY)) return;
-    for (; pull_item(p); first = false) {
-        if (first) {
+    for (uint64_t place = 0; pull_item(p); place++) {
+        if (!found && index_of(*p, place) == 0) {
+            found = true;
             read_choice(p, answer);
         } else {
             pull_skip(p);
@@ -240,8 +261,9 @@ read_event(const char *name, const char *data, size_t len,
            struct provider_answer *answer, struct co_diag *diag)
 {
     (void)name;
+    if (answer->is_over) return FAULT_NONE;
     if (len == strlen("[DONE]") && memcmp(data, "[DONE]", len) == 0) {
-        answer->has_end = true;
+        answer->has_end = answer->is_over = true;
         return FAULT_NONE;
     }
     /* The event with the usage has no choice; a stream of only such is none. */

@@ -83,6 +83,7 @@ struct provider_answer {
     uint64_t cached_tokens, output_tokens;
     bool is_cut, is_filtered; /* ended at the most tokens, by a filter */
     bool has_end;             /* the answer says that it is complete */
+    bool is_over;             /* a stream said its last: the rest is not read */
     bool is_answer;           /* something of this API was read */
     bool is_tool; /* text is the input of a tool: other text does not count */
     char error[PROVIDER_ERROR_BYTES]; /* what the endpoint says went wrong */

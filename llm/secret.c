@@ -82,30 +82,70 @@ secret_forget(struct secret *secret)
     explicit_bzero(secret, sizeof *secret);
 }
 
-/* A text that was cut may end within the key. */
-static void
-redact_beginning(const struct secret *secret, const char *begin, char *end)
+/* "u0073", what follows the backslash of an escape, as its byte; -1: it is none
+ * of ASCII, of which alone keys are. */
+static int
+hex_escape(const char *text)
 {
-    size_t n = co_min_u64(secret->len - 1, (uint64_t)(end - begin));
+    int byte = 0;
 
-    for (; n >= REDACT_MIN; n--) {
-        if (memcmp(end - n, secret->text, n) != 0) continue;
-        memset(end - n, '*', n);
-        return;
+    if (memcmp(text, "u00", 3) != 0) return -1;
+    for (size_t i = 3; i < 5; i++) {
+        const char c = text[i];
+
+        if (c >= '0' && c <= '9') {
+            byte = byte * 16 + c - '0';
+        } else if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f') {
+            byte = byte * 16 + (c | 0x20) - 'a' + 10;
+        } else {
+            return -1;
+        }
     }
+    return byte;
+}
+
+/* How many bytes at text say c, as it is or as JSON may spell it; 0: they say
+ * something else. *ret_cut: they end before that can be known. */
+static size_t
+spelling(const char *text, size_t len, char c, bool *ret_cut)
+{
+    *ret_cut = len == 0;
+    if (len == 0) return 0;
+    if (text[0] != '\\') return text[0] == c;
+    if (len > 1 && text[1] == 'u') {
+        *ret_cut = len < 6;
+        return len >= 6 && hex_escape(text + 1) == c ? 6 : 0;
+    }
+    *ret_cut = len == 1;
+    if (len > 1 && text[1] == c && strchr("\"\\/", c)) return 2;
+    return c == '\\';
+}
+
+/* How many bytes at text are the key, or a beginning of it where text ends:
+ * it may have been cut there. Three of its bytes tell nothing. */
+static size_t
+key_at(const struct secret *secret, const char *text, size_t len)
+{
+    size_t used = 0;
+
+    for (size_t i = 0; i < secret->len; i++) {
+        bool cut;
+        size_t n = spelling(text + used, len - used, secret->text[i], &cut);
+
+        if (n == 0) return cut && i >= REDACT_MIN ? len : 0;
+        used += n;
+    }
+    return used;
 }
 
 void
 secret_redact(const struct secret *secret, char *text, size_t len)
 {
-    const char *begin = text;
-    char *end = text + len;
+    size_t n;
 
     if (secret->len < REDACT_MIN) return;
-    while ((
-        text = memmem(text, (size_t)(end - text), secret->text, secret->len))) {
-        memset(text, '*', secret->len);
-        text += secret->len;
+    for (size_t at = 0; at < len; at += n ? n : 1) {
+        n = key_at(secret, text + at, len - at);
+        memset(text + at, '*', n);
     }
-    redact_beginning(secret, begin, end);
 }

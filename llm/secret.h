@@ -22,6 +22,7 @@ co_must_use enum co_err secret_load(const char *env_name, const char *file,
 /* Overwrites it. */
 void secret_forget(struct secret *secret);
 /* Replaces each place where text holds the key by as many '*': endpoints
- * repeat it in their error messages. So with a beginning of the key at the
- * text's end, of four bytes or more: the text may have been cut there. */
+ * repeat it in their error messages, and as JSON may spell it, too, with
+ * escapes in it. So with a beginning of the key at the text's end, of four
+ * bytes or more: the text may have been cut there. */
 void secret_redact(const struct secret *secret, char *text, size_t len);

@@ -25,7 +25,7 @@ sse_clear(struct sse *sse)
     co_buf_clear(&sse->line);
     co_buf_clear(&sse->data);
     sse->name[0] = '\0';
-    sse->has_data = sse->after_cr = false;
+    sse->has_data = sse->after_cr = sse->has_begun = false;
 }
 
 /* "field: value": one blank behind the colon belongs to neither. */
@@ -51,6 +51,19 @@ take_field(struct sse *sse, const char *line, size_t len)
     }
 }
 
+/* A stream may begin with U+FEFF, which belongs to no field. */
+static size_t
+mark_of(const struct sse *sse)
+{
+    static const char mark[] = "\xef\xbb\xbf";
+    const size_t len = sizeof mark - 1;
+
+    return !sse->has_begun && sse->line.len >= len &&
+                   memcmp(sse->line.data, mark, len) == 0
+               ? len
+               : 0;
+}
+
 /* The line is complete: a field, or the empty one that ends an event. */
 static bool
 end_line(struct sse *sse,
@@ -58,10 +71,13 @@ end_line(struct sse *sse,
                           size_t data_len),
          void *self)
 {
+    const size_t mark = mark_of(sse);
     bool go_on = true;
 
-    if (sse->line.len > 0) {
-        take_field(sse, (const char *)sse->line.data, sse->line.len);
+    sse->has_begun = true;
+    if (sse->line.len > mark) {
+        take_field(sse, (const char *)sse->line.data + mark,
+                   sse->line.len - mark);
     } else {
         if (sse->has_data && !sse->data.err) {
             size_t len = sse->data.len;

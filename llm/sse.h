@@ -1,7 +1,7 @@
 /* sse.h - takes a stream of server-sent events apart.
  * Bytes come as the network cuts them, also inside of a character or between
- * CR and LF; events come out whole. Comments, ids and retry times are left
- * out: no model API uses them. Pure. */
+ * CR and LF; events come out whole. Comments, ids, retry times and a byte order
+ * mark in front are left out: no model API uses them. Pure. */
 #pragma once
 #include "common/buf.h"
 
@@ -12,6 +12,7 @@ struct sse {
     struct co_buf data; /* of the event that is being read */
     char name[SSE_NAME_BYTES];
     bool has_data, after_cr;
+    bool has_begun; /* its first line is through */
 };
 
 /* No line and no event may be larger than limit bytes. */
