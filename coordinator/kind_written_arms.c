@@ -52,7 +52,8 @@ arms_end(struct written *w, uint64_t row, const struct talk *t)
     if (!n) return;
     n->rows++;
     n->degraded += t->degraded;
-    w->n.degraded += t->degraded * (1U + CO_BUG(degraded_counted_twice));
+    w->n.degraded +=
+        t->degraded * (UINT64_C(1) + CO_BUG(degraded_counted_twice));
     w->n.built += t->built;
     n->starved += t->starved;
     w->n.starved += t->starved;

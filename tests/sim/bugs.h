@@ -8,6 +8,8 @@ struct planted {
     const char *name;
     const char *profile;
     unsigned seeds; /* it must be found within so many, from 1 on */
+    unsigned first; /* the seed that found it last, tried before them; 0: none
+                     * is kept, as it takes no time to find */
 };
 extern const struct planted planted_bugs[];
 extern const unsigned planted_count;

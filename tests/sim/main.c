@@ -204,8 +204,9 @@ main(int argc, char **argv)
     if (!parse(argc, argv, &a)) return usage();
     if (a.list) {
         for (unsigned i = 0; i < planted_count; i++) {
-            printf("%s %s %u\n", planted_bugs[i].name, planted_bugs[i].profile,
-                   planted_bugs[i].seeds);
+            printf("%s %s %u %u\n", planted_bugs[i].name,
+                   planted_bugs[i].profile, planted_bugs[i].seeds,
+                   planted_bugs[i].first);
         }
         return 0;
     }
