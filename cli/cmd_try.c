@@ -3,6 +3,7 @@
 #include "cli/llm_options.h"
 #include "cli/price_options.h"
 #include "cli/say.h"
+#include "cli/try_price.h"
 #include "common/fs.h"
 #include "common/json.h"
 #include "common/utf8.h"
@@ -25,6 +26,7 @@ struct try_config {
     struct llm_options llm;
     const char *system, *temperature, *schema, *form, *record;
     struct price_options price;
+    const char *data;
     bool json;
 };
 
@@ -52,6 +54,8 @@ static const struct co_option table[] = {
      .min = 1, .max = 3000, .placeholder = "FILE", .no_env = true,
      .help = "append the answer to a file that `replay` plays"},
     PRICE_OPTIONS(try_config, price),
+    {.name = "data", .type = CO_OPTION_STRING, .offset = FIELD(data),
+     .placeholder = "DIR", .help = "folder of the list prices (prices.tsv)"},
     {.name = "json", .type = CO_OPTION_FLAG, .offset = FIELD(json),
      .no_env = true, .help = "print one JSON object"},
 };
@@ -84,8 +88,9 @@ struct try_run {
     struct co_buf schema, body;
     struct call call;
     struct price price;
-    uint64_t characters; /* that are sent */
-    int record_fd;       /* -1: nothing is recorded */
+    char price_date[PRICES_DATE_BYTES]; /* of the list; "": it is not from it */
+    uint64_t characters;                /* that are sent */
+    int record_fd;                      /* -1: nothing is recorded */
     bool done;
 };
 
@@ -214,7 +219,12 @@ print_answer(const struct try_run *run, struct co_buf *out)
         co_buf_printf(out, "sent     %" PRIu64 " characters\n",
                       run->characters);
     }
-    if (cost) co_buf_printf(out, "cost     %s USD\n", cost);
+    if (cost && run->price_date[0]) {
+        co_buf_printf(out, "cost     %s USD, by the list prices of %s\n", cost,
+                      run->price_date);
+    } else if (cost) {
+        co_buf_printf(out, "cost     %s USD\n", cost);
+    }
     co_buf_printf(out, "time     %" PRId64 ".%01" PRId64 " ms",
                   call->total_us / 1000, call->total_us / 100 % 10);
     if (call->first_byte_us >= 0) {
@@ -504,6 +514,9 @@ try_it(struct try_run *run, const char *prompt, struct co_diag *diag)
         err = llm_options_open(llm, run->provider, &run->secret, 1,
                                &run->endpoint, &http, diag);
     }
+    if (err) return err;
+    err = try_price_list(&run->endpoint, llm->model, run->cfg->data,
+                         &run->price, run->price_date, diag);
     if (err) return err;
     ask.is_vendor = run->endpoint.is_vendor;
     /* before the call, which costs: what cannot be kept is not asked for */

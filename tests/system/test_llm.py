@@ -136,10 +136,10 @@ class Llm(harness.SystemTest):
             body += s.recv(65536)
         return head
 
-    def certificate(self):
+    def certificate(self, name="IP:127.0.0.1"):
         subprocess.run(
             ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=127.0.0.1",
-             "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", self.bench.path("tls.key"),
+             "-addext", "subjectAltName=" + name, "-keyout", self.bench.path("tls.key"),
              "-out", self.bench.path("tls.pem")],
             check=True, capture_output=True)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -439,24 +439,40 @@ class Llm(harness.SystemTest):
         self.assertEqual(r["status"], 404, r)
         self.assertTrue(self.seen[0].startswith(b"POST http://192.0.2.1/v1/chat/completions"), self.seen)
 
-    def test_what_a_proxy_says_of_its_tunnel_is_no_part_of_the_answer(self):
-        tls = self.certificate()
+    def tunnel(self, tls, answer):
+        """A proxy that is itself what it leads to. Returns the port."""
         listener = socket.create_server(("127.0.0.1", 0))
         self.addCleanup(listener.close)
 
-        def tunnel():  # to itself
+        def run():
             raw, _ = listener.accept()
             self.request(raw)
             raw.sendall(b"HTTP/1.1 200 Yes\r\nRetry-After: 77\r\nContent-Type: text/html\r\n\r\n")
             with tls.wrap_socket(raw, server_side=True) as s:
                 self.request(s)
-                s.sendall(NOT_FOUND)
+                s.sendall(answer)
 
-        thread = threading.Thread(target=tunnel, daemon=True)
-        thread.start()
-        with mock.patch.dict(os.environ, proxies(listener.getsockname()[1])):
+        threading.Thread(target=run, daemon=True).start()
+        return listener.getsockname()[1]
+
+    def test_what_a_proxy_says_of_its_tunnel_is_no_part_of_the_answer(self):
+        port = self.tunnel(self.certificate(), NOT_FOUND)
+        with mock.patch.dict(os.environ, proxies(port)):
             r = self.attempt("--ca-file", self.bench.path("tls.pem"), url="https://127.0.0.1:1/v1")
         self.assertEqual((r["class"], r["status"], r["retry_after_ms"]), ("bad-request", 404, None), r)
+
+    def test_what_a_call_to_the_vendor_costs_is_looked_up(self):
+        said = json.dumps({"choices": [{"message": {"content": "Hi"}, "finish_reason": "stop"}],
+                           "usage": {"prompt_tokens": 1000, "completion_tokens": 10}}).encode()
+        tls = self.certificate("DNS:api.openai.com")
+        for more, told in (([], "cost     0.000156 USD, by the list prices of 2025-08-31\n"),
+                           (["--price-input", "1", "--price-output", "0"], "cost     0.001 USD\n")):
+            with mock.patch.dict(os.environ, proxies(self.tunnel(tls, JSON % (len(said), said)))):
+                code, out, err = self.bench.cohort(
+                    "try", "openai", "Hi", "--model", "gpt-4o-mini", "--key-file", self.key_file(),
+                    "--ca-file", self.bench.path("tls.pem"), *more)
+            self.assertEqual((code, err), (0, ""), out)
+            self.assertIn(told, out)
 
     # -- keys ------------------------------------------------------------------
 
