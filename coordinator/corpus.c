@@ -636,9 +636,15 @@ const char *
 corpus_why_partial(const struct corpus *c)
 {
     struct kind_money money = {.stop = NULL};
+    struct kind_ledger ledger;
 
     if (c->hosted.kind->money) c->hosted.kind->money(c->hosted.state, &money);
     if (money.stop) return money.stop;
+    personas_kind.ledger(c->personas, &ledger);
+    if (ledger.duplicates > ledger.rejected / 2) {
+        return "the candidate budget is spent: most rows said what an earlier "
+               "one says (dedup: {method: none} keeps such rows)";
+    }
     return "the candidate budget is spent: fewer rows than asked for fulfil "
            "the conditions";
 }

@@ -232,9 +232,9 @@ class Written(harness.SystemTest):
         for name, told in (("background", ""), ("personas", "{{background}}\n")):
             with open(os.path.join(prompts, name + ".md"), "w") as f:
                 f.write(f"## system\nWrite.\n## user\n{{{{sex}}}}\n{told}{{{{fields}}}}\n## repair\n{{{{error}}}}\n")
-        more = f"prompts: {prompts}\ncache: shared\ndedup: {{method: none}}\n"
+        more = f"prompts: {prompts}\ncache: shared\n"
 
-        def run(seed, rows):
+        def run(seed, rows, more=more + "dedup: {method: none}\n", ends=0):
             shutil.rmtree(self.bench.path("out"), ignore_errors=True)
             job = self.job(rows, more=more)
             with open(job) as f:
@@ -242,8 +242,8 @@ class Written(harness.SystemTest):
             with open(job, "w") as f:
                 f.write(text)
             code, out, err = self.bench.cohort("run", "--seed", str(seed), job, seconds=60)
-            self.assertEqual(code, 0, out + err)
-            return {row["persona"] for row in self.rows()}, self.money()
+            self.assertEqual(code, ends, out + err)
+            return {row["persona"] for row in self.rows()} if not ends else out, self.money()
 
         first, _ = run(1, 10)
         calls = self.model.calls()
@@ -253,6 +253,10 @@ class Written(harness.SystemTest):
         self.assertEqual((money["settled_usd"], money["cached_calls"]), ("0", 40 * STAGES))
         self.assertEqual(len(second), 2)
         self.assertLessEqual(second, first)
+        # Who keeps no equal rows has those two, and is told why there are no others; none is asked for again.
+        out, money = run(3, 40, more=more, ends=3)
+        self.assertIn("2 of 40 rows, the candidate budget is spent: most rows said what an earlier one says (dedup: ", out)
+        self.assertEqual((money["settled_usd"], self.model.calls()), ("0", calls))
 
     def rows_by_index(self):
         rows = {int(row["provenance"]["row"]): json.dumps(row) for row in self.rows()}
