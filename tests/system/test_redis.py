@@ -19,7 +19,7 @@ PAID = ("limits", "limit:ENDPOINT", "caps:ID")
 # Fields of a job's hash that are only there then.
 MONEY = {"budget_usd", "settled_usd", "unknown_usd", "reserved_usd", "row_usd", "calls", "calls_cached", "calls_lost",
          "input_tokens", "cached_tokens", "output_tokens", "rows_written", "rows_built_in", "rows_degraded", "rows_degraded_budget",
-         "words_written", "quality_ppm", "call_ms", "kiloword_usd", "point_usd", "usd_per_min"}
+         "words_written", "quality_ppm", "call_ms", "held_ms", "characters", "calls_unrecorded", "kiloword_usd", "point_usd", "usd_per_min"}
 ASKED = ("pin:SERVICE", "drain:ID", "dead:ID", *PAID)
 
 
