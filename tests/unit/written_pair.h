@@ -74,3 +74,18 @@ arms_of(struct pair *p)
     co_buf_fini(&out);
     return text;
 }
+
+/* Of a job that is over: another life tells the same rows and figures. */
+static inline void
+assert_a_crash_changes_nothing(struct pair *p)
+{
+    static uint64_t before[WORLD_ROWS_MAX];
+    char figures[8192];
+
+    (void)snprintf(figures, sizeof figures, "%s", arms_of(p));
+    memcpy(before, p->f.corpus, sizeof before);
+    world_crash(&p->f);
+    assert_string_equal(arms_of(p), figures);
+    assert_int_equal(world_run(&p->f, 0), KIND_DONE);
+    assert_memory_equal(before, p->f.corpus, sizeof before);
+}
