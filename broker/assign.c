@@ -165,12 +165,15 @@ better_to_wait(const struct line *line, uint64_t open, uint32_t n)
 struct choice {
     struct line *line;
     uint64_t open;       /* its free credit */
+    bool shy;            /* it gave back what the job asked before */
     uint32_t candidates; /* workers that could have taken it */
 };
 
+/* Of the fitting workers one that turned nothing of the job away, of these the
+ * one with most free credit. */
 static struct choice
 pick_worker(struct dispatch *d, struct lane *lane, uint32_t at_flow,
-            const struct batch *batch)
+            const struct batch *batch, int64_t now_ms)
 {
     const struct job *job = &d->jobs[d->flows[at_flow].job];
     struct choice best = {0};
@@ -179,13 +182,16 @@ pick_worker(struct dispatch *d, struct lane *lane, uint32_t at_flow,
         struct line *line = lane->lines[(lane->turn + i) % lane->open];
         struct worker *w = d->workers[line->worker];
         uint64_t open = credit_line_free(d, line);
+        bool shy = w->shy_of == job->slot && now_ms < w->shy_until_ms;
 
         if (!open || w->alone || !worker_fits(w, job, batch)) continue;
         if (is_reserved(d, w, at_flow)) continue;
         if (better_to_wait(line, open, batch->n)) continue;
         best.candidates++;
-        if (open <= best.open) continue;
+        if (best.line && shy > best.shy) continue;
+        if (shy == best.shy && open <= best.open) continue;
         best.open = open;
+        best.shy = shy;
         best.line = line;
     }
     lane->turn++;
@@ -204,6 +210,12 @@ awaited(const struct dispatch *d, uint32_t at_flow, const struct batch *batch)
     return worker_fits(w, &d->jobs[flow->job], batch) ? w : NULL;
 }
 
+static struct choice
+only(struct line *line, uint64_t open)
+{
+    return (struct choice){.line = line, .open = open, .candidates = 1};
+}
+
 /* For suspects: a worker that holds nothing. When all are busy the one that
  * holds least is kept free of new tasks until it is empty. Looks at SEARCH_MAX
  * workers and at the next ones in the next run. */
@@ -219,7 +231,7 @@ pick_alone(struct dispatch *d, struct lane *lane, uint32_t at_flow,
     uint32_t i = 0;
 
     if (line && !least->held && credit_line_free(d, line)) {
-        return (struct choice){line, credit_line_free(d, line), 1};
+        return only(line, credit_line_free(d, line));
     }
     if (!waiting) least = NULL; /* empty, but takes nothing: find another */
     for (; i < lane->line_count && i < SEARCH_MAX; i++) {
@@ -231,7 +243,7 @@ pick_alone(struct dispatch *d, struct lane *lane, uint32_t at_flow,
         open = credit_line_free(d, line);
         if (!worker_fits(w, job, batch) || w->alone) continue;
         if (is_reserved(d, w, at_flow)) continue;
-        if (!w->held && open) return (struct choice){line, open, 1};
+        if (!w->held && open) return only(line, open);
         if (w->held && (!least || w->held < least->held)) least = w;
     }
     lane->turn += i;
@@ -464,8 +476,9 @@ serve(struct dispatch *d, struct lane *lane, uint32_t at_flow, int64_t now_ms,
     struct flow *flow = &d->flows[at_flow];
     struct band *band = &lane->bands[flow->band];
     struct batch *batch = flow_front(d, flow);
-    struct choice to = flow->alone ? pick_alone(d, lane, at_flow, batch)
-                                   : pick_worker(d, lane, at_flow, batch);
+    struct choice to = flow->alone
+                           ? pick_alone(d, lane, at_flow, batch)
+                           : pick_worker(d, lane, at_flow, batch, now_ms);
     uint64_t cost = unit_cost(batch);
     uint32_t spread;
     struct take t;

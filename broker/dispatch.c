@@ -262,7 +262,7 @@ from_worker(struct dispatch *d, struct worker *w, const struct msg *m,
         route_results(d, w, m, head, body, now_ms, out);
         return;
     case MSG_returned:
-        route_returned(d, w, m, head, out);
+        route_returned(d, w, m, head, now_ms, out);
         co_bytes_unref(&body);
         return;
     case MSG_need:

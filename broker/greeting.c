@@ -124,6 +124,7 @@ worker_new(struct dispatch *d, uint64_t incarnation, struct worker **ret_w)
     w->slot = slot;
     w->incarnation = incarnation;
     w->first = NONE;
+    w->shy_of = NONE;
     w->reserved_for = NONE;
     d->workers[slot] = w;
     d->worker_count++;

@@ -14,7 +14,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { UNACKED_FIRST = 64 };
+enum {
+    UNACKED_FIRST = 64,
+    SHY_MS = 10000, /* beyond the time when what was given back comes again */
+};
 
 /* ---- unacknowledged batches ---------------------------------------------- */
 
@@ -364,9 +367,18 @@ unacked_return(struct dispatch *d, struct worker *w, const struct job *job,
     unacked_shrink(w);
 }
 
+static void
+note_shy(struct worker *w, const struct job *job, const struct msg_returned *r,
+         int64_t now_ms)
+{
+    if (r->reason != RETURN_LIMIT && r->reason != RETURN_AWAY) return;
+    w->shy_of = job->slot;
+    w->shy_until_ms = now_ms + (int64_t)r->not_before_ms + SHY_MS;
+}
+
 void
 route_returned(struct dispatch *d, struct worker *w, const struct msg *m,
-               struct co_bytes head, struct outbox *out)
+               struct co_bytes head, int64_t now_ms, struct outbox *out)
 {
     const struct msg_returned *r = &m->returned;
     uint64_t unknown = 0;
@@ -386,6 +398,7 @@ route_returned(struct dispatch *d, struct worker *w, const struct msg *m,
     if (job) {
         finish_all(d, w, job, r->tasks, r->attempts, &unknown, out);
         if (unknown) unacked_return(d, w, job, r);
+        note_shy(w, job, r, now_ms);
         d->count.returned += r->tasks.n;
         job = jobs_find(d, r->job); /* its last batch may have gone */
     }

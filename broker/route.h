@@ -8,7 +8,7 @@ void route_results(struct dispatch *d, struct worker *w, const struct msg *m,
                    struct co_bytes head, struct co_bytes body, int64_t now_ms,
                    struct outbox *out);
 void route_returned(struct dispatch *d, struct worker *w, const struct msg *m,
-                    struct co_bytes head, struct outbox *out);
+                    struct co_bytes head, int64_t now_ms, struct outbox *out);
 void route_ack(struct dispatch *d, struct owner *o, const struct msg *m,
                struct co_bytes head, int64_t now_ms, struct outbox *out);
 void route_cancel(struct dispatch *d, struct owner *o, const struct msg *m,

@@ -131,6 +131,10 @@ struct worker {
     char name[NAME_BYTES_MAX + 1];
     enum worker_state state;
     int64_t last_ms, beat_at, away_since, quiet_since, compared_ms, asked_ms;
+    /* It gave back what this job (a slot; NONE) asked: until then others are
+     * asked first, who may have the place or the key that it lacks. */
+    int64_t shy_until_ms;
+    uint32_t shy_of;
     uint32_t slot;
     uint32_t first; /* entries DISPATCHED or SUPERSEDED here */
     uint32_t held, superseded;

@@ -91,6 +91,43 @@ tasks_go_only_to_workers_that_have_the_provider(void **state)
 }
 
 static void
+turns_away(struct world *w, uint64_t worker, uint64_t task)
+{
+    uint32_t attempt = 1;
+
+    sends(w, BACK, worker,
+          (struct msg){.type = MSG_returned,
+                       .returned = {.job = JOB,
+                                    .tasks = {&task, 1},
+                                    .attempts = {&attempt, 1},
+                                    .reason = RETURN_LIMIT,
+                                    .not_before_ms = 1000}});
+}
+
+/* Two workers with keys of two accounts: what is of the other's must not go to
+ * the one with more credit again and again. */
+static void
+what_a_worker_turned_away_others_are_asked_for_first(void **state)
+{
+    struct world *w = *state;
+
+    given_three_workers(w);
+    offers(w, W2, "one", 1000);
+    attaches_for(w, JOB, "one");
+    asks(w, JOB, 0, 1, "one");
+    assert_int_equal(tasks_sent(w, W2), 1);
+    turns_away(w, W2, 0);
+    asks(w, JOB, 1, 10, "one");
+    assert_int_equal(tasks_sent(w, W1), 10);
+    asks(w, JOB, 11, 1, "one"); /* nobody else has credit */
+    assert_int_equal(tasks_sent(w, W2), 2);
+    offers(w, W1, "one", 20);
+    w->now += 11000;
+    asks(w, JOB, 12, 1, "one"); /* it is long past */
+    assert_int_equal(tasks_sent(w, W2), 3);
+}
+
+static void
 an_owners_credit_is_measured_by_the_workers_of_its_provider(void **state)
 {
     struct world *w = *state;
@@ -249,6 +286,7 @@ main(void)
 #define T(name)                                                                \
     cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
         T(tasks_go_only_to_workers_that_have_the_provider),
+        T(what_a_worker_turned_away_others_are_asked_for_first),
         T(an_owners_credit_is_measured_by_the_workers_of_its_provider),
         T(for_the_way_a_job_gets_what_ends_meanwhile_and_no_more_than_an_eighth),
         T(credit_names_the_provider_of_attach),
