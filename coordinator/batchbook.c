@@ -172,24 +172,26 @@ batchbook_restart(struct batchbook *b, int64_t now_us, int64_t due_us)
     }
 }
 
-/* Files that nobody deleted in time stay. */
-static void
-drop_late(struct batchbook *b, int64_t now_us)
+uint32_t
+batchbook_drop_late(struct batchbook *b, int64_t now_us)
 {
+    uint32_t files = 0;
+
     for (uint32_t i = b->n; i-- > 0;) {
         struct batchbook_entry *e = b->entries[i];
 
         if (e->phase == BATCHBOOK_CLEAN && !e->taken &&
             e->settled_us <= now_us) {
+            files += e->n_files + 1; /* and the one that was uploaded */
             batchbook_remove(b, e);
         }
     }
+    return files;
 }
 
 bool
 batchbook_next(struct batchbook *b, int64_t now_us, uint64_t *ret_task)
 {
-    drop_late(b, now_us);
     for (uint32_t i = 0; i < b->n; i++) {
         struct batchbook_entry *e = b->entries[i];
 

@@ -75,7 +75,7 @@ struct batchbook_entry {
     int64_t asked_us;   /* the last task was given out; 0: in an earlier life */
     int64_t settled_us; /* FIND: whoever submitted it had done so by then, and
                          * its vendor lists it: only a look from then on may say
-                         * that it is not there */
+                         * that it is not there. CLEAN: its files stay then */
     uint64_t since;     /* made then, seconds since 1970 */
     char id[BATCH_ID_BYTES];
     char input[BATCH_ID_BYTES]; /* that was uploaded; "": none, or not known */
@@ -154,12 +154,14 @@ enum batchbook_step batchbook_commit(struct batchbook *b,
 bool batchbook_read_again(const struct batchbook *b, struct batchbook_entry *e,
                           int64_t now_us);
 
-/* Nothing of it is wanted any more but that its files go. False: it has none,
- * and is removed. */
-bool batchbook_clean(struct batchbook *b, struct batchbook_entry *e,
+/* Nothing of it is wanted any more but that its files go. Where it has none it
+ * is removed. */
+void batchbook_clean(struct batchbook *b, struct batchbook_entry *e,
                      int64_t now_us);
 /* Whether files are being deleted. */
 bool batchbook_cleans(const struct batchbook *b);
+/* Files that nobody deleted in time stay: how many, since the last time. */
+uint32_t batchbook_drop_late(struct batchbook *b, int64_t now_us);
 
 const char *batchbook_phase_text(enum batchbook_phase phase);
 const char *batchbook_phase_name(enum batchbook_phase phase);

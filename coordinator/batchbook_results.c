@@ -223,17 +223,16 @@ is_strange(const struct batchbook_entry *e, const struct batch_result *r)
            r->account && r->account != e->account;
 }
 
-bool
+void
 batchbook_clean(struct batchbook *b, struct batchbook_entry *e, int64_t now_us)
 {
-    if (e->input[0]) {
-        e->phase = BATCHBOOK_CLEAN;
-        e->settled_us = now_us + BATCHBOOK_CLEAN_US;
-        e->due_us = 0;
-        return true;
+    if (!e->input[0]) {
+        batchbook_remove(b, e);
+        return;
     }
-    batchbook_remove(b, e);
-    return false;
+    e->phase = BATCHBOOK_CLEAN;
+    e->settled_us = now_us + BATCHBOOK_CLEAN_US;
+    e->due_us = 0;
 }
 
 bool

@@ -370,6 +370,7 @@ engine_publish(struct engine *e, int64_t now_us)
         e->why = ENGINE_WHY_STALE;
         return;
     }
+    if (e->kind->tick) e->kind->tick(e->state, now_us);
     publish_alone(e, &b, now_us);
     publish_tasks(e, &b, now_us);
     engine_notes_take(e);

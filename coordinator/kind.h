@@ -156,6 +156,9 @@ struct job_kind {
      * before this is told anew. What has to be noted first need not be more.
      * NULL: the kind does not ask. */
     void (*room)(void *kind, uint32_t tasks);
+    /* Called each turn, also when nobody takes tasks and next() is not: for
+     * what ends by time alone. NULL: nothing does. */
+    void (*tick)(void *kind, int64_t now_us);
     /* Gives out the next task and marks it as out. *ret_due_us (RATE, LATER):
      * when to ask again. */
     enum kind_next (*next)(void *kind, int64_t now_us, uint64_t *ret_task,

@@ -225,6 +225,17 @@ tick(struct written *w, int64_t now_us)
     rows_due(w, now_us);
 }
 
+/* Files at a vendor hold the end up for some seconds, also where no worker is
+ * left that could delete them. */
+static void
+written_tick(void *kind, int64_t now_us)
+{
+    struct written *w = kind;
+
+    if (!w->running) return;
+    w->n.files_left += batchbook_drop_late(&w->book, now_us);
+}
+
 static bool
 next_ask(struct written *w, int64_t now_us, uint64_t *ret_task)
 {
@@ -401,6 +412,7 @@ const struct job_kind written_kind = {
     .service = written_service,
     .provider = written_provider,
     .room = written_room,
+    .tick = written_tick,
     .next = written_next,
     .payload = written_payload,
     .adopt = written_adopt,

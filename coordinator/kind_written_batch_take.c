@@ -155,7 +155,7 @@ close_batch(struct written *w, struct batchbook_entry *e,
         }
     }
     if (all_known) {
-        (void)batchbook_clean(&w->book, e, now_us);
+        batchbook_clean(&w->book, e, now_us);
         return;
     }
     w->n.files_left += e->n_files + (e->input[0] != '\0');

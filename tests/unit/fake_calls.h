@@ -37,7 +37,8 @@ struct calls {
     int64_t begun_us;
     /* rows whose intent is to be written, and those told of */
     uint32_t intended[CALLS_ROWS_MAX], n_intended, written, told;
-    uint32_t room;    /* told by the engine */
+    uint32_t room; /* told by the engine */
+    uint32_t ticks;
     uint32_t unknown; /* calls lost without an answer */
     char said[CALLS_SAID];
 };
@@ -76,6 +77,15 @@ calls_room(void *kind, uint32_t tasks)
     struct calls *c = kind;
 
     c->room = tasks;
+}
+
+static void
+calls_tick(void *kind, int64_t now_us)
+{
+    struct calls *c = kind;
+
+    (void)now_us;
+    c->ticks++;
 }
 
 static void
@@ -336,6 +346,7 @@ static const struct job_kind calls_kind = {
     .paid = true,
     .service = calls_service,
     .room = calls_room,
+    .tick = calls_tick,
     .next = calls_next,
     .payload = calls_payload,
     .adopt = calls_adopt,

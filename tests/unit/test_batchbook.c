@@ -4,6 +4,7 @@
 
 #include "coordinator/batchbook.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define MS INT64_C(1000)
@@ -262,6 +263,29 @@ a_batch_is_not_given_up_within_ten_seconds_however_short_poll_is(void **state)
     batchbook_fini(&f.book);
 }
 
+/* Also where nobody looks for more work: no worker may be left. */
+static void
+files_that_nobody_deletes_in_ten_seconds_stay_and_hold_nothing_up(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    for (unsigned is_out = 0; is_out < 2; is_out++) {
+        prepare(&f, 10 * MS);
+        (void)snprintf(f.e->input, sizeof f.e->input, "file-in");
+        f.e->n_files = 2;
+        batchbook_clean(&f.book, f.e, f.now_us);
+        if (is_out) (void)given(&f, BATCH_CLEAN);
+        assert_int_equal(
+            batchbook_drop_late(&f.book, f.now_us + BATCHBOOK_CLEAN_US - 1), 0);
+        assert_true(batchbook_cleans(&f.book));
+        assert_int_equal(
+            batchbook_drop_late(&f.book, f.now_us + BATCHBOOK_CLEAN_US), 3);
+        assert_false(batchbook_cleans(&f.book));
+        batchbook_fini(&f.book);
+    }
+}
+
 int
 main(void)
 {
@@ -271,6 +295,8 @@ main(void)
         cmocka_unit_test(a_vendor_that_took_long_is_given_as_long_again),
         cmocka_unit_test(one_that_is_found_late_is_the_one),
         cmocka_unit_test(in_a_new_life_it_is_the_same),
+        cmocka_unit_test(
+            files_that_nobody_deletes_in_ten_seconds_stay_and_hold_nothing_up),
         cmocka_unit_test(
             a_batch_is_not_given_up_within_ten_seconds_however_short_poll_is),
         cmocka_unit_test(all_about_a_batch_is_for_the_account_that_makes_it),

@@ -27,6 +27,22 @@ a_call_goes_out_only_after_its_intent_is_on_disk(void **state)
 }
 
 static void
+time_goes_on_for_a_job_that_nobody_takes_tasks_of(void **state)
+{
+    struct world *w = given_calls(1);
+
+    (void)state;
+    publishes(w);
+    assert_int_equal(status(w).why, ENGINE_WHY_NO_LINK);
+    assert_int_equal(w->calls->ticks, 1);
+    given_broker(w, 0);
+    publishes(w);
+    assert_int_equal(status(w).why, ENGINE_WHY_NO_CREDIT);
+    assert_int_equal(w->calls->ticks, 2);
+    world_end(w);
+}
+
+static void
 a_turn_that_made_intents_has_orders_for_the_journal(void **state)
 {
     struct world *w = given_calls(3);
@@ -340,6 +356,7 @@ main(void)
     const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test(name)
         T(a_call_goes_out_only_after_its_intent_is_on_disk),
+        T(time_goes_on_for_a_job_that_nobody_takes_tasks_of),
         T(a_turn_that_made_intents_has_orders_for_the_journal),
         T(notes_and_results_stand_on_disk_in_the_order_in_which_they_came_up),
         T(while_many_notes_wait_for_the_disk_no_results_are_taken),

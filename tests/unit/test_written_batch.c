@@ -127,6 +127,47 @@ files_that_nobody_needs_are_deleted_and_a_job_ends_without_it(void **state)
     }
 }
 
+/* A turn, all its answers but those about files, and all commits. */
+static void
+step_without_cleaning(struct world *f)
+{
+    world_turn(f, 1000);
+    for (size_t i = f->n_out; i-- > 0;) {
+        const uint64_t task = f->out[i].task;
+
+        if (batchbook_is_op(task) && batchbook_op(task) == BATCH_CLEAN) {
+            continue;
+        }
+        (void)world_answer(f, i);
+    }
+    world_commit_all(f);
+    world_seal(f);
+    world_commit_all(f);
+}
+
+/* Who could delete them is gone, and nobody asks for more work. */
+static void
+where_no_worker_is_left_files_hold_the_end_up_for_ten_seconds(void **state)
+{
+    struct world f;
+    struct vendor *v = prepare(&f, 100, 17);
+
+    (void)state;
+    f.in_order = true;
+    v->keeps_files = true;
+    world_start(&f);
+    while (world_ledger(&f).accepted < 100) {
+        assert_int_equal(written_kind.done(f.w), KIND_RUNNING);
+        step_without_cleaning(&f);
+    }
+    assert_int_equal(written_kind.done(f.w), KIND_RUNNING);
+    written_kind.tick(f.w, f.now_us + BATCHBOOK_CLEAN_US);
+    assert_int_equal(written_kind.done(f.w), KIND_DONE);
+    assert_int_equal(written_counters(f.w)->files_left,
+                     2 * written_counters(f.w)->batches);
+    finish(&f, v);
+}
+
 static void
 a_vendor_that_refuses_stops_the_asking(void **state)
 {
@@ -374,6 +415,8 @@ main(void)
             a_file_that_always_ends_early_leaves_its_requests_unknown),
         cmocka_unit_test(
             files_that_nobody_needs_are_deleted_and_a_job_ends_without_it),
+        cmocka_unit_test(
+            where_no_worker_is_left_files_hold_the_end_up_for_ten_seconds),
         cmocka_unit_test(a_vendor_that_refuses_stops_the_asking),
         cmocka_unit_test(
             a_batch_that_fails_its_vendors_checks_is_refused_as_a_whole),

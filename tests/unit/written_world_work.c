@@ -190,6 +190,7 @@ world_turn(struct world *f, size_t most)
             if (f->out[i].task == task) f->out[i].known = false;
         }
     }
+    written_kind.tick(f->w, f->now_us);
     for (size_t i = 0; i < most; i++) {
         f->next = written_kind.next(f->w, f->now_us, &task, &due);
         world_check(f);

@@ -123,10 +123,13 @@ clean(struct write_batch *b)
     return write_batch_tell(b, &r);
 }
 
+/* That it is not there says nothing where another account has it. */
 static enum service_step
 cleaned(struct write_batch *b)
 {
-    if (b->fault && b->status != 404) {
+    const bool is_gone = b->status == 404 && !write_batch_is_stranger(b);
+
+    if (b->fault && !is_gone) {
         write_batch_log(b);
     } else {
         b->cleaned++;
