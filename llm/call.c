@@ -320,9 +320,9 @@ explain(struct call *call, const struct http_result *result)
  * refusal that waiting would not mend, it is a slip that must not hold all
  * calls up. */
 static bool
-may_ask_to_wait(int status)
+may_ask_to_wait(enum fault fault)
 {
-    switch ((int)fault_of_status(status)) {
+    switch ((int)fault) {
     case FAULT_RATE_LIMITED:
     case FAULT_OVERLOADED:
     case FAULT_TRY_AGAIN:
@@ -343,7 +343,6 @@ on_done(void *self, const struct http_result *result)
     call->sent = result->sent;
     call->status = result->status;
     call->hints = result->hints;
-    if (!may_ask_to_wait(result->status)) call->hints.retry_after_ms = -1;
     call->first_byte_us = result->first_byte_us;
     call->total_us = result->total_us;
     if (!call->fault) call->fault = result->fault;
@@ -359,6 +358,10 @@ on_done(void *self, const struct http_result *result)
     }
     if (!call->fault) call->fault = judge(call);
     if (call->fault) explain(call, result);
+    if (!may_ask_to_wait(fault_of_status(result->status)) &&
+        !may_ask_to_wait(call->fault)) {
+        call->hints.retry_after_ms = -1;
+    }
     call->on_done(call->self, call);
 }
 

@@ -276,6 +276,10 @@ only_who_turns_a_call_away_asks_to_wait(void **state)
          -1},
         {"HTTP/1.1 401 N\r\nRetry-After: 7\r\n" JSON "{}", FAULT_UNAUTHORIZED,
          -1, -1},
+        /* some gateways pass it on under another status */
+        {"HTTP/1.1 200 Y\r\nRetry-After: 7\r\n" JSON
+         "{\"error\":{\"message\":\"slow\",\"code\":\"rate_limit_exceeded\"}}",
+         FAULT_RATE_LIMITED, 7000, -1},
         {"HTTP/1.1 103 Early\r\nRetry-After: 7\r\n\r\n"
          "HTTP/1.1 503 N\r\n" JSON "{}",
          FAULT_OVERLOADED, -1, -1},
