@@ -3,6 +3,7 @@
 #include "tests/unit/write_fixture.h"
 
 #include "common/utf8.h"
+#include "worker/services/write.h"
 
 enum { LONG_MS = 60000 };
 
@@ -107,6 +108,31 @@ a_call_ends_before_the_time_that_was_set_aside_for_it(void **state)
     end(&v);
 }
 
+/* The worker was suspended with the answer at its door: an overrun, which stops
+ * the job, would be its own. */
+static void
+an_answer_that_is_found_too_late_does_not_say_how_long_it_took(void **state)
+{
+    const struct ask_task task = timed_ask(LONG_MS);
+    struct served v;
+    struct write_ask *a;
+    struct ask_result r;
+    int64_t until;
+
+    given_good_answer();
+    begin(*state, &v, &task);
+    a = v.run.state;
+    a->task.total_ms = 1;
+    for (until = co_clock_us() + 2000; co_clock_us() < until;) {
+    }
+    run_through(&v);
+    r = result_of(&v);
+    assert_int_equal(r.outcome, ASK_ANSWER);
+    assert_true(r.total_us > 1000);
+    assert_false(r.has_held_ms);
+    end(&v);
+}
+
 static void
 an_ask_without_a_limit_says_nothing_of_time(void **state)
 {
@@ -128,6 +154,7 @@ main(void)
         TEST(characters_and_milliseconds_are_told_where_they_have_a_price),
         TEST(characters_are_fewer_than_what_is_set_aside_for_the_input),
         TEST(a_call_ends_before_the_time_that_was_set_aside_for_it),
+        TEST(an_answer_that_is_found_too_late_does_not_say_how_long_it_took),
         TEST(an_ask_without_a_limit_says_nothing_of_time),
     };
 

@@ -124,16 +124,20 @@ result_of(const struct write_ask *a, enum ask_outcome outcome)
     };
 }
 
-/* What is billed beside tokens. A call that was played took no time. */
+/* What is billed beside tokens. A call that was played took no time. One that
+ * is beyond its time was ended in it, or had been answered when this process
+ * was held up itself: how long it took is not known, and it is charged all of
+ * that time. Said as it is, it would stop the job. */
 static void
 put_units(const struct write_ask *a, struct ask_result *r)
 {
     const int64_t us = a->call.total_us;
+    const uint64_t ms = us >= 0 ? ((uint64_t)us + 999) / 1000 : UINT64_MAX;
 
     r->has_characters = a->has_characters;
     r->characters = a->characters;
-    r->has_held_ms = a->task.total_ms > 0 && us >= 0;
-    if (r->has_held_ms) r->held_ms = ((uint64_t)us + 999) / 1000;
+    r->has_held_ms = a->task.total_ms > 0 && ms <= a->task.total_ms;
+    if (r->has_held_ms) r->held_ms = ms;
 }
 
 /* The lane records no more since a write failed: whoever plays the file will
