@@ -52,11 +52,11 @@ revive_row(struct written *w, uint64_t row)
     if (!t) return false;
     before = rows_before(t);
     w->revives = true;
-    if (t->state == TALK_DEAD) {
+    talk_revive(t);
+    if (before.state == TALK_DEAD && t->state != TALK_DEAD) {
         w->n.revived++;
         arms_revive(w, row, t);
     }
-    talk_revive(t);
     rows_changed(w, row, t, before, 0);
     return t->state != TALK_DEAD;
 }

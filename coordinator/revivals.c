@@ -1,5 +1,5 @@
-/* revivals.c - see revivals.h. A sorted array: there are at most as many as
- * dead.jsonl has letters. */
+/* revivals.c - see revivals.h. A sorted array: people want few rows back, and
+ * dead.jsonl has 10,000 letters at most. */
 #include "coordinator/revivals.h"
 
 #include <stdlib.h>

@@ -2,7 +2,7 @@
  * the owner that know of it before their replay, as replay.c tells them. */
 #include "written_world.h"
 
-#include "coordinator/kind_personas_asked.h"
+#include "coordinator/kind_written_core.h"
 
 enum { DEAD_MAX = WORLD_ROWS_MAX };
 
@@ -115,9 +115,10 @@ forget_the_rest(struct world *f)
     f->n_journal = f->durable;
 }
 
-/* The owner is killed, and the next one is told what people want. */
+/* The owner is killed, and the next one told what people want; it has replayed
+ * the journal. */
 static void
-next_life(struct lives *l, const uint64_t *wishes, unsigned n)
+reborn(struct lives *l, const uint64_t *wishes, unsigned n)
 {
     struct world *f = &l->w;
 
@@ -129,6 +130,15 @@ next_life(struct lives *l, const uint64_t *wishes, unsigned n)
     foresee(l, wishes, n);
     replay_all(l);
     l->replaying = false;
+}
+
+/* And what they want is done. */
+static void
+next_life(struct lives *l, const uint64_t *wishes, unsigned n)
+{
+    struct world *f = &l->w;
+
+    reborn(l, wishes, n);
     for (unsigned i = 0; i < n; i++) {
         assert_true(written_kind.revive(f->w, wishes[i]));
         assert_true(l->n_revived < DEAD_MAX);
@@ -454,6 +464,33 @@ where_no_money_is_left_a_wish_changes_nothing(void **state)
 }
 
 static void
+a_row_whose_ids_are_used_up_stays_as_dead_as_it_was(void **state)
+{
+    static struct lives l;
+    struct world *f = &l.w;
+    struct kind_ledger before;
+    uint64_t asked;
+
+    (void)state;
+    given(&l, 300, 3);
+    f->in_order = true;
+    f->dead = 60;
+    world_start(f);
+    assert_int_equal(run(&l, 0), KIND_DONE);
+    before = world_ledger(f);
+    asked = f->asked;
+    reborn(&l, l.dead, 1);
+    rows_talk(f->w, l.dead[0] >> 8)->asks = ASK_MAX;
+    assert_false(written_kind.revive(f->w, l.dead[0]));
+    assert_int_equal(written_counters(f->w)->revived, 0);
+    assert_int_equal(run(&l, 0), KIND_DONE);
+    assert_int_equal(f->asked, asked);
+    assert_int_equal(world_ledger(f).accepted, before.accepted);
+    assert_int_equal(world_ledger(f).dead, before.dead);
+    world_fini(f);
+}
+
+static void
 what_lies_too_far_back_is_refused_beforehand(void **state)
 {
     /* the beginnings of SEALED records: a version and a shard */
@@ -498,6 +535,7 @@ main(void)
         cmocka_unit_test(
             a_wish_that_is_not_written_down_yet_is_as_if_it_had_not_been),
         cmocka_unit_test(where_no_money_is_left_a_wish_changes_nothing),
+        cmocka_unit_test(a_row_whose_ids_are_used_up_stays_as_dead_as_it_was),
         cmocka_unit_test(what_lies_too_far_back_is_refused_beforehand),
     };
 
