@@ -131,23 +131,38 @@ settle(struct written *w, uint64_t task, uint8_t writer,
     return charged;
 }
 
-/* Whether the model was ever reached, and turns down what this row is about.
- * A rejected key or an empty account is everybody's. */
+static bool
+is_fault(const struct ask_result *r, enum fault fault)
+{
+    const char *name = fault_name(fault);
+
+    return r->fault.len == strlen(name) &&
+           !memcmp(r->fault.text, name, r->fault.len);
+}
+
+/* A rejected key or an empty account. With few rows left their own refusals
+ * would give them up before a fallback's turn comes, or a breaker opens. */
+static bool
+is_accounts(const struct ask_result *r)
+{
+    return is_fault(r, FAULT_UNAUTHORIZED) || is_fault(r, FAULT_NO_MONEY);
+}
+
+/* Whether the model was ever reached, and turns down what this row is about. */
 static bool
 is_rows_own(const struct written *w, const struct ask_result *r)
 {
     const struct money_counters *n = money_counters(w->m);
-    const char *bad = fault_name(FAULT_BAD_REQUEST);
 
     return n->calls > n->outcomes[ASK_UNKNOWN] + n->outcomes[ASK_REFUSED] &&
-           r->fault.len == strlen(bad) &&
-           !memcmp(r->fault.text, bad, strlen(bad));
+           is_fault(r, FAULT_BAD_REQUEST);
 }
 
-/* Everybody's refusals stop all asking; the first few count for their rows. A
- * row that is refused again says nothing new about the others. While asking is
- * stopped a row is tried now and then; where rows are all that is wrong their
- * refusals must go on counting, or the job would wait for them for ever. */
+/* Everybody's refusals stop all asking; the first few count for their rows,
+ * unless they are the account's. A row that is refused again says nothing new
+ * about the others. While asking is stopped a row is tried now and then; where
+ * rows are all that is wrong their refusals must go on counting, or the job
+ * would wait for them for ever. */
 static bool
 count_refusals(struct written *w, const struct ask_result *r)
 {
@@ -164,7 +179,7 @@ count_refusals(struct written *w, const struct ask_result *r)
     } else if (r->outcome != ASK_UNKNOWN) {
         w->streak = w->refusals = 0;
     }
-    return !paused || is_rows_own(w, r);
+    return (!paused && !is_accounts(r)) || is_rows_own(w, r);
 }
 
 /* Moves the row on. */

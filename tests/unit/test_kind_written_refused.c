@@ -100,6 +100,33 @@ while_asking_pauses_only_bad_questions_count_for_their_rows(void **state)
     assert_true(given_up_while_paused("bad-request") > 0);
 }
 
+/* So few that nothing else would stop the asking before a row's third. */
+static void
+a_rejected_key_and_an_empty_account_give_no_row_up(void **state)
+{
+    static const char *const faults[] = {"unauthorized", "no-money"};
+
+    (void)state;
+    for (size_t i = 0; i < co_countof(faults); i++) {
+        struct world f;
+
+        world_init(&f, 2, 5);
+        f.in_order = true;
+        f.all = ASK_REFUSED;
+        f.fault = faults[i];
+        world_start(&f);
+        for (unsigned step = 0; step < 60; step++) {
+            world_step_in_order(&f);
+        }
+        assert_true(f.asked > UINT64_C(2) * TALK_REFUSED_MAX);
+        f.all = ASK_OUTCOMES;
+        assert_int_equal(world_run(&f, 0), KIND_DONE);
+        assert_int_equal(world_ledger(&f).accepted, 2);
+        assert_int_equal(world_ledger(&f).dead, 0);
+        world_fini(&f);
+    }
+}
+
 static void
 rows_whose_calls_are_never_answered_are_dead_and_their_money_unknown(
     void **state)
@@ -203,6 +230,7 @@ main(void)
         cmocka_unit_test(
             an_endpoint_that_refuses_all_is_asked_once_in_half_a_minute),
         cmocka_unit_test(rows_that_are_refused_time_and_again_stop_nobody_else),
+        cmocka_unit_test(a_rejected_key_and_an_empty_account_give_no_row_up),
         cmocka_unit_test(
             while_asking_pauses_only_bad_questions_count_for_their_rows),
         cmocka_unit_test(
