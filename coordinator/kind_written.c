@@ -391,7 +391,10 @@ written_next(void *kind, int64_t now_us, uint64_t *ret_task,
     if (w->n_notes || w->releases.n || w->n_letters) return KIND_NEXT_INTENT;
     if (written_done(w) != KIND_RUNNING) return KIND_NEXT_OVER;
     due = due_us(w, now_us);
-    if (due == INT64_MAX) return w->held_back;
+    if (due == INT64_MAX) {
+        co_assert(w->held_back != KIND_NEXT_TASK); /* there is none */
+        return w->held_back;
+    }
     *ret_due_us = due;
     return KIND_NEXT_LATER;
 }

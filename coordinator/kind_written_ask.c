@@ -221,9 +221,14 @@ pull(struct written *w, int64_t now_us)
     int64_t due;
 
     while (!personas_progress(w->p).packs && rows_hold_room(w)) {
+        enum kind_next next;
+
         if (!may_pull(w)) return;
-        w->held_back = personas_kind.next(w->p, now_us, &task, &due);
-        if (w->held_back != KIND_NEXT_TASK) return;
+        next = personas_kind.next(w->p, now_us, &task, &due);
+        if (next != KIND_NEXT_TASK) {
+            w->held_back = next;
+            return;
+        }
         rows_hold_add(w, task, false);
     }
 }
@@ -282,6 +287,7 @@ static void
 intend_new(struct written *w, struct note *note, uint32_t room, int64_t now_us)
 {
     while (note->n < room && !kept_is_full(w) && !built_is_full(w)) {
+        enum kind_next may;
         struct block *b;
         struct talk *t;
         uint64_t row;
@@ -292,8 +298,11 @@ intend_new(struct written *w, struct note *note, uint32_t room, int64_t now_us)
         }
         if (!next_row(w, &row)) pull(w, now_us);
         if (!next_row(w, &row)) return;
-        w->held_back = may_begin(w, row, now_us);
-        if (w->held_back != KIND_NEXT_TASK) return;
+        may = may_begin(w, row, now_us);
+        if (may != KIND_NEXT_TASK) {
+            w->held_back = may;
+            return;
+        }
         b = rows_block(w, row / PERSONAS_CELL);
         if (!b) {
             w->n.no_memory++;

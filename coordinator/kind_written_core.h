@@ -202,7 +202,7 @@ struct written {
                            * less 1; 0: one may, as far as is known */
     uint64_t unkept, unkept_at; /* a row that the cache has not got whole, and
                                  * when: as in short_at; both plus 1 */
-    enum kind_next held_back;   /* why no (further) row was begun */
+    enum kind_next held_back;   /* why no (further) row was begun; never TASK */
     enum written_over over;
     bool final; /* over, and what is done is written */
 };

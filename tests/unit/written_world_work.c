@@ -192,9 +192,11 @@ world_turn(struct world *f, size_t most)
     }
     written_kind.tick(f->w, f->now_us);
     for (size_t i = 0; i < most; i++) {
+        task = UINT64_MAX;
         f->next = written_kind.next(f->w, f->now_us, &task, &due);
         world_check(f);
         if (f->next != KIND_NEXT_TASK) break;
+        assert_true(task != UINT64_MAX); /* it was told */
         assert_false(world_is_taken(f, task));
         world_give(f, task);
         if (!world_publish(f, world_add_out(f, task))) {
