@@ -52,7 +52,7 @@ struct fleet_queue {
 };
 
 struct fleet_job {
-    char id[20], name[130], kind[20], state[16], why[200], why_code[20];
+    char id[20], name[130], kind[20], state[16], why[320], why_code[20];
     char host[66], folder[1024], service[260];
     char services[600]; /* of all its providers, separated by commas; "": of an
                          * older coordinator, which tells of the first */

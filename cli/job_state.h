@@ -13,7 +13,7 @@ struct job_state {
     char recipe[17]; /* hash of its recipe, "" unknown */
     char state[32];  /* running, complete, partial, stopped, failed;
                         interrupted: says running, but nobody runs it */
-    char why[200];   /* what it waits for, or how it ended */
+    char why[320];   /* what it waits for, or how it ended */
     char out[JOB_STATE_PATH];
     char redis[400], name_space[80]; /* where it reports to */
     bool live;                       /* the numbers are of now, from Redis */

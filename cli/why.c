@@ -116,6 +116,7 @@ static const struct {
     {"the share of phase", F_PHASE},
     {"one after another, were given up", F_HOPELESS},
     {"cost more than it could", F_OVERRUN},
+    {"most rows said what an earlier one says", F_DUPLICATES},
     {"No space left", F_DISK_FULL},
     {"bytes aside", F_DISK_FULL},
     {"is damaged", F_DAMAGED},

@@ -135,6 +135,9 @@
     X(PARTIAL, "partial", PROBLEM,                                             \
       "loosen the conditions in the job file, or ask for fewer rows; the same" \
       " command goes on")                                                      \
+    X(DUPLICATES, "duplicates", PROBLEM,                                       \
+      "ask for fewer rows, or keep such rows (`dedup: {method: none}`) in a "  \
+      "new folder")                                                            \
     X(STOPPED, "stopped", NOTE, "the same command goes on")                    \
     X(STOPPING, "stopping", FINE, "nothing: it commits what is under way")     \
     X(DISK_FULL, "disk_full", PROBLEM, "free space; the same command goes on") \

@@ -302,6 +302,10 @@ how_it_ended_is_told_by_the_message(void **state)
     } ends[] = {
         {"complete", "all rows are written", "complete"},
         {"partial", "the candidate budget is spent", "partial"},
+        {"partial",
+         "the candidate budget is spent: most rows said what an earlier one "
+         "says (dedup: {method: none} keeps such rows)",
+         "duplicates"},
         {"partial", "the money left covers no further row; with", "money"},
         {"partial", "the share of phase personas and the reserve cover no",
          "money_phase"},
