@@ -514,7 +514,9 @@ class Written(harness.SystemTest):
         self.fleet(workers=0, redis=True)
         self.bench.worker("--providers", job)
         proc = self.bench.coordinator(job)
-        wait_for("the reason", lambda: proc.lines and "an endpoint is down" in proc.lines[-1].get("why", ""), alive=[proc])
+        # In general words until Redis tells which one it is.
+        said = ("an endpoint is down", "is open-circuit")
+        wait_for("the reason", lambda: proc.lines and any(w in proc.lines[-1].get("why", "") for w in said), alive=[proc])
         proc.kill(signal.SIGTERM)
         self.assertEqual(proc.wait(60), 3)
         self.assertEqual((self.money()["unknown_usd"], self.money()["reserved_usd"]), ("0", "0"))
