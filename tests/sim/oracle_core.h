@@ -1,6 +1,6 @@
 /* oracle_core.h - the oracle's inside, shared by oracle*.c only. oracle.c:
- * items, the watched kind, acknowledgements. oracle_wire.c: credit on the wire
- * and guilt. */
+ * items, the watched kind. oracle_acks.c: acknowledgements. oracle_wire.c:
+ * credit on the wire and guilt. */
 #pragma once
 #include "proto/walk.h"
 #include "tests/sim/disk.h"
@@ -52,6 +52,14 @@ struct oracle {
     struct msg_reader *reader;
 };
 
+/* Of a task: whether it is a frame, or a question to a model (paid.c looks
+ * after these); how many items it has, as its payload or result says; whether
+ * each of them has one of these marks. */
+bool oracle_is_pack(const struct sim *s, uint64_t task);
+bool oracle_is_ask(const struct sim *s, uint64_t task);
+void oracle_learn_count(struct sim *s, uint64_t task, const uint8_t *data,
+                        size_t len);
+bool oracle_all_marked(const struct sim *s, uint64_t task, unsigned marks);
 /* A frame that cannot be cut to size takes its good rows along. */
 void oracle_judge_pack(struct sim *s, uint64_t task);
 void oracle_judge_death(struct sim *s, uint64_t task, uint32_t count);

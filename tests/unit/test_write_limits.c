@@ -47,6 +47,18 @@ a_sent_call_that_is_stopped_is_perhaps_paid_and_goes_on(void **state)
     }
 }
 
+/* The endpoint takes one call, and does not answer it. */
+static void
+one_waits_for_another(struct fixture *f, const struct ask_task *task,
+                      struct served *first, struct served *second)
+{
+    given_provider(f)->limits.in_flight = 1;
+    open_lanes(f);
+    endpoint.manner = HANGS;
+    begin(f, first, task);
+    begin(f, second, task);
+}
+
 static void
 one_that_was_not_sent_is_given_back_when_stopped(void **state)
 {
@@ -54,11 +66,7 @@ one_that_was_not_sent_is_given_back_when_stopped(void **state)
     struct fixture *f = *state;
     struct served first, second;
 
-    given_provider(f)->limits.in_flight = 1;
-    open_lanes(f);
-    endpoint.manner = HANGS;
-    begin(f, &first, &task);
-    begin(f, &second, &task);
+    one_waits_for_another(f, &task, &first, &second);
     assert_int_equal(second.step, SERVICE_WAIT);
     assert_int_equal(lanes_in_flight(f->lanes), 1);
     assert_int_equal(second.run.service->stop(&second.run, now(&second)),
@@ -74,11 +82,7 @@ no_slot_is_held_for_long_while_limits_hold_a_call_back(void **state)
     struct fixture *f = *state;
     struct served first, second;
 
-    given_provider(f)->limits.in_flight = 1;
-    open_lanes(f);
-    endpoint.manner = HANGS;
-    begin(f, &first, &task);
-    begin(f, &second, &task);
+    one_waits_for_another(f, &task, &first, &second);
     assert_true(second.run.wait_until_us <= now(&second) + hold_us);
     assert_int_equal(lanes_room(lanes_at(f->lanes, 0), now(&second)), 0);
     second.late_us = hold_us + 1;
