@@ -138,8 +138,9 @@ note_open(struct sim *s, uint64_t task, const uint8_t *data, uint32_t len)
     struct range_result r;
     bool open = false;
 
-    if (!s->job->paid || oracle_is_ask(s, task) || oracle_is_pack(s, task))
+    if (!s->job->paid || oracle_is_ask(s, task) || oracle_is_pack(s, task)) {
         return;
+    }
     if (range_decode(data, len, &r) != CO_OK) return;
     for (uint32_t i = 0; i < r.count; i++) {
         open |= !(r.bitmap[i / 8] >> i % 8 & 1) &&

@@ -98,8 +98,9 @@ check_ack(struct sim *s, const char *who, uint64_t worker, uint64_t seq)
     }
     for (uint32_t i = 0; i < b->n; i++) {
         if (oracle_is_pack(s, b->tasks[i])) continue;
-        if (oracle_is_ask(s, b->tasks[i]) && paid_is_settled(s, b->tasks[i]))
+        if (oracle_is_ask(s, b->tasks[i]) && paid_is_settled(s, b->tasks[i])) {
             continue;
+        }
         if (oracle_all_marked(s, b->tasks[i],
                               ITEM_PLACED | ITEM_DEAD | ITEM_LATE)) {
             continue;
